@@ -1,0 +1,20 @@
+/*
+ * amend: changes database records without losing anyone's work. Includes every
+ * public header but those that adopt an engine's own handle
+ * (amend/sqlite.h, amend/postgres.h).
+ */
+#ifndef AMEND_AMEND_H
+#define AMEND_AMEND_H
+
+#include <amend/connection.h>
+#include <amend/error.h>
+#include <amend/ledger.h>
+#include <amend/record.h>
+#include <amend/sync.h>
+#include <amend/table.h>
+#include <amend/unit.h>
+#include <amend/value.h>
+
+#define AMEND_VERSION "0.1.0"
+
+#endif

@@ -1,0 +1,84 @@
+/*
+ * Connections: opened by URL, or adopted from the application.
+ *
+ * URLs: `app.db`, `sqlite:app.db`, `:memory:`, `postgresql://...` (any libpq
+ * URI). An opened connection has the session settings pinned on which equal
+ * text proves equal values. An adopted connection is the application's own
+ * (amend/sqlite.h, amend/postgres.h): amend pins them only while one of its
+ * calls runs, nests in the application's transaction by savepoint, commits
+ * nothing that the application began, reruns nothing there and returns
+ * AMEND_RETRY to it. While the application has no transaction open, an adopted
+ * connection behaves as an opened one.
+ *
+ * One connection serves one thread at a time; amend_interrupt alone may be
+ * called from another thread or a signal handler.
+ *
+ *	struct amend_conn *db = NULL;
+ *	if (amend_open("app.db", NULL, &db, &err) != AMEND_OK)
+ *		return err.status;
+ *	...
+ *	amend_close(db);
+ */
+#ifndef AMEND_CONNECTION_H
+#define AMEND_CONNECTION_H
+
+#include <amend/value.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct amend_conn;
+
+struct amend_open_options {
+	bool must_exist;      /* SQLite: do not create the file */
+	bool read_only;       /* every unit is read-only */
+	int lock_timeout_ms;  /* how long to wait for what another holds; -1: no limit; default 30,000 */
+	const char *key_file; /* token keys (amend/token.h); NULL: $AMEND_KEY_FILE, else the ledger's */
+	int64_t token_lifetime; /* seconds a token is accepted; default 30 days */
+	/* Called with each statement's text (no values) before it is sent; NULL for none. */
+	void (*trace)(void *context, const char *sql);
+	void *trace_context;
+};
+
+#define AMEND_OPEN_OPTIONS_INIT {false, false, 30000, NULL, 2592000, NULL, NULL}
+
+/* NULL options are AMEND_OPEN_OPTIONS_INIT. UNREACHABLE, DENIED, NOT_FOUND (must_exist), INVALID, UNSUPPORTED. */
+AMEND_API enum amend_status amend_open(const char *url, const struct amend_open_options *options,
+				       struct amend_conn **out, struct amend_error *err) AMEND_CHECK;
+
+/* Rolls back what is open (not on an adopted connection, which stays open). Takes NULL. */
+AMEND_API void amend_close(struct amend_conn *db);
+
+/*
+ * Makes the statement now running, or the wait for a lock, end with
+ * AMEND_INTERRUPTED. Async-signal-safe. What runs later is not affected.
+ */
+AMEND_API void amend_interrupt(struct amend_conn *db);
+
+/* "sqlite" or "postgresql": for messages, not for branching. */
+AMEND_API const char *amend_engine(const struct amend_conn *db);
+
+/*
+ * Who writes, why, and with what program: recorded with each revision made
+ * from now on. NULL leaves `who` to the default (the operating system's user)
+ * and the others empty. The texts are copied.
+ */
+AMEND_API enum amend_status amend_set_author(struct amend_conn *db, const char *who, const char *why,
+					     const char *program, struct amend_error *err) AMEND_CHECK;
+
+/*
+ * One statement of the application's own, on this connection and in its unit
+ * of work if one is open: an error makes the unit fail as one of amend's would.
+ * Placeholders are the engine's (`?1`, `$1`). `rows` may be NULL. What it
+ * changes is not recorded: it did not take the road.
+ */
+AMEND_API enum amend_status amend_query(struct amend_conn *db, const char *sql,
+					const struct amend_value *values, size_t n_values,
+					struct amend_rows *rows, struct amend_error *err) AMEND_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * Reconciling a source into a table; docs/sync.md says what it means, case by case.
+ *
+ *	struct amend_source *source = NULL;
+ *	struct amend_sync_options options = AMEND_SYNC_OPTIONS_INIT;
+ *	struct amend_sync_report report;
+ *
+ *	status = amend_source_open("countries.csv", AMEND_FORMAT_AUTO, &source, &err);
+ *	options.match = (const char *const[]){"alpha2"}, options.n_match = 1;
+ *	status = amend_sync(db, source, "country", &options, &report, &err);
+ *	amend_sync_report_release(&report);
+ *	amend_source_close(source);
+ */
+#ifndef AMEND_SYNC_H
+#define AMEND_SYNC_H
+
+#include <amend/ledger.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum amend_format { AMEND_FORMAT_AUTO, AMEND_FORMAT_CSV, AMEND_FORMAT_TSV };
+
+struct amend_source;
+
+/*
+ * Opens a file, or standard input for "-" (then the format must be named); the
+ * header line is read and its names are checked. A byte order mark is skipped;
+ * an unquoted empty field is NULL, a quoted one is ''. Errors are INVALID with file:line.
+ */
+AMEND_API enum amend_status amend_source_open(const char *path, enum amend_format format,
+					      struct amend_source **out,
+					      struct amend_error *err) AMEND_CHECK;
+AMEND_API void amend_source_close(struct amend_source *source);
+
+/* The source's columns, in order. */
+AMEND_API size_t amend_source_columns(const struct amend_source *source,
+				      const char *const **names);
+
+enum amend_policy { AMEND_POLICY_STORE, AMEND_POLICY_INCOMING, AMEND_POLICY_CURRENT };
+enum amend_adopt { AMEND_ADOPT_ASK, AMEND_ADOPT_INCOMING, AMEND_ADOPT_CURRENT, AMEND_ADOPT_CONFLICT };
+enum amend_duplicates { AMEND_DUPLICATES_REJECT, AMEND_DUPLICATES_FIRST, AMEND_DUPLICATES_LAST };
+
+struct amend_pair { /* COL=VALUE, COL=SOURCECOL, COL=TYPE */
+	const char *left, *right;
+};
+
+/* One input record's effect. Lives during the callback. */
+struct amend_sync_change {
+	const char *op; /* "create", "update", "conflict" */
+	int64_t line;
+	const struct amend_field *key; /* the first key that is not blank */
+	size_t n_key;
+	const struct amend_conflict_field *fields; /* an update: current is old, incoming is new */
+	size_t n_fields;
+	const char *kind, *note; /* of a conflict */
+};
+
+struct amend_sync_options {
+	const char *const *match; /* each "COL" or "COL,COL"; in order */
+	size_t n_match;
+	const struct amend_pair *map; /* table column = source column */
+	size_t n_map;
+	const char *const *columns; /* table columns to use; none: all of the source */
+	size_t n_columns;
+	const char *const *update; /* columns to write on existing records; none: all used */
+	size_t n_update;
+	const struct amend_assign *on_create;
+	size_t n_on_create;
+	bool create_only, update_only;
+	bool create_table, detect_types;
+	const struct amend_pair *types; /* with create_table */
+	size_t n_types;
+	bool dry_run;
+	enum amend_policy on_conflict;
+	enum amend_adopt adopt;
+	enum amend_duplicates duplicates;
+	int64_t max_rejects; /* -1: no limit; more stop the run before its first write */
+	bool skip_locked;
+	const char *source_name; /* NULL: "default" */
+	/* Callbacks; NULL for none. Both are told of a record once, when what became of it is final. */
+	void (*on_change)(void *context, const struct amend_sync_change *change);
+	void (*on_reject)(void *context, int64_t line, const char *text);
+	void (*on_progress)(void *context, const char *phase, uint64_t records);
+	void *context;
+};
+
+#define AMEND_SYNC_OPTIONS_INIT                                                                    \
+	{NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, 0, false, false, false, false, NULL, 0, false,     \
+	 AMEND_POLICY_STORE, AMEND_ADOPT_ASK, AMEND_DUPLICATES_REJECT, -1, false, NULL, NULL, NULL, \
+	 NULL, NULL}
+
+struct amend_sync_report {
+	/* their sum is `read` */
+	uint64_t created, updated, merged, kept, unchanged, conflicts, skipped, rejected, duplicates;
+	uint64_t read;
+	/* apart from the sum */
+	uint64_t new_conflicts, open_conflicts, settled;
+	int64_t run; /* 0: nothing was recorded */
+	int64_t *revisions;
+	size_t n_revisions;
+	double seconds;
+	char source[256]; /* its name */
+	char table[256];  /* as the ledger names it */
+};
+
+AMEND_API void amend_sync_report_release(struct amend_sync_report *report);
+
+/*
+ * Runs one sync. INVALID before the first write: wrong mapping, a needed
+ * decision (`adopt`), or more rejects than allowed. On a failure after some chunks the report holds
+ * what is in, and the text says so; a rerun finishes the rest. Must not be called inside a unit.
+ */
+AMEND_API enum amend_status amend_sync(struct amend_conn *db, struct amend_source *source,
+				       const char *table, const struct amend_sync_options *options,
+				       struct amend_sync_report *report,
+				       struct amend_error *err) AMEND_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

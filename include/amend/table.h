@@ -1,0 +1,119 @@
+/*
+ * A table's description: what the road needs to know of it.
+ *
+ *	struct amend_table *table = NULL;
+ *	status = amend_table_open(db, "public.country", &table, &err);
+ *	...
+ *	amend_table_close(table);
+ *
+ * It is read once; a description that outlives an ALTER TABLE leads to errors
+ * of the engine, not to wrong writes. It does not depend on the connection
+ * staying open, and may be used with any connection to the same database.
+ */
+#ifndef AMEND_TABLE_H
+#define AMEND_TABLE_H
+
+#include <amend/connection.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How values of a column are written in JSON, and which inputs have a canonical form. */
+enum amend_class {
+	AMEND_CLASS_TEXT,
+	AMEND_CLASS_INTEGER,
+	AMEND_CLASS_NUMBER, /* exact decimal */
+	AMEND_CLASS_REAL,   /* binary floating point */
+	AMEND_CLASS_BOOLEAN,
+	AMEND_CLASS_BLOB,
+	AMEND_CLASS_JSON,
+	AMEND_CLASS_TIME, /* date, time, timestamp, with or without zone */
+	AMEND_CLASS_ANY,  /* SQLite: NUMERIC or no affinity */
+	AMEND_CLASS_OTHER,
+};
+
+struct amend_column {
+	const char *name;
+	const char *type; /* as declared: "varchar(3)", "INTEGER" */
+	const char *cast; /* the type to cast a parameter to, quoted and qualified, without length; "" where the engine needs none */
+	enum amend_class class_;
+	bool not_null;
+	bool generated;        /* never written: GENERATED ALWAYS, SQLite's generated columns */
+	bool identity;         /* the database gives a value when none is written */
+	bool has_default;
+	const char *default_;  /* the expression's text, or NULL */
+	const char *collation; /* as the engine names it, "" where it is the default one */
+	bool unsound;          /* its text does not prove equality (xml, tsquery, ...): amend does not write it */
+	uint32_t type_id;      /* PostgreSQL: pg_type.oid; else 0 */
+};
+
+struct amend_key {
+	const char *name;      /* the index's or constraint's */
+	const uint32_t *columns;
+	size_t n_columns;
+	bool primary;
+	bool partial;          /* has a WHERE: proves nothing for other rows */
+	bool expression;       /* has an expression; `columns` then lacks it */
+	bool deferrable;       /* checked at the end of the statement or transaction */
+	bool nulls_equal;      /* NULLS NOT DISTINCT */
+};
+
+struct amend_foreign_key {
+	const char *name;      /* "" where it has none */
+	const uint32_t *columns;
+	size_t n_columns;
+	const char *schema, *table; /* the table it refers to */
+	const char *const *references; /* its columns */
+};
+
+struct amend_table {
+	const char *schema;     /* PostgreSQL: the schema; SQLite: "main" or an attached name */
+	const char *name;
+	const char *qualified;  /* as the ledger names it: `country` in the default schema, else `shop.country`, quoted where needed */
+	const char *sql;        /* quoted for use in SQL */
+	const struct amend_column *columns;
+	size_t n_columns;
+	const uint32_t *identity; /* the columns that identify a row: the primary key, else a unique key that is NOT NULL */
+	size_t n_identity;      /* 0: `rowid` identifies the row */
+	const char *rowid;      /* SQLite, no key: the name under which the rowid is reached; else NULL */
+	const struct amend_key *keys; /* the primary key first */
+	size_t n_keys;
+	const struct amend_foreign_key *foreign_keys;
+	size_t n_foreign_keys;
+	int version;            /* the version column, or -1 */
+	bool version_is_time;
+	void *owner;            /* private */
+};
+
+/*
+ * `name` is NAME or SCHEMA.NAME, each part as stored, or quoted as in SQL
+ * ("odd.name"). Without a schema the search path decides (SQLite: main).
+ * NOT_FOUND names tables that are near; UNSUPPORTED: a view, or a table
+ * without any key that identifies a row (the text shows the statement to add one).
+ *
+ * A column is taken for the version column when it is an integer, NOT NULL,
+ * in no key, and named `version`, `lock_version` or `row_version`.
+ */
+AMEND_API enum amend_status amend_table_open(struct amend_conn *db, const char *name,
+					     struct amend_table **out,
+					     struct amend_error *err) AMEND_CHECK;
+
+/* Takes NULL. */
+AMEND_API void amend_table_close(struct amend_table *table);
+
+/*
+ * Chooses the version column: an integer that amend increments with every
+ * write, or a timestamp that it moves forward (PostgreSQL); NULL for none.
+ */
+AMEND_API enum amend_status amend_table_set_version(struct amend_table *table, const char *column,
+						    struct amend_error *err) AMEND_CHECK;
+
+/* The column's index, or -1. SQLite's names fold ASCII case, PostgreSQL's do not. */
+AMEND_API int amend_table_column(const struct amend_table *table, const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

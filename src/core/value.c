@@ -1,0 +1,100 @@
+/*
+ * Making and comparing values; releasing rows.
+ * Leaves SQL's own equality to the databases.
+ */
+#include <amend/value.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/rows.h"
+
+struct amend_value amend_null(void)
+{
+	struct amend_value value = {.kind = AMEND_NULL};
+
+	return value;
+}
+
+struct amend_value amend_integer(int64_t integer)
+{
+	struct amend_value value = {.kind = AMEND_INTEGER, .as.integer = integer};
+
+	return value;
+}
+
+struct amend_value amend_real(double real)
+{
+	struct amend_value value = {.kind = AMEND_REAL, .as.real = real};
+
+	return value;
+}
+
+struct amend_value amend_text_n(const char *text, size_t size)
+{
+	struct amend_value value = {.kind = AMEND_TEXT, .size = size, .as.text = text};
+
+	return value;
+}
+
+struct amend_value amend_text(const char *text)
+{
+	return text ? amend_text_n(text, strlen(text)) : amend_null();
+}
+
+struct amend_value amend_blob(const void *blob, size_t size)
+{
+	struct amend_value value = {.kind = AMEND_BLOB, .size = size, .as.blob = blob};
+
+	return value;
+}
+
+bool amend_value_equal(const struct amend_value *a, const struct amend_value *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	switch (a->kind) {
+	case AMEND_NULL:
+		return true;
+	case AMEND_INTEGER:
+		return a->as.integer == b->as.integer;
+	case AMEND_REAL:
+		return memcmp(&a->as.real, &b->as.real, sizeof(double)) == 0;
+	case AMEND_TEXT:
+	case AMEND_BLOB:
+		return a->size == b->size &&
+		       (a->size == 0 || memcmp(a->as.blob, b->as.blob, a->size) == 0);
+	}
+	return false;
+}
+
+bool amend_value_blank(const struct amend_value *value)
+{
+	if (value->kind == AMEND_NULL)
+		return true;
+	if (value->kind != AMEND_TEXT)
+		return false;
+	for (size_t i = 0; i < value->size; i++) {
+		if (!strchr(" \t\r\n\v\f", value->as.text[i]) || value->as.text[i] == '\0')
+			return false;
+	}
+	return true;
+}
+
+struct amend_rows_owner *amend_rows_owner_new(void)
+{
+	return calloc(1, sizeof(struct amend_rows_owner));
+}
+
+void amend_rows_release(struct amend_rows *rows)
+{
+	struct amend_rows_owner *owner = rows->owner;
+
+	if (owner) {
+		if (owner->release)
+			owner->release(owner->extra);
+		amend_arena_release(&owner->arena);
+		free(owner);
+	}
+	*rows = (struct amend_rows)AMEND_ROWS_INIT;
+}

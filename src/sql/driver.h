@@ -1,0 +1,169 @@
+/*
+ * What a driver is: one engine's function table, its dialect as plain data,
+ * and feature bits. Drivers translate; they decide nothing. The layers above
+ * ask for features, never for names.
+ *
+ * Rules for every function: errors are classified into amend_status with
+ * sqlstate filled in (SQLite maps its extended codes to the same states, the
+ * list is in sql/sqlstate.h); a text never holds a password; nothing is retried
+ * here except what the comment says.
+ */
+#ifndef AMEND_SQL_DRIVER_H
+#define AMEND_SQL_DRIVER_H
+
+#include <amend/connection.h>
+#include <amend/ledger.h>
+#include <amend/table.h>
+#include <amend/unit.h>
+
+#include "core/arena.h"
+
+struct amend_session; /* a driver's own connection state; each driver defines its own */
+
+enum amend_feature {
+	AMEND_HAS_ROW_LOCK = 1 << 0,     /* SELECT ... FOR UPDATE; without it a writing unit holds the database */
+	AMEND_HAS_KEY_STRENGTHS = 1 << 1, /* FOR NO KEY UPDATE */
+	AMEND_HAS_SHARE = 1 << 2,        /* FOR SHARE */
+	AMEND_HAS_TABLE_LOCK = 1 << 3,
+	AMEND_HAS_WRITE_CTE = 1 << 4,    /* UPDATE, INSERT, DELETE ... RETURNING inside WITH: one statement writes and records */
+	AMEND_HAS_SCHEMAS = 1 << 5,      /* the ledger has a schema of its own */
+	AMEND_HAS_DDL_ROLLBACK = 1 << 6, /* DDL is part of the transaction */
+	AMEND_HAS_SNAPSHOT_MOVES = 1 << 7, /* by default each statement sees what is committed when it begins */
+	AMEND_HAS_TYPED_STORAGE = 1 << 8, /* a column holds values of its type alone; values print as text */
+	AMEND_HAS_ROW_VERSION = 1 << 9,  /* dialect.row_version */
+};
+
+/* Pieces of SQL text. "" where the engine lacks it (the feature bit says so too). */
+struct amend_dialect {
+	char quote;               /* of identifiers: doubled inside */
+	char placeholder;         /* '$' or '?': followed by the parameter's number, from 1 */
+	bool numbered;            /* false: '?' alone, in order of use (a later driver) */
+	const char *same;         /* infix, NULL-safe: "IS NOT DISTINCT FROM", "IS", "<=>" */
+	const char *for_update, *for_no_key_update, *for_share; /* suffixes, without leading space */
+	const char *nowait, *skip_locked;                       /* behind them */
+	const char *lock_table_update, *lock_table_share; /* "LOCK TABLE %s IN ... MODE" around the quoted name: prefix.. */
+	const char *lock_table_update_mode, *lock_table_share_mode; /* ..and what follows the name */
+	const char *row_version;  /* expression on a row, of type text: differs after any write to that row; NULL: none */
+	const char *now;          /* expression: UTC as text "YYYY-MM-DD HH:MM:SS.ffffff", the clock, not the transaction's start */
+	const char *next_time;    /* expression for a version column of type timestamp; %s is not used: "greatest(clock_timestamp(), " .. */
+	const char *ledger;       /* prefix of the ledger's tables: "\"amend\"." or "amend_" */
+	const char *serial_type;  /* 64-bit key that rises: never reused */
+	const char *integer_type; /* 64 bits */
+	const char *text_type;
+	const char *bytes_type;
+};
+
+/* A statement: text, and the values behind its placeholders. */
+struct amend_statement {
+	const char *sql;
+	const struct amend_value *values;
+	size_t n_values;
+	bool once; /* not worth preparing: DDL, or a text that will not come again */
+};
+
+enum amend_tx {
+	AMEND_TX_IDLE,   /* no transaction */
+	AMEND_TX_ACTIVE,
+	AMEND_TX_FAILED, /* PostgreSQL: aborted, only ROLLBACK is accepted */
+	AMEND_TX_LOST,   /* the connection is gone */
+};
+
+struct amend_begin {
+	enum amend_isolation isolation;
+	bool read_only;
+	int lock_timeout_ms; /* -1: no limit; 0: nowait; for this transaction */
+	int time_limit_ms;   /* 0: none; a statement past it ends with INTERRUPTED */
+};
+
+/* One value to be brought into the form in which the column would hand it back. */
+struct amend_canon {
+	const struct amend_column *column;
+	struct amend_value in;
+	struct amend_value out; /* lives in the arena, or is `in` itself */
+	const char *problem;    /* NULL, or why the column cannot hold it: "expected integer, found \"abc\"" */
+};
+
+struct amend_driver {
+	const char *name;
+	unsigned features;
+	const struct amend_dialect *dialect;
+
+	/* Whether the URL is this driver's. "sqlite" takes what no other driver's scheme claims. */
+	bool (*accepts)(const char *url);
+
+	/* Connects and pins the settings of COMPARE. */
+	enum amend_status (*open)(const char *url, const struct amend_open_options *options,
+				  struct amend_session **out, struct amend_error *err);
+
+	/* Wraps the application's handle; pins nothing yet. */
+	enum amend_status (*adopt)(void *handle, const struct amend_open_options *options,
+				   struct amend_session **out, struct amend_error *err);
+
+	/* Closes an opened handle, lets go of an adopted one. Takes NULL. */
+	void (*close)(struct amend_session *session);
+
+	/* Adopted only: saves the application's settings and sets ours; and back. In one round trip; nothing where they are the same. */
+	enum amend_status (*pin)(struct amend_session *session, struct amend_error *err);
+	enum amend_status (*unpin)(struct amend_session *session, struct amend_error *err);
+
+	/*
+	 * Runs `n` statements in order, in one round trip where the engine can, up
+	 * to the first that fails: its index goes to `*failed` (n when none did).
+	 * `rows` has n elements, each filled in or zeroed; NULL where the caller
+	 * wants none of them. Outside a transaction each statement is its own.
+	 */
+	enum amend_status (*run)(struct amend_session *session, const struct amend_statement *statements,
+				 size_t n, struct amend_rows *rows, size_t *failed,
+				 struct amend_error *err);
+
+	/* SQLite: takes its turn, then BEGIN IMMEDIATE unless read-only; LOCKED after the limit. */
+	enum amend_status (*begin)(struct amend_session *session, const struct amend_begin *begin,
+				   struct amend_error *err);
+
+	/* RETRY, CONSTRAINT (deferred ones): it is undone. OUTCOME_UNKNOWN: the connection died. Retries a busy COMMIT by itself. */
+	enum amend_status (*commit)(struct amend_session *session, struct amend_error *err);
+
+	/* Ends any state but LOST; OK when there is nothing to undo. */
+	enum amend_status (*rollback)(struct amend_session *session, struct amend_error *err);
+
+	/* Asked from the engine, without a round trip. */
+	enum amend_tx (*state)(const struct amend_session *session);
+
+	/* For the transaction now open: its next waits end after this. -1: no limit, 0: nowait. */
+	enum amend_status (*set_lock_timeout)(struct amend_session *session, int ms,
+					      struct amend_error *err);
+
+	/* Inside a transaction that may not be a writer yet (adopted, deferred): makes it one. NULL where rows are locked. */
+	enum amend_status (*become_writer)(struct amend_session *session, struct amend_error *err);
+
+	/*
+	 * Fills `table` in (schema, name, columns, keys, foreign keys, rowid; not
+	 * identity, version, sql, qualified: the caller derives them), all in
+	 * `arena`. `schema` NULL: the search path, or main. `visible` says whether the
+	 * bare name reaches this table. NOT_FOUND; UNSUPPORTED: a view, a foreign table.
+	 */
+	enum amend_status (*describe)(struct amend_session *session, const char *schema,
+				      const char *name, struct amend_arena *arena,
+				      struct amend_table *table, bool *visible,
+				      struct amend_error *err);
+
+	/* Fills in `out` or `problem` of each; the status is that of the connection. Works inside a transaction without harming it. */
+	enum amend_status (*canonicalise)(struct amend_session *session, struct amend_canon *items,
+					  size_t n, struct amend_arena *arena,
+					  struct amend_error *err);
+
+	/* Engine settings worth a word, and who blocks whom (amend_check). */
+	enum amend_status (*check)(struct amend_session *session,
+				   void (*each)(void *context, enum amend_level level,
+						const char *topic, const char *text),
+				   void *context, struct amend_error *err);
+
+	/* Async-signal-safe. */
+	void (*interrupt)(struct amend_session *session);
+};
+
+/* Each NULL in a build without it. */
+extern const struct amend_driver *const amend_driver_sqlite;
+extern const struct amend_driver *const amend_driver_postgres;
+
+#endif
