@@ -1,0 +1,45 @@
+# The everyday words. Meson does the work; this only says it shorter.
+
+BUILD ?= build
+MESON_FLAGS ?=
+# Arguments of `meson test`, as in: make test TESTS='--suite unit'
+TESTS ?=
+
+# Warnings are errors in continuous integration only.
+ifeq ($(CI),true)
+MESON_FLAGS += -Dwerror=true
+endif
+
+.PHONY: all build run test check format install clean
+
+all: build
+
+build:
+	@tools/deps run
+	@test -f $(BUILD)/build.ninja || meson setup $(MESON_FLAGS) $(BUILD)
+	@ninja -C $(BUILD)
+
+# A first look: two snapshots of real data, local edits, and what a sync does with them.
+run: build
+	@examples/run.sh
+
+# A build folder made before the tests' own packages were there is told to look again.
+test:
+	@tools/deps test
+	@test -f $(BUILD)/build.ninja || meson setup $(MESON_FLAGS) -Dtests=enabled $(BUILD)
+	@meson introspect --buildoptions $(BUILD) | tr '{' '\n' | \
+		grep -q '"name": "tests", "value": "enabled"' || meson configure -Dtests=enabled $(BUILD)
+	@ninja -C $(BUILD)
+	tools/servers run -- meson test -C $(BUILD) --no-rebuild --print-errorlogs $(TESTS)
+
+check: build
+	@tools/check $(BUILD)
+
+format:
+	@tools/format
+
+install: build
+	meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf build build-*
