@@ -83,6 +83,7 @@ struct amend_table {
 	size_t n_foreign_keys;
 	int version;            /* the version column, or -1 */
 	bool version_is_time;
+	bool folds_case;        /* names of columns are compared without ASCII case */
 	void *owner;            /* private */
 };
 

@@ -63,8 +63,8 @@ AMEND_API bool amend_in_unit(const struct amend_conn *db);
 /*
  * Runs `hook` once the outermost unit's COMMIT has returned, in the order of
  * registration; at once when no unit is open. Hooks of an undone unit or
- * savepoint are dropped; a hook may register further hooks (run after those
- * already there) and may use the connection. A hook's failure undoes nothing
+ * savepoint are dropped; a hook may use the connection, and register further hooks
+ * (which run at once, or after the COMMIT of the unit that it opens). A hook's failure undoes nothing
  * and reruns nothing: with `robust` the later hooks run and the failure is
  * swallowed; without it the later hooks are dropped and amend_atomic returns
  * that failure, its text saying that the unit is committed. On an adopted connection inside the

@@ -85,14 +85,17 @@ enum amend_status amend_error_wrap(struct amend_error *err, const char *format, 
 {
 	char text[sizeof(err->text)];
 	va_list args;
-	int size;
+	size_t size;
 
 	va_start(args, format);
-	size = vsnprintf(text, sizeof(text), format, args);
+	if (vsnprintf(text, sizeof(text), format, args) < 0)
+		text[0] = '\0';
 	va_end(args);
-	if (size < 0 || (size_t)size >= sizeof(text) - 2)
+	size = strlen(text);
+	if (size + 3 > sizeof(text))
 		return err->status;
-	snprintf(text + size, sizeof(text) - (size_t)size, ": %s", err->text);
+	memcpy(text + size, ": ", 3);
+	strncat(text, err->text, sizeof(text) - size - 3);
 	memcpy(err->text, text, sizeof(text));
 	tidy(err->text, sizeof(err->text));
 	return err->status;

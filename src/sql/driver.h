@@ -46,6 +46,7 @@ struct amend_dialect {
 	const char *row_version;  /* expression on a row, of type text: differs after any write to that row; NULL: none */
 	const char *now;          /* expression: UTC as text "YYYY-MM-DD HH:MM:SS.ffffff", the clock, not the transaction's start */
 	const char *next_time;    /* expression for a version column of type timestamp; %s is not used: "greatest(clock_timestamp(), " .. */
+	const char *default_schema; /* left out in the ledger's names of tables: "public", "main" */
 	const char *ledger;       /* prefix of the ledger's tables: "\"amend\"." or "amend_" */
 	const char *serial_type;  /* 64-bit key that rises: never reused */
 	const char *integer_type; /* 64 bits */
@@ -137,7 +138,7 @@ struct amend_driver {
 	enum amend_status (*become_writer)(struct amend_session *session, struct amend_error *err);
 
 	/*
-	 * Fills `table` in (schema, name, columns, keys, foreign keys, rowid; not
+	 * Fills `table` in (schema, name, columns, keys, foreign keys, rowid, folds_case; not
 	 * identity, version, sql, qualified: the caller derives them), all in
 	 * `arena`. `schema` NULL: the search path, or main. `visible` says whether the
 	 * bare name reaches this table. NOT_FOUND; UNSUPPORTED: a view, a foreign table.

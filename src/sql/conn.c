@@ -1,0 +1,327 @@
+/*
+ * Connections: opening, adopting, and running statements with the unit's state in mind.
+ * Leaves beginning and ending units to unit.c, and all that is an engine's to the drivers.
+ */
+#include "sql/conn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <amend/postgres.h>
+#include <amend/sqlite.h>
+
+#include "sql/driver/trace.h"
+
+static char *copy_text(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+enum amend_status amend_conn_new(const struct amend_driver *driver, struct amend_session *session,
+				 const struct amend_open_options *options, bool adopted,
+				 struct amend_conn **out, struct amend_error *err)
+{
+	struct amend_conn *db = NULL;
+	enum amend_status status;
+
+	*out = NULL;
+	if (options->trace) {
+		status = amend_trace_log(&driver, &session, options->trace, options->trace_context,
+					 err);
+		if (status != AMEND_OK)
+			return status;
+	}
+	db = calloc(1, sizeof(*db));
+	if (!db) {
+		driver->close(session);
+		return amend_no_memory(err);
+	}
+	db->driver = driver;
+	db->dialect = driver->dialect;
+	db->features = driver->features;
+	db->session = session;
+	db->options = *options;
+	db->options.key_file = copy_text(options->key_file);
+	db->adopted = adopted;
+	db->lock_timeout_ms = options->lock_timeout_ms;
+	if (options->key_file && !db->options.key_file) {
+		amend_close(db);
+		return amend_no_memory(err);
+	}
+	*out = db;
+	return AMEND_OK;
+}
+
+enum amend_status amend_open(const char *url, const struct amend_open_options *options,
+			     struct amend_conn **out, struct amend_error *err)
+{
+	static const struct amend_open_options defaults = AMEND_OPEN_OPTIONS_INIT;
+	/* SQLite last: what no scheme claims is a file's name. */
+	const struct amend_driver *const drivers[] = {amend_driver_postgres, amend_driver_sqlite};
+	struct amend_session *session = NULL;
+	enum amend_status status;
+
+	*out = NULL;
+	if (!options)
+		options = &defaults;
+	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
+		if (!drivers[i] || !drivers[i]->accepts(url))
+			continue;
+		status = drivers[i]->open(url, options, &session, err);
+		if (status != AMEND_OK)
+			return status;
+		return amend_conn_new(drivers[i], session, options, false, out, err);
+	}
+	return amend_error_set(err, AMEND_UNSUPPORTED,
+			       "no driver in this build opens this database (hint: a file, "
+			       "sqlite:FILE or postgresql://HOST/NAME)");
+}
+
+static enum amend_status adopt(const struct amend_driver *driver, const char *engine, void *handle,
+			       const struct amend_open_options *options, struct amend_conn **out,
+			       struct amend_error *err)
+{
+	static const struct amend_open_options defaults = AMEND_OPEN_OPTIONS_INIT;
+	struct amend_session *session = NULL;
+	enum amend_status status;
+
+	*out = NULL;
+	if (!driver)
+		return amend_error_set(err, AMEND_UNSUPPORTED, "this build of amend lacks %s",
+				       engine);
+	if (!handle)
+		return amend_error_set(err, AMEND_INVALID, "expected an open %s handle, found NULL",
+				       engine);
+	if (!options)
+		options = &defaults;
+	status = driver->adopt(handle, options, &session, err);
+	if (status != AMEND_OK)
+		return status;
+	return amend_conn_new(driver, session, options, true, out, err);
+}
+
+enum amend_status amend_adopt_sqlite(struct sqlite3 *handle,
+				     const struct amend_open_options *options,
+				     struct amend_conn **out, struct amend_error *err)
+{
+	return adopt(amend_driver_sqlite, "SQLite", handle, options, out, err);
+}
+
+enum amend_status amend_adopt_postgres(struct pg_conn *handle,
+				       const struct amend_open_options *options,
+				       struct amend_conn **out, struct amend_error *err)
+{
+	return adopt(amend_driver_postgres, "PostgreSQL", handle, options, out, err);
+}
+
+void amend_close(struct amend_conn *db)
+{
+	struct amend_error ignored;
+
+	if (!db)
+		return;
+	/* Should this fail, closing undoes it as well. */
+	if (!db->adopted)
+		(void)!db->driver->rollback(db->session, &ignored);
+	amend_hooks_undo(db, 0);
+	if (db->ledger_free)
+		db->ledger_free(db->ledger);
+	db->driver->close(db->session);
+	free((void *)(uintptr_t)db->options.key_file);
+	free(db->levels);
+	free(db->hooks);
+	free(db->who);
+	free(db->why);
+	free(db->program);
+	free(db);
+}
+
+void amend_interrupt(struct amend_conn *db)
+{
+	db->driver->interrupt(db->session);
+}
+
+const char *amend_engine(const struct amend_conn *db)
+{
+	return db->driver->name;
+}
+
+enum amend_status amend_set_author(struct amend_conn *db, const char *who, const char *why,
+				   const char *program, struct amend_error *err)
+{
+	char *copies[] = {copy_text(who), copy_text(why), copy_text(program)};
+	char **places[] = {&db->who, &db->why, &db->program};
+
+	if ((who && !copies[0]) || (why && !copies[1]) || (program && !copies[2])) {
+		for (size_t i = 0; i < 3; i++)
+			free(copies[i]);
+		return amend_no_memory(err);
+	}
+	for (size_t i = 0; i < 3; i++) {
+		free(*places[i]);
+		*places[i] = copies[i];
+	}
+	return AMEND_OK;
+}
+
+bool amend_has(const struct amend_conn *db, enum amend_feature feature)
+{
+	return (db->features & (unsigned)feature) != 0;
+}
+
+bool amend_in_transaction(const struct amend_conn *db)
+{
+	return db->depth > 0 || db->borrowed;
+}
+
+enum amend_status amend_enter(struct amend_conn *db, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	if (db->entered > 0 || !db->adopted) {
+		db->entered++;
+		return AMEND_OK;
+	}
+	switch (db->driver->state(db->session)) {
+	case AMEND_TX_IDLE:
+		db->borrowed = false;
+		break;
+	case AMEND_TX_ACTIVE:
+		db->borrowed = true;
+		break;
+	case AMEND_TX_FAILED:
+		return amend_error_set(err, AMEND_INVALID,
+				       "the application's transaction has already failed (hint: roll it "
+				       "back first)");
+	case AMEND_TX_LOST:
+		return amend_error_set(err, AMEND_UNREACHABLE, "the connection is gone");
+	}
+	status = db->driver->pin(db->session, err);
+	if (status == AMEND_OK)
+		db->entered = 1;
+	return status;
+}
+
+enum amend_status amend_leave(struct amend_conn *db, enum amend_status status,
+			      struct amend_error *err)
+{
+	struct amend_error unpin;
+
+	db->entered--;
+	if (db->entered > 0 || !db->adopted)
+		return status;
+	db->borrowed = false;
+	if (db->driver->unpin(db->session, &unpin) != AMEND_OK && status == AMEND_OK) {
+		*err = unpin;
+		return err->status;
+	}
+	return status;
+}
+
+/* The innermost unit remembers the first error; RETRY dooms every unit, for the engine undid all of them. */
+void amend_conn_fail(struct amend_conn *db, const struct amend_error *err)
+{
+	size_t i = db->depth;
+
+	while (i-- > 0) {
+		if (!db->levels[i].failed) {
+			db->levels[i].failed = true;
+			db->levels[i].reason = *err;
+		}
+		if (err->status != AMEND_RETRY && err->status != AMEND_UNREACHABLE &&
+		    db->levels[i].savepoint)
+			break;
+	}
+}
+
+static enum amend_status refuse_if_failed(const struct amend_conn *db, struct amend_error *err)
+{
+	const struct amend_open_unit *level = db->depth ? &db->levels[db->depth - 1] : NULL;
+
+	if (!level || !level->failed)
+		return AMEND_OK;
+	*err = level->reason;
+	if (err->status == AMEND_RETRY)
+		return AMEND_RETRY;
+	err->status = AMEND_INVALID;
+	return amend_error_wrap(err, "this unit has failed and takes no statement until it is undone");
+}
+
+enum amend_status amend_exec_many(struct amend_conn *db, const struct amend_statement *statements,
+				  size_t n, struct amend_rows *rows, size_t *failed,
+				  struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+	size_t index = 0;
+
+	for (size_t i = 0; rows && i < n; i++)
+		rows[i] = (struct amend_rows)AMEND_ROWS_INIT;
+	if (failed)
+		*failed = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!statements[i].sql)
+			status = amend_no_memory(err);
+	}
+	if (status == AMEND_OK)
+		status = refuse_if_failed(db, err);
+	if (status == AMEND_OK && n > 0)
+		status = db->driver->run(db->session, statements, n, rows, &index, err);
+	if (failed)
+		*failed = status == AMEND_OK ? n : index;
+	if (status == AMEND_OK)
+		return status;
+	/* The engine may have undone the transaction by itself: then nothing short of a rerun mends it. */
+	if (db->depth > 0 && !db->borrowed && err->status != AMEND_RETRY &&
+	    db->driver->state(db->session) == AMEND_TX_IDLE) {
+		for (size_t i = 0; i < db->depth; i++) {
+			if (!db->levels[i].failed) {
+				db->levels[i].failed = true;
+				db->levels[i].reason = *err;
+			}
+		}
+	}
+	amend_conn_fail(db, err);
+	return status;
+}
+
+enum amend_status amend_exec(struct amend_conn *db, const struct amend_sql *sql,
+			     struct amend_rows *rows, struct amend_error *err)
+{
+	struct amend_statement statement = amend_sql_statement(sql);
+
+	return amend_exec_many(db, &statement, 1, rows, NULL, err);
+}
+
+enum amend_status amend_exec_text(struct amend_conn *db, const char *sql, struct amend_error *err)
+{
+	struct amend_statement statement = {.sql = sql, .once = true};
+
+	return amend_exec_many(db, &statement, 1, NULL, NULL, err);
+}
+
+enum amend_status amend_canonicalise(struct amend_conn *db, struct amend_canon *items, size_t n,
+				     struct amend_arena *arena, struct amend_error *err)
+{
+	enum amend_status status = refuse_if_failed(db, err);
+
+	if (status == AMEND_OK && n > 0)
+		status = db->driver->canonicalise(db->session, items, n, arena, err);
+	if (status != AMEND_OK)
+		amend_conn_fail(db, err);
+	return status;
+}
+
+enum amend_status amend_query(struct amend_conn *db, const char *sql,
+			      const struct amend_value *values, size_t n_values,
+			      struct amend_rows *rows, struct amend_error *err)
+{
+	struct amend_statement statement = {.sql = sql, .values = values, .n_values = n_values};
+	enum amend_status status = amend_enter(db, err);
+
+	if (rows)
+		*rows = (struct amend_rows)AMEND_ROWS_INIT;
+	if (status != AMEND_OK)
+		return status;
+	status = amend_exec_many(db, &statement, 1, rows, NULL, err);
+	return amend_leave(db, status, err);
+}

@@ -1,0 +1,104 @@
+/*
+ * A connection as the layers above see it: its driver, its units of work, and
+ * how statements run on it. The public half is in amend/connection.h and
+ * amend/unit.h.
+ */
+#ifndef AMEND_SQL_CONN_H
+#define AMEND_SQL_CONN_H
+
+#include "sql/driver.h"
+#include "sql/sql.h"
+
+/* Called when what was registered ends: with its transaction's COMMIT, or undone with its unit. */
+typedef void (*amend_ended_fn)(struct amend_conn *db, void *context, bool committed);
+
+struct amend_hook {
+	amend_hook_fn fn; /* the application's; or NULL, and then: */
+	amend_ended_fn ended;
+	void *context;
+	bool robust;
+};
+
+/* One open unit. levels[0] is the outermost. */
+struct amend_open_unit {
+	bool savepoint;            /* it has one of its own */
+	bool failed;               /* refuses statements until it is undone */
+	size_t first_hook;         /* hooks from here on belong to it */
+	struct amend_error reason; /* why it failed: the first error */
+};
+
+struct amend_ledger; /* layer 3's own state of this connection */
+
+struct amend_conn {
+	const struct amend_driver *driver;
+	const struct amend_dialect *dialect;
+	unsigned features;
+	struct amend_session *session;
+	struct amend_open_options options; /* key_file is a copy */
+	bool adopted;
+
+	unsigned entered;  /* public calls under way, nested */
+	bool borrowed;     /* inside the application's own transaction */
+	struct amend_open_unit *levels;
+	size_t depth, levels_room;
+	struct amend_hook *hooks;
+	size_t n_hooks, hooks_room;
+	enum amend_isolation isolation; /* of the open outermost unit */
+	bool read_only;                 /* likewise */
+	int lock_timeout_ms;            /* in force in it: -1 or ms, 0 nowait */
+	int64_t deadline;               /* monotonic ms, of the open outermost unit; 0: none */
+
+	char *who, *why, *program;
+	struct amend_ledger *ledger;
+	void (*ledger_free)(struct amend_ledger *ledger);
+};
+
+/*
+ * Brackets of every public call: on an adopted connection the outermost pair
+ * pins and unpins the session, and finds out whether the application has a transaction open.
+ * amend_leave returns `status`, or the failure to put settings back if `status` is OK.
+ */
+enum amend_status amend_enter(struct amend_conn *db, struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_leave(struct amend_conn *db, enum amend_status status,
+			      struct amend_error *err) AMEND_CHECK;
+
+/* Inside a transaction that ends later than this call: a unit, or the application's own. */
+bool amend_in_transaction(const struct amend_conn *db);
+
+bool amend_has(const struct amend_conn *db, enum amend_feature feature);
+
+/*
+ * Runs a statement. An error inside a unit makes the unit fail; in a failed unit it is refused.
+ * `rows` may be NULL; otherwise it is released by the caller also after an error.
+ */
+enum amend_status amend_exec(struct amend_conn *db, const struct amend_sql *sql,
+			     struct amend_rows *rows, struct amend_error *err) AMEND_CHECK;
+
+/* Several statements in one trip; see driver.run. `rows` (n of them, or NULL) as above. */
+enum amend_status amend_exec_many(struct amend_conn *db, const struct amend_statement *statements,
+				  size_t n, struct amend_rows *rows, size_t *failed,
+				  struct amend_error *err) AMEND_CHECK;
+
+/* A statement without values that is run once: DDL and the like. */
+enum amend_status amend_exec_text(struct amend_conn *db, const char *sql,
+				  struct amend_error *err) AMEND_CHECK;
+
+/* Values to their columns' stored form; see driver.canonicalise. */
+enum amend_status amend_canonicalise(struct amend_conn *db, struct amend_canon *items, size_t n,
+				     struct amend_arena *arena, struct amend_error *err) AMEND_CHECK;
+
+/* `ended` runs when the outermost unit has committed, or the unit now open is undone. Inside a unit or transaction only. */
+enum amend_status amend_on_end(struct amend_conn *db, amend_ended_fn ended, void *context,
+			       struct amend_error *err) AMEND_CHECK;
+
+/* Wraps an open session into a connection; takes `session` over, also on failure. */
+enum amend_status amend_conn_new(const struct amend_driver *driver, struct amend_session *session,
+				 const struct amend_open_options *options, bool adopted,
+				 struct amend_conn **out, struct amend_error *err) AMEND_CHECK;
+
+/* Used by unit.c. */
+void amend_conn_fail(struct amend_conn *db, const struct amend_error *err);
+void amend_hooks_undo(struct amend_conn *db, size_t first);
+enum amend_status amend_hooks_run(struct amend_conn *db, struct amend_error *err);
+
+#endif

@@ -1,0 +1,145 @@
+/*
+ * Building statement text with bound values.
+ * Leaves running it to conn.c.
+ */
+#include "sql/sql.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sql/conn.h"
+
+void amend_sql_init(struct amend_sql *sql, const struct amend_conn *db)
+{
+	*sql = (struct amend_sql){.dialect = db->dialect};
+}
+
+void amend_sql_release(struct amend_sql *sql)
+{
+	amend_buffer_release(&sql->text);
+	free(sql->values);
+	sql->values = NULL;
+	sql->n_values = sql->room = 0;
+}
+
+void amend_sql_text(struct amend_sql *sql, const char *text)
+{
+	amend_buffer_text(&sql->text, text);
+}
+
+void amend_sql_printf(struct amend_sql *sql, const char *format, ...)
+{
+	char text[256];
+	va_list args;
+	int size;
+
+	va_start(args, format);
+	size = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (size < 0 || (size_t)size >= sizeof(text))
+		sql->text.failed = true;
+	else
+		amend_buffer_add(&sql->text, text, (size_t)size);
+}
+
+void amend_quote_name(struct amend_buffer *buffer, const struct amend_dialect *dialect,
+		      const char *name)
+{
+	amend_buffer_char(buffer, dialect->quote);
+	for (; *name; name++) {
+		if (*name == dialect->quote)
+			amend_buffer_char(buffer, *name);
+		amend_buffer_char(buffer, *name);
+	}
+	amend_buffer_char(buffer, dialect->quote);
+}
+
+void amend_sql_name(struct amend_sql *sql, const char *name)
+{
+	amend_quote_name(&sql->text, sql->dialect, name);
+}
+
+void amend_sql_ledger(struct amend_sql *sql, const char *table)
+{
+	amend_buffer_text(&sql->text, sql->dialect->ledger);
+	amend_buffer_text(&sql->text, table);
+}
+
+void amend_sql_value(struct amend_sql *sql, const struct amend_value *value)
+{
+	if (sql->n_values == sql->room) {
+		size_t room = sql->room ? sql->room * 2 : 16;
+		struct amend_value *values = realloc(sql->values, room * sizeof(*values));
+
+		if (!values) {
+			sql->text.failed = true;
+			return;
+		}
+		sql->values = values;
+		sql->room = room;
+	}
+	sql->values[sql->n_values++] = *value;
+	amend_buffer_char(&sql->text, sql->dialect->placeholder);
+	if (sql->dialect->numbered)
+		amend_sql_printf(sql, "%zu", sql->n_values);
+}
+
+void amend_sql_value_as(struct amend_sql *sql, const struct amend_column *column,
+			const struct amend_value *value)
+{
+	amend_sql_value(sql, value);
+	if (*column->cast) {
+		amend_sql_text(sql, "::");
+		amend_sql_text(sql, column->cast);
+	}
+}
+
+void amend_sql_integer(struct amend_sql *sql, int64_t integer)
+{
+	struct amend_value value = amend_integer(integer);
+
+	amend_sql_text(sql, "CAST(");
+	amend_sql_value(sql, &value);
+	amend_sql_printf(sql, " AS %s)", sql->dialect->integer_type);
+}
+
+void amend_sql_string(struct amend_sql *sql, const char *text)
+{
+	struct amend_value value = amend_text(text);
+
+	amend_sql_text(sql, "CAST(");
+	amend_sql_value(sql, &value);
+	amend_sql_printf(sql, " AS %s)", sql->dialect->text_type);
+}
+
+void amend_sql_same(struct amend_sql *sql, const struct amend_column *column,
+		    const struct amend_value *value)
+{
+	amend_sql_name(sql, column->name);
+	amend_sql_printf(sql, " %s ", sql->dialect->same);
+	amend_sql_value_as(sql, column, value);
+}
+
+void amend_sql_comma(struct amend_sql *sql, size_t index)
+{
+	if (index > 0)
+		amend_sql_text(sql, ", ");
+}
+
+void amend_sql_and(struct amend_sql *sql, size_t index)
+{
+	if (index > 0)
+		amend_sql_text(sql, " AND ");
+}
+
+struct amend_statement amend_sql_statement(const struct amend_sql *sql)
+{
+	return (struct amend_statement){
+		.sql = amend_buffer_string(&sql->text),
+		.values = sql->values,
+		.n_values = sql->n_values,
+		.once = sql->once,
+	};
+}

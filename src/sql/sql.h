@@ -1,0 +1,67 @@
+/*
+ * Statement text with the values bound to it. Literal SQL comes from amend's
+ * own sources only; names go through amend_sql_name, values through
+ * amend_sql_value. Sticky like a buffer: append freely, executing it fails
+ * once with NO_MEMORY.
+ *
+ *	struct amend_sql sql;
+ *
+ *	amend_sql_init(&sql, db);
+ *	amend_sql_text(&sql, "SELECT ");
+ *	amend_sql_name(&sql, column->name);
+ *	amend_sql_text(&sql, " FROM t WHERE id = ");
+ *	amend_sql_value(&sql, &id);
+ *	status = amend_exec(db, &sql, &rows, err);
+ *	amend_sql_release(&sql);
+ */
+#ifndef AMEND_SQL_SQL_H
+#define AMEND_SQL_SQL_H
+
+#include "core/buffer.h"
+#include "sql/driver.h"
+
+struct amend_sql {
+	const struct amend_dialect *dialect;
+	struct amend_buffer text;
+	struct amend_value *values; /* their bytes are borrowed until the statement has run */
+	size_t n_values, room;
+	bool once; /* as in amend_statement */
+};
+
+void amend_sql_init(struct amend_sql *sql, const struct amend_conn *db);
+void amend_sql_release(struct amend_sql *sql);
+void amend_sql_text(struct amend_sql *sql, const char *text);
+void amend_sql_printf(struct amend_sql *sql, const char *format, ...) AMEND_PRINTF(2, 3);
+
+/* An identifier, quoted. */
+void amend_sql_name(struct amend_sql *sql, const char *name);
+
+/* A table of the ledger, by its plain name: amend_revision, "amend.revision". */
+void amend_sql_ledger(struct amend_sql *sql, const char *table);
+
+/* A placeholder for the value. */
+void amend_sql_value(struct amend_sql *sql, const struct amend_value *value);
+
+/* A placeholder cast to the column's type where the engine needs to be told. */
+void amend_sql_value_as(struct amend_sql *sql, const struct amend_column *column,
+			const struct amend_value *value);
+void amend_sql_integer(struct amend_sql *sql, int64_t integer);
+/* A placeholder for text; NULL is SQL NULL. PostgreSQL is told that it is text. */
+void amend_sql_string(struct amend_sql *sql, const char *text);
+
+/* `COLUMN same VALUE`, NULL-safe. */
+void amend_sql_same(struct amend_sql *sql, const struct amend_column *column,
+		    const struct amend_value *value);
+
+/* ", " before each but the first: pass the loop's index. */
+void amend_sql_comma(struct amend_sql *sql, size_t index);
+/* " AND " likewise. */
+void amend_sql_and(struct amend_sql *sql, size_t index);
+
+struct amend_statement amend_sql_statement(const struct amend_sql *sql);
+
+/* Appends `name` quoted for `dialect`. */
+void amend_quote_name(struct amend_buffer *buffer, const struct amend_dialect *dialect,
+		      const char *name);
+
+#endif
