@@ -1,0 +1,167 @@
+/*
+ * What amend itself remembers, for the layers above: is it installed, the
+ * revision of the open unit, changes, bases, conflicts, token keys.
+ *
+ * Tables (src/ledger/install.c has them; docs/ledger.md explains them): meta,
+ * revision, change, run, base, conflict, token_key. A record is named by the
+ * table's `qualified` name and its primary key as JSON text, {"id":42}
+ * (amend_pk_text).
+ */
+#ifndef AMEND_LEDGER_LEDGER_H
+#define AMEND_LEDGER_LEDGER_H
+
+#include <amend/ledger.h>
+
+#include "core/pack.h"
+#include "sql/conn.h"
+
+/* Installed? Asks the database once, then remembers. */
+enum amend_status amend_ledger_look(struct amend_conn *db, bool *present,
+				    struct amend_error *err) AMEND_CHECK;
+
+/* Installs it where it is missing or old; DENIED says what to hand to the administrator. */
+enum amend_status amend_ledger_need(struct amend_conn *db, struct amend_error *err) AMEND_CHECK;
+
+/* {"id":42}: the record's name in the ledger, from its values in the table's column order. `rowid` where the table has no key, else NULL. */
+void amend_pk_text(struct amend_buffer *buffer, const struct amend_table *table,
+		   const struct amend_value *values, const struct amend_value *rowid);
+
+/* ---- revisions: what committed together ---- */
+
+/* The open unit's revision, 0 while it has none. Forgotten when the unit ends or its maker is undone. */
+int64_t amend_revision_current(const struct amend_conn *db);
+
+/* The open unit's revision, made if it has none. Inside a unit or transaction, with the ledger there. */
+enum amend_status amend_revision_need(struct amend_conn *db, int64_t *id,
+				      struct amend_error *err) AMEND_CHECK;
+
+/* A statement has made the open unit's revision by itself (amend_revision_insert): remember it. */
+enum amend_status amend_revision_made(struct amend_conn *db, int64_t id,
+				      struct amend_error *err) AMEND_CHECK;
+
+/* Appends `INSERT INTO revision (...) SELECT ... FROM source RETURNING id`; `source` "" for VALUES. */
+void amend_revision_insert(struct amend_sql *sql, struct amend_conn *db, const char *source);
+
+/*
+ * Groups the revisions made from now on under a run; 0 ends it. The run's row
+ * is made with its first revision or conflict (amend_run_need), never before.
+ */
+struct amend_run_spec {
+	const char *source, *table; /* borrowed while the run lasts */
+};
+void amend_run_begin(struct amend_conn *db, const struct amend_run_spec *spec);
+void amend_run_end(struct amend_conn *db);
+/* The run's id, its row made if there is none yet; 0 when no run has begun. Inside a unit. */
+enum amend_status amend_run_need(struct amend_conn *db, int64_t *id,
+				 struct amend_error *err) AMEND_CHECK;
+/* The id if its row is made (and committed, or in the open unit), else 0. */
+int64_t amend_run_current(const struct amend_conn *db);
+
+/* ---- changes: old and new value of each changed field ---- */
+
+/* One change to be recorded in the open unit's revision. */
+struct amend_change_spec {
+	const struct amend_table *table;
+	const char *pk;
+	const char *was;    /* the primary key before, where this change moves it; else NULL */
+	const char *op;     /* "create", "update", "delete" */
+	const char *fields; /* {"name":["old","new"]}: amend_fields_text */
+};
+
+enum amend_status amend_change_record(struct amend_conn *db, const struct amend_change_spec *spec,
+				      struct amend_error *err) AMEND_CHECK;
+
+/* The JSON of what differs between two rows' values (NULL: there is none); returns how many differ. Generated columns are left out. */
+size_t amend_fields_text(struct amend_buffer *buffer, const struct amend_table *table,
+			 const struct amend_value *before, const struct amend_value *after);
+
+/* The way back: `typed` as in AMEND_HAS_TYPED_STORAGE (numbers come back as text). In the arena. */
+enum amend_status amend_fields_parse(const char *text, bool typed, struct amend_arena *arena,
+				     struct amend_change **out, size_t *n,
+				     struct amend_error *err) AMEND_CHECK;
+
+/* {"id":42} to fields. */
+enum amend_status amend_pk_parse(const char *text, bool typed, struct amend_arena *arena,
+				 struct amend_field **out, size_t *n,
+				 struct amend_error *err) AMEND_CHECK;
+
+/* ---- bases: what a source said last time ---- */
+
+struct amend_base {
+	const char *source;
+	const char *pk;        /* the row's; where it is gone: the one it had */
+	const char *first_key; /* JSON of the first key's columns, {"code":"FR"}; "" when it was blank */
+	const void *pack;      /* amend_pack of the fields that have a base */
+	size_t pack_size;
+	unsigned char digest[AMEND_DIGEST_SIZE]; /* of the pack */
+};
+
+/* All by primary key (by_first_key false) or by first key, one trip for all; out[i].pack is NULL where there is none. In the arena. */
+enum amend_status amend_base_find(struct amend_conn *db, const char *source,
+				  const struct amend_table *table, bool by_first_key,
+				  const char *const *keys, size_t n, struct amend_base *out,
+				  struct amend_arena *arena, struct amend_error *err) AMEND_CHECK;
+
+/*
+ * Writes `base` in place of `seen` (NULL: there was none). `*moved`: it is no
+ * longer what was seen, and nothing was written. `base` NULL removes it. When the pk or source differs from
+ * seen's, the old row goes.
+ */
+enum amend_status amend_base_write(struct amend_conn *db, const struct amend_table *table,
+				   const struct amend_base *seen, const struct amend_base *base,
+				   bool *moved, struct amend_error *err) AMEND_CHECK;
+
+/* ---- conflicts ---- */
+
+struct amend_conflict_spec {
+	const char *source;
+	const struct amend_table *table;
+	enum amend_conflict_kind kind;
+	const char *pk;        /* NULL: no row */
+	const char *first_key; /* names the input record; never "" (a later key where the first is blank) */
+	const struct amend_conflict_field *fields;
+	size_t n_fields;
+	const char *note;
+	int64_t line;
+};
+
+/* An open conflict as it is stored: `fields` parsed, in the arena. */
+struct amend_conflict_row {
+	int64_t id; /* 0: there is none */
+	const char *source, *table, *pk, *first_key, *note, *at, *who;
+	enum amend_conflict_kind kind;
+	const struct amend_conflict_field *fields;
+	size_t n_fields;
+	int64_t line;
+};
+
+/* The open conflicts of a source and table, all of them (there are few). */
+enum amend_status amend_conflict_open(struct amend_conn *db, const char *source,
+				      const struct amend_table *table, struct amend_arena *arena,
+				      struct amend_conflict_row **out, size_t *n,
+				      struct amend_error *err) AMEND_CHECK;
+
+/* Stores it, or brings the open one of the same source and first key up to date. Inside a unit. */
+enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend_conflict_spec *spec,
+				       int64_t *id, struct amend_error *err) AMEND_CHECK;
+
+/* Ends it: "settled" by `how` (incoming, current, ...), or "closed" by itself. `*moved`: it was not open any more. */
+enum amend_status amend_conflict_end(struct amend_conn *db, int64_t id, const char *state,
+				     const char *how, bool *moved,
+				     struct amend_error *err) AMEND_CHECK;
+
+/* ---- token keys ---- */
+
+enum { AMEND_SECRET_SIZE = 32 };
+
+struct amend_secret {
+	uint32_t id;
+	int64_t created; /* seconds since 1970 */
+	unsigned char bytes[AMEND_SECRET_SIZE];
+};
+
+/* The newest key (id 0), or the one of this id; NOT_FOUND. From the key file where there is one. */
+enum amend_status amend_secret_get(struct amend_conn *db, uint32_t id, struct amend_secret *out,
+				   struct amend_error *err) AMEND_CHECK;
+
+#endif
