@@ -55,6 +55,7 @@ struct amend_sync_change {
 	const struct amend_conflict_field *fields; /* an update: current is old, incoming is new */
 	size_t n_fields;
 	const char *kind, *note; /* of a conflict */
+	const struct amend_table *table; /* its description: how values are typed */
 };
 
 struct amend_sync_options {
