@@ -15,4 +15,11 @@ struct amend_rows_owner {
 /* A new owner on the heap, zeroed; NULL when there is no memory. amend_rows_release frees it. */
 struct amend_rows_owner *amend_rows_owner_new(void);
 
+/* A whole number, whether the engine hands it out as INTEGER or as text of digits; false when it is neither. */
+bool amend_value_number(const struct amend_value *value, int64_t *out);
+
+/* BLOB as it is; text `\x6869` (how PostgreSQL prints bytea) decoded into the arena. False when it is neither, or for want of memory. */
+bool amend_value_bytes(const struct amend_value *value, struct amend_arena *arena,
+		       struct amend_value *out);
+
 #endif

@@ -4,6 +4,7 @@
  */
 #include <amend/value.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,6 +80,56 @@ bool amend_value_blank(const struct amend_value *value)
 			return false;
 	}
 	return true;
+}
+
+bool amend_value_number(const struct amend_value *value, int64_t *out)
+{
+	char text[24], *end = NULL;
+
+	if (value->kind == AMEND_INTEGER) {
+		*out = value->as.integer;
+		return true;
+	}
+	if (value->kind != AMEND_TEXT || value->size == 0 || value->size >= sizeof(text))
+		return false;
+	memcpy(text, value->as.text, value->size);
+	text[value->size] = '\0';
+	errno = 0;
+	*out = strtoll(text, &end, 10);
+	return errno == 0 && end == text + value->size;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+bool amend_value_bytes(const struct amend_value *value, struct amend_arena *arena,
+		       struct amend_value *out)
+{
+	char *bytes;
+	size_t size;
+
+	if (value->kind == AMEND_BLOB)
+		return amend_arena_value(arena, value, out);
+	if (value->kind != AMEND_TEXT || value->size < 2 || memcmp(value->as.text, "\\x", 2) != 0)
+		return false;
+	size = (value->size - 2) / 2;
+	bytes = amend_arena_alloc(arena, size);
+	for (size_t i = 0; bytes && i < size; i++) {
+		int high = hex_digit(value->as.text[2 + 2 * i]);
+		int low = hex_digit(value->as.text[3 + 2 * i]);
+
+		if (high < 0 || low < 0)
+			return false;
+		bytes[i] = (char)(high << 4 | low);
+	}
+	*out = amend_blob(bytes, size);
+	return bytes != NULL;
 }
 
 struct amend_rows_owner *amend_rows_owner_new(void)

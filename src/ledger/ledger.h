@@ -26,6 +26,9 @@ enum amend_status amend_ledger_need(struct amend_conn *db, struct amend_error *e
 void amend_pk_text(struct amend_buffer *buffer, const struct amend_table *table,
 		   const struct amend_value *values, const struct amend_value *rowid);
 
+/* Who writes: as the application said, else the operating system's user. The ledger has been looked at. */
+const char *amend_author_who(struct amend_conn *db);
+
 /* ---- revisions: what committed together ---- */
 
 /* The open unit's revision, 0 while it has none. Forgotten when the unit ends or its maker is undone. */
@@ -140,6 +143,11 @@ enum amend_status amend_conflict_open(struct amend_conn *db, const char *source,
 				      const struct amend_table *table, struct amend_arena *arena,
 				      struct amend_conflict_row **out, size_t *n,
 				      struct amend_error *err) AMEND_CHECK;
+
+/* The open conflict of this id; NOT_FOUND. */
+enum amend_status amend_conflict_by_id(struct amend_conn *db, int64_t id, struct amend_arena *arena,
+				       struct amend_conflict_row *out,
+				       struct amend_error *err) AMEND_CHECK;
 
 /* Stores it, or brings the open one of the same source and first key up to date. Inside a unit. */
 enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend_conflict_spec *spec,

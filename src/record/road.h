@@ -26,6 +26,13 @@ struct amend_lock {
 	enum amend_wait wait;
 };
 
+/* Appends the columns and, where it identifies the row, the rowid, each behind `prefix` ("u."). */
+void amend_row_columns(struct amend_sql *sql, const struct amend_conn *db,
+		       const struct amend_table *table, const char *prefix);
+/* Appends " WHERE <the row's identity>". */
+void amend_row_identity(struct amend_sql *sql, const struct amend_table *table,
+			const struct amend_row *row);
+
 /* Appends "SELECT <columns, rowid, row version> FROM table" and " WHERE key AND ..." for one key. */
 void amend_row_select(struct amend_sql *sql, const struct amend_conn *db,
 		      const struct amend_table *table);

@@ -47,7 +47,15 @@ struct amend_dialect {
 	const char *now;          /* expression: UTC as text "YYYY-MM-DD HH:MM:SS.ffffff", the clock, not the transaction's start */
 	const char *next_time;    /* expression for a version column of type timestamp; %s is not used: "greatest(clock_timestamp(), " .. */
 	const char *default_schema; /* left out in the ledger's names of tables: "public", "main" */
-	const char *ledger;       /* prefix of the ledger's tables: "\"amend\"." or "amend_" */
+	const char *ledger;       /* prefix of the ledger's tables: "amend." or "amend_" */
+	const char *ledger_index; /* prefix of its indexes: "" or "amend_" */
+	const char *ledger_present; /* a query that returns a row when the ledger is there, whatever the role may read */
+	const char *const *ledger_lock;   /* NULL-ended: makes a second installer wait for this transaction */
+	const char *const *ledger_before; /* NULL-ended: before its tables, e.g. the schema */
+	const char *const *ledger_grants; /* NULL-ended: let {role} write through amend; {ledger} as above */
+	const char *random_secret; /* expression: 64 hexadecimal digits that nobody can guess */
+	const char *epoch;        /* expression: the clock, whole seconds since 1970, as integer_type */
+	const char *role;         /* a query for this session's role, quoted; "" where there are none */
 	const char *serial_type;  /* 64-bit key that rises: never reused */
 	const char *integer_type; /* 64 bits */
 	const char *text_type;

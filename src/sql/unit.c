@@ -247,10 +247,10 @@ static enum amend_status run_nested(struct amend_conn *db, const struct amend_un
 	if (status != AMEND_OK)
 		return undo_nested(db, number, err);
 	db->depth--;
-	/* Inside the application's transaction this was the last amend sees of it. */
+	/* Inside the application's transaction this is the last amend sees of it: whether it commits stays unknown. */
 	if (db->depth == 0)
-		status = amend_hooks_run(db, err);
-	return status;
+		amend_hooks_undo(db, 0);
+	return AMEND_OK;
 }
 
 static enum amend_status run_once(struct amend_conn *db, const struct amend_unit_options *options,

@@ -1,0 +1,176 @@
+/*
+ * JSON text of values, canonical.
+ * Leaves reading JSON to json-c.
+ */
+#include "core/json_text.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+bool amend_utf8_valid(const char *text, size_t size)
+{
+	const unsigned char *at = (const unsigned char *)text, *end = at + size;
+
+	while (at < end) {
+		unsigned char lead = *at++;
+		unsigned char low = 0x80, high = 0xbf;
+		int more;
+
+		if (lead < 0x80)
+			continue;
+		if (lead >= 0xc2 && lead <= 0xdf)
+			more = 1;
+		else if (lead >= 0xe0 && lead <= 0xef)
+			more = 2;
+		else if (lead >= 0xf0 && lead <= 0xf4)
+			more = 3;
+		else
+			return false;
+		/* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF */
+		if (lead == 0xe0)
+			low = 0xa0;
+		else if (lead == 0xed)
+			high = 0x9f;
+		else if (lead == 0xf0)
+			low = 0x90;
+		else if (lead == 0xf4)
+			high = 0x8f;
+		for (; more > 0; more--, low = 0x80, high = 0xbf) {
+			if (at == end || *at < low || *at > high)
+				return false;
+			at++;
+		}
+	}
+	return true;
+}
+
+void amend_json_string(struct amend_buffer *buffer, const char *text, size_t size)
+{
+	size_t start = 0;
+
+	amend_buffer_char(buffer, '"');
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+		const char *escape = NULL;
+
+		if (c >= ' ' && c != '"' && c != '\\')
+			continue;
+		amend_buffer_add(buffer, text + start, i - start);
+		start = i + 1;
+		switch (c) {
+		case '"':
+			escape = "\\\"";
+			break;
+		case '\\':
+			escape = "\\\\";
+			break;
+		case '\b':
+			escape = "\\b";
+			break;
+		case '\f':
+			escape = "\\f";
+			break;
+		case '\n':
+			escape = "\\n";
+			break;
+		case '\r':
+			escape = "\\r";
+			break;
+		case '\t':
+			escape = "\\t";
+			break;
+		default:
+			amend_buffer_printf(buffer, "\\u%04x", c);
+			continue;
+		}
+		amend_buffer_text(buffer, escape);
+	}
+	amend_buffer_add(buffer, text + start, size - start);
+	amend_buffer_char(buffer, '"');
+}
+
+static void add_hex(struct amend_buffer *buffer, const char *name, const void *bytes, size_t size)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *at = bytes;
+
+	amend_buffer_printf(buffer, "{\"%s\":\"", name);
+	for (size_t i = 0; i < size; i++) {
+		amend_buffer_char(buffer, digits[at[i] >> 4]);
+		amend_buffer_char(buffer, digits[at[i] & 15]);
+	}
+	amend_buffer_text(buffer, "\"}");
+}
+
+static void add_real(struct amend_buffer *buffer, double real)
+{
+	char text[40];
+
+	if (isnan(real) || isinf(real)) {
+		amend_buffer_printf(buffer, "{\"real\":\"%s\"}",
+				    isnan(real)  ? "NaN"
+				    : real > 0.0 ? "Infinity"
+						 : "-Infinity");
+		return;
+	}
+	snprintf(text, sizeof(text), "%.17g", real);
+	/* The application's locale may have another decimal sign. */
+	for (char *at = text; *at; at++) {
+		if (!strchr("0123456789+-e", *at))
+			*at = '.';
+	}
+	amend_buffer_text(buffer, text);
+	if (!strpbrk(text, ".e"))
+		amend_buffer_text(buffer, ".0");
+}
+
+/* -?(0|[1-9][0-9]*), and short enough to be a 64-bit number. */
+static bool is_bare_integer(const char *text, size_t size)
+{
+	size_t at = size > 0 && text[0] == '-';
+
+	if (size == at || size > 20 || (text[at] == '0' && size > 1))
+		return false;
+	for (; at < size; at++) {
+		if (text[at] < '0' || text[at] > '9')
+			return false;
+	}
+	return true;
+}
+
+static void add_text(struct amend_buffer *buffer, const char *text, size_t size,
+		     enum amend_class class_)
+{
+	if (class_ == AMEND_CLASS_INTEGER && is_bare_integer(text, size))
+		amend_buffer_add(buffer, text, size);
+	else if (class_ == AMEND_CLASS_BOOLEAN && size == 1 && (*text == 't' || *text == 'f'))
+		amend_buffer_text(buffer, *text == 't' ? "true" : "false");
+	else if (memchr(text, '\0', size) || !amend_utf8_valid(text, size))
+		add_hex(buffer, "text", text, size);
+	else
+		amend_json_string(buffer, text, size);
+}
+
+void amend_json_value(struct amend_buffer *buffer, const struct amend_value *value,
+		      enum amend_class class_)
+{
+	switch (value->kind) {
+	case AMEND_NULL:
+		amend_buffer_text(buffer, "null");
+		break;
+	case AMEND_INTEGER:
+		amend_buffer_printf(buffer, "%" PRId64, value->as.integer);
+		break;
+	case AMEND_REAL:
+		add_real(buffer, value->as.real);
+		break;
+	case AMEND_TEXT:
+		add_text(buffer, value->size ? value->as.text : "", value->size, class_);
+		break;
+	case AMEND_BLOB:
+		add_hex(buffer, "blob", value->as.blob, value->size);
+		break;
+	}
+}

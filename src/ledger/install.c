@@ -1,0 +1,368 @@
+/*
+ * The ledger's tables: what they are, installing them, bringing old ones up.
+ * Leaves their content to the files named after them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/state.h"
+
+/*
+ * A step brings the ledger from the version before to `version`. Released
+ * steps never change; a new need is a new step. Words in braces are the
+ * dialect's: {ledger} is the prefix of a table's name, the others are types.
+ *
+ * `pk` names a record: its primary key as JSON. `open_key` is unique among open
+ * conflicts and NULL in ended ones, which is a partial unique index for engines that have none.
+ * `change.base` keeps the packed base that a sync's change replaced, so that
+ * undoing the change can restore it.
+ */
+struct step {
+	int version;
+	const char *const *statements;
+};
+
+static const char *const step_1[] = {
+	"CREATE TABLE {ledger}meta (name {text} NOT NULL PRIMARY KEY, value {text} NOT NULL)",
+	"CREATE TABLE {ledger}run (id {serial}, at {text} NOT NULL, source {text} NOT NULL, "
+	"tbl {text} NOT NULL, who {text} NOT NULL, why {text} NOT NULL, program {text} NOT NULL)",
+	"CREATE TABLE {ledger}revision (id {serial}, at {text} NOT NULL, who {text} NOT NULL, "
+	"why {text} NOT NULL, program {text} NOT NULL, run {integer})",
+	"CREATE INDEX {index}revision_run ON {ledger}revision (run)",
+	"CREATE TABLE {ledger}change (id {serial}, revision {integer} NOT NULL, tbl {text} NOT NULL, "
+	"pk {text} NOT NULL, was {text}, op {text} NOT NULL, fields {text} NOT NULL, "
+	"source {text}, base {bytes})",
+	"CREATE INDEX {index}change_record ON {ledger}change (tbl, pk, id)",
+	"CREATE INDEX {index}change_revision ON {ledger}change (revision)",
+	"CREATE TABLE {ledger}base (source {text} NOT NULL, tbl {text} NOT NULL, pk {text} NOT NULL, "
+	"first_key {text} NOT NULL, digest {bytes} NOT NULL, pack {bytes} NOT NULL, "
+	"PRIMARY KEY (source, tbl, pk))",
+	"CREATE INDEX {index}base_first_key ON {ledger}base (source, tbl, first_key)",
+	"CREATE TABLE {ledger}conflict (id {serial}, source {text} NOT NULL, tbl {text} NOT NULL, "
+	"pk {text}, first_key {text} NOT NULL, open_key {text} UNIQUE, kind {text} NOT NULL, "
+	"fields {text} NOT NULL, note {text} NOT NULL, line {integer} NOT NULL, run {integer}, "
+	"at {text} NOT NULL, who {text} NOT NULL, state {text} NOT NULL, taken {text} NOT NULL, "
+	"ended_at {text}, ended_by {text})",
+	"CREATE INDEX {index}conflict_table ON {ledger}conflict (tbl, state)",
+	"CREATE TABLE {ledger}token_key (id {serial}, created {integer} NOT NULL, secret {text} NOT NULL)",
+	NULL,
+};
+
+static const struct step steps[] = {{1, step_1}};
+
+enum { LATEST = sizeof(steps) / sizeof(steps[0]) };
+
+static bool word_is(const char *at, const char *word)
+{
+	return strncmp(at, word, strlen(word)) == 0;
+}
+
+/* The statement with its words in braces replaced. */
+static void expand(struct amend_buffer *out, const struct amend_dialect *dialect, const char *role,
+		   const char *text)
+{
+	const struct {
+		const char *word, *value;
+	} words[] = {
+		{"{ledger}", dialect->ledger},
+		{"{index}", dialect->ledger_index},
+		{"{serial}", dialect->serial_type},
+		{"{integer}", dialect->integer_type},
+		{"{text}", dialect->text_type},
+		{"{bytes}", dialect->bytes_type},
+		{"{role}", role},
+	};
+
+	while (*text) {
+		size_t i, n = sizeof(words) / sizeof(words[0]);
+
+		for (i = 0; *text == '{' && i < n; i++) {
+			if (word_is(text, words[i].word))
+				break;
+		}
+		if (*text != '{' || i == n) {
+			amend_buffer_char(out, *text++);
+			continue;
+		}
+		amend_buffer_text(out, words[i].value);
+		text += strlen(words[i].word);
+	}
+}
+
+struct amend_ledger *amend_ledger_state(struct amend_conn *db, struct amend_error *err)
+{
+	if (!db->ledger) {
+		db->ledger = calloc(1, sizeof(*db->ledger));
+		db->ledger_free = amend_ledger_free;
+		if (!db->ledger)
+			amend_no_memory(err);
+	}
+	return db->ledger;
+}
+
+static enum amend_status explain_denied(struct amend_error *err, enum amend_status status)
+{
+	static const char hint[] = " (hint: an owner of the database can run what `amend init DB "
+				   "--print` shows)";
+	size_t size = strlen(err->text);
+
+	if (status == AMEND_DENIED && !strstr(err->text, "(hint:") &&
+	    size + sizeof(hint) <= sizeof(err->text))
+		memcpy(err->text + size, hint, sizeof(hint));
+	return status;
+}
+
+/* 0: there is none. */
+static enum amend_status read_version(struct amend_conn *db, int *version, struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	enum amend_status status;
+
+	*version = 0;
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, db->dialect->ledger_present);
+	status = amend_exec(db, &sql, &rows, err);
+	if (status != AMEND_OK || rows.n_rows == 0)
+		goto out;
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "SELECT value FROM ");
+	amend_sql_ledger(&sql, "meta");
+	amend_sql_text(&sql, " WHERE name = 'version'");
+	status = amend_exec(db, &sql, &rows, err);
+	if (status == AMEND_OK && rows.n_rows == 1)
+		*version = atoi(amend_rows_at(&rows, 0, 0)->as.text);
+	else if (status == AMEND_OK)
+		status = amend_error_set(err, AMEND_INTERNAL, "the ledger does not know its version");
+out:
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return explain_denied(err, status);
+}
+
+static enum amend_status check_version(int version, struct amend_error *err)
+{
+	if (version <= LATEST)
+		return AMEND_OK;
+	return amend_error_set(err, AMEND_UNSUPPORTED,
+			       "the ledger was made by a newer amend (version %d, this one knows %d) "
+			       "(hint: use the newer program)",
+			       version, LATEST);
+}
+
+enum amend_status amend_ledger_look(struct amend_conn *db, bool *present, struct amend_error *err)
+{
+	struct amend_ledger *ledger = amend_ledger_state(db, err);
+	enum amend_status status;
+	int version;
+
+	*present = false;
+	if (!ledger)
+		return AMEND_NO_MEMORY;
+	if (ledger->version < LATEST) {
+		status = read_version(db, &version, err);
+		if (status == AMEND_OK)
+			status = check_version(version, err);
+		if (status != AMEND_OK)
+			return status;
+		/* In a transaction that may see what it will undo, do not remember. */
+		if (!ledger->installing)
+			ledger->version = version;
+		*present = version == LATEST;
+		return AMEND_OK;
+	}
+	*present = true;
+	return AMEND_OK;
+}
+
+typedef enum amend_status (*statement_fn)(void *context, const char *statement,
+					  struct amend_error *err);
+
+static enum amend_status emit_all(const struct amend_dialect *dialect, const char *role,
+				  const char *const *statements, statement_fn each, void *context,
+				  struct amend_error *err)
+{
+	struct amend_buffer text = AMEND_BUFFER_INIT;
+	enum amend_status status = AMEND_OK;
+
+	for (; statements && *statements && status == AMEND_OK; statements++) {
+		amend_buffer_reset(&text);
+		expand(&text, dialect, role, *statements);
+		status = text.failed ? amend_no_memory(err) : each(context, text.data, err);
+	}
+	amend_buffer_release(&text);
+	return status;
+}
+
+/* Everything from `version` to the latest. */
+static enum amend_status emit_steps(const struct amend_dialect *dialect, int version,
+				    statement_fn each, void *context, struct amend_error *err)
+{
+	static const char *const first[] = {
+		"INSERT INTO {ledger}meta (name, value) VALUES ('version', '0')", NULL};
+	char text[96];
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < LATEST && status == AMEND_OK; i++) {
+		if (steps[i].version <= version)
+			continue;
+		status = emit_all(dialect, "", steps[i].statements, each, context, err);
+		if (status == AMEND_OK && steps[i].version == 1)
+			status = emit_all(dialect, "", first, each, context, err);
+	}
+	if (status == AMEND_OK && version < LATEST) {
+		const char *const last[] = {text, NULL};
+
+		snprintf(text, sizeof(text),
+			 "UPDATE {ledger}meta SET value = '%d' WHERE name = 'version'", LATEST);
+		status = emit_all(dialect, "", last, each, context, err);
+	}
+	return status;
+}
+
+static enum amend_status run_statement(void *context, const char *statement,
+				       struct amend_error *err)
+{
+	return amend_exec_text(context, statement, err);
+}
+
+static void install_ended(struct amend_conn *db, void *context, bool committed)
+{
+	(void)context;
+	db->ledger->installing = false;
+	db->ledger->version = committed ? LATEST : 0;
+}
+
+/* One after another: the first statements of the dialect make later installers wait for this one. */
+static enum amend_status install(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	bool *changed = context;
+	int version = 0;
+	enum amend_status status;
+
+	status = emit_all(db->dialect, "", db->dialect->ledger_lock, run_statement, db, err);
+	if (status == AMEND_OK)
+		status = read_version(db, &version, err);
+	if (status == AMEND_OK)
+		status = check_version(version, err);
+	if (status != AMEND_OK || version == LATEST)
+		return status;
+	if (version == 0)
+		status = emit_all(db->dialect, "", db->dialect->ledger_before, run_statement, db,
+				  err);
+	if (status == AMEND_OK)
+		status = emit_steps(db->dialect, version, run_statement, db, err);
+	if (status == AMEND_OK)
+		status = amend_secret_make(db, err);
+	if (status == AMEND_OK)
+		status = amend_on_end(db, install_ended, NULL, err);
+	if (status == AMEND_OK) {
+		db->ledger->installing = true;
+		*changed = true;
+	}
+	return explain_denied(err, status);
+}
+
+static enum amend_status need(struct amend_conn *db, bool *changed, struct amend_error *err)
+{
+	bool present;
+	enum amend_status status = amend_ledger_look(db, &present, err);
+
+	*changed = false;
+	if (status != AMEND_OK || present || db->ledger->installing)
+		return status;
+	status = amend_atomic(db, NULL, install, changed, err);
+	return status == AMEND_OK ? status : explain_denied(err, status);
+}
+
+enum amend_status amend_ledger_need(struct amend_conn *db, struct amend_error *err)
+{
+	bool changed;
+
+	return need(db, &changed, err);
+}
+
+enum amend_status amend_init(struct amend_conn *db, bool *changed, struct amend_error *err)
+{
+	enum amend_status status = amend_enter(db, err);
+	bool ignored;
+
+	if (status != AMEND_OK)
+		return status;
+	status = need(db, changed ? changed : &ignored, err);
+	return amend_leave(db, status, err);
+}
+
+struct script {
+	void (*emit)(void *context, const char *statement);
+	void *context;
+};
+
+static enum amend_status emit_statement(void *context, const char *statement,
+					struct amend_error *err)
+{
+	const struct script *script = context;
+
+	(void)err;
+	script->emit(script->context, statement);
+	return AMEND_OK;
+}
+
+static enum amend_status read_role(struct amend_conn *db, struct amend_buffer *role,
+				   struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	enum amend_status status;
+
+	if (!*db->dialect->role)
+		return AMEND_OK;
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, db->dialect->role);
+	status = amend_exec(db, &sql, &rows, err);
+	if (status == AMEND_OK && rows.n_rows == 1)
+		amend_buffer_text(role, amend_rows_at(&rows, 0, 0)->as.text);
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
+enum amend_status amend_init_script(struct amend_conn *db,
+				    void (*emit)(void *context, const char *statement),
+				    void *context, struct amend_error *err)
+{
+	struct script script = {emit, context};
+	struct amend_buffer role = AMEND_BUFFER_INIT;
+	int version = 0;
+	enum amend_status status = amend_enter(db, err);
+
+	if (status != AMEND_OK)
+		return status;
+	status = read_version(db, &version, err);
+	/* Not allowed to look: then it is there, and the grants are what is missing. */
+	if (status == AMEND_DENIED) {
+		version = LATEST;
+		status = AMEND_OK;
+	}
+	if (status == AMEND_OK)
+		status = check_version(version, err);
+	if (status == AMEND_OK && version == 0)
+		status = emit_all(db->dialect, "", db->dialect->ledger_before, emit_statement,
+				  &script, err);
+	if (status == AMEND_OK)
+		status = emit_steps(db->dialect, version, emit_statement, &script, err);
+	if (status == AMEND_OK && version == 0)
+		status = amend_secret_emit(db, emit, context, err);
+	if (status == AMEND_OK)
+		status = read_role(db, &role, err);
+	if (status == AMEND_OK && role.failed)
+		status = amend_no_memory(err);
+	if (status == AMEND_OK && role.size > 0)
+		status = emit_all(db->dialect, role.data, db->dialect->ledger_grants, emit_statement,
+				  &script, err);
+	amend_buffer_release(&role);
+	return amend_leave(db, status, err);
+}

@@ -1,0 +1,16 @@
+/* Reading the ledger's JSON; for src/ledger alone, so that json-c stays here. */
+#ifndef AMEND_LEDGER_JSON_READ_H
+#define AMEND_LEDGER_JSON_READ_H
+
+#include <json-c/json.h>
+
+#include "ledger/ledger.h"
+
+/* One value as amend_json_value wrote it; false when it is not one, or for want of memory. */
+bool amend_json_read(struct json_object *json, bool typed, struct amend_arena *arena,
+		     struct amend_value *out);
+
+/* INTERNAL, with the beginning of the text. */
+enum amend_status amend_json_malformed(struct amend_error *err, const char *text);
+
+#endif

@@ -1,0 +1,274 @@
+/*
+ * Revisions, runs and changes: who, when, why, and each field's old and new value.
+ * Leaves what a change is to the road, and reading history to log.c.
+ */
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/json_text.h"
+#include "core/rows.h"
+#include "ledger/state.h"
+
+const char *amend_author_who(struct amend_conn *db)
+{
+	char *room = db->ledger->who;
+	size_t size = sizeof(db->ledger->who);
+	struct passwd entry, *found = NULL;
+	char text[1024];
+
+	if (db->who)
+		return db->who;
+	if (*room)
+		return room;
+	if (getpwuid_r(getuid(), &entry, text, sizeof(text), &found) == 0 && found)
+		snprintf(room, size, "%s", found->pw_name);
+	else
+		snprintf(room, size, "%ld", (long)getuid());
+	return room;
+}
+
+/* `now, who, why, program`: what a revision and a run have in common. */
+static void add_author(struct amend_sql *sql, struct amend_conn *db)
+{
+	amend_sql_text(sql, db->dialect->now);
+	amend_sql_text(sql, ", ");
+	amend_sql_string(sql, amend_author_who(db));
+	amend_sql_text(sql, ", ");
+	amend_sql_string(sql, db->why ? db->why : "");
+	amend_sql_text(sql, ", ");
+	amend_sql_string(sql, db->program ? db->program : "");
+}
+
+void amend_revision_insert(struct amend_sql *sql, struct amend_conn *db, const char *source)
+{
+	struct amend_ledger *ledger = db->ledger;
+	int64_t run = ledger ? ledger->run : 0;
+
+	amend_sql_text(sql, "INSERT INTO ");
+	amend_sql_ledger(sql, "revision");
+	amend_sql_text(sql, " (at, who, why, program, run) SELECT ");
+	add_author(sql, db);
+	amend_sql_text(sql, ", ");
+	if (run)
+		amend_sql_integer(sql, run);
+	else
+		amend_sql_printf(sql, "CAST(NULL AS %s)", db->dialect->integer_type);
+	if (*source) {
+		amend_sql_text(sql, " FROM ");
+		amend_sql_text(sql, source);
+	}
+	amend_sql_text(sql, " RETURNING id");
+}
+
+/* The one number that a statement returned, whatever the engine's kind for it. */
+static enum amend_status number_at(const struct amend_rows *rows, int64_t *out,
+				   struct amend_error *err)
+{
+	const struct amend_value *value = rows->n_rows == 1 ? amend_rows_at(rows, 0, 0) : NULL;
+
+	if (value && amend_value_number(value, out))
+		return AMEND_OK;
+	return amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");
+}
+
+static enum amend_status exec_number(struct amend_conn *db, const struct amend_sql *sql,
+				     int64_t *out, struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	enum amend_status status = amend_exec(db, sql, &rows, err);
+
+	if (status == AMEND_OK)
+		status = number_at(&rows, out, err);
+	amend_rows_release(&rows);
+	return status;
+}
+
+static void revision_ended(struct amend_conn *db, void *context, bool committed)
+{
+	(void)context;
+	(void)committed;
+	db->ledger->revision = 0;
+}
+
+int64_t amend_revision_current(const struct amend_conn *db)
+{
+	return db->ledger ? db->ledger->revision : 0;
+}
+
+enum amend_status amend_revision_made(struct amend_conn *db, int64_t id, struct amend_error *err)
+{
+	enum amend_status status;
+
+	/* A statement outside a unit was a transaction of its own: nothing to go on with. */
+	if (db->depth == 0)
+		return AMEND_OK;
+	status = amend_on_end(db, revision_ended, NULL, err);
+	if (status == AMEND_OK)
+		db->ledger->revision = id;
+	return status;
+}
+
+enum amend_status amend_revision_need(struct amend_conn *db, int64_t *id, struct amend_error *err)
+{
+	struct amend_ledger *ledger = amend_ledger_state(db, err);
+	struct amend_sql sql;
+	enum amend_status status;
+	int64_t run;
+
+	if (!ledger)
+		return AMEND_NO_MEMORY;
+	*id = ledger->revision;
+	if (*id)
+		return AMEND_OK;
+	status = amend_run_need(db, &run, err);
+	if (status != AMEND_OK)
+		return status;
+	amend_sql_init(&sql, db);
+	amend_revision_insert(&sql, db, "");
+	status = exec_number(db, &sql, id, err);
+	amend_sql_release(&sql);
+	return status == AMEND_OK ? amend_revision_made(db, *id, err) : status;
+}
+
+void amend_run_begin(struct amend_conn *db, const struct amend_run_spec *spec)
+{
+	struct amend_error ignored;
+	struct amend_ledger *ledger = amend_ledger_state(db, &ignored);
+
+	if (!ledger)
+		return; /* the first write fails for want of memory */
+	ledger->run_copy = *spec;
+	ledger->run_spec = &ledger->run_copy;
+	ledger->run = 0;
+}
+
+void amend_run_end(struct amend_conn *db)
+{
+	if (!db->ledger)
+		return;
+	db->ledger->run_spec = NULL;
+	db->ledger->run = 0;
+}
+
+int64_t amend_run_current(const struct amend_conn *db)
+{
+	return db->ledger ? db->ledger->run : 0;
+}
+
+static void run_ended(struct amend_conn *db, void *context, bool committed)
+{
+	(void)context;
+	if (!committed)
+		db->ledger->run = 0;
+}
+
+enum amend_status amend_run_need(struct amend_conn *db, int64_t *id, struct amend_error *err)
+{
+	struct amend_ledger *ledger = amend_ledger_state(db, err);
+	struct amend_sql sql;
+	enum amend_status status;
+
+	if (!ledger)
+		return AMEND_NO_MEMORY;
+	*id = ledger->run;
+	if (*id || !ledger->run_spec)
+		return AMEND_OK;
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "INSERT INTO ");
+	amend_sql_ledger(&sql, "run");
+	amend_sql_text(&sql, " (at, who, why, program, source, tbl) SELECT ");
+	add_author(&sql, db);
+	amend_sql_text(&sql, ", ");
+	amend_sql_string(&sql, ledger->run_spec->source);
+	amend_sql_text(&sql, ", ");
+	amend_sql_string(&sql, ledger->run_spec->table);
+	amend_sql_text(&sql, " RETURNING id");
+	status = exec_number(db, &sql, id, err);
+	amend_sql_release(&sql);
+	if (status == AMEND_OK)
+		status = amend_on_end(db, run_ended, NULL, err);
+	if (status == AMEND_OK)
+		ledger->run = *id;
+	return status;
+}
+
+enum amend_status amend_change_record(struct amend_conn *db, const struct amend_change_spec *spec,
+				      struct amend_error *err)
+{
+	struct amend_sql sql;
+	enum amend_status status;
+	int64_t revision = 0;
+
+	status = amend_revision_need(db, &revision, err);
+	if (status != AMEND_OK)
+		return status;
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "INSERT INTO ");
+	amend_sql_ledger(&sql, "change");
+	amend_sql_text(&sql, " (revision, tbl, pk, was, op, fields) VALUES (");
+	amend_sql_integer(&sql, revision);
+	amend_sql_text(&sql, ", ");
+	amend_sql_string(&sql, spec->table->qualified);
+	amend_sql_text(&sql, ", ");
+	amend_sql_string(&sql, spec->pk);
+	amend_sql_text(&sql, ", ");
+	amend_sql_string(&sql, spec->was);
+	amend_sql_text(&sql, ", ");
+	amend_sql_string(&sql, spec->op);
+	amend_sql_text(&sql, ", ");
+	amend_sql_string(&sql, spec->fields);
+	amend_sql_text(&sql, ")");
+	status = amend_exec(db, &sql, NULL, err);
+	amend_sql_release(&sql);
+	return status;
+}
+
+size_t amend_fields_text(struct amend_buffer *buffer, const struct amend_table *table,
+			 const struct amend_value *before, const struct amend_value *after)
+{
+	static const struct amend_value nothing = {.kind = AMEND_NULL};
+	size_t n = 0;
+
+	amend_buffer_char(buffer, '{');
+	for (size_t i = 0; i < table->n_columns; i++) {
+		const struct amend_column *column = &table->columns[i];
+		const struct amend_value *from = before ? &before[i] : &nothing;
+		const struct amend_value *to = after ? &after[i] : &nothing;
+
+		if (column->generated || amend_value_equal(from, to))
+			continue;
+		if (n++ > 0)
+			amend_buffer_char(buffer, ',');
+		amend_json_string(buffer, column->name, strlen(column->name));
+		amend_buffer_text(buffer, ":[");
+		amend_json_value(buffer, from, column->class_);
+		amend_buffer_char(buffer, ',');
+		amend_json_value(buffer, to, column->class_);
+		amend_buffer_char(buffer, ']');
+	}
+	amend_buffer_char(buffer, '}');
+	return n;
+}
+
+void amend_pk_text(struct amend_buffer *buffer, const struct amend_table *table,
+		   const struct amend_value *values, const struct amend_value *rowid)
+{
+	amend_buffer_char(buffer, '{');
+	for (size_t i = 0; i < table->n_identity; i++) {
+		const struct amend_column *column = &table->columns[table->identity[i]];
+
+		if (i > 0)
+			amend_buffer_char(buffer, ',');
+		amend_json_string(buffer, column->name, strlen(column->name));
+		amend_buffer_char(buffer, ':');
+		amend_json_value(buffer, &values[table->identity[i]], column->class_);
+	}
+	if (table->n_identity == 0 && rowid) {
+		amend_json_string(buffer, table->rowid, strlen(table->rowid));
+		amend_buffer_char(buffer, ':');
+		amend_json_value(buffer, rowid, AMEND_CLASS_INTEGER);
+	}
+	amend_buffer_char(buffer, '}');
+}

@@ -1,0 +1,32 @@
+/* Layer 3's own state of a connection; for src/ledger alone. */
+#ifndef AMEND_LEDGER_STATE_H
+#define AMEND_LEDGER_STATE_H
+
+#include "ledger/ledger.h"
+
+struct amend_ledger {
+	int version;     /* of the ledger, committed; 0: not looked yet, or there is none */
+	bool installing; /* installed in the transaction that is open */
+
+	int64_t revision; /* of the open unit; 0: none */
+	const struct amend_run_spec *run_spec;
+	struct amend_run_spec run_copy;
+	int64_t run;
+	char who[256];   /* the operating system's user, read when it is needed */
+
+	struct amend_secret *secrets; /* newest first */
+	size_t n_secrets;
+	bool secrets_from_file;
+};
+
+/* Made on first use; NULL with `err` filled in when there is no memory. */
+struct amend_ledger *amend_ledger_state(struct amend_conn *db, struct amend_error *err);
+void amend_ledger_free(struct amend_ledger *ledger);
+
+/* Inserts a new token key, or shows the statement that would. */
+enum amend_status amend_secret_make(struct amend_conn *db, struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_secret_emit(struct amend_conn *db,
+				    void (*emit)(void *context, const char *statement),
+				    void *context, struct amend_error *err) AMEND_CHECK;
+
+#endif

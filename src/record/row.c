@@ -1,0 +1,284 @@
+/*
+ * Rows as they are read: selecting, locking, comparing, their digest.
+ * Leaves writing them to write.c.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "record/road.h"
+
+/* Trips of this many statements: enough to hide the round trip, little enough memory. */
+enum { BATCH = 512 };
+
+void amend_row_columns(struct amend_sql *sql, const struct amend_conn *db,
+		       const struct amend_table *table, const char *prefix)
+{
+	for (size_t i = 0; i < table->n_columns; i++) {
+		amend_sql_comma(sql, i);
+		amend_sql_text(sql, prefix);
+		amend_sql_name(sql, table->columns[i].name);
+	}
+	if (table->n_identity == 0) {
+		amend_sql_text(sql, ", ");
+		amend_sql_text(sql, prefix);
+		amend_sql_text(sql, table->rowid);
+	}
+	(void)db;
+}
+
+void amend_row_select(struct amend_sql *sql, const struct amend_conn *db,
+		      const struct amend_table *table)
+{
+	amend_sql_text(sql, "SELECT ");
+	amend_row_columns(sql, db, table, "");
+	if (amend_has(db, AMEND_HAS_ROW_VERSION)) {
+		amend_sql_text(sql, ", ");
+		amend_sql_text(sql, db->dialect->row_version);
+	}
+	amend_sql_text(sql, " FROM ");
+	amend_sql_text(sql, table->sql);
+}
+
+void amend_row_where(struct amend_sql *sql, const struct amend_table *table, const uint32_t *columns,
+		     const struct amend_value *values, size_t n)
+{
+	amend_sql_text(sql, " WHERE ");
+	for (size_t i = 0; i < n; i++) {
+		const struct amend_column *column = &table->columns[columns[i]];
+
+		amend_sql_and(sql, i);
+		amend_sql_name(sql, column->name);
+		amend_sql_text(sql, " = ");
+		amend_sql_value_as(sql, column, &values[i]);
+	}
+}
+
+void amend_row_identity(struct amend_sql *sql, const struct amend_table *table,
+			const struct amend_row *row)
+{
+	amend_sql_text(sql, " WHERE ");
+	for (size_t i = 0; i < table->n_identity; i++) {
+		const struct amend_column *column = &table->columns[table->identity[i]];
+
+		amend_sql_and(sql, i);
+		amend_sql_name(sql, column->name);
+		amend_sql_text(sql, " = ");
+		amend_sql_value_as(sql, column, &row->values[table->identity[i]]);
+	}
+	if (table->n_identity == 0) {
+		amend_sql_text(sql, table->rowid);
+		amend_sql_text(sql, " = ");
+		amend_sql_value(sql, &row->rowid);
+	}
+}
+
+void amend_row_lock(struct amend_sql *sql, const struct amend_conn *db, const struct amend_lock *lock)
+{
+	const char *strength = "";
+
+	if (!lock || !lock->hold || !amend_has(db, AMEND_HAS_ROW_LOCK))
+		return;
+	switch (lock->strength) {
+	case AMEND_FOR_UPDATE:
+		strength = db->dialect->for_update;
+		break;
+	case AMEND_FOR_NO_KEY_UPDATE:
+		strength = db->dialect->for_no_key_update;
+		break;
+	case AMEND_FOR_SHARE:
+		strength = db->dialect->for_share;
+		break;
+	}
+	amend_sql_text(sql, " ");
+	amend_sql_text(sql, strength);
+	if (lock->wait != AMEND_WAIT) {
+		amend_sql_text(sql, " ");
+		amend_sql_text(sql, lock->wait == AMEND_NOWAIT ? db->dialect->nowait
+							       : db->dialect->skip_locked);
+	}
+}
+
+enum amend_status amend_row_take(const struct amend_conn *db, const struct amend_table *table,
+				 const struct amend_rows *rows, size_t index,
+				 struct amend_arena *arena, struct amend_row *out,
+				 struct amend_error *err)
+{
+	struct amend_value *values = amend_arena_array(arena, table->n_columns, sizeof(*values));
+	struct amend_buffer pk = AMEND_BUFFER_INIT;
+	size_t next = table->n_columns;
+	bool ok = values != NULL;
+
+	for (size_t i = 0; ok && i < table->n_columns; i++)
+		ok = amend_arena_value(arena, amend_rows_at(rows, index, i), &values[i]);
+	out->values = values;
+	out->rowid = out->version = amend_null();
+	if (ok && table->n_identity == 0)
+		out->rowid = *amend_rows_at(rows, index, next++);
+	if (ok && amend_has(db, AMEND_HAS_ROW_VERSION) && next < rows->n_columns)
+		ok = amend_arena_value(arena, amend_rows_at(rows, index, next), &out->version);
+	for (size_t i = 0; ok && i < table->n_identity; i++) {
+		if (values[table->identity[i]].kind == AMEND_NULL)
+			return amend_error_set(err, AMEND_UNSUPPORTED,
+					       "a record of %s has NULL in its primary key: nothing "
+					       "names it",
+					       table->qualified);
+	}
+	if (ok) {
+		amend_pk_text(&pk, table, values, &out->rowid);
+		out->pk = pk.failed ? NULL : amend_arena_text_n(arena, pk.data, pk.size);
+		amend_buffer_release(&pk);
+		ok = out->pk != NULL;
+	}
+	return ok ? AMEND_OK : amend_no_memory(err);
+}
+
+static void order_by_identity(struct amend_sql *sql, const struct amend_table *table)
+{
+	amend_sql_text(sql, " ORDER BY ");
+	for (size_t i = 0; i < table->n_identity; i++) {
+		amend_sql_comma(sql, i);
+		amend_sql_name(sql, table->columns[table->identity[i]].name);
+	}
+	if (table->n_identity == 0)
+		amend_sql_text(sql, table->rowid);
+}
+
+enum amend_status amend_row_find(struct amend_conn *db, const struct amend_table *table,
+				 const uint32_t *columns, const struct amend_value *values, size_t n,
+				 const struct amend_lock *lock, size_t limit,
+				 struct amend_arena *arena, struct amend_row **out, size_t *n_out,
+				 struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	enum amend_status status;
+
+	*out = NULL;
+	*n_out = 0;
+	amend_sql_init(&sql, db);
+	amend_row_select(&sql, db, table);
+	amend_row_where(&sql, table, columns, values, n);
+	/* A unique key finds one row: nothing to sort. */
+	if (limit > 1 && !amend_table_unique_key(table, columns, n))
+		order_by_identity(&sql, table);
+	amend_sql_printf(&sql, " LIMIT %zu", limit);
+	amend_row_lock(&sql, db, lock);
+	status = amend_exec(db, &sql, &rows, err);
+	if (status == AMEND_OK && rows.n_rows > 0) {
+		*out = amend_arena_array(arena, rows.n_rows, sizeof(**out));
+		if (!*out)
+			status = amend_no_memory(err);
+	}
+	for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++, ++*n_out)
+		status = amend_row_take(db, table, &rows, i, arena, &(*out)[i], err);
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
+static enum amend_status find_batch(struct amend_conn *db, const struct amend_table *table,
+				    const uint32_t *columns, size_t n,
+				    const struct amend_value *values, size_t n_keys,
+				    const struct amend_lock *lock, struct amend_arena *arena,
+				    struct amend_row *out, unsigned char *n_found,
+				    struct amend_error *err)
+{
+	struct amend_rows rows[BATCH];
+	struct amend_statement statements[BATCH];
+	struct amend_sql sql;
+	enum amend_status status;
+
+	/* One text for all: only the values differ. */
+	amend_sql_init(&sql, db);
+	amend_row_select(&sql, db, table);
+	amend_row_where(&sql, table, columns, values, n);
+	amend_sql_text(&sql, " LIMIT 2");
+	amend_row_lock(&sql, db, lock);
+	for (size_t i = 0; i < n_keys; i++) {
+		statements[i] = amend_sql_statement(&sql);
+		statements[i].values = values + i * n;
+		rows[i] = (struct amend_rows)AMEND_ROWS_INIT;
+	}
+	status = amend_exec_many(db, statements, n_keys, rows, NULL, err);
+	for (size_t i = 0; i < n_keys && status == AMEND_OK; i++) {
+		n_found[i] = (unsigned char)rows[i].n_rows;
+		if (rows[i].n_rows > 0)
+			status = amend_row_take(db, table, &rows[i], 0, arena, &out[i], err);
+	}
+	for (size_t i = 0; i < n_keys; i++)
+		amend_rows_release(&rows[i]);
+	amend_sql_release(&sql);
+	return status;
+}
+
+enum amend_status amend_row_find_many(struct amend_conn *db, const struct amend_table *table,
+				      const uint32_t *columns, size_t n,
+				      const struct amend_value *values, size_t n_keys,
+				      const struct amend_lock *lock, struct amend_arena *arena,
+				      struct amend_row *out, unsigned char *n_found,
+				      struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t at = 0; at < n_keys && status == AMEND_OK; at += BATCH) {
+		size_t size = n_keys - at < BATCH ? n_keys - at : BATCH;
+
+		status = find_batch(db, table, columns, n, values + at * n, size, lock, arena,
+				    out + at, n_found + at, err);
+	}
+	return status;
+}
+
+enum amend_status amend_row_again(struct amend_conn *db, const struct amend_table *table,
+				  const struct amend_row *row, const struct amend_lock *lock,
+				  struct amend_arena *arena, struct amend_row *out, bool *found,
+				  struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	enum amend_status status;
+
+	amend_sql_init(&sql, db);
+	amend_row_select(&sql, db, table);
+	amend_row_identity(&sql, table, row);
+	amend_row_lock(&sql, db, lock);
+	status = amend_exec(db, &sql, &rows, err);
+	*found = status == AMEND_OK && rows.n_rows == 1;
+	if (*found)
+		status = amend_row_take(db, table, &rows, 0, arena, out, err);
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
+bool amend_row_same(const struct amend_conn *db, const struct amend_table *table,
+		    const struct amend_row *then, const struct amend_row *now)
+{
+	if (amend_has(db, AMEND_HAS_ROW_VERSION) && then->version.kind != AMEND_NULL &&
+	    amend_value_equal(&then->version, &now->version))
+		return true;
+	for (size_t i = 0; i < table->n_columns; i++) {
+		if (!table->columns[i].generated &&
+		    !amend_value_equal(&then->values[i], &now->values[i]))
+			return false;
+	}
+	return amend_value_equal(&then->rowid, &now->rowid);
+}
+
+enum amend_status amend_row_digest(const struct amend_table *table, const struct amend_value *values,
+				   unsigned char digest[AMEND_DIGEST_SIZE], struct amend_error *err)
+{
+	struct amend_buffer pack = AMEND_BUFFER_INIT;
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < table->n_columns; i++) {
+		if (!table->columns[i].generated)
+			amend_pack_add(&pack, table->columns[i].name, &values[i]);
+	}
+	if (pack.failed)
+		status = amend_no_memory(err);
+	else
+		amend_digest(pack.data, pack.size, digest);
+	amend_buffer_release(&pack);
+	return status;
+}
