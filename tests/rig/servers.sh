@@ -43,6 +43,7 @@ soon() {
 }
 
 dead() { ! kill -0 "$1"; }
+starting() { find "$TMPDIR" -path '*/server/data' | grep -q .; }
 no_folder() { [ -z "$(ls -A "$TMPDIR")" ]; }
 
 # What is left once tools/servers has ended.
@@ -114,6 +115,20 @@ for case in INT:130 TERM:143 HUP:129; do
 	nothing_left "$signal to the group"
 done
 
+# The command may handle a Ctrl-C as itself likes: it is not deaf to it.
+rm -f "$scratch/running"
+env --default-signal=INT setsid tools/servers run -- sh -c '
+	trap "" TERM
+	trap "echo heard >\"$1/interrupted\"; exit" INT
+	: >"$1/running"
+	while :; do sleep 0.1; done' sh "$scratch" &
+group=$!
+soon test -e "$scratch/running"
+kill -s INT -- "-$group"
+wait "$group"
+test -e "$scratch/interrupted"
+ok $? "INT to the group: the command hears it as INT"
+
 start "TERM to tools/servers alone"
 kill -s TERM "$group"
 wait "$group"
@@ -131,7 +146,8 @@ nothing_left "kill -9"
 # --- while it is still starting
 env --default-signal=INT setsid tools/servers run -- touch "$scratch/too-far" &
 group=$!
-sleep 0.3
+soon starting
+ok $? "kill -9 while starting: it is starting"
 kill -KILL "$group"
 wait "$group" 2>/dev/null
 soon no_folder
