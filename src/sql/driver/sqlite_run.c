@@ -1,0 +1,390 @@
+/*
+ * Running statements: a cache of prepared ones, binding, and the rows they return.
+ * Leaves transactions to sqlite_tx.c and the meaning of errors to sqlite_error.c.
+ */
+#include "sql/driver/sqlite.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "core/buffer.h"
+#include "core/rows.h"
+#include "sql/sqlstate.h"
+
+/* FNV-1a: only to skip most comparisons. */
+static uint64_t hash_of(const char *text, size_t *size)
+{
+	uint64_t hash = 14695981039346656037u;
+	const char *at;
+
+	for (at = text; *at; at++)
+		hash = (hash ^ (unsigned char)*at) * 1099511628211u;
+	*size = (size_t)(at - text);
+	return hash;
+}
+
+static struct amend_sqlite_cached *find(struct amend_session *session, const char *sql,
+					uint64_t hash)
+{
+	for (size_t i = 0; i < AMEND_SQLITE_CACHE; i++) {
+		struct amend_sqlite_cached *cached = &session->cache[i];
+
+		if (cached->stmt && cached->hash == hash &&
+		    strcmp(sqlite3_sql(cached->stmt), sql) == 0) {
+			cached->used = ++session->uses;
+			return cached;
+		}
+	}
+	return NULL;
+}
+
+/* A free place, or the one whose statement was not used for the longest time. */
+static struct amend_sqlite_cached *make_room(struct amend_session *session)
+{
+	struct amend_sqlite_cached *oldest = &session->cache[0];
+
+	for (size_t i = 0; i < AMEND_SQLITE_CACHE && oldest->stmt; i++) {
+		if (!session->cache[i].stmt || session->cache[i].used < oldest->used)
+			oldest = &session->cache[i];
+	}
+	sqlite3_finalize(oldest->stmt);
+	oldest->stmt = NULL;
+	return oldest;
+}
+
+void amend_sqlite_forget(struct amend_session *session)
+{
+	for (size_t i = 0; i < AMEND_SQLITE_CACHE; i++) {
+		sqlite3_finalize(session->cache[i].stmt);
+		session->cache[i].stmt = NULL;
+	}
+}
+
+/* SQLITE_MISUSE: the text is not one statement. Only a cached statement's text is one up to its end. */
+static int prepare(struct amend_session *session, const char *sql, bool once, sqlite3_stmt **out)
+{
+	size_t size;
+	uint64_t hash = hash_of(sql, &size);
+	struct amend_sqlite_cached *cached = once ? NULL : find(session, sql, hash);
+	sqlite3_stmt *second = NULL;
+	const char *tail = NULL;
+	int rc;
+
+	*out = NULL;
+	if (cached) {
+		*out = cached->stmt;
+		return SQLITE_OK;
+	}
+	if (size >= INT32_MAX)
+		return SQLITE_TOOBIG;
+	rc = sqlite3_prepare_v3(session->db, sql, (int)size + 1,
+				once ? 0 : SQLITE_PREPARE_PERSISTENT, out, &tail);
+	/* White space, comments and semicolons may follow: SQLite itself tells what they are. */
+	while (rc == SQLITE_OK && *out && *tail && !second) {
+		const char *rest = tail;
+
+		rc = sqlite3_prepare_v2(session->db, rest, -1, &second, &tail);
+		if (tail == rest)
+			break;
+	}
+	if (second || (rc == SQLITE_OK && !*out)) {
+		sqlite3_finalize(second);
+		rc = SQLITE_MISUSE;
+	}
+	if (rc != SQLITE_OK) {
+		sqlite3_finalize(*out);
+		*out = NULL;
+		return rc;
+	}
+	/* What is found again must be the whole text: sqlite3_sql() ends with the first statement. */
+	if (!once && strlen(sqlite3_sql(*out)) == size) {
+		cached = make_room(session);
+		*cached = (struct amend_sqlite_cached){*out, hash, ++session->uses};
+	}
+	return SQLITE_OK;
+}
+
+static bool is_cached(const struct amend_session *session, const sqlite3_stmt *stmt)
+{
+	for (size_t i = 0; i < AMEND_SQLITE_CACHE; i++) {
+		if (session->cache[i].stmt == stmt)
+			return true;
+	}
+	return false;
+}
+
+int amend_sqlite_prepare(struct amend_session *session, const char *sql, sqlite3_stmt **out)
+{
+	return prepare(session, sql, false, out);
+}
+
+int amend_sqlite_step(sqlite3_stmt *stmt)
+{
+	int rc;
+
+	do
+		rc = sqlite3_step(stmt);
+	while (rc == SQLITE_ROW);
+	sqlite3_reset(stmt);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int amend_sqlite_bind(sqlite3_stmt *stmt, int index, const struct amend_value *value)
+{
+	switch (value->kind) {
+	case AMEND_NULL:
+		return sqlite3_bind_null(stmt, index);
+	case AMEND_INTEGER:
+		return sqlite3_bind_int64(stmt, index, value->as.integer);
+	case AMEND_REAL:
+		if (value->as.real != value->as.real)
+			return SQLITE_MISMATCH;
+		return sqlite3_bind_double(stmt, index, value->as.real);
+	case AMEND_TEXT:
+		/* Of no bytes, the pointer may be NULL, which would bind NULL. */
+		return sqlite3_bind_text64(stmt, index, value->size ? value->as.text : "",
+					   value->size, SQLITE_STATIC, SQLITE_UTF8);
+	case AMEND_BLOB:
+		return sqlite3_bind_blob64(stmt, index, value->size ? value->as.blob : "",
+					   value->size, SQLITE_STATIC);
+	}
+	return SQLITE_MISUSE;
+}
+
+bool amend_sqlite_column_value(sqlite3_stmt *stmt, int index, struct amend_arena *arena,
+			       struct amend_value *out)
+{
+	struct amend_value borrowed = amend_null();
+
+	switch (sqlite3_column_type(stmt, index)) {
+	case SQLITE_INTEGER:
+		borrowed = amend_integer(sqlite3_column_int64(stmt, index));
+		break;
+	case SQLITE_FLOAT:
+		borrowed = amend_real(sqlite3_column_double(stmt, index));
+		break;
+	case SQLITE_TEXT:
+		borrowed.kind = AMEND_TEXT;
+		borrowed.as.text = (const char *)sqlite3_column_text(stmt, index);
+		borrowed.size = (size_t)sqlite3_column_bytes(stmt, index);
+		if (!borrowed.as.text)
+			return false;
+		break;
+	case SQLITE_BLOB:
+		/* NULL for a blob of no bytes. */
+		borrowed.kind = AMEND_BLOB;
+		borrowed.as.blob = sqlite3_column_blob(stmt, index);
+		borrowed.size = (size_t)sqlite3_column_bytes(stmt, index);
+		if (!borrowed.as.blob && borrowed.size > 0)
+			return false;
+		break;
+	}
+	return amend_arena_value(arena, &borrowed, out);
+}
+
+/* What is collected while stepping: the values move as they grow, their bytes do not. */
+struct collected {
+	struct amend_rows_owner *owner;
+	size_t n_rows, n_columns, room;
+	struct amend_value *values;
+};
+
+static bool collect_row(struct collected *into, sqlite3_stmt *stmt)
+{
+	size_t needed = into->n_columns;
+
+	if (into->n_rows > SIZE_MAX / sizeof(struct amend_value) / into->n_columns - 1)
+		return false;
+	needed *= into->n_rows + 1;
+	if (needed > into->room) {
+		size_t room = into->room ? into->room * 2 : 4 * into->n_columns;
+		struct amend_value *values;
+
+		if (room < needed || room > SIZE_MAX / sizeof(*values))
+			room = needed;
+		values = realloc(into->values, room * sizeof(*values));
+		if (!values)
+			return false;
+		into->values = values;
+		into->room = room;
+	}
+	for (size_t i = 0; i < into->n_columns; i++) {
+		if (!amend_sqlite_column_value(stmt, (int)i, &into->owner->arena,
+					       &into->values[needed - into->n_columns + i]))
+			return false;
+	}
+	into->n_rows++;
+	return true;
+}
+
+static bool collect_begin(struct collected *into, sqlite3_stmt *stmt)
+{
+	*into = (struct collected){.n_columns = (size_t)sqlite3_column_count(stmt)};
+	into->owner = amend_rows_owner_new();
+	return into->owner != NULL;
+}
+
+static void collect_end(struct collected *from, struct amend_rows *rows)
+{
+	from->owner->extra = from->values;
+	from->owner->release = free;
+	rows->n_rows = from->n_rows;
+	rows->n_columns = from->n_columns;
+	rows->values = from->values;
+	rows->owner = from->owner;
+}
+
+static void collect_drop(struct collected *from)
+{
+	if (from->owner)
+		amend_arena_release(&from->owner->arena);
+	free(from->owner);
+	free(from->values);
+}
+
+static enum amend_status bind_all(struct amend_session *session, sqlite3_stmt *stmt,
+				  const struct amend_statement *statement, struct amend_error *err)
+{
+	int n = sqlite3_bind_parameter_count(stmt), rc;
+
+	if ((size_t)n != statement->n_values)
+		return amend_sqlite_error(
+			err, AMEND_INVALID, AMEND_SQLSTATE_SYNTAX,
+			"the statement has %d placeholders, but %zu values are given", n,
+			statement->n_values);
+	for (int i = 0; i < n; i++) {
+		rc = amend_sqlite_bind(stmt, i + 1, &statement->values[i]);
+		if (rc == SQLITE_MISMATCH)
+			return amend_sqlite_error(
+				err, AMEND_INVALID, AMEND_SQLSTATE_OUT_OF_RANGE,
+				"value %d is not a number (NaN), which SQLite cannot "
+				"store",
+				i + 1);
+		if (rc != SQLITE_OK)
+			return amend_sqlite_fail(session, rc, AMEND_SQLITE_RUNNING, false, err);
+	}
+	return AMEND_OK;
+}
+
+/* Undoing must work after the time limit, and after an interruption. */
+static bool only_undoes(const char *sql)
+{
+	return strncasecmp(sql, "ROLLBACK", 8) == 0 || strncasecmp(sql, "RELEASE", 7) == 0;
+}
+
+static enum amend_status step_all(struct amend_session *session, sqlite3_stmt *stmt,
+				  struct amend_rows *rows, bool undoes, struct amend_error *err)
+{
+	sqlite3_int64 changes = sqlite3_total_changes64(session->db);
+	struct collected collected = {0};
+	bool upgrade = sqlite3_txn_state(session->db, NULL) == SQLITE_TXN_READ &&
+		       !sqlite3_get_autocommit(session->db);
+	enum amend_status status = AMEND_OK;
+	int rc;
+
+	if (rows && !collect_begin(&collected, stmt))
+		return amend_no_memory(err);
+	for (;;) {
+		rc = sqlite3_step(stmt);
+		if (rc != SQLITE_ROW)
+			break;
+		if (rows && !collect_row(&collected, stmt)) {
+			status = amend_no_memory(err);
+			goto out;
+		}
+		/* An adopted handle has no handler of ours that would notice. */
+		if (session->adopted && !undoes) {
+			status = amend_sqlite_stopped(session, err);
+			if (status != AMEND_OK)
+				goto out;
+		}
+	}
+	if (rc != SQLITE_DONE) {
+		status = amend_sqlite_fail(session, rc, AMEND_SQLITE_RUNNING, upgrade, err);
+		goto out;
+	}
+	if (rows) {
+		collect_end(&collected, rows);
+		if (sqlite3_total_changes64(session->db) != changes)
+			rows->changes = sqlite3_changes64(session->db);
+	}
+out:
+	if (status != AMEND_OK)
+		collect_drop(&collected);
+	return status;
+}
+
+static enum amend_status run_one(struct amend_session *session,
+				 const struct amend_statement *statement, struct amend_rows *rows,
+				 struct amend_error *err)
+{
+	bool undoes = only_undoes(statement->sql);
+	int64_t time_limit = session->time_limit;
+	sqlite3_stmt *stmt = NULL;
+	enum amend_status status = AMEND_OK;
+	int rc;
+
+	session->wait_until = 0;
+	if (undoes)
+		session->time_limit = 0;
+	else
+		status = amend_sqlite_stopped(session, err);
+	if (status != AMEND_OK)
+		return status;
+	rc = prepare(session, statement->sql, statement->once, &stmt);
+	if (rc == SQLITE_MISUSE && !stmt)
+		status = amend_sqlite_error(err, AMEND_INVALID, AMEND_SQLSTATE_SYNTAX,
+					    "expected exactly one statement");
+	else if (rc != SQLITE_OK)
+		status = amend_sqlite_fail(session, rc, AMEND_SQLITE_PREPARING, false, err);
+	else if ((session->read_only || (session->began && session->tx_read_only)) &&
+		 !sqlite3_stmt_readonly(stmt))
+		status = amend_sqlite_error(err, AMEND_DENIED, AMEND_SQLSTATE_READ_ONLY,
+					    "%s is read-only and takes no statement that writes",
+					    session->read_only ? "this connection" : "this unit");
+	else
+		status = bind_all(session, stmt, statement, err);
+	if (status == AMEND_OK)
+		status = step_all(session, stmt, rows, undoes, err);
+	if (stmt && is_cached(session, stmt)) {
+		/* At once: an open cursor would hold a read lock, and the values are borrowed. */
+		sqlite3_reset(stmt);
+		sqlite3_clear_bindings(stmt);
+	} else {
+		sqlite3_finalize(stmt);
+	}
+	session->time_limit = time_limit;
+	return status;
+}
+
+enum amend_status amend_sqlite_run(struct amend_session *session,
+				   const struct amend_statement *statements, size_t n,
+				   struct amend_rows *rows, size_t *failed, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+	bool idle = sqlite3_get_autocommit(session->db) != 0;
+	size_t i = 0;
+
+	for (size_t j = 0; rows && j < n; j++)
+		rows[j] = (struct amend_rows)AMEND_ROWS_INIT;
+	*failed = 0;
+	/* A statement would now commit by itself. */
+	if (session->began && idle)
+		return amend_sqlite_error(err, AMEND_RETRY, AMEND_SQLSTATE_SERIALIZATION,
+					  "the transaction is gone: an earlier error undid it");
+	if (idle && session->pid != getpid())
+		return amend_error_set(err, AMEND_INVALID,
+				       "this connection was opened before fork() (hint: open another "
+				       "in the child)");
+	atomic_store(&session->interrupted, false);
+	atomic_store(&session->interruptible, true);
+	for (; i < n && status == AMEND_OK; i++)
+		status = run_one(session, &statements[i], rows ? &rows[i] : NULL, err);
+	atomic_store(&session->interruptible, false);
+	*failed = status == AMEND_OK ? n : i - 1;
+	if (session->has_turn && sqlite3_get_autocommit(session->db))
+		amend_sqlite_give_turn(session);
+	return status;
+}
