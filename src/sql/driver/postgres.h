@@ -1,0 +1,159 @@
+/*
+ * What the files of the PostgreSQL driver share. libpq 14 or newer (pipeline
+ * mode), a server of version 12 or newer.
+ */
+#ifndef AMEND_SQL_DRIVER_POSTGRES_H
+#define AMEND_SQL_DRIVER_POSTGRES_H
+
+#include <stdatomic.h>
+
+#include <libpq-fe.h>
+
+#include "core/buffer.h"
+#include "sql/driver.h"
+#include "sql/sqlstate.h"
+
+/* pg_type.oid of built-in types: fixed for ever by pg_type.dat. */
+enum amend_postgres_type {
+	AMEND_PG_BOOL = 16,
+	AMEND_PG_BYTEA = 17,
+	AMEND_PG_INT8 = 20,
+	AMEND_PG_INT2 = 21,
+	AMEND_PG_INT4 = 23,
+	AMEND_PG_TEXT = 25,
+	AMEND_PG_OID = 26,
+	AMEND_PG_JSON = 114,
+	AMEND_PG_FLOAT4 = 700,
+	AMEND_PG_FLOAT8 = 701,
+	AMEND_PG_BPCHAR = 1042,
+	AMEND_PG_VARCHAR = 1043,
+	AMEND_PG_DATE = 1082,
+	AMEND_PG_TIME = 1083,
+	AMEND_PG_TIMESTAMP = 1114,
+	AMEND_PG_TIMESTAMPTZ = 1184,
+	AMEND_PG_TIMETZ = 1266,
+	AMEND_PG_BIT = 1560,
+	AMEND_PG_VARBIT = 1562,
+	AMEND_PG_NUMERIC = 1700,
+	AMEND_PG_UUID = 2950,
+	AMEND_PG_JSONB = 3802,
+};
+
+enum { AMEND_PG_PREPARED = 128, AMEND_PG_PINS = 10 };
+
+/* A statement's text that has come before; from the second time on it has a name on the server. */
+struct amend_postgres_prepared {
+	char *sql; /* NULL: a free place */
+	uint64_t last_use;
+	unsigned number; /* its name is amend_NUMBER */
+	bool prepared;
+};
+
+struct amend_session {
+	PGconn *conn;
+	PGcancel *cancel;
+	bool adopted;
+	bool nameless;  /* prepares nothing: adopted, or something in between loses what is prepared */
+	bool broken;    /* libpq and we disagree on what comes next: treated as lost */
+	bool read_only; /* what the caller asked for at open */
+	int lock_timeout_ms;
+
+	/* postgres_pins.c */
+	bool stale_pins; /* opened: a statement may have changed a setting that we pinned */
+	bool pinned;     /* adopted: `saved` holds what unpin restores */
+	bool pinned_local;    /* for the application's transaction only */
+	bool timeout_changed; /* since pin: set_lock_timeout was called */
+	char *saved[AMEND_PG_PINS]; /* NULL: was ours already */
+
+	/* postgres_run.c */
+	uint64_t hashes[AMEND_PG_PREPARED];
+	struct amend_postgres_prepared prepared[AMEND_PG_PREPARED];
+	uint64_t uses;
+	unsigned last_number;
+
+	/* For interrupt: something of ours is being waited for; a request to cancel is on its way. */
+	atomic_bool busy;
+	atomic_int cancelling;
+};
+
+/* postgres_error.c */
+
+/* The SQLSTATE's meaning, see sql/sqlstate.h. */
+enum amend_status amend_postgres_status(const char *sqlstate);
+/* From a result that failed; from the connection where the result says nothing. */
+enum amend_status amend_postgres_error(const struct amend_session *session, const PGresult *result,
+				       struct amend_error *err);
+/* Sets the status, text and SQLSTATE at once. */
+enum amend_status amend_postgres_fail(struct amend_error *err, enum amend_status status,
+				      const char *sqlstate, const char *text);
+/* From a connection that did not come about; `url` only to keep its secrets out of the text. */
+enum amend_status amend_postgres_open_error(PGconn *conn, const char *url, struct amend_error *err);
+
+/* postgres_run.c */
+
+bool amend_postgres_lost(const struct amend_session *session);
+enum amend_tx amend_postgres_state(const struct amend_session *session);
+/* driver.run; `together`: one round trip also where no transaction is open, all or nothing (for reading). */
+enum amend_status amend_postgres_run(struct amend_session *session,
+				     const struct amend_statement *statements, size_t n,
+				     struct amend_rows *rows, size_t *failed, bool together,
+				     struct amend_error *err);
+/* Text of our own making, which may hold several statements; `tag` (may be NULL, 32 bytes) gets the last one's. */
+enum amend_status amend_postgres_exec(struct amend_session *session, const char *sql, char *tag,
+				      struct amend_error *err);
+/* Around each wait for the server, for interrupt. */
+void amend_postgres_enter(struct amend_session *session);
+void amend_postgres_leave(struct amend_session *session);
+void amend_postgres_forget(struct amend_session *session);
+
+/* postgres_value.c */
+
+/* As text that PostgreSQL reads, NUL-terminated; NULL for SQL's NULL and, with `failed` set, without memory. */
+const char *amend_postgres_text(struct amend_arena *arena, const struct amend_value *value,
+				bool *failed);
+/* Takes `result` over (also when it fails) and hands its cells out. */
+enum amend_status amend_postgres_rows(PGresult *result, struct amend_rows *rows,
+				      struct amend_error *err);
+
+/* postgres_pins.c */
+
+enum amend_status amend_postgres_pin_opened(struct amend_session *session, struct amend_error *err);
+/* As far as it can be known without asking. */
+bool amend_postgres_pins_stand(const struct amend_session *session);
+enum amend_status amend_postgres_pin(struct amend_session *session, struct amend_error *err);
+enum amend_status amend_postgres_unpin(struct amend_session *session, struct amend_error *err);
+
+/* postgres_describe.c, postgres_canon.c, postgres_check.c: the driver's functions of these names */
+
+enum amend_status amend_postgres_describe(struct amend_session *session, const char *schema,
+					  const char *name, struct amend_arena *arena,
+					  struct amend_table *table, bool *visible,
+					  struct amend_error *err);
+enum amend_status amend_postgres_canonicalise(struct amend_session *session,
+					      struct amend_canon *items, size_t n,
+					      struct amend_arena *arena, struct amend_error *err);
+enum amend_status amend_postgres_check(struct amend_session *session,
+				       void (*each)(void *context, enum amend_level level,
+						    const char *topic, const char *text),
+				       void *context, struct amend_error *err);
+
+/* postgres_json.c: driver.json_of */
+void amend_postgres_json_of(struct amend_sql *sql, const struct amend_column *column,
+			    const char *prefix);
+
+/* postgres_local.c */
+
+enum amend_postgres_local {
+	AMEND_LOCAL_DONE,    /* `out` is set */
+	AMEND_LOCAL_PROBLEM, /* `problem` is set */
+	AMEND_LOCAL_ASK,     /* only the server knows */
+	AMEND_LOCAL_NO_MEMORY,
+};
+
+/* The canonical form where it is known without asking. `text` is the input as text, NUL-terminated. */
+enum amend_postgres_local amend_postgres_local(bool utf8, struct amend_canon *item,
+					       const char *text, struct amend_arena *arena);
+/* Whether the length or scale `(n)` or `(p,s)` stands in the type's text; sets what is there. */
+int amend_postgres_modifiers(const char *type, long out[2]);
+
+#endif

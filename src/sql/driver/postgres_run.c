@@ -1,0 +1,655 @@
+/*
+ * Running statements: one by one, or many in a pipeline, with the names they
+ * get on the server from their second use on.
+ * Leaves values to postgres_value.c and the meaning of errors to postgres_error.c.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "sql/driver/postgres.h"
+
+enum {
+	SLICE_BYTES = 1 << 20, /* of values sent before results are waited for */
+	SLICE_STATEMENTS = 4096,
+	LONGEST_PREPARED = 16384,
+	MOST_VALUES = 65535, /* the protocol counts them in 16 bits */
+};
+
+bool amend_postgres_lost(const struct amend_session *session)
+{
+	return session->broken || PQstatus(session->conn) != CONNECTION_OK;
+}
+
+enum amend_tx amend_postgres_state(const struct amend_session *session)
+{
+	if (amend_postgres_lost(session))
+		return AMEND_TX_LOST;
+	switch (PQtransactionStatus(session->conn)) {
+	case PQTRANS_IDLE:
+		return AMEND_TX_IDLE;
+	case PQTRANS_ACTIVE:
+	case PQTRANS_INTRANS:
+		return AMEND_TX_ACTIVE;
+	case PQTRANS_INERROR:
+		return AMEND_TX_FAILED;
+	case PQTRANS_UNKNOWN:
+		break;
+	}
+	return AMEND_TX_LOST;
+}
+
+/* --- interrupt ---------------------------------------------------------- */
+
+/* A request to cancel that is still on its way was for what ran before: let it arrive first. */
+void amend_postgres_enter(struct amend_session *session)
+{
+	while (atomic_load(&session->cancelling) > 0)
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	atomic_store(&session->busy, true);
+}
+
+void amend_postgres_leave(struct amend_session *session)
+{
+	atomic_store(&session->busy, false);
+}
+
+/* --- what has a name on the server -------------------------------------- */
+
+void amend_postgres_forget(struct amend_session *session)
+{
+	for (size_t i = 0; i < AMEND_PG_PREPARED; i++) {
+		free(session->prepared[i].sql);
+		session->prepared[i] = (struct amend_postgres_prepared){.sql = NULL};
+	}
+}
+
+static uint64_t hash_of(const char *sql)
+{
+	uint64_t hash = 14695981039346656037u; /* FNV-1a */
+
+	for (; *sql; sql++)
+		hash = (hash ^ (unsigned char)*sql) * 1099511628211u;
+	return hash;
+}
+
+/* Past white space, comments (which nest) and opening parentheses. */
+static const char *first_word(const char *sql)
+{
+	int depth = 0;
+
+	for (;; sql++) {
+		if (sql[0] == '/' && sql[1] == '*') {
+			depth++;
+			sql++;
+		} else if (depth > 0 && sql[0] == '*' && sql[1] == '/') {
+			depth--;
+			sql++;
+		} else if (depth == 0 && sql[0] == '-' && sql[1] == '-') {
+			sql += strcspn(sql, "\n");
+		} else if (depth == 0 && (!sql[0] || !strchr(" \t\r\n\f(", sql[0]))) {
+			return sql;
+		}
+		if (!*sql)
+			return sql;
+	}
+}
+
+static bool begins_with(const char *sql, const char *const *words)
+{
+	const char *word = first_word(sql);
+
+	for (; *words; words++) {
+		size_t size = strlen(*words);
+
+		if (strncasecmp(word, *words, size) == 0 && word[size] != '_' &&
+		    !isalnum((unsigned char)word[size]))
+			return true;
+	}
+	return false;
+}
+
+/* How one statement is sent. */
+struct plan {
+	struct amend_postgres_prepared *entry; /* NULL: without a name */
+	bool prepare;    /* the name is to be made first */
+	unsigned evict;  /* number of a name to be given up before that; 0: none */
+};
+
+/* Utility statements are not planned, so a name gains nothing (and COPY must not be hidden behind one). */
+static bool worth_a_name(const struct amend_session *session,
+			 const struct amend_statement *statement)
+{
+	static const char *const planned[] = {"SELECT", "INSERT", "UPDATE", "DELETE",
+					      "WITH",   "VALUES", "MERGE",  NULL};
+
+	return !session->nameless && !statement->once && begins_with(statement->sql, planned) &&
+	       amend_postgres_state(session) != AMEND_TX_FAILED;
+}
+
+static struct plan make_plan(struct amend_session *session, const struct amend_statement *statement)
+{
+	struct amend_postgres_prepared *entry = NULL;
+	struct plan plan = {.entry = NULL};
+	size_t oldest = 0;
+	uint64_t hash;
+
+	if (!worth_a_name(session, statement))
+		return plan;
+	hash = hash_of(statement->sql);
+	for (size_t i = 0; i < AMEND_PG_PREPARED && !entry; i++) {
+		if (session->hashes[i] == hash && session->prepared[i].sql &&
+		    strcmp(session->prepared[i].sql, statement->sql) == 0)
+			entry = &session->prepared[i];
+		if (session->prepared[i].last_use < session->prepared[oldest].last_use)
+			oldest = i;
+	}
+	if (entry) {
+		plan.entry = entry;
+		plan.prepare = !entry->prepared;
+		entry->prepared = true; /* unless its result says otherwise */
+		entry->last_use = ++session->uses;
+		return plan;
+	}
+	if (strlen(statement->sql) > LONGEST_PREPARED)
+		return plan;
+	/* The first use only leaves a note; the place of the longest unused is taken. */
+	entry = &session->prepared[oldest];
+	if (entry->prepared)
+		plan.evict = entry->number;
+	free(entry->sql);
+	*entry = (struct amend_postgres_prepared){
+		.sql = strdup(statement->sql),
+		.last_use = ++session->uses,
+		.number = ++session->last_number,
+	};
+	session->hashes[oldest] = hash;
+	return plan;
+}
+
+/* --- sending ------------------------------------------------------------ */
+
+enum step_kind { STEP_EVICT, STEP_PREPARE, STEP_RUN };
+
+struct step {
+	enum step_kind kind;
+	size_t statement;
+	struct amend_postgres_prepared *entry;
+	unsigned number; /* of the entry, which may meanwhile be another's */
+};
+
+/* One slice: what was sent, and what came of it. */
+struct slice {
+	const struct amend_statement *statements;
+	size_t n; /* statements sent */
+	struct amend_rows *rows;
+	struct amend_arena arena;
+	struct step *steps;
+	size_t n_steps;
+	size_t failed; /* the first statement that failed; n: none */
+	bool renew;    /* ..because its name or plan was gone */
+	enum amend_status status;
+};
+
+static bool send_statement(struct amend_session *session, struct slice *slice,
+			   const struct amend_statement *statement,
+			   const struct amend_postgres_prepared *entry, size_t *bytes)
+{
+	const char **values = amend_arena_array(&slice->arena, statement->n_values, sizeof(*values));
+	bool failed = !values;
+	char name[32];
+
+	for (size_t i = 0; !failed && i < statement->n_values; i++) {
+		values[i] = amend_postgres_text(&slice->arena, &statement->values[i], &failed);
+		*bytes += values[i] ? strlen(values[i]) : 0;
+	}
+	*bytes += strlen(statement->sql);
+	if (failed)
+		return false;
+	if (!entry)
+		return PQsendQueryParams(session->conn, statement->sql, (int)statement->n_values,
+					 NULL, values, NULL, NULL, 0) == 1;
+	snprintf(name, sizeof(name), "amend_%u", entry->number);
+	return PQsendQueryPrepared(session->conn, name, (int)statement->n_values, values, NULL,
+				   NULL, 0) == 1;
+}
+
+static bool send_step(struct amend_session *session, struct slice *slice, enum step_kind kind,
+		      const struct plan *plan, size_t *bytes)
+{
+	const struct amend_statement *statement = &slice->statements[slice->n];
+	struct step *step = &slice->steps[slice->n_steps];
+	char text[64];
+	bool sent = false;
+
+	*step = (struct step){
+		.kind = kind,
+		.statement = slice->n,
+		.entry = plan->entry,
+		.number = plan->entry ? plan->entry->number : 0,
+	};
+	switch (kind) {
+	case STEP_EVICT:
+		snprintf(text, sizeof(text), "DEALLOCATE amend_%u", plan->evict);
+		sent = PQsendQueryParams(session->conn, text, 0, NULL, NULL, NULL, NULL, 0) == 1;
+		break;
+	case STEP_PREPARE:
+		snprintf(text, sizeof(text), "amend_%u", plan->entry->number);
+		sent = PQsendPrepare(session->conn, text, statement->sql, 0, NULL) == 1;
+		break;
+	case STEP_RUN:
+		sent = send_statement(session, slice, statement, plan->entry, bytes);
+		break;
+	}
+	if (sent)
+		slice->n_steps++;
+	return sent;
+}
+
+static bool send_plan(struct amend_session *session, struct slice *slice, const struct plan *plan,
+		      size_t *bytes)
+{
+	bool sent = true;
+
+	if (plan->evict)
+		sent = send_step(session, slice, STEP_EVICT, plan, bytes);
+	if (sent && plan->prepare)
+		sent = send_step(session, slice, STEP_PREPARE, plan, bytes);
+	if (sent)
+		sent = send_step(session, slice, STEP_RUN, plan, bytes);
+	if (!sent && plan->prepare)
+		plan->entry->prepared = false;
+	slice->n += sent;
+	return sent;
+}
+
+/* --- receiving ---------------------------------------------------------- */
+
+/*
+ * Writes and reads in turn until a result can be had: a server that cannot get
+ * its answers rid stops reading, so waiting for one direction alone may never end.
+ */
+static void settle(PGconn *conn)
+{
+	for (;;) {
+		int unsent = PQflush(conn);
+		struct pollfd wait = {.fd = PQsocket(conn), .events = POLLIN};
+
+		if (unsent < 0 || wait.fd < 0 || !PQisBusy(conn))
+			return;
+		if (unsent > 0)
+			wait.events |= POLLOUT;
+		if (poll(&wait, 1, -1) < 0 && errno != EINTR)
+			return;
+		if ((wait.revents & ~POLLOUT) != 0 && !PQconsumeInput(conn))
+			return;
+	}
+}
+
+/* The engine says that the name, or the plan behind it, is no longer what it was. */
+static bool must_renew(struct amend_session *session, const struct step *step,
+		       const PGresult *result)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+
+	if (!state || (!step->entry && step->kind == STEP_RUN))
+		return false;
+	/*
+	 * 0A000 says "not supported" as well; "cached plan must not change result type" is raised
+	 * here alone. The old name stays on the server, for in a failed transaction it cannot be given up.
+	 */
+	if (step->entry && strcmp(state, "0A000") == 0 && function && strcmp(function, "RevalidateCachedQuery") == 0) {
+		free(step->entry->sql);
+		*step->entry = (struct amend_postgres_prepared){.sql = NULL};
+		return true;
+	}
+	if (strcmp(state, "26000") != 0 && strcmp(state, "42P05") != 0)
+		return false;
+	/* Someone else has a hand in the names: a pooler, or a DEALLOCATE. Do without them. */
+	session->nameless = true;
+	amend_postgres_forget(session);
+	return true;
+}
+
+static void fail_slice(struct amend_session *session, struct slice *slice, const struct step *step,
+		       const PGresult *result, struct amend_error *err)
+{
+	if (slice->status != AMEND_OK)
+		return; /* the first one counts */
+	slice->failed = step->statement;
+	slice->renew = must_renew(session, step, result);
+	slice->status = amend_postgres_error(session, result, err);
+}
+
+/* What the statement did to the session itself. */
+static void watch_tag(struct amend_session *session, const PGresult *result)
+{
+	PGresult *writable = (PGresult *)(uintptr_t)result; /* libpq's prototype lacks the const */
+	const char *tag = PQcmdStatus(writable);
+
+	if (strcmp(tag, "DISCARD ALL") == 0 || strcmp(tag, "DEALLOCATE ALL") == 0)
+		amend_postgres_forget(session);
+	if (strcmp(tag, "DISCARD ALL") == 0 || strcmp(tag, "RESET") == 0 || strcmp(tag, "SET") == 0)
+		session->stale_pins = true;
+}
+
+/* Takes `result` over. */
+static void take_result(struct amend_session *session, struct slice *slice, const struct step *step,
+			PGresult *result, struct amend_error *err)
+{
+	switch (PQresultStatus(result)) {
+	case PGRES_TUPLES_OK:
+	case PGRES_COMMAND_OK:
+	case PGRES_EMPTY_QUERY:
+		watch_tag(session, result);
+		if (step->kind == STEP_RUN && slice->rows && slice->status == AMEND_OK) {
+			struct amend_rows *rows = &slice->rows[step->statement];
+
+			if (amend_postgres_rows(result, rows, err) != AMEND_OK) {
+				slice->status = AMEND_NO_MEMORY;
+				slice->failed = step->statement;
+			}
+			return;
+		}
+		break;
+	case PGRES_COPY_IN:
+	case PGRES_COPY_OUT:
+	case PGRES_COPY_BOTH:
+		/* In a pipeline there is no way out of it; next_slice() sees to it that it stands alone. */
+		session->broken = PQpipelineStatus(session->conn) != PQ_PIPELINE_OFF;
+		if (slice->status == AMEND_OK) {
+			slice->failed = step->statement;
+			slice->status = amend_postgres_fail(
+				err, AMEND_UNSUPPORTED, "0A000",
+				"COPY from or to the client cannot be run as a statement");
+		}
+		break;
+	default:
+		if (step->kind == STEP_PREPARE && step->entry->number == step->number)
+			step->entry->prepared = false;
+		if (PQresultStatus(result) != PGRES_PIPELINE_ABORTED)
+			fail_slice(session, slice, step, result, err);
+		break;
+	}
+	PQclear(result);
+}
+
+static void no_answer(struct amend_session *session, struct slice *slice, size_t statement,
+		      struct amend_error *err)
+{
+	session->broken = true;
+	if (slice->status != AMEND_OK)
+		return;
+	slice->failed = statement;
+	slice->status = amend_postgres_error(session, NULL, err);
+}
+
+static void receive_slice(struct amend_session *session, struct slice *slice,
+			  struct amend_error *err)
+{
+	PGconn *conn = session->conn;
+	PGresult *result;
+
+	for (size_t i = 0; i < slice->n_steps; i++) {
+		const struct step *step = &slice->steps[i];
+
+		settle(conn);
+		result = PQgetResult(conn);
+		if (!result) {
+			no_answer(session, slice, step->statement, err);
+			return;
+		}
+		take_result(session, slice, step, result, err);
+		if (amend_postgres_lost(session))
+			return;
+		/* A NULL ends each statement's results. A FATAL one may come in between. */
+		while (settle(conn), (result = PQgetResult(conn)) != NULL) {
+			take_result(session, slice, step, result, err);
+			if (amend_postgres_lost(session))
+				return;
+		}
+	}
+	settle(conn);
+	result = PQgetResult(conn);
+	if (!result || PQresultStatus(result) != PGRES_PIPELINE_SYNC)
+		no_answer(session, slice, slice->n, err);
+	PQclear(result);
+}
+
+/* --- one slice ---------------------------------------------------------- */
+
+static void pipeline(struct amend_session *session, struct slice *slice, size_t n,
+		     const struct plan *first, struct amend_error *err)
+{
+	PGconn *conn = session->conn;
+	int nonblocking = PQisnonblocking(conn);
+	size_t bytes = 0;
+	bool sent = PQsetnonblocking(conn, 1) == 0 && PQenterPipelineMode(conn) == 1;
+
+	while (sent && slice->n < n && slice->n_steps < SLICE_STATEMENTS && bytes < SLICE_BYTES) {
+		struct plan plan = slice->n == 0 ? *first
+						 : make_plan(session, &slice->statements[slice->n]);
+
+		sent = send_plan(session, slice, &plan, &bytes);
+	}
+	slice->failed = slice->n;
+	if (sent || slice->n_steps > 0) {
+		if (PQpipelineSync(conn) == 1)
+			receive_slice(session, slice, err);
+		else
+			no_answer(session, slice, 0, err);
+	}
+	if (!sent && slice->status == AMEND_OK) {
+		slice->failed = slice->n;
+		slice->status = amend_postgres_lost(session) ? amend_postgres_error(session, NULL, err)
+							     : amend_no_memory(err);
+	}
+	if (PQpipelineStatus(conn) != PQ_PIPELINE_OFF && PQexitPipelineMode(conn) != 1)
+		session->broken = true;
+	PQsetnonblocking(conn, nonblocking);
+}
+
+/* Ends a COPY that the statement turned out to be, so that the connection stays usable. */
+static void end_copy(PGconn *conn, ExecStatusType kind)
+{
+	char *line = NULL;
+
+	if (kind == PGRES_COPY_IN || kind == PGRES_COPY_BOTH)
+		PQputCopyEnd(conn, "amend does not copy");
+	if (kind == PGRES_COPY_OUT || kind == PGRES_COPY_BOTH) {
+		while (PQgetCopyData(conn, &line, 0) > 0)
+			PQfreemem(line);
+	}
+}
+
+static void direct(struct amend_session *session, struct slice *slice, const struct plan *plan,
+		   struct amend_error *err)
+{
+	PGconn *conn = session->conn;
+	size_t bytes = 0;
+	PGresult *result;
+
+	if (!send_plan(session, slice, plan, &bytes)) {
+		slice->status = amend_postgres_lost(session) ? amend_postgres_error(session, NULL, err)
+							     : amend_no_memory(err);
+		return;
+	}
+	slice->failed = slice->n;
+	while ((result = PQgetResult(conn)) != NULL) {
+		ExecStatusType kind = PQresultStatus(result);
+
+		take_result(session, slice, &slice->steps[0], result, err);
+		end_copy(conn, kind);
+	}
+}
+
+/* Runs as many of the `n` statements as make one round trip; `together` or in a transaction more than one. */
+static void run_slice(struct amend_session *session, struct slice *slice, size_t n,
+		      struct amend_error *err)
+{
+	struct plan first = make_plan(session, &slice->statements[0]);
+
+	slice->steps = amend_arena_array(
+		&slice->arena, 3 * (n < SLICE_STATEMENTS ? n : SLICE_STATEMENTS) + 3,
+		sizeof(*slice->steps));
+	if (!slice->steps) {
+		if (first.prepare)
+			first.entry->prepared = false;
+		slice->status = amend_no_memory(err);
+		return;
+	}
+	amend_postgres_enter(session);
+	if (n == 1 && !first.evict && !first.prepare)
+		direct(session, slice, &first, err);
+	else
+		pipeline(session, slice, n, &first, err);
+	amend_postgres_leave(session);
+}
+
+/* --- the whole ---------------------------------------------------------- */
+
+static enum amend_status check_values(const struct amend_statement *statement,
+				      struct amend_error *err)
+{
+	if (statement->n_values > MOST_VALUES)
+		return amend_error_set(err, AMEND_INVALID,
+				       "a statement has %zu values; PostgreSQL takes at most %d",
+				       statement->n_values, MOST_VALUES);
+	for (size_t i = 0; i < statement->n_values; i++) {
+		const struct amend_value *value = &statement->values[i];
+
+		if (value->kind == AMEND_TEXT && value->size > 0 &&
+		    memchr(value->as.text, '\0', value->size)) {
+			amend_error_set(err, AMEND_INVALID,
+					"value %zu holds a NUL byte, which PostgreSQL cannot store "
+					"in text",
+					i + 1);
+			snprintf(err->sqlstate, sizeof(err->sqlstate), "%s",
+				 AMEND_SQLSTATE_BAD_ENCODING);
+			return err->status;
+		}
+	}
+	return AMEND_OK;
+}
+
+/*
+ * A connection that broke while a COMMIT was under way, or outside a
+ * transaction a statement that commits by itself: it is in, or it is not.
+ */
+static void judge_loss(const struct amend_session *session, const struct amend_statement *statement,
+		       enum amend_tx before, struct amend_error *err)
+{
+	static const char *const ends[] = {"COMMIT", "END", "PREPARE", NULL};
+	static const char *const reads[] = {"SELECT", "VALUES", "TABLE", "SHOW",  "EXPLAIN",
+					    "BEGIN",  "START",  "SET",   "RESET", NULL};
+	bool unknown = before == AMEND_TX_ACTIVE ? begins_with(statement->sql, ends)
+						 : !begins_with(statement->sql, reads);
+
+	if (!amend_postgres_lost(session) || err->status != AMEND_UNREACHABLE ||
+	    before == AMEND_TX_FAILED || !unknown)
+		return;
+	err->status = AMEND_OUTCOME_UNKNOWN;
+	snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", AMEND_SQLSTATE_UNKNOWN);
+	amend_error_wrap(err, "the connection broke while a change was being committed");
+}
+
+static enum amend_status lost(struct amend_error *err)
+{
+	return amend_postgres_fail(err, AMEND_UNREACHABLE, AMEND_SQLSTATE_LOST,
+				   "the connection to the server is gone");
+}
+
+/* How many may go together. Outside a transaction a pipeline could not stop at the first that fails. */
+static size_t next_slice(const struct amend_statement *statements, size_t n, bool alone)
+{
+	static const char *const copy[] = {"COPY", NULL};
+	size_t end = 1;
+
+	if (alone || begins_with(statements[0].sql, copy))
+		return 1;
+	while (end < n && end < SLICE_STATEMENTS && !begins_with(statements[end].sql, copy))
+		end++;
+	return end;
+}
+
+enum amend_status amend_postgres_run(struct amend_session *session,
+				     const struct amend_statement *statements, size_t n,
+				     struct amend_rows *rows, size_t *failed, bool together,
+				     struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+	size_t at = 0;
+
+	for (size_t i = 0; rows && i < n; i++)
+		rows[i] = (struct amend_rows)AMEND_ROWS_INIT;
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		status = check_values(&statements[i], err);
+		at = i;
+	}
+	if (status == AMEND_OK) {
+		at = 0;
+		if (amend_postgres_state(session) == AMEND_TX_LOST)
+			status = lost(err);
+		else if (!session->adopted && amend_postgres_state(session) == AMEND_TX_IDLE &&
+			 !amend_postgres_pins_stand(session))
+			status = amend_postgres_pin_opened(session, err);
+	}
+	while (at < n && status == AMEND_OK) {
+		enum amend_tx before = amend_postgres_state(session);
+		struct slice slice = {
+			.statements = statements + at,
+			.rows = rows ? rows + at : NULL,
+			.arena = AMEND_ARENA_INIT,
+		};
+
+		run_slice(session, &slice,
+			  next_slice(statements + at, n - at, before == AMEND_TX_IDLE && !together),
+			  err);
+		amend_arena_release(&slice.arena);
+		at += slice.status == AMEND_OK ? slice.n : slice.failed;
+		status = slice.status;
+		if (status != AMEND_OK && slice.renew && before == AMEND_TX_IDLE && !together) {
+			status = AMEND_OK; /* nothing happened: again, with a new plan */
+		} else if (status != AMEND_OK && slice.renew) {
+			err->status = status = AMEND_RETRY;
+			amend_error_wrap(err, "a prepared statement went out of date");
+		} else if (status != AMEND_OK && at < n) {
+			judge_loss(session, &statements[at], before, err);
+			status = err->status;
+		}
+	}
+	if (failed)
+		*failed = status == AMEND_OK ? n : at;
+	return status;
+}
+
+enum amend_status amend_postgres_exec(struct amend_session *session, const char *sql, char *tag,
+				      struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+	PGresult *result = NULL;
+
+	if (amend_postgres_lost(session))
+		return lost(err);
+	amend_postgres_enter(session);
+	if (PQsendQuery(session->conn, sql) != 1)
+		status = amend_postgres_error(session, NULL, err);
+	while ((result = PQgetResult(session->conn)) != NULL) {
+		if (PQresultStatus(result) == PGRES_COMMAND_OK ||
+		    PQresultStatus(result) == PGRES_TUPLES_OK) {
+			if (tag)
+				snprintf(tag, 32, "%s", PQcmdStatus(result));
+		} else if (status == AMEND_OK) {
+			status = amend_postgres_error(session, result, err);
+		}
+		PQclear(result);
+	}
+	amend_postgres_leave(session);
+	return status;
+}

@@ -1,0 +1,140 @@
+/*
+ * Values on their way to PostgreSQL, and results on their way back: all as text.
+ * Leaves what a column makes of a text to postgres_canon.c.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/rows.h"
+#include "sql/driver/postgres.h"
+
+/* The shortest of three precisions that reads back as the same number; the application's locale may print a comma. */
+static const char *real_text(struct amend_arena *arena, double real)
+{
+	char text[64], *point, *tail;
+
+	if (isnan(real))
+		return amend_arena_text(arena, "NaN");
+	if (isinf(real))
+		return amend_arena_text(arena, real < 0 ? "-Infinity" : "Infinity");
+	for (int digits = 15; digits <= 17; digits++) {
+		double back;
+
+		snprintf(text, sizeof(text), "%.*g", digits, real);
+		back = strtod(text, NULL);
+		if (memcmp(&back, &real, sizeof(real)) == 0)
+			break;
+	}
+	point = text + strspn(text, "0123456789+-");
+	tail = point + strcspn(point, "0123456789e");
+	if (tail > point) {
+		*point = '.';
+		memmove(point + 1, tail, strlen(tail) + 1);
+	}
+	return amend_arena_text(arena, text);
+}
+
+static const char *blob_text(struct amend_arena *arena, const unsigned char *bytes, size_t size)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *text = size > (SIZE_MAX - 3) / 2 ? NULL : amend_arena_alloc(arena, 2 * size + 3);
+	char *to = text;
+
+	if (!text)
+		return NULL;
+	*to++ = '\\';
+	*to++ = 'x';
+	for (size_t i = 0; i < size; i++) {
+		*to++ = digits[bytes[i] >> 4];
+		*to++ = digits[bytes[i] & 15];
+	}
+	return text;
+}
+
+const char *amend_postgres_text(struct amend_arena *arena, const struct amend_value *value,
+				bool *failed)
+{
+	const char *text = NULL;
+
+	switch (value->kind) {
+	case AMEND_NULL:
+		return NULL;
+	case AMEND_INTEGER:
+		text = amend_arena_printf(arena, "%" PRId64, value->as.integer);
+		break;
+	case AMEND_REAL:
+		text = real_text(arena, value->as.real);
+		break;
+	case AMEND_TEXT:
+		text = amend_arena_text_n(arena, value->as.text, value->size);
+		break;
+	case AMEND_BLOB:
+		text = blob_text(arena, value->as.blob, value->size);
+		break;
+	}
+	if (!text)
+		*failed = true;
+	return text;
+}
+
+static void clear_result(void *result)
+{
+	PQclear(result);
+}
+
+/* The tag counts the rows of SELECT and COPY too: those are not changes. */
+static int64_t changes_of(PGresult *result)
+{
+	static const char *const words[] = {"INSERT ", "UPDATE ", "DELETE ", "MERGE "};
+	const char *tag = PQcmdStatus(result);
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strncmp(tag, words[i], strlen(words[i])) == 0)
+			return strtoll(PQcmdTuples(result), NULL, 10);
+	}
+	return 0;
+}
+
+enum amend_status amend_postgres_rows(PGresult *result, struct amend_rows *rows,
+				      struct amend_error *err)
+{
+	struct amend_rows_owner *owner = NULL;
+	struct amend_value *values = NULL;
+	int n_rows = PQntuples(result), n_columns = PQnfields(result);
+
+	*rows = (struct amend_rows)AMEND_ROWS_INIT;
+	rows->changes = changes_of(result);
+	if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+		PQclear(result);
+		return AMEND_OK;
+	}
+	owner = amend_rows_owner_new();
+	if (!owner) {
+		PQclear(result);
+		return amend_no_memory(err);
+	}
+	owner->extra = result;
+	owner->release = clear_result;
+	rows->owner = owner;
+	rows->n_rows = (size_t)n_rows;
+	rows->n_columns = (size_t)n_columns;
+	values = amend_arena_array(&owner->arena, rows->n_rows * rows->n_columns, sizeof(*values));
+	if (!values) {
+		amend_rows_release(rows);
+		return amend_no_memory(err);
+	}
+	for (int row = 0; row < n_rows; row++) {
+		for (int column = 0; column < n_columns; column++) {
+			struct amend_value *value = values + (size_t)row * rows->n_columns + column;
+
+			if (!PQgetisnull(result, row, column))
+				*value = amend_text_n(PQgetvalue(result, row, column),
+						      (size_t)PQgetlength(result, row, column));
+		}
+	}
+	rows->values = values;
+	return AMEND_OK;
+}
