@@ -1,0 +1,28 @@
+/* The commands, one file each. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "options.h"
+
+extern const struct cli_command cli_command_init;
+extern const struct cli_command cli_command_sync;
+extern const struct cli_command cli_command_get;
+extern const struct cli_command cli_command_set;
+extern const struct cli_command cli_command_delete;
+extern const struct cli_command cli_command_log;
+extern const struct cli_command cli_command_show;
+extern const struct cli_command cli_command_conflicts;
+extern const struct cli_command cli_command_resolve;
+extern const struct cli_command cli_command_check;
+
+/* All of them, in the order of `amend help`, ended by NULL. */
+extern const struct cli_command *const cli_commands[];
+
+const struct cli_command *cli_find_command(const char *name);
+/* Complains of a command that does not exist, with the nearest that does; the exit code. */
+int cli_no_command(const char *name);
+
+/* `amend help [COMMAND]`. */
+int cli_help(int argc, char **argv);
+
+#endif

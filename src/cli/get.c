@@ -1,0 +1,67 @@
+/*
+ * `amend get`: one record, with its version token.
+ * Leaves printing it to result.c.
+ */
+#include "assign.h"
+#include "commands.h"
+#include "exit.h"
+#include "result.h"
+
+static int get(struct cli_session *session, struct cli_key *key)
+{
+	const struct cli_args *args = session->args;
+	const struct cli_subject subject = {
+		.table = args->words[1],
+		.key = cli_key_text(args->pool, key),
+	};
+	struct amend_result result = AMEND_RESULT_INIT;
+	enum amend_status status;
+	int code = cli_open_table(session, args->words[1]);
+
+	if (code != 0)
+		return code;
+	if (!cli_key_make(args, key, session->table))
+		return CLI_USAGE;
+	status = amend_get(session->db, session->table, &key->match, true, &result, &session->err);
+	code = cli_print_result(session, &subject, status, &result);
+	amend_result_release(&result);
+	return code;
+}
+
+static int run(const struct cli_args *args)
+{
+	struct cli_session session;
+	struct cli_key key;
+	int code;
+
+	if (!cli_key_parse(args, args->words[2], &key))
+		return CLI_USAGE;
+	code = cli_open(&session, args, args->words[0], 0);
+	if (code == 0)
+		code = get(&session, &key);
+	cli_close(&session);
+	return code;
+}
+
+static const struct cli_option options[] = {
+	{CLI_OPTION_KEY},
+	{CLI_OPTION_KEY_FILE},
+	{CLI_OPTION_JSON},
+	{CLI_OPTIONS_END},
+};
+
+const struct cli_command cli_command_get = {
+	.name = "get",
+	.words = "DB TABLE KEY=VALUE",
+	.summary = "one record, with its version token",
+	.about = "Shows one record. The token at the end stands for the state shown: given to\n"
+		 "set or delete as --if-version it keeps them from overwriting anything newer.",
+	.examples = "amend get app.db stock sku=42\n"
+		    "amend get app.db stock sku=42 --key place=Oslo\n"
+		    "amend get postgresql://host/shop stock sku=42 --json",
+	.exits = "0 found  4 no such record or table",
+	.options = options,
+	.least = 3,
+	.most = 3,
+	.run = run,
+};

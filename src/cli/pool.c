@@ -1,0 +1,74 @@
+/*
+ * Memory that lives as long as the command runs.
+ * Leaves what the library hands out to the library's own release functions.
+ */
+#include "pool.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct cli_block {
+	struct cli_block *next;
+	void *memory;
+};
+
+static void *enough(void *memory)
+{
+	if (!memory) {
+		fputs("amend: out of memory\n", stderr);
+		exit(1);
+	}
+	return memory;
+}
+
+void cli_keep(struct cli_pool *pool, void *memory)
+{
+	struct cli_block *block = enough(malloc(sizeof(*block)));
+
+	block->memory = enough(memory);
+	block->next = pool->blocks;
+	pool->blocks = block;
+}
+
+void *cli_alloc(struct cli_pool *pool, size_t count, size_t size)
+{
+	void *memory = enough(calloc(count ? count : 1, size ? size : 1));
+
+	cli_keep(pool, memory);
+	return memory;
+}
+
+char *cli_copy(struct cli_pool *pool, const char *text, size_t size)
+{
+	char *copy = cli_alloc(pool, size + 1, 1);
+
+	if (size)
+		memcpy(copy, text, size);
+	return copy;
+}
+
+char *cli_format(struct cli_pool *pool, const char *format, ...)
+{
+	char *text = NULL;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	cli_keep(pool, text);
+	return text;
+}
+
+void cli_pool_release(struct cli_pool *pool)
+{
+	while (pool->blocks) {
+		struct cli_block *next = pool->blocks->next;
+
+		free(pool->blocks->memory);
+		free(pool->blocks);
+		pool->blocks = next;
+	}
+}

@@ -1,0 +1,206 @@
+/*
+ * Prints the outcome of a call that concerns one record.
+ * Leaves the call to the commands, and single values to print.c and json.c.
+ */
+#include "result.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "complain.h"
+#include "exit.h"
+#include "json.h"
+#include "print.h"
+
+/* Outcomes that have something to show; the others are errors and nothing more. */
+static bool has_outcome(enum amend_outcome outcome)
+{
+	return outcome != AMEND_IS_NOTHING && outcome != AMEND_IS_REJECTED;
+}
+
+/* What the caller wanted a column to be, or NULL. */
+static const struct amend_value *wanted(const struct amend_result *result, const char *column,
+					const struct amend_table *table)
+{
+	for (size_t i = 0; i < result->n_incoming; i++) {
+		if (amend_table_column(table, result->incoming[i].column) ==
+		    amend_table_column(table, column))
+			return &result->incoming[i].value;
+	}
+	return NULL;
+}
+
+/* --- JSON --- */
+
+static void print_json(struct cli_session *session, enum amend_status status,
+		       const struct amend_result *result)
+{
+	const struct amend_table *table = session->table;
+	struct json_object *object = json_object_new_object();
+	bool gone = status != AMEND_OK && result->outcome == AMEND_IS_MISSING;
+
+	cli_json_add(object, "outcome", cli_json_text(amend_outcome_name(result->outcome)));
+	cli_json_add(object, "record", gone ? NULL : cli_json_record(table, result->record));
+	cli_json_add(object, "version", cli_json_text(result->token));
+	cli_json_add(object, "fields", cli_json_changes(table, result->changes, result->n_changes));
+	cli_json_add(object, "revision", cli_json_id(result->revision));
+	if (result->outcome == AMEND_IS_STALE || (gone && result->by)) {
+		cli_json_add(object, "base", cli_json_record(table, result->base));
+		cli_json_add(object, "current",
+			     gone ? NULL : cli_json_record(table, result->record));
+		cli_json_add(object, "incoming",
+			     cli_json_fields(table, result->incoming, result->n_incoming));
+		cli_json_add(object, "by", cli_json_text(result->by));
+		cli_json_add(object, "at", cli_json_time(result->at));
+		cli_json_add(object, "because", cli_json_text(result->because));
+	}
+	if (status != AMEND_OK)
+		cli_json_add(object, "error", cli_json_error(&session->err));
+	cli_json_print(object);
+}
+
+/* --- text --- */
+
+static enum cli_ink ink_of(enum amend_outcome outcome)
+{
+	switch (outcome) {
+	case AMEND_IS_CREATED:
+	case AMEND_IS_UPDATED:
+	case AMEND_IS_MERGED:
+	case AMEND_IS_DELETED:
+		return CLI_GOOD;
+	case AMEND_IS_STALE:
+	case AMEND_IS_MISSING:
+	case AMEND_IS_LOCKED:
+	case AMEND_IS_CONFLICT:
+	case AMEND_IS_REJECTED:
+		return CLI_BAD;
+	case AMEND_IS_SKIPPED:
+		return CLI_NOTE;
+	case AMEND_IS_NOTHING:
+	case AMEND_IS_FOUND:
+	case AMEND_IS_UNCHANGED:
+		break;
+	}
+	return CLI_PLAIN;
+}
+
+static void print_record(struct cli_session *session, const struct amend_value *record)
+{
+	struct cli_pool *pool = session->args->pool;
+	const struct amend_table *table = session->table;
+	size_t widest = 0;
+
+	for (size_t i = 0; i < table->n_columns; i++) {
+		size_t width = cli_width(table->columns[i].name);
+
+		widest = width > widest ? width : widest;
+	}
+	for (size_t i = 0; i < table->n_columns; i++) {
+		const char *name = table->columns[i].name;
+
+		printf("  %s:%*s %s\n", name, (int)(widest - cli_width(name)), "",
+		       cli_show(pool, &record[i], 0));
+	}
+}
+
+/* base | current | incoming of the columns that are in question. */
+static void print_sides(struct cli_session *session, const struct amend_result *result)
+{
+	enum { COLUMNS = 4, LONGEST = 40 };
+	struct cli_pool *pool = session->args->pool;
+	const struct amend_table *table = session->table;
+	const char **cells = cli_alloc(pool, (table->n_columns + 1) * COLUMNS, sizeof(*cells));
+	size_t rows = 1;
+
+	cells[0] = "";
+	cells[1] = "base";
+	cells[2] = "current";
+	cells[3] = "incoming";
+	for (size_t i = 0; i < table->n_columns; i++) {
+		const struct amend_value *base = result->base ? &result->base[i] : NULL;
+		const struct amend_value *current = result->record ? &result->record[i] : NULL;
+		const struct amend_value *incoming = wanted(result, table->columns[i].name, table);
+		const char **row = cells + rows * COLUMNS;
+
+		if (!incoming && !(base && current && !amend_value_equal(base, current)))
+			continue;
+		row[0] = table->columns[i].name;
+		row[1] = base ? cli_show(pool, base, LONGEST) : "?";
+		row[2] = current ? cli_show(pool, current, LONGEST) : "";
+		row[3] = incoming ? cli_show(pool, incoming, LONGEST) : "";
+		rows++;
+	}
+	if (rows > 1)
+		cli_table(stdout, "  ", cells, rows, COLUMNS);
+}
+
+static void print_between(struct cli_session *session, const struct amend_result *result,
+			  const char *verb)
+{
+	struct cli_pool *pool = session->args->pool;
+
+	if (!result->by || !result->at)
+		return;
+	printf("%s by %s at %s", verb, cli_show_text(pool, result->by),
+	       cli_show_time(pool, result->at));
+	if (result->because && *result->because)
+		printf(": %s", cli_show_text(pool, result->because));
+	printf("\n");
+}
+
+static void print_text(struct cli_session *session, const struct cli_subject *subject,
+		       const struct amend_result *result)
+{
+	struct cli_pool *pool = session->args->pool;
+
+	cli_ink(stdout, ink_of(result->outcome), amend_outcome_name(result->outcome));
+	printf(" %s %s", subject->table, subject->key);
+	if (result->revision)
+		printf(" (revision %lld)", (long long)result->revision);
+	printf("\n");
+	switch (result->outcome) {
+	case AMEND_IS_FOUND:
+		print_record(session, result->record);
+		break;
+	case AMEND_IS_STALE:
+		print_sides(session, result);
+		print_between(session, result, "changed");
+		break;
+	case AMEND_IS_MISSING:
+		print_between(session, result, "deleted");
+		break;
+	case AMEND_IS_NOTHING:
+	case AMEND_IS_CREATED:
+	case AMEND_IS_UPDATED:
+	case AMEND_IS_UNCHANGED:
+	case AMEND_IS_MERGED:
+	case AMEND_IS_DELETED:
+	case AMEND_IS_LOCKED:
+	case AMEND_IS_SKIPPED:
+	case AMEND_IS_CONFLICT:
+	case AMEND_IS_REJECTED:
+		cli_print_changes(pool, stdout, "  ", result->changes, result->n_changes);
+		break;
+	}
+	if (result->outcome == AMEND_IS_STALE && subject->next)
+		printf("next: %s\n", subject->next);
+	else if (result->token)
+		printf("version: %s\n", result->token);
+}
+
+int cli_print_result(struct cli_session *session, const struct cli_subject *subject,
+		     enum amend_status status, const struct amend_result *result)
+{
+	bool json = cli_has(session->args, "json");
+
+	if (status != AMEND_OK && !has_outcome(result->outcome))
+		return cli_fail(session);
+	if (json)
+		print_json(session, status, result);
+	/* Where there is nothing to show beyond the message, the message is enough. */
+	else if (status == AMEND_OK || result->outcome == AMEND_IS_STALE ||
+		 (result->outcome == AMEND_IS_MISSING && result->by))
+		print_text(session, subject, result);
+	return status == AMEND_OK ? CLI_DONE : cli_complain_of(session);
+}

@@ -1,0 +1,161 @@
+/*
+ * Opens what a command works on, hands signals to it, and says how it failed.
+ * Leaves what is done with it to the commands.
+ */
+#include "session.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "complain.h"
+#include "exit.h"
+#include "json.h"
+
+/* A signal handler gets no argument: these two are what it works on. */
+static struct amend_conn *volatile running;
+static volatile sig_atomic_t caught;
+
+/* The first one ends the statement, and with it the command; the second ends the program. */
+static void on_signal(int number)
+{
+	if (!running || caught) {
+		signal(number, SIG_DFL);
+		raise(number);
+		return;
+	}
+	caught = number;
+	amend_interrupt(running);
+}
+
+static void listen_to_signals(struct amend_conn *db)
+{
+	static const int numbers[] = {SIGINT, SIGTERM};
+	struct sigaction action = {.sa_handler = on_signal};
+
+	running = db;
+	sigemptyset(&action.sa_mask);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		struct sigaction before;
+
+		/* What the caller has us ignore (nohup) stays ignored. */
+		if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			sigaction(numbers[i], &action, NULL);
+	}
+}
+
+bool cli_interrupted(void)
+{
+	return caught != 0;
+}
+
+static const char *author(const struct cli_args *args)
+{
+	const char *name = cli_value(args, "as");
+
+	if (!name)
+		name = getenv("AMEND_AS");
+	return name && *name ? name : NULL;
+}
+
+int cli_open(struct cli_session *session, const struct cli_args *args, const char *url, int flags)
+{
+	struct amend_open_options options = AMEND_OPEN_OPTIONS_INIT;
+
+	*session = (struct cli_session){.args = args};
+	options.read_only = (flags & CLI_READ_ONLY) != 0;
+	options.must_exist = (flags & CLI_MAY_CREATE) == 0;
+	if (cli_takes(args, "key-file"))
+		options.key_file = cli_value(args, "key-file");
+	if (cli_takes(args, "timeout") && !cli_duration(args, "timeout", &options.lock_timeout_ms))
+		return CLI_USAGE;
+	if (amend_open(url, &options, &session->db, &session->err) != AMEND_OK) {
+		int code = cli_fail(session);
+
+		/* 4 says that a record or a table is missing, not that there was none to ask. */
+		return code == CLI_MISSING ? CLI_FAILED : code;
+	}
+	listen_to_signals(session->db);
+	if (cli_takes(args, "as") &&
+	    amend_set_author(session->db, author(args), cli_value(args, "because"),
+			     "amend " AMEND_VERSION, &session->err) != AMEND_OK)
+		return cli_fail(session);
+	return 0;
+}
+
+int cli_open_table(struct cli_session *session, const char *name)
+{
+	if (amend_table_open(session->db, name, &session->table, &session->err) != AMEND_OK)
+		return cli_fail(session);
+	return 0;
+}
+
+void cli_close(struct cli_session *session)
+{
+	amend_table_close(session->table);
+	session->table = NULL;
+	running = NULL;
+	amend_close(session->db);
+	session->db = NULL;
+}
+
+int cli_complain_of(struct cli_session *session)
+{
+	cli_complain("%s", session->err.text);
+	if (caught && session->err.status == AMEND_INTERRUPTED)
+		return CLI_SIGNAL + caught;
+	return cli_exit_code(session->err.status);
+}
+
+int cli_fail(struct cli_session *session)
+{
+	if (cli_takes(session->args, "json") && cli_has(session->args, "json")) {
+		struct json_object *object = json_object_new_object();
+
+		cli_json_add(object, "error", cli_json_error(&session->err));
+		cli_json_print(object);
+	}
+	return cli_complain_of(session);
+}
+
+bool cli_output_gone(void)
+{
+	return ferror(stdout) != 0;
+}
+
+int cli_finish(int code)
+{
+	struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	/* The reader went away, as head does. */
+	if (poll(&output, 1, 0) == 1 && (output.revents & (POLLERR | POLLHUP)))
+		return code;
+	cli_complain("standard output could not be written, so what is printed is not whole");
+	return code == CLI_DONE ? CLI_FAILED : code;
+}
+
+char *cli_quote(struct cli_pool *pool, const char *word)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+				    "@%_+=:,./-";
+	const char *text = cli_scrub(pool, word);
+	char *quoted, *to;
+
+	if (*text && text[strspn(text, plain)] == '\0')
+		return cli_copy(pool, text, strlen(text));
+	quoted = to = cli_alloc(pool, strlen(text) * 4 + 3, 1);
+	*to++ = '\'';
+	for (; *text; text++) {
+		if (*text == '\'')
+			to = stpcpy(to, "'\\''");
+		else
+			*to++ = *text;
+	}
+	*to = '\'';
+	return quoted;
+}

@@ -1,0 +1,209 @@
+/*
+ * `amend set`: changes or creates one record.
+ * Leaves reading the assignments to assign.c, and printing the outcome to result.c.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "assign.h"
+#include "commands.h"
+#include "exit.h"
+#include "result.h"
+
+/* The command line, before there is a table to make values for. */
+struct request {
+	struct cli_key key;
+	struct cli_assignment *set, *on_create, *min, *max;
+	size_t n_set, n_on_create, n_min, n_max;
+};
+
+static bool parse_option(const struct cli_args *args, const char *name, struct cli_assignment **out,
+			 size_t *n)
+{
+	const char *const *words;
+
+	*n = cli_values(args, name, &words);
+	return cli_assign_parse_all(args, cli_format(args->pool, "--%s COL=VALUE", name), words, *n,
+				    true, out);
+}
+
+static bool parse(const struct cli_args *args, struct request *request)
+{
+	bool creates = cli_has(args, "create") || cli_has(args, "create-only");
+
+	*request = (struct request){.n_set = args->n_words - 3};
+	if (cli_has(args, "create") && cli_has(args, "create-only")) {
+		cli_usage(args, "--create and --create-only exclude each other");
+		return false;
+	}
+	if (cli_has(args, "nowait") && cli_has(args, "skip-locked")) {
+		cli_usage(args, "--nowait and --skip-locked exclude each other");
+		return false;
+	}
+	if (cli_has(args, "on-create") && !creates) {
+		cli_usage(args, "--on-create needs --create or --create-only");
+		return false;
+	}
+	if (request->n_set == 0 && !creates) {
+		cli_usage(args, "expected COL=VALUE behind the key, found nothing to set");
+		return false;
+	}
+	return cli_key_parse(args, args->words[2], &request->key) &&
+	       cli_assign_parse_all(args, "COL=VALUE", args->words + 3, request->n_set, false,
+				    &request->set) &&
+	       parse_option(args, "on-create", &request->on_create, &request->n_on_create) &&
+	       parse_option(args, "min", &request->min, &request->n_min) &&
+	       parse_option(args, "max", &request->max, &request->n_max);
+}
+
+/* A number as a number; else (a date) as the column has it. */
+static bool make_bound(const struct cli_args *args, const struct cli_assignment *word,
+		       const struct amend_table *table, struct amend_value *out)
+{
+	struct amend_assign made;
+
+	if (word->verb == CLI_TEXT && cli_number(word->value, word->size, out))
+		return true;
+	if (!cli_assign_make(args, word, table, &made))
+		return false;
+	*out = made.value;
+	return true;
+}
+
+static bool make_bounds(const struct cli_args *args, const struct request *request,
+			const struct amend_table *table, struct amend_write *write)
+{
+	size_t n = request->n_min + request->n_max;
+	struct amend_bound *bounds = cli_alloc(args->pool, n, sizeof(*bounds));
+
+	for (size_t i = 0; i < n; i++) {
+		bool is_min = i < request->n_min;
+		const struct cli_assignment *word = is_min ? &request->min[i]
+							   : &request->max[i - request->n_min];
+
+		bounds[i] = (struct amend_bound){word->column, amend_null(), amend_null()};
+		if (!make_bound(args, word, table, is_min ? &bounds[i].min : &bounds[i].max))
+			return false;
+	}
+	write->bounds = bounds;
+	write->n_bounds = n;
+	return true;
+}
+
+static bool make(const struct cli_args *args, struct request *request,
+		 const struct amend_table *table, struct amend_write *write)
+{
+	struct amend_assign *set, *on_create;
+
+	if (!cli_key_make(args, &request->key, table) ||
+	    !cli_assign_make_all(args, request->set, request->n_set, table, &set) ||
+	    !cli_assign_make_all(args, request->on_create, request->n_on_create, table, &on_create) ||
+	    !make_bounds(args, request, table, write))
+		return false;
+	write->mode = cli_has(args, "create-only") ? AMEND_GET_OR_CREATE
+		      : cli_has(args, "create")    ? AMEND_UPDATE_OR_CREATE
+						   : AMEND_UPDATE;
+	write->wait = cli_has(args, "nowait")        ? AMEND_NOWAIT
+		      : cli_has(args, "skip-locked") ? AMEND_SKIP_LOCKED
+						     : AMEND_WAIT;
+	write->keys = &request->key.match;
+	write->n_keys = 1;
+	write->set = set;
+	write->n_set = request->n_set;
+	write->on_create = on_create;
+	write->n_on_create = request->n_on_create;
+	write->expect.token = cli_value(args, "if-version");
+	write->want_token = true;
+	return true;
+}
+
+/* The look at the record that a stale write needs before it is tried again. */
+static const char *next(const struct cli_args *args)
+{
+	const char *const *keys;
+	size_t n = cli_values(args, "key", &keys);
+	char *text = cli_format(
+		args->pool, "amend get %s %s %s", cli_quote(args->pool, args->words[0]),
+		cli_quote(args->pool, args->words[1]), cli_quote(args->pool, args->words[2]));
+
+	for (size_t i = 0; i < n; i++)
+		text = cli_format(args->pool, "%s --key %s", text, cli_quote(args->pool, keys[i]));
+	return cli_format(args->pool, "%s, then set again with --if-version and its token", text);
+}
+
+static int set(struct cli_session *session, struct request *request)
+{
+	const struct cli_args *args = session->args;
+	const struct cli_subject subject = {
+		.table = args->words[1],
+		.key = cli_key_text(args->pool, &request->key),
+		.next = next(args),
+	};
+	struct amend_write write = AMEND_WRITE_INIT;
+	struct amend_result result = AMEND_RESULT_INIT;
+	enum amend_status status;
+	int code = cli_open_table(session, args->words[1]);
+
+	if (code != 0)
+		return code;
+	if (!make(args, request, session->table, &write))
+		return CLI_USAGE;
+	status = amend_write(session->db, session->table, &write, &result, &session->err);
+	code = cli_print_result(session, &subject, status, &result);
+	amend_result_release(&result);
+	return code;
+}
+
+static int run(const struct cli_args *args)
+{
+	struct cli_session session;
+	struct request request;
+	int code;
+
+	if (!parse(args, &request))
+		return CLI_USAGE;
+	code = cli_open(&session, args, args->words[0], 0);
+	if (code == 0)
+		code = set(&session, &request);
+	cli_close(&session);
+	return code;
+}
+
+static const struct cli_option options[] = {
+	{"if-version", "TOKEN", "only if the record is still what this token stands for", false},
+	{CLI_OPTION_KEY},
+	{"create", NULL, "create the record where there is none", false},
+	{"create-only", NULL, "create it, or return the existing one as it is", false},
+	{"on-create", "COL=VALUE", "one more value when it is created", true},
+	{"min", "COL=N", "refuse to go below: the record stays as it is", true},
+	{"max", "COL=N", "refuse to go above", true},
+	{"nowait", NULL, "do not wait when another holds the record (exit 5)", false},
+	{"skip-locked", NULL, "leave it alone when another holds it (exit 0)", false},
+	{CLI_OPTION_TIMEOUT},
+	{CLI_OPTION_AS},
+	{CLI_OPTION_BECAUSE},
+	{CLI_OPTION_KEY_FILE},
+	{CLI_OPTION_JSON},
+	{CLI_OPTIONS_END},
+};
+
+const struct cli_command cli_command_set = {
+	.name = "set",
+	.words = "DB TABLE KEY=VALUE [COL=VALUE]...",
+	.summary = "change or create one record",
+	.about = "Changes one record, and records who changed what, when and why. What already has\n"
+		 "the value is not written. COL=TEXT sets text, COL= the empty text, COL:=JSON a number,\n"
+		 "null, true or a document; COL+=N and COL-=N count in the database. @FILE as a value\n"
+		 "reads a file, \\@ begins a plain @, \\= stands for a = in a name.",
+	.examples = "amend set app.db stock sku=42 qty-=3 --min qty=0\n"
+		    "amend set app.db stock sku=42 name='Blue lamp' note:=null --because 'renamed'\n"
+		    "amend set app.db stock sku=43 name=Chair qty:=1 --create\n"
+		    "amend set app.db stock sku=42 qty:=5 --if-version TOKEN   (of amend get)",
+	.exits = "0 done  1 failed, also by --min or a constraint  2 wrong use\n"
+		 "3 stale: it has changed since  4 no such record or table  5 locked\n"
+		 "7 the connection died while committing",
+	.options = options,
+	.least = 3,
+	.most = CLI_ANY_NUMBER,
+	.run = run,
+};

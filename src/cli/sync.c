@@ -1,0 +1,294 @@
+/*
+ * `amend sync`: reconciles a source into a table.
+ * Leaves what is printed to sync_report.c, and all that a sync means to the library.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "assign.h"
+#include "commands.h"
+#include "complain.h"
+#include "exit.h"
+#include "sync_report.h"
+
+static const char *const formats[] = {"csv", "tsv", NULL};
+static const char *const policies[] = {"store", "incoming", "current", NULL};
+static const char *const adoptions[] = {"incoming", "current", "conflict", NULL};
+static const char *const duplicates[] = {"reject", "first", "last", NULL};
+_Static_assert(AMEND_FORMAT_CSV == 1 && AMEND_FORMAT_TSV == 2 && AMEND_POLICY_STORE == 0 &&
+		       AMEND_POLICY_INCOMING == 1 && AMEND_POLICY_CURRENT == 2 &&
+		       AMEND_ADOPT_INCOMING == 1 && AMEND_ADOPT_CURRENT == 2 &&
+		       AMEND_ADOPT_CONFLICT == 3 && AMEND_DUPLICATES_REJECT == 0 &&
+		       AMEND_DUPLICATES_FIRST == 1 && AMEND_DUPLICATES_LAST == 2,
+	       "the lists of choices follow the library's enums");
+
+struct request {
+	struct amend_sync_options options;
+	enum amend_format format;
+	struct cli_assignment *on_create;
+};
+
+/* The words of all --NAME A,B options. */
+static bool split_lists(const struct cli_args *args, const char *name, const char *const **out,
+			size_t *n)
+{
+	const char *const *lists;
+	size_t n_lists = cli_values(args, name, &lists), room = 0;
+	const char **parts;
+
+	*n = 0;
+	for (size_t i = 0; i < n_lists; i++)
+		room += strlen(lists[i]) + 1;
+	*out = parts = cli_alloc(args->pool, room, sizeof(*parts));
+	for (size_t i = 0; i < n_lists; i++) {
+		const char *at = lists[i];
+
+		for (;;) {
+			size_t size = strcspn(at, ",");
+
+			if (size == 0) {
+				cli_usage(args, "--%s: expected COL,COL..., found \"%s\"", name,
+					  lists[i]);
+				return false;
+			}
+			parts[(*n)++] = cli_copy(args->pool, at, size);
+			if (!at[size])
+				break;
+			at += size + 1;
+		}
+	}
+	return true;
+}
+
+static bool parse_pairs(const struct cli_args *args, const char *name, const char *form,
+			const struct amend_pair **out, size_t *n)
+{
+	const char *const *words;
+	const char *expected = cli_format(args->pool, "--%s %s", name, form);
+	struct amend_pair *pairs;
+
+	*n = cli_values(args, name, &words);
+	*out = pairs = cli_alloc(args->pool, *n, sizeof(*pairs));
+	for (size_t i = 0; i < *n; i++) {
+		if (!cli_pair_parse(args, expected, words[i], &pairs[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool exclude(const struct cli_args *args, const char *one, const char *other)
+{
+	if (!cli_has(args, one) || !cli_has(args, other))
+		return true;
+	cli_usage(args, "--%s and --%s exclude each other", one, other);
+	return false;
+}
+
+static bool needs(const struct cli_args *args, const char *one, const char *other)
+{
+	if (!cli_has(args, one) || cli_has(args, other))
+		return true;
+	cli_usage(args, "--%s is for --%s only", one, other);
+	return false;
+}
+
+static bool parse_choices(const struct cli_args *args, struct request *request)
+{
+	struct amend_sync_options *options = &request->options;
+	int format = -1, policy = AMEND_POLICY_STORE, adopt = -1, twice = AMEND_DUPLICATES_REJECT;
+
+	if (!cli_choice(args, "format", formats, &format) ||
+	    !cli_choice(args, "on-conflict", policies, &policy) ||
+	    !cli_choice(args, "adopt", adoptions, &adopt) ||
+	    !cli_choice(args, "duplicates", duplicates, &twice))
+		return false;
+	request->format = (enum amend_format)(format + 1);
+	options->on_conflict = (enum amend_policy)policy;
+	options->adopt = (enum amend_adopt)(adopt + 1);
+	options->duplicates = (enum amend_duplicates)twice;
+	return true;
+}
+
+static bool parse(const struct cli_args *args, struct request *request)
+{
+	struct amend_sync_options *options = &request->options;
+	const char *const *on_create;
+
+	*request = (struct request){.options = AMEND_SYNC_OPTIONS_INIT};
+	options->n_match = cli_values(args, "match", &options->match);
+	if (options->n_match == 0) {
+		cli_usage(args,
+			  "expected --match COL, found none: by what is a record found again?");
+		return false;
+	}
+	if (!exclude(args, "create-only", "update-only") ||
+	    !exclude(args, "update-only", "create-table") ||
+	    !needs(args, "detect-types", "create-table") || !needs(args, "type", "create-table") ||
+	    !parse_choices(args, request))
+		return false;
+	if (strcmp(args->words[0], "-") == 0 && request->format == AMEND_FORMAT_AUTO) {
+		cli_usage(args, "standard input needs --format csv or tsv");
+		return false;
+	}
+	if (cli_has(args, "json") && cli_has(args, "changes") &&
+	    strcmp(cli_value(args, "changes"), "-") == 0) {
+		cli_usage(args, "--json and --changes - would both print to standard output (hint: "
+				"--changes FILE)");
+		return false;
+	}
+	options->create_only = cli_has(args, "create-only");
+	options->update_only = cli_has(args, "update-only");
+	options->create_table = cli_has(args, "create-table");
+	options->detect_types = cli_has(args, "detect-types");
+	options->dry_run = cli_has(args, "dry-run");
+	options->skip_locked = cli_has(args, "skip-locked");
+	options->source_name = cli_value(args, "source");
+	options->n_on_create = cli_values(args, "on-create", &on_create);
+	return parse_pairs(args, "map", "COL=SOURCECOL", &options->map, &options->n_map) &&
+	       parse_pairs(args, "type", "COL=TYPE", &options->types, &options->n_types) &&
+	       split_lists(args, "columns", &options->columns, &options->n_columns) &&
+	       split_lists(args, "update", &options->update, &options->n_update) &&
+	       cli_count(args, "max-rejects", 0, &options->max_rejects) &&
+	       cli_assign_parse_all(args, "--on-create COL=VALUE", on_create, options->n_on_create,
+				    true, &request->on_create);
+}
+
+/* The table types what is given and printed; one that is to be created has no description yet. */
+static int open_table(struct cli_session *session, const char *name, bool may_lack)
+{
+	if (!may_lack)
+		return cli_open_table(session, name);
+	if (amend_table_open(session->db, name, &session->table, &session->err) != AMEND_OK) {
+		session->table = NULL;
+		if (session->err.status != AMEND_NOT_FOUND)
+			return cli_fail(session);
+	}
+	return 0;
+}
+
+static int open_changes(struct cli_sync_output *output)
+{
+	const char *name = cli_value(output->session->args, "changes");
+
+	output->changes_name = name;
+	if (!name)
+		return 0;
+	output->changes = strcmp(name, "-") == 0 ? stdout : fopen(name, "w");
+	if (output->changes)
+		return 0;
+	cli_complain("--changes: %s could not be opened: %s", name, strerror(errno));
+	return CLI_FAILED;
+}
+
+static int sync_source(struct cli_session *session, struct request *request,
+		       struct amend_source *source)
+{
+	const struct cli_args *args = session->args;
+	struct amend_sync_options *options = &request->options;
+	struct cli_sync_output output = {
+		.session = session,
+		.source = strcmp(args->words[0], "-") == 0 ? "<stdin>" : args->words[0],
+		.table = args->words[2],
+		.dry_run = options->dry_run,
+		.quiet = cli_has(args, "quiet"),
+		.json = cli_has(args, "json"),
+	};
+	struct amend_sync_report report;
+	struct amend_assign *on_create;
+	enum amend_status status;
+	int code = open_table(session, args->words[2], options->create_table);
+
+	if (code != 0)
+		return code;
+	if (!cli_assign_make_all(args, request->on_create, options->n_on_create, session->table,
+				 &on_create))
+		return CLI_USAGE;
+	code = open_changes(&output);
+	if (code != 0)
+		return code;
+	options->on_create = on_create;
+	options->on_change = cli_has(args, "changes") ? cli_sync_on_change : NULL;
+	options->on_reject = cli_sync_on_reject;
+	options->on_progress = cli_sync_on_progress;
+	options->context = &output;
+	memset(&report, 0, sizeof(report));
+	status = amend_sync(session->db, source, args->words[2], options, &report, &session->err);
+	code = cli_sync_finish(&output, status, &report);
+	amend_sync_report_release(&report);
+	return code;
+}
+
+static int run(const struct cli_args *args)
+{
+	struct cli_session session = {.args = args};
+	struct amend_source *source = NULL;
+	struct request request;
+	int code = 0;
+
+	if (!parse(args, &request))
+		return CLI_USAGE;
+	if (amend_source_open(args->words[0], request.format, &source, &session.err) != AMEND_OK)
+		return cli_fail(&session);
+	code = cli_open(&session, args, args->words[1],
+			request.options.create_table && !request.options.dry_run ? CLI_MAY_CREATE
+										 : 0);
+	if (code == 0)
+		code = sync_source(&session, &request, source);
+	cli_close(&session);
+	amend_source_close(source);
+	return code;
+}
+
+static const struct cli_option options[] = {
+	{"match", "COL[,COL...]",
+	 "find records by these columns; a second one where the first misses", true},
+	{"map", "COL=SOURCECOL", "a column that the source calls differently", true},
+	{"columns", "COL,...", "use only these columns (default: all of the source)", true},
+	{"update", "COL,...", "write only these on records that exist (default: all used)", true},
+	{"on-create", "COL=VALUE", "one more value for records that are created", true},
+	{"create-only", NULL, "leave records alone that exist", false},
+	{"update-only", NULL, "create no records", false},
+	{"create-table", NULL, "create the table where there is none, all columns text", false},
+	{"detect-types", NULL, "with --create-table: look at the values first", false},
+	{"type", "COL=TYPE", "with --create-table: this column's type", true},
+	{"dry-run", NULL, "say what would happen and write nothing", false},
+	{"on-conflict", "WHAT",
+	 "store (default), incoming or current: who wins where both sides changed", false},
+	{"adopt", "WHAT",
+	 "incoming, current or conflict: who wins where nothing is known of before", false},
+	{"duplicates", "WHICH", "reject (default), first or last of records with the same key",
+	 false},
+	{"max-rejects", "N", "stop before the first write when more are rejected", false},
+	{"changes", "FILE", "write each change as a line of JSON (- for standard output)", false},
+	{"skip-locked", NULL, "leave records alone that another holds", false},
+	{"source", "NAME", "tell several sources of one table apart (default: default)", false},
+	{"format", "FORMAT", "csv or tsv (default: by the file's name)", false},
+	{CLI_OPTION_TIMEOUT},
+	{CLI_OPTION_AS},
+	{CLI_OPTION_BECAUSE},
+	{"quiet", NULL, "no summary and no progress", false},
+	{CLI_OPTION_JSON},
+	{CLI_OPTIONS_END},
+};
+
+const struct cli_command cli_command_sync = {
+	.name = "sync",
+	.words = "SOURCE DB TABLE --match COL[,COL...]",
+	.summary = "reconcile a source into a table",
+	.about = "Brings a table up to date with a CSV or TSV file (- is standard input). What the source\n"
+		 "changed since last time is written; what was edited here stays; where both changed the\n"
+		 "same field, nothing is lost: it waits in amend conflicts.",
+	.examples =
+		"amend sync countries.csv app.db country --match alpha2 --create-table\n"
+		"amend sync countries.csv app.db country --match alpha2 --dry-run --changes -\n"
+		"amend sync feed.csv app.db article --match remote_id --match slug --map slug=permalink\n"
+		"curl -s https://example.org/feed | amend sync - app.db article --match id --format csv",
+	.exits = "0 done  1 failed: what is in is said  2 wrong use, or --adopt must decide first\n"
+		 "3 done, new conflicts wait  4 no such table  5 locked  6 done, some input was rejected\n"
+		 "7 the connection died while committing",
+	.options = options,
+	.least = 3,
+	.most = 3,
+	.run = run,
+};

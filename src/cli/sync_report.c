@@ -1,0 +1,232 @@
+/*
+ * The report of a sync: summary, changes, rejected lines, progress.
+ * Leaves running it to sync.c.
+ */
+#include "sync_report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "complain.h"
+#include "exit.h"
+#include "json.h"
+#include "print.h"
+
+enum { REJECTS_SHOWN = 20, PROGRESS_MS = 200 };
+
+/* --- while it runs --- */
+
+static void clear_progress(struct cli_sync_output *output)
+{
+	if (output->progress)
+		fputs("\r\033[K", stderr);
+	output->progress = false;
+}
+
+void cli_sync_on_progress(void *context, const char *phase, uint64_t records)
+{
+	struct cli_sync_output *output = context;
+	struct timespec now;
+	int64_t ms;
+
+	if (output->quiet || !isatty(STDERR_FILENO))
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	if (output->progress && ms - output->shown_ms < PROGRESS_MS)
+		return;
+	clear_progress(output);
+	fprintf(stderr, "%s: %" PRIu64 " records", phase, records);
+	fflush(stderr);
+	output->shown_ms = ms;
+	output->progress = true;
+}
+
+void cli_sync_on_reject(void *context, int64_t line, const char *text)
+{
+	struct cli_sync_output *output = context;
+
+	if (output->rejects++ >= REJECTS_SHOWN)
+		return;
+	clear_progress(output);
+	fflush(stdout);
+	fprintf(stderr, "%s:%" PRId64 ": %s\n", output->source, line,
+		cli_scrub(output->session->args->pool, text));
+}
+
+static struct json_object *change_json(const struct amend_sync_change *change,
+				       const struct amend_table *table)
+{
+	struct json_object *object = json_object_new_object(), *fields;
+	bool conflict = strcmp(change->op, "conflict") == 0;
+
+	cli_json_add(object, "op", cli_json_text(change->op));
+	cli_json_add(object, "line", json_object_new_int64(change->line));
+	cli_json_add(object, "key", cli_json_fields(table, change->key, change->n_key));
+	if (conflict) {
+		fields = cli_json_conflict(table, change->fields, change->n_fields);
+		cli_json_add(object, "kind", cli_json_text(change->kind));
+		if (change->note && *change->note)
+			cli_json_add(object, "note", cli_json_text(change->note));
+	} else {
+		fields = json_object_new_object();
+		for (size_t i = 0; i < change->n_fields; i++) {
+			const struct amend_conflict_field *field = &change->fields[i];
+			struct json_object *sides = json_object_new_object();
+
+			cli_json_add(sides, "old",
+				     cli_json_value(&field->current, table, field->column));
+			cli_json_add(sides, "new",
+				     cli_json_value(&field->incoming, table, field->column));
+			cli_json_add(fields, field->column, sides);
+		}
+	}
+	cli_json_add(object, "fields", fields);
+	return object;
+}
+
+void cli_sync_on_change(void *context, const struct amend_sync_change *change)
+{
+	struct cli_sync_output *output = context;
+	struct json_object *object;
+
+	if (!output->changes)
+		return;
+	object = change_json(change, change->table ? change->table : output->session->table);
+	fputs(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
+							     JSON_C_TO_STRING_NOSLASHESCAPE),
+	      output->changes);
+	fputc('\n', output->changes);
+	json_object_put(object);
+}
+
+/* --- when it is through --- */
+
+struct count {
+	const char *name, *one, *many; /* in JSON; in words */
+	uint64_t n;
+};
+
+static struct json_object *number(uint64_t n)
+{
+	return json_object_new_uint64(n);
+}
+
+static void print_json(const struct cli_sync_output *output, enum amend_status status,
+		       const struct amend_sync_report *report, const struct count *counts)
+{
+	struct json_object *object = json_object_new_object();
+	struct json_object *revisions = json_object_new_array();
+
+	for (size_t i = 0; i < report->n_revisions; i++)
+		json_object_array_add(revisions, json_object_new_int64(report->revisions[i]));
+	cli_json_add(object, "source", cli_json_text(report->source));
+	cli_json_add(object, "table", cli_json_text(*report->table ? report->table : output->table));
+	cli_json_add(object, "read", number(report->read));
+	for (; counts->name; counts++)
+		cli_json_add(object, counts->name, number(counts->n));
+	/* Of `--missing`, which is not there yet. */
+	cli_json_add(object, "deleted", number(0));
+	cli_json_add(object, "marked", number(0));
+	cli_json_add(object, "missing_conflicts", number(0));
+	cli_json_add(object, "new_conflicts", number(report->new_conflicts));
+	cli_json_add(object, "open_conflicts", number(report->open_conflicts));
+	cli_json_add(object, "settled", number(report->settled));
+	cli_json_add(object, "run", cli_json_id(report->run));
+	cli_json_add(object, "revisions", revisions);
+	cli_json_add(object, "dry_run", json_object_new_boolean(output->dry_run));
+	cli_json_add(object, "seconds", json_object_new_double(report->seconds));
+	if (status != AMEND_OK)
+		cli_json_add(object, "error", cli_json_error(&output->session->err));
+	cli_json_print(object);
+}
+
+/* What is not there is not said; that nothing happened is. */
+static void print_text(const struct cli_sync_output *output, FILE *out,
+		       const struct amend_sync_report *report, const struct count *counts)
+{
+	struct cli_pool *pool = output->session->args->pool;
+	const char *database = cli_quote(pool, output->session->args->words[1]);
+
+	fprintf(out, "%s%s: %" PRIu64 " read",
+		output->dry_run ? "dry run, nothing is written: " : "",
+		*report->table ? report->table : output->table, report->read);
+	for (; counts->name; counts++) {
+		if (counts->n)
+			fprintf(out, ", %" PRIu64 " %s", counts->n,
+				counts->n == 1 ? counts->one : counts->many);
+	}
+	fprintf(out, " (%.2f s)\n", report->seconds);
+	if (report->settled)
+		fprintf(out, "%" PRIu64 " conflict%s settled by --on-conflict\n", report->settled,
+			report->settled == 1 ? "" : "s");
+	if (report->run && report->n_revisions == 1)
+		fprintf(out, "run %" PRId64 ", revision %" PRId64 "\n", report->run,
+			report->revisions[0]);
+	else if (report->run && report->n_revisions > 1)
+		fprintf(out, "run %" PRId64 ", %zu revisions: amend log %s --run %" PRId64 "\n",
+			report->run, report->n_revisions, database, report->run);
+	if (report->open_conflicts) {
+		fprintf(out, "%" PRIu64 " conflict%s open", report->open_conflicts,
+			report->open_conflicts == 1 ? " is" : "s are");
+		if (report->new_conflicts)
+			fprintf(out, " (%" PRIu64 " new)", report->new_conflicts);
+		fprintf(out, ": amend conflicts %s %s\n", database, cli_quote(pool, output->table));
+	}
+}
+
+static int finish_changes(struct cli_sync_output *output)
+{
+	bool failed;
+
+	if (!output->changes)
+		return 0;
+	failed = fflush(output->changes) != 0 || ferror(output->changes);
+	if (output->changes == stdout)
+		return 0; /* main looks at that */
+	if (fclose(output->changes) != 0 || failed) {
+		cli_complain("%s could not be written, so the list of changes is not whole: %s "
+			     "(the sync itself is not concerned)",
+			     output->changes_name, strerror(errno));
+		return CLI_FAILED;
+	}
+	return 0;
+}
+
+int cli_sync_finish(struct cli_sync_output *output, enum amend_status status,
+		    const struct amend_sync_report *report)
+{
+	const struct count counts[] = {
+		{"created", "created", "created", report->created},
+		{"updated", "updated", "updated", report->updated},
+		{"merged", "merged", "merged", report->merged},
+		{"kept", "kept", "kept", report->kept},
+		{"unchanged", "unchanged", "unchanged", report->unchanged},
+		{"conflicts", "conflict", "conflicts", report->conflicts},
+		{"skipped", "skipped", "skipped", report->skipped},
+		{"rejected", "rejected", "rejected", report->rejected},
+		{"duplicates", "duplicate", "duplicates", report->duplicates},
+		{NULL, NULL, NULL, 0},
+	};
+	int code;
+
+	clear_progress(output);
+	code = finish_changes(output);
+	if (output->rejects > REJECTS_SHOWN)
+		fprintf(stderr, "%s: and %" PRIu64 " more rejected\n", output->source,
+			output->rejects - REJECTS_SHOWN);
+	if (output->json)
+		print_json(output, status, report, counts);
+	else if (!output->quiet && (status == AMEND_OK || report->run))
+		print_text(output, output->changes == stdout ? stderr : stdout, report, counts);
+	if (status != AMEND_OK)
+		return cli_complain_of(output->session);
+	if (code != 0)
+		return code;
+	if (report->new_conflicts && !output->dry_run)
+		return CLI_STALE;
+	return report->rejected ? CLI_REJECTED : CLI_DONE;
+}

@@ -1,0 +1,34 @@
+/* What `amend sync` tells while it runs and when it is through. */
+#ifndef CLI_SYNC_REPORT_H
+#define CLI_SYNC_REPORT_H
+
+#include <stdio.h>
+
+#include "session.h"
+
+struct cli_sync_output {
+	struct cli_session *session;
+	const char *source; /* the file as named, for FILE:LINE */
+	const char *table;  /* as named */
+	bool dry_run, quiet, json;
+	FILE *changes; /* NULL: not wanted */
+	const char *changes_name;
+	bool changes_failed;
+	uint64_t rejects;
+	int64_t shown_ms; /* when the progress was shown last */
+	bool progress;    /* a line of it stands on the terminal */
+};
+
+/* The library's callbacks; `context` is a struct cli_sync_output. */
+void cli_sync_on_change(void *context, const struct amend_sync_change *change);
+void cli_sync_on_reject(void *context, int64_t line, const char *text);
+void cli_sync_on_progress(void *context, const char *phase, uint64_t records);
+
+/*
+ * The report, and the error where the run failed (`status`; session->err); the
+ * exit code: 1 before 3 before 6.
+ */
+int cli_sync_finish(struct cli_sync_output *output, enum amend_status status,
+		    const struct amend_sync_report *report);
+
+#endif
