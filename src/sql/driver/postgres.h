@@ -156,4 +156,8 @@ enum amend_postgres_local amend_postgres_local(bool utf8, struct amend_canon *it
 /* Whether the length or scale `(n)` or `(p,s)` stands in the type's text; sets what is there. */
 int amend_postgres_modifiers(const char *type, long out[2]);
 
+/* driver.json_of */
+void amend_postgres_json_of(struct amend_sql *sql, const struct amend_column *column,
+			    const char *prefix);
+
 #endif

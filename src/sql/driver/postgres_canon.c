@@ -1,6 +1,254 @@
 /*
- * Canonical forms of inputs: to come.
- * Leaves everything to the next commit.
+ * Inputs brought into the form in which their column would hand them back:
+ * what postgres_local.c does not know is asked, many values in one SELECT.
+ * Leaves comparing to the layers above.
  */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "sql/driver/postgres.h"
-enum amend_status amend_postgres_canonicalise(struct amend_session *s, struct amend_canon *i, size_t n, struct amend_arena *a, struct amend_error *err){(void)s;(void)i;(void)n;(void)a;return amend_error_set(err,AMEND_UNSUPPORTED,"not yet");}
+
+enum { CHUNK = 400 }; /* below the 1,664 columns of a SELECT; larger ones gain nothing */
+
+struct question {
+	struct amend_canon *item; /* whose answer it is; others that ask the same take it from there */
+	const char *text;
+};
+
+struct asking {
+	struct amend_session *session;
+	struct amend_arena *arena;
+	struct question *questions;
+	size_t n;
+	bool savepoint; /* inside a transaction, which an error must not harm */
+};
+
+static bool begins(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/*
+ * The expression whose text is what an assignment would store. A cast is the
+ * same as an assignment where the type is without length, and where it rounds
+ * (numeric, time, interval). But a cast to char(n) or bit(n) cuts silently what
+ * an assignment refuses; there the type's input function is called with the
+ * length, by way of a record.
+ */
+static void add_expression(struct amend_buffer *sql, const struct amend_column *column, size_t number)
+{
+	bool length = strchr(column->type, '(') != NULL;
+
+	if (length && (begins(column->type, "character") || begins(column->type, "bit")))
+		amend_buffer_printf(sql,
+				    "(SELECT x.v FROM pg_catalog.json_to_record("
+				    "pg_catalog.json_build_object('v', $%zu::pg_catalog.text)) "
+				    "AS x(v %s))",
+				    number, column->type);
+	else if (length || begins(column->type, "interval"))
+		amend_buffer_printf(sql, "$%zu::%s", number, column->type);
+	else
+		amend_buffer_printf(sql, "$%zu::%s", number, column->cast);
+}
+
+/* Runs it; in a transaction within a savepoint, and in one round trip all the same. */
+static enum amend_status run_guarded(struct asking *asking, const struct amend_statement *statement,
+				     struct amend_rows *rows, struct amend_error *err)
+{
+	const struct amend_statement guarded[] = {
+		{.sql = "SAVEPOINT amend_canon", .once = true},
+		*statement,
+		{.sql = "RELEASE SAVEPOINT amend_canon", .once = true},
+	};
+	const struct amend_statement undo[] = {
+		{.sql = "ROLLBACK TO SAVEPOINT amend_canon", .once = true},
+		{.sql = "RELEASE SAVEPOINT amend_canon", .once = true},
+	};
+	struct amend_rows results[3];
+	struct amend_error undo_error;
+	size_t failed = 0;
+	enum amend_status status;
+
+	if (!asking->savepoint)
+		return amend_postgres_run(asking->session, statement, 1, rows, NULL, false, err);
+	status = amend_postgres_run(asking->session, guarded, 3, results, &failed, false, err);
+	*rows = results[1];
+	amend_rows_release(&results[0]);
+	amend_rows_release(&results[2]);
+	if (status == AMEND_OK)
+		return AMEND_OK;
+	amend_rows_release(rows);
+	if (failed > 0 && amend_postgres_state(asking->session) == AMEND_TX_FAILED &&
+	    amend_postgres_run(asking->session, undo, 2, NULL, NULL, false, &undo_error) != AMEND_OK)
+		*err = undo_error;
+	return err->status;
+}
+
+static enum amend_status ask(struct asking *asking, size_t from, size_t n, struct amend_error *err)
+{
+	struct question *questions = asking->questions + from;
+	struct amend_buffer sql = AMEND_BUFFER_INIT;
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_value values[CHUNK];
+	struct amend_statement statement = {.values = values, .n_values = n};
+	enum amend_status status = AMEND_OK;
+
+	amend_buffer_text(&sql, "SELECT ");
+	for (size_t i = 0; i < n; i++) {
+		values[i] = amend_text(questions[i].text);
+		amend_buffer_text(&sql, i ? ", " : "");
+		add_expression(&sql, questions[i].item->column, i + 1);
+	}
+	statement.sql = amend_buffer_string(&sql);
+	if (statement.sql)
+		status = run_guarded(asking, &statement, &rows, err);
+	else
+		status = amend_no_memory(err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		if (!amend_arena_value(asking->arena, amend_rows_at(&rows, 0, i),
+				       &questions[i].item->out))
+			status = amend_no_memory(err);
+	}
+	amend_rows_release(&rows);
+	amend_buffer_release(&sql);
+	return status;
+}
+
+/* An error that tells of a value, not of the connection or the transaction. */
+static bool about_value(enum amend_status status)
+{
+	return status == AMEND_INVALID || status == AMEND_CONSTRAINT || status == AMEND_NOT_FOUND ||
+	       status == AMEND_UNSUPPORTED;
+}
+
+/* Halves what failed until the bad values stand alone. */
+static enum amend_status settle(struct asking *asking, size_t from, size_t n, struct amend_error *err)
+{
+	enum amend_status status = ask(asking, from, n, err);
+
+	if (!about_value(status))
+		return status;
+	if (n == 1) {
+		struct amend_canon *item = asking->questions[from].item;
+
+		item->problem = amend_arena_text(asking->arena, err->text);
+		return item->problem ? AMEND_OK : amend_no_memory(err);
+	}
+	status = settle(asking, from, n / 2, err);
+	return status == AMEND_OK ? settle(asking, from + n / 2, n - n / 2, err) : status;
+}
+
+/* --- the same value of the same column is asked once -------------------- */
+
+/* For each item the question that answers it, +1; 0: none. And where questions are found by what they ask. */
+struct book {
+	size_t *of_item;
+	size_t *slots; /* question + 1 */
+	size_t mask;
+};
+
+static bool open_book(struct book *book, size_t n, struct amend_arena *scratch)
+{
+	size_t room = 8;
+
+	while (room < 2 * n)
+		room *= 2;
+	book->mask = room - 1;
+	book->of_item = amend_arena_array(scratch, n, sizeof(*book->of_item));
+	book->slots = amend_arena_array(scratch, room, sizeof(*book->slots));
+	return book->of_item && book->slots;
+}
+
+static void put_question(struct asking *asking, struct book *book, size_t item,
+			 struct amend_canon *canon, const char *text)
+{
+	uint64_t hash = (uint64_t)(uintptr_t)canon->column;
+	size_t slot, number;
+
+	for (const char *c = text; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+	for (slot = (size_t)(hash ^ hash >> 29) & book->mask; (number = book->slots[slot]) != 0;
+	     slot = (slot + 1) & book->mask) {
+		const struct question *known = &asking->questions[number - 1];
+
+		if (known->item->column == canon->column && strcmp(known->text, text) == 0)
+			break;
+	}
+	if (number == 0) {
+		asking->questions[asking->n] = (struct question){canon, text};
+		number = book->slots[slot] = ++asking->n;
+	}
+	book->of_item[item] = number;
+}
+
+/* --- the whole ---------------------------------------------------------- */
+
+/* What no column can take, whatever its type. */
+static const char *hopeless(const struct amend_canon *item)
+{
+	if (item->in.kind == AMEND_BLOB && item->column->type_id != AMEND_PG_BYTEA)
+		return "expected text, found bytes";
+	if (item->in.kind == AMEND_TEXT && item->in.size > 0 &&
+	    memchr(item->in.as.text, '\0', item->in.size))
+		return "it holds a NUL byte, which PostgreSQL cannot store in text";
+	return NULL;
+}
+
+enum amend_status amend_postgres_canonicalise(struct amend_session *session,
+					      struct amend_canon *items, size_t n,
+					      struct amend_arena *arena, struct amend_error *err)
+{
+	struct amend_arena scratch = AMEND_ARENA_INIT;
+	struct asking asking = {
+		.session = session,
+		.arena = arena,
+		.questions = amend_arena_array(&scratch, n, sizeof(*asking.questions)),
+		.savepoint = amend_postgres_state(session) == AMEND_TX_ACTIVE,
+	};
+	struct book book;
+	const char *encoding = PQparameterStatus(session->conn, "server_encoding");
+	bool utf8 = encoding && strcmp(encoding, "UTF8") == 0, failed = false;
+	enum amend_status status = AMEND_OK;
+
+	if (!open_book(&book, n, &scratch) || !asking.questions)
+		status = amend_no_memory(err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		struct amend_canon *item = &items[i];
+		const char *text;
+
+		item->out = item->in;
+		item->problem = hopeless(item);
+		if (item->problem || item->in.kind == AMEND_NULL)
+			continue;
+		text = amend_postgres_text(arena, &item->in, &failed);
+		if (!text) {
+			status = amend_no_memory(err);
+			break;
+		}
+		switch (amend_postgres_local(utf8, item, text, arena)) {
+		case AMEND_LOCAL_DONE:
+		case AMEND_LOCAL_PROBLEM:
+			break;
+		case AMEND_LOCAL_ASK:
+			put_question(&asking, &book, i, item, text);
+			break;
+		case AMEND_LOCAL_NO_MEMORY:
+			status = amend_no_memory(err);
+			break;
+		}
+	}
+	for (size_t from = 0; from < asking.n && status == AMEND_OK; from += CHUNK)
+		status = settle(&asking, from, asking.n - from < CHUNK ? asking.n - from : CHUNK, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		const struct amend_canon *answer;
+
+		if (book.of_item[i] == 0)
+			continue;
+		answer = asking.questions[book.of_item[i] - 1].item;
+		items[i].out = answer->out;
+		items[i].problem = answer->problem;
+	}
+	amend_arena_release(&scratch);
+	return status;
+}
