@@ -101,7 +101,7 @@ struct amend_write {
 	enum amend_mode mode;
 	const struct amend_match *keys; /* tried in order: a later one only when the earlier missed */
 	size_t n_keys;
-	const struct amend_assign *set; /* on creation (ADD counts from the column's default, else 0) and update */
+	const struct amend_assign *set; /* on creation (ADD counts from 0) and update */
 	size_t n_set;
 	const struct amend_assign *on_create; /* in addition, on creation; wins over `set` */
 	size_t n_on_create;
@@ -146,7 +146,8 @@ struct amend_result {
 	const struct amend_value *record; /* table->n_columns values, or NULL: there is none (a deletion: what it was) */
 	const struct amend_change *changes;
 	size_t n_changes;
-	const char *token;  /* NULL unless wanted and there is a key to sign it with */
+	const char *token;  /* NULL unless wanted and there is a key to sign it with.. */
+	const char *no_token; /* ..and then why not, where it was wanted */
 	int64_t revision;   /* that recorded the change; 0: nothing was recorded */
 	/*
 	 * When stale or missing: what the caller had seen, in column order (`base`
@@ -161,7 +162,7 @@ struct amend_result {
 	void *owner; /* private */
 };
 
-#define AMEND_RESULT_INIT {AMEND_IS_NOTHING, NULL, NULL, 0, NULL, 0, NULL, NULL, 0, NULL, NULL, NULL, NULL}
+#define AMEND_RESULT_INIT {AMEND_IS_NOTHING, NULL, NULL, 0, NULL, NULL, 0, NULL, NULL, 0, NULL, NULL, NULL, NULL}
 
 /* Everything in a result lives until here. Takes a zeroed struct. */
 AMEND_API void amend_result_release(struct amend_result *result);

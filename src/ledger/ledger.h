@@ -71,8 +71,9 @@ struct amend_change_spec {
 	const char *fields; /* {"name":["old","new"]}: amend_fields_text */
 };
 
+/* `*id`: its position in history. */
 enum amend_status amend_change_record(struct amend_conn *db, const struct amend_change_spec *spec,
-				      struct amend_error *err) AMEND_CHECK;
+				      int64_t *id, struct amend_error *err) AMEND_CHECK;
 
 /* The JSON of what differs between two rows' values (NULL: there is none); returns how many differ. Generated columns are left out. */
 size_t amend_fields_text(struct amend_buffer *buffer, const struct amend_table *table,

@@ -195,7 +195,7 @@ enum amend_status amend_run_need(struct amend_conn *db, int64_t *id, struct amen
 }
 
 enum amend_status amend_change_record(struct amend_conn *db, const struct amend_change_spec *spec,
-				      struct amend_error *err)
+				      int64_t *id, struct amend_error *err)
 {
 	struct amend_sql sql;
 	enum amend_status status;
@@ -219,8 +219,8 @@ enum amend_status amend_change_record(struct amend_conn *db, const struct amend_
 	amend_sql_string(&sql, spec->op);
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, spec->fields);
-	amend_sql_text(&sql, ")");
-	status = amend_exec(db, &sql, NULL, err);
+	amend_sql_text(&sql, ") RETURNING id");
+	status = exec_number(db, &sql, id, err);
 	amend_sql_release(&sql);
 	return status;
 }

@@ -17,6 +17,7 @@ struct amend_row {
 	struct amend_value rowid;         /* where the rowid identifies it */
 	struct amend_value version;       /* dialect.row_version, or NULL kind */
 	const char *pk;                   /* its name in the ledger */
+	bool held;                        /* read under a hold in the open unit: nobody else can write to it */
 };
 
 /* How rows are locked while they are read. */
@@ -99,6 +100,7 @@ struct amend_written {
 	struct amend_row row;  /* after the write (a deletion: before it) */
 	const struct amend_value *before; /* the values replaced; NULL for a creation */
 	int64_t revision;
+	int64_t change;                   /* its position in history */
 };
 
 /*
@@ -106,7 +108,7 @@ struct amend_written {
  * one statement where the engine can; outside a unit that statement is its
  * own transaction, or (engines that cannot) the call makes a unit of its own.
  * The ledger must be there (amend_ledger_need). The version column, if any,
- * moves by itself. `row` must be as read; puts must not be empty.
+ * moves by itself. `row` is as read; puts must not be empty. ADD needs a row that is held.
  */
 enum amend_status amend_row_update(struct amend_conn *db, const struct amend_table *table,
 				   const struct amend_row *row, const struct amend_put *puts,

@@ -311,6 +311,19 @@ enum amend_status amend_canonicalise(struct amend_conn *db, struct amend_canon *
 	return status;
 }
 
+enum amend_status amend_hold_database(struct amend_conn *db, struct amend_error *err)
+{
+	enum amend_status status;
+
+	/* amend's own writing units are writers from the start. */
+	if (!db->borrowed || !db->driver->become_writer)
+		return AMEND_OK;
+	status = db->driver->become_writer(db->session, err);
+	if (status != AMEND_OK)
+		amend_conn_fail(db, err);
+	return status;
+}
+
 enum amend_status amend_query(struct amend_conn *db, const char *sql,
 			      const struct amend_value *values, size_t n_values,
 			      struct amend_rows *rows, struct amend_error *err)

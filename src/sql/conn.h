@@ -87,6 +87,9 @@ enum amend_status amend_exec_text(struct amend_conn *db, const char *sql,
 enum amend_status amend_canonicalise(struct amend_conn *db, struct amend_canon *items, size_t n,
 				     struct amend_arena *arena, struct amend_error *err) AMEND_CHECK;
 
+/* Where rows cannot be locked: makes the open transaction the one that writes. Nothing elsewhere. */
+enum amend_status amend_hold_database(struct amend_conn *db, struct amend_error *err) AMEND_CHECK;
+
 /* `ended` runs when the outermost unit has committed, or the unit now open is undone. Inside a unit or transaction only. */
 enum amend_status amend_on_end(struct amend_conn *db, amend_ended_fn ended, void *context,
 			       struct amend_error *err) AMEND_CHECK;

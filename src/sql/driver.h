@@ -18,6 +18,7 @@
 
 #include "core/arena.h"
 
+struct amend_sql;     /* sql/sql.h */
 struct amend_session; /* a driver's own connection state; each driver defines its own */
 
 enum amend_feature {
@@ -45,7 +46,7 @@ struct amend_dialect {
 	const char *lock_table_update_mode, *lock_table_share_mode; /* ..and what follows the name */
 	const char *row_version;  /* expression on a row, of type text: differs after any write to that row; NULL: none */
 	const char *now;          /* expression: UTC as text "YYYY-MM-DD HH:MM:SS.ffffff", the clock, not the transaction's start */
-	const char *next_time;    /* expression for a version column of type timestamp; %s is not used: "greatest(clock_timestamp(), " .. */
+	const char *next_time[2]; /* around a version column of type timestamp: its next value, always later */
 	const char *default_schema; /* left out in the ledger's names of tables: "public", "main" */
 	const char *ledger;       /* prefix of the ledger's tables: "amend." or "amend_" */
 	const char *ledger_index; /* prefix of its indexes: "" or "amend_" */
@@ -166,6 +167,13 @@ struct amend_driver {
 				   void (*each)(void *context, enum amend_level level,
 						const char *topic, const char *text),
 				   void *context, struct amend_error *err);
+
+	/*
+	 * With WRITE_CTE: appends an expression of type text, the column's value
+	 * (`prefix` and its quoted name) spelled as amend_json_value spells it. Else NULL.
+	 */
+	void (*json_of)(struct amend_sql *sql, const struct amend_column *column,
+			const char *prefix);
 
 	/* Async-signal-safe. */
 	void (*interrupt)(struct amend_session *session);

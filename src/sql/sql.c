@@ -20,6 +20,7 @@ void amend_sql_release(struct amend_sql *sql)
 {
 	amend_buffer_release(&sql->text);
 	free(sql->values);
+	amend_arena_release(&sql->kept);
 	sql->values = NULL;
 	sql->n_values = sql->room = 0;
 }
@@ -112,6 +113,28 @@ void amend_sql_string(struct amend_sql *sql, const char *text)
 	amend_sql_text(sql, "CAST(");
 	amend_sql_value(sql, &value);
 	amend_sql_printf(sql, " AS %s)", sql->dialect->text_type);
+}
+
+void amend_sql_literal(struct amend_sql *sql, const char *text)
+{
+	amend_sql_text(sql, "'");
+	for (; *text; text++) {
+		if (*text == '\'')
+			amend_sql_text(sql, "'");
+		amend_buffer_char(&sql->text, *text);
+	}
+	amend_sql_text(sql, "'");
+}
+
+void amend_sql_kept(struct amend_sql *sql, const struct amend_buffer *text)
+{
+	const char *copy = text->failed ? NULL
+					: amend_arena_text_n(&sql->kept, text->data, text->size);
+
+	if (copy)
+		amend_sql_string(sql, copy);
+	else
+		sql->text.failed = true;
 }
 
 void amend_sql_same(struct amend_sql *sql, const struct amend_column *column,

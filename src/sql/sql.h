@@ -25,6 +25,7 @@ struct amend_sql {
 	struct amend_buffer text;
 	struct amend_value *values; /* their bytes are borrowed until the statement has run */
 	size_t n_values, room;
+	struct amend_arena kept;    /* amend_sql_kept's copies */
 	bool once; /* as in amend_statement */
 };
 
@@ -48,6 +49,11 @@ void amend_sql_value_as(struct amend_sql *sql, const struct amend_column *column
 void amend_sql_integer(struct amend_sql *sql, int64_t integer);
 /* A placeholder for text; NULL is SQL NULL. PostgreSQL is told that it is text. */
 void amend_sql_string(struct amend_sql *sql, const char *text);
+
+/* A string literal, for text that belongs to the statement's shape (names of columns in JSON): standard_conforming. */
+void amend_sql_literal(struct amend_sql *sql, const char *text);
+/* As amend_sql_string, of a copy that the statement keeps. */
+void amend_sql_kept(struct amend_sql *sql, const struct amend_buffer *text);
 
 /* `COLUMN same VALUE`, NULL-safe. */
 void amend_sql_same(struct amend_sql *sql, const struct amend_column *column,

@@ -1,0 +1,384 @@
+/*
+ * History: of a record, a table, a revision, a run.
+ * Leaves recording it to the ledger.
+ */
+#include "record/history.h"
+
+#include <string.h>
+
+#include "core/rows.h"
+#include "record/request.h"
+
+enum { PAGE = 500 };
+enum { CHANGE, REVISION, RUN, AT, WHO, WHY, PROGRAM, TBL, OP, PK, WAS, FIELDS };
+
+static void select_history(struct amend_sql *sql, struct amend_conn *db)
+{
+	amend_sql_init(sql, db);
+	amend_sql_text(sql, "SELECT c.id, c.revision, r.run, r.at, r.who, r.why, r.program, c.tbl, "
+			    "c.op, c.pk, c.was, c.fields FROM ");
+	amend_sql_ledger(sql, "change");
+	amend_sql_text(sql, " c JOIN ");
+	amend_sql_ledger(sql, "revision");
+	amend_sql_text(sql, " r ON r.id = c.revision WHERE ");
+}
+
+static const char *keep(struct amend_arena *arena, const struct amend_rows *rows, size_t row,
+			size_t column, bool *ok)
+{
+	const struct amend_value *value = amend_rows_at(rows, row, column);
+	const char *text;
+
+	if (value->kind != AMEND_TEXT)
+		return NULL;
+	text = amend_arena_text_n(arena, value->as.text, value->size);
+	*ok = *ok && text;
+	return text;
+}
+
+static enum amend_status take(const struct amend_conn *db, const struct amend_rows *rows, size_t row,
+			      struct amend_arena *arena, struct amend_history *out,
+			      struct amend_error *err)
+{
+	bool ok = true;
+	struct amend_change *changes = NULL;
+	enum amend_status status;
+
+	memset(out, 0, sizeof(*out));
+	if (!amend_value_number(amend_rows_at(rows, row, CHANGE), &out->change) ||
+	    !amend_value_number(amend_rows_at(rows, row, REVISION), &out->revision))
+		return amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");
+	if (!amend_value_number(amend_rows_at(rows, row, RUN), &out->run))
+		out->run = 0;
+	out->at = keep(arena, rows, row, AT, &ok);
+	out->who = keep(arena, rows, row, WHO, &ok);
+	out->why = keep(arena, rows, row, WHY, &ok);
+	out->program = keep(arena, rows, row, PROGRAM, &ok);
+	out->table = keep(arena, rows, row, TBL, &ok);
+	out->op = keep(arena, rows, row, OP, &ok);
+	out->pk = keep(arena, rows, row, PK, &ok);
+	out->was = keep(arena, rows, row, WAS, &ok);
+	if (!ok)
+		return amend_no_memory(err);
+	status = amend_fields_parse(amend_rows_at(rows, row, FIELDS)->as.text,
+				    amend_has(db, AMEND_HAS_TYPED_STORAGE), arena, &changes,
+				    &out->n_changes, err);
+	out->changes = changes;
+	return status;
+}
+
+void amend_history_last_sql(struct amend_sql *sql, struct amend_conn *db,
+			    const struct amend_table *table, const char *pk)
+{
+	amend_sql_init(sql, db);
+	amend_sql_text(sql, "SELECT coalesce(max(id), 0) FROM ");
+	amend_sql_ledger(sql, "change");
+	amend_sql_text(sql, " WHERE tbl = ");
+	amend_sql_string(sql, table->qualified);
+	amend_sql_text(sql, " AND pk = ");
+	amend_sql_string(sql, pk);
+}
+
+/* One record, under one primary key: changes in (after, before), newest first. */
+static enum amend_status read_record(struct amend_conn *db, const char *table, const char *pk,
+				     int64_t after, int64_t before, size_t limit,
+				     struct amend_rows *rows, struct amend_error *err)
+{
+	struct amend_sql sql;
+	enum amend_status status;
+
+	select_history(&sql, db);
+	amend_sql_text(&sql, "c.tbl = ");
+	amend_sql_string(&sql, table);
+	amend_sql_text(&sql, " AND c.pk = ");
+	amend_sql_string(&sql, pk);
+	amend_sql_text(&sql, " AND c.id > ");
+	amend_sql_integer(&sql, after);
+	amend_sql_text(&sql, " AND c.id < ");
+	amend_sql_integer(&sql, before);
+	amend_sql_printf(&sql, " ORDER BY c.id DESC LIMIT %zu", limit);
+	status = amend_exec(db, &sql, rows, err);
+	amend_sql_release(&sql);
+	return status;
+}
+
+typedef enum amend_status (*history_fn)(const struct amend_history *entry, void *context,
+					struct amend_error *err);
+
+/* Follows one record back through the keys it had. `arena` is the entries'; released a page at a time when `own`. */
+static enum amend_status each_of_record(struct amend_conn *db, const struct amend_table *table,
+					const char *pk, int64_t after, size_t limit,
+					struct amend_arena *arena, history_fn each, void *context,
+					struct amend_error *err)
+{
+	struct amend_buffer key = AMEND_BUFFER_INIT;
+	enum amend_status status = AMEND_OK;
+	int64_t before = INT64_MAX;
+	bool more = true;
+
+	amend_buffer_text(&key, pk);
+	while (status == AMEND_OK && more && limit > 0 && !key.failed) {
+		struct amend_rows rows = AMEND_ROWS_INIT;
+		size_t page = limit < PAGE ? limit : PAGE;
+
+		status = read_record(db, table->qualified, key.data, after, before, page, &rows, err);
+		more = status == AMEND_OK && rows.n_rows == page;
+		for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++) {
+			struct amend_history entry;
+
+			status = take(db, &rows, i, arena, &entry, err);
+			if (status != AMEND_OK)
+				break;
+			status = each(&entry, context, err);
+			limit--;
+			before = entry.change;
+			if (entry.was) {
+				amend_buffer_reset(&key);
+				amend_buffer_text(&key, entry.was);
+				more = true;
+				break;
+			}
+		}
+		amend_rows_release(&rows);
+	}
+	if (status == AMEND_OK && key.failed)
+		status = amend_no_memory(err);
+	amend_buffer_release(&key);
+	return status;
+}
+
+struct list {
+	struct amend_history *entries;
+	size_t n, room;
+	struct amend_arena *arena;
+};
+
+static enum amend_status add_to_list(const struct amend_history *entry, void *context,
+				     struct amend_error *err)
+{
+	struct list *list = context;
+
+	if (list->n == list->room) {
+		size_t room = list->room ? list->room * 2 : 8;
+		struct amend_history *entries = amend_arena_array(list->arena, room, sizeof(*entries));
+
+		if (!entries)
+			return amend_no_memory(err);
+		if (list->n > 0)
+			memcpy(entries, list->entries, list->n * sizeof(*entries));
+		list->entries = entries;
+		list->room = room;
+	}
+	list->entries[list->n++] = *entry;
+	return AMEND_OK;
+}
+
+enum amend_status amend_history_since(struct amend_conn *db, const struct amend_table *table,
+				      const char *pk, int64_t after, size_t limit,
+				      struct amend_arena *arena, struct amend_history **out, size_t *n,
+				      struct amend_error *err)
+{
+	struct list list = {.arena = arena};
+	bool present;
+	enum amend_status status = amend_ledger_look(db, &present, err);
+
+	if (status == AMEND_OK && present)
+		status = each_of_record(db, table, pk, after, limit, arena, add_to_list, &list, err);
+	*out = list.entries;
+	*n = list.n;
+	return status;
+}
+
+enum amend_status amend_history_deletions(struct amend_conn *db, const struct amend_table *table,
+					  size_t limit, struct amend_arena *arena,
+					  struct amend_history **out, size_t *n,
+					  struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct list list = {.arena = arena};
+	struct amend_sql sql;
+	bool present;
+	enum amend_status status = amend_ledger_look(db, &present, err);
+
+	*out = NULL;
+	*n = 0;
+	if (status != AMEND_OK || !present)
+		return status;
+	select_history(&sql, db);
+	amend_sql_text(&sql, "c.op = 'delete' AND c.tbl = ");
+	amend_sql_string(&sql, table->qualified);
+	amend_sql_printf(&sql, " ORDER BY c.id DESC LIMIT %zu", limit);
+	status = amend_exec(db, &sql, &rows, err);
+	for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++) {
+		struct amend_history entry;
+
+		status = take(db, &rows, i, arena, &entry, err);
+		if (status == AMEND_OK)
+			status = add_to_list(&entry, &list, err);
+	}
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	*out = list.entries;
+	*n = list.n;
+	return status;
+}
+
+/* ---- amend_log ---- */
+
+struct log {
+	struct amend_conn *db;
+	amend_log_fn each;
+	void *context;
+	uint64_t shown;
+};
+
+static enum amend_status show(const struct amend_history *history, void *context,
+			      struct amend_error *err)
+{
+	struct log *log = context;
+	struct amend_arena arena = AMEND_ARENA_INIT;
+	struct amend_field *key = NULL;
+	struct amend_log_entry entry = {
+		.change = history->change,
+		.revision = history->revision,
+		.run = history->run,
+		.at = history->at,
+		.who = history->who,
+		.why = history->why,
+		.program = history->program,
+		.table = history->table,
+		.op = history->op,
+		.changes = history->changes,
+		.n_changes = history->n_changes,
+	};
+	enum amend_status status =
+		amend_pk_parse(history->pk, amend_has(log->db, AMEND_HAS_TYPED_STORAGE), &arena, &key,
+			       &entry.n_key, err);
+
+	entry.key = key;
+	log->shown++;
+	if (status == AMEND_OK)
+		status = log->each(&entry, log->context, err);
+	amend_arena_release(&arena);
+	return status;
+}
+
+/* Not one record: a table, a revision, a run, or all, in pages. */
+static enum amend_status log_many(struct amend_conn *db, const struct amend_log_filter *filter,
+				  struct log *log, struct amend_error *err)
+{
+	bool forward = filter->revision || filter->run;
+	uint64_t limit = filter->limit > 0 ? (uint64_t)filter->limit : UINT64_MAX;
+	int64_t last = forward ? 0 : INT64_MAX;
+	enum amend_status status = AMEND_OK;
+	bool more = true;
+
+	while (status == AMEND_OK && more && limit > 0) {
+		size_t page = limit < PAGE ? (size_t)limit : PAGE;
+		struct amend_arena arena = AMEND_ARENA_INIT;
+		struct amend_rows rows = AMEND_ROWS_INIT;
+		struct amend_sql sql;
+
+		select_history(&sql, db);
+		amend_sql_text(&sql, forward ? "c.id > " : "c.id < ");
+		amend_sql_integer(&sql, last);
+		if (filter->table) {
+			amend_sql_text(&sql, " AND c.tbl = ");
+			amend_sql_string(&sql, filter->table->qualified);
+		}
+		if (filter->revision) {
+			amend_sql_text(&sql, " AND c.revision = ");
+			amend_sql_integer(&sql, filter->revision);
+		}
+		if (filter->run) {
+			amend_sql_text(&sql, " AND r.run = ");
+			amend_sql_integer(&sql, filter->run);
+		}
+		amend_sql_printf(&sql, " ORDER BY c.id %s LIMIT %zu", forward ? "ASC" : "DESC", page);
+		status = amend_exec(db, &sql, &rows, err);
+		more = status == AMEND_OK && rows.n_rows == page;
+		for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++, limit--) {
+			struct amend_history entry;
+
+			status = take(db, &rows, i, &arena, &entry, err);
+			if (status == AMEND_OK)
+				status = show(&entry, log, err);
+			last = entry.change;
+		}
+		amend_arena_release(&arena);
+		amend_rows_release(&rows);
+		amend_sql_release(&sql);
+	}
+	return status;
+}
+
+/* The record's name: from its row while it lives, else from the key itself when that is the primary key. */
+static enum amend_status find_pk(struct amend_conn *db, const struct amend_log_filter *filter,
+				 struct amend_arena *arena, const char **pk, bool *lives,
+				 struct amend_error *err)
+{
+	struct amend_request_key key;
+	struct amend_row *rows;
+	size_t n;
+	enum amend_status status =
+		amend_request_key(db, filter->table, filter->key, arena, &key, err);
+
+	*pk = NULL;
+	*lives = false;
+	if (status != AMEND_OK || key.blank)
+		return status;
+	status = amend_row_find(db, filter->table, key.columns, key.values, key.n, NULL, 2, arena,
+				&rows, &n, err);
+	if (status != AMEND_OK)
+		return status;
+	if (n > 1)
+		return amend_request_several(filter->table, &key, err);
+	*lives = n == 1;
+	if (n == 1)
+		*pk = rows[0].pk;
+	else
+		return amend_request_pk(db, filter->table, &key, arena, pk, err);
+	return AMEND_OK;
+}
+
+static enum amend_status log_record(struct amend_conn *db, const struct amend_log_filter *filter,
+				    struct log *log, struct amend_error *err)
+{
+	size_t limit = filter->limit > 0 ? (size_t)filter->limit : SIZE_MAX;
+	struct amend_arena arena = AMEND_ARENA_INIT;
+	const char *pk;
+	bool lives;
+	enum amend_status status = find_pk(db, filter, &arena, &pk, &lives, err);
+
+	if (status == AMEND_OK && pk)
+		status = each_of_record(db, filter->table, pk, 0, limit, &arena, show, log, err);
+	if (status == AMEND_OK && log->shown == 0 && !lives)
+		status = amend_error_set(err, AMEND_NOT_FOUND,
+					 "no such record in %s, and none in its history (hint: a deleted "
+					 "record is found by its primary key)",
+					 filter->table->qualified);
+	amend_arena_release(&arena);
+	return status;
+}
+
+enum amend_status amend_log(struct amend_conn *db, const struct amend_log_filter *filter,
+			    amend_log_fn each, void *context, struct amend_error *err)
+{
+	struct log log = {.db = db, .each = each, .context = context};
+	enum amend_status status = amend_enter(db, err);
+	bool present;
+
+	if (status != AMEND_OK)
+		return status;
+	status = amend_ledger_look(db, &present, err);
+	if (status == AMEND_OK && filter->key && !filter->table)
+		status = amend_error_set(err, AMEND_INVALID, "a key needs a table to look in");
+	else if (status == AMEND_OK && present)
+		status = filter->key ? log_record(db, filter, &log, err)
+				     : log_many(db, filter, &log, err);
+	if (status == AMEND_OK && log.shown == 0 && (filter->revision || filter->run))
+		status = amend_error_set(err, AMEND_NOT_FOUND, "no %s %lld is known here",
+					 filter->revision ? "revision" : "run",
+					 (long long)(filter->revision ? filter->revision : filter->run));
+	return amend_leave(db, status, err);
+}

@@ -1,0 +1,34 @@
+/* Reading a record's history, for this layer; amend_log is the public half. */
+#ifndef AMEND_RECORD_HISTORY_H
+#define AMEND_RECORD_HISTORY_H
+
+#include "record/road.h"
+
+struct amend_history {
+	int64_t change, revision, run;
+	const char *at, *who, *why, *program, *table, *op, *pk;
+	const char *was; /* the primary key before this change; NULL: the same */
+	const struct amend_change *changes;
+	size_t n_changes;
+};
+
+/* The record's last change, 0: none, or there is no ledger. */
+void amend_history_last_sql(struct amend_sql *sql, struct amend_conn *db,
+			    const struct amend_table *table, const char *pk);
+
+/*
+ * The record's changes behind position `after`, newest first, at most `limit`,
+ * followed through changes of its primary key. In the arena.
+ */
+enum amend_status amend_history_since(struct amend_conn *db, const struct amend_table *table,
+				      const char *pk, int64_t after, size_t limit,
+				      struct amend_arena *arena, struct amend_history **out,
+				      size_t *n, struct amend_error *err) AMEND_CHECK;
+
+/* The newest deletions in the table, at most `limit`: to find a record by what a token knows of it. */
+enum amend_status amend_history_deletions(struct amend_conn *db, const struct amend_table *table,
+					  size_t limit, struct amend_arena *arena,
+					  struct amend_history **out, size_t *n,
+					  struct amend_error *err) AMEND_CHECK;
+
+#endif

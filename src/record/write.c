@@ -1,0 +1,382 @@
+/*
+ * Writing one row and recording it, statement by statement under a hold: the
+ * way every engine can. Also the pieces of SQL that both ways share.
+ * Leaves the single statement to write_cte.c, and what to write to its callers.
+ */
+#include "record/write.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct amend_lock for_update = {true, AMEND_FOR_UPDATE, AMEND_WAIT};
+
+bool amend_write_has_bounds(const struct amend_put *puts, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (puts[i].min.kind != AMEND_NULL || puts[i].max.kind != AMEND_NULL)
+			return true;
+	}
+	return false;
+}
+
+/* The value a put leads to: a parameter, or `column + parameter`. */
+static void add_target(struct amend_sql *sql, const struct amend_column *column,
+		       const struct amend_put *put)
+{
+	if (put->op == AMEND_ADD) {
+		amend_sql_name(sql, column->name);
+		amend_sql_text(sql, " + ");
+	}
+	amend_sql_value_as(sql, column, &put->value);
+}
+
+static bool assigns(const struct amend_put *puts, size_t n, int column)
+{
+	for (size_t i = 0; i < n; i++) {
+		if ((int)puts[i].column == column)
+			return true;
+	}
+	return false;
+}
+
+void amend_write_assignments(struct amend_sql *sql, const struct amend_table *table,
+			     const struct amend_put *puts, size_t n)
+{
+	amend_sql_text(sql, " SET ");
+	for (size_t i = 0; i < n; i++) {
+		const struct amend_column *column = &table->columns[puts[i].column];
+
+		amend_sql_comma(sql, i);
+		amend_sql_name(sql, column->name);
+		amend_sql_text(sql, " = ");
+		add_target(sql, column, &puts[i]);
+	}
+	/* Last: an engine that evaluates from left to right must not see it moved before the rest. */
+	if (table->version >= 0 && !assigns(puts, n, table->version)) {
+		const char *name = table->columns[table->version].name;
+
+		amend_sql_text(sql, ", ");
+		amend_sql_name(sql, name);
+		amend_sql_text(sql, " = ");
+		amend_sql_text(sql, table->version_is_time ? sql->dialect->next_time[0] : "");
+		amend_sql_name(sql, name);
+		amend_sql_text(sql, table->version_is_time ? sql->dialect->next_time[1] : " + 1");
+	}
+}
+
+void amend_write_bounds(struct amend_sql *sql, const struct amend_table *table,
+			const struct amend_put *puts, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct amend_column *column = &table->columns[puts[i].column];
+
+		if (puts[i].min.kind != AMEND_NULL) {
+			amend_sql_text(sql, " AND (");
+			add_target(sql, column, &puts[i]);
+			amend_sql_text(sql, ") >= ");
+			amend_sql_value_as(sql, column, &puts[i].min);
+		}
+		if (puts[i].max.kind != AMEND_NULL) {
+			amend_sql_text(sql, " AND (");
+			add_target(sql, column, &puts[i]);
+			amend_sql_text(sql, ") <= ");
+			amend_sql_value_as(sql, column, &puts[i].max);
+		}
+	}
+}
+
+void amend_write_insertion(struct amend_sql *sql, const struct amend_table *table,
+			   const struct amend_key *key, const struct amend_put *puts, size_t n)
+{
+	static const struct amend_value first = {.kind = AMEND_INTEGER, .as.integer = 1};
+	bool first_version = table->version >= 0 && !assigns(puts, n, table->version) &&
+			     !table->columns[table->version].has_default &&
+			     table->columns[table->version].not_null;
+
+	amend_sql_text(sql, "INSERT INTO ");
+	amend_sql_text(sql, table->sql);
+	if (n == 0 && !first_version) {
+		amend_sql_text(sql, " DEFAULT VALUES");
+	} else {
+		amend_sql_text(sql, " (");
+		for (size_t i = 0; i < n; i++) {
+			amend_sql_comma(sql, i);
+			amend_sql_name(sql, table->columns[puts[i].column].name);
+		}
+		if (first_version) {
+			amend_sql_comma(sql, n);
+			amend_sql_name(sql, table->columns[table->version].name);
+		}
+		amend_sql_text(sql, ") VALUES (");
+		for (size_t i = 0; i < n; i++) {
+			amend_sql_comma(sql, i);
+			amend_sql_value_as(sql, &table->columns[puts[i].column], &puts[i].value);
+		}
+		if (first_version) {
+			amend_sql_comma(sql, n);
+			if (table->version_is_time)
+				amend_sql_text(sql, "CURRENT_TIMESTAMP");
+			else
+				amend_sql_value_as(sql, &table->columns[table->version], &first);
+		}
+		amend_sql_text(sql, ")");
+	}
+	if (!key)
+		return;
+	amend_sql_text(sql, " ON CONFLICT (");
+	for (size_t i = 0; i < key->n_columns; i++) {
+		amend_sql_comma(sql, i);
+		amend_sql_name(sql, table->columns[key->columns[i]].name);
+	}
+	amend_sql_text(sql, ") DO NOTHING");
+}
+
+/* ---- under a hold ---- */
+
+struct step {
+	const struct amend_table *table;
+	const struct amend_key *key;
+	const struct amend_row *row;
+	const struct amend_put *puts;
+	size_t n;
+	struct amend_arena *arena;
+	struct amend_written *out;
+};
+
+/* Holds the row and proves that it is what was read. */
+static enum amend_status hold(struct amend_conn *db, const struct step *step, struct amend_row *now,
+			      struct amend_error *err)
+{
+	bool found;
+	enum amend_status status;
+
+	*now = *step->row;
+	if (step->row->held)
+		return AMEND_OK;
+	status = amend_hold_database(db, err);
+	if (status == AMEND_OK)
+		status = amend_row_again(db, step->table, step->row, &for_update, step->arena, now,
+					 &found, err);
+	if (status == AMEND_OK && (!found || !amend_row_same(db, step->table, step->row, now)))
+		step->out->moved = true;
+	return status;
+}
+
+static enum amend_status record(struct amend_conn *db, const struct step *step, const char *op,
+				const char *pk, const char *was, const struct amend_value *before,
+				const struct amend_value *after, struct amend_error *err)
+{
+	struct amend_buffer fields = AMEND_BUFFER_INIT;
+	enum amend_status status;
+
+	amend_fields_text(&fields, step->table, before, after);
+	if (fields.failed) {
+		status = amend_no_memory(err);
+	} else {
+		const struct amend_change_spec spec = {step->table, pk, was, op, fields.data};
+
+		status = amend_change_record(db, &spec, &step->out->change, err);
+	}
+	amend_buffer_release(&fields);
+	step->out->revision = amend_revision_current(db);
+	step->out->before = before;
+	return status;
+}
+
+/* The identity after the write: the puts may have moved it. */
+static void follow_identity(const struct step *step, struct amend_value *values)
+{
+	memcpy(values, step->row->values, step->table->n_columns * sizeof(*values));
+	for (size_t i = 0; i < step->n; i++) {
+		if (step->puts[i].op == AMEND_SET)
+			values[step->puts[i].column] = step->puts[i].value;
+	}
+}
+
+/* SQLite would turn an overflowing integer into a real, and text into a number: neither is what was asked for. */
+static enum amend_status check_sums(const struct step *step, const struct amend_row *before,
+				    const struct amend_row *after, struct amend_error *err)
+{
+	for (size_t i = 0; i < step->n; i++) {
+		uint32_t at = step->puts[i].column;
+		const struct amend_value *from = &before->values[at], *to = &after->values[at];
+
+		if (step->puts[i].op != AMEND_ADD)
+			continue;
+		if (from->kind == AMEND_INTEGER && step->puts[i].value.kind == AMEND_INTEGER &&
+		    to->kind != AMEND_INTEGER)
+			return amend_error_set(err, AMEND_CONSTRAINT,
+					       "%s.%s would leave the range of integers",
+					       step->table->qualified, step->table->columns[at].name);
+	}
+	return AMEND_OK;
+}
+
+static enum amend_status update_held(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	const struct step *step = context;
+	const struct amend_table *table = step->table;
+	struct amend_row now, moved;
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_value *values;
+	struct amend_sql sql;
+	enum amend_status status = hold(db, step, &now, err);
+	bool found;
+
+	if (status != AMEND_OK || step->out->moved)
+		return status;
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "UPDATE ");
+	amend_sql_text(&sql, table->sql);
+	amend_write_assignments(&sql, table, step->puts, step->n);
+	amend_row_identity(&sql, table, &now);
+	amend_write_bounds(&sql, table, step->puts, step->n);
+	status = amend_exec(db, &sql, &rows, err);
+	found = rows.changes > 0;
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	if (status != AMEND_OK)
+		return status;
+	if (!found) {
+		step->out->out_of_bounds = amend_write_has_bounds(step->puts, step->n);
+		return step->out->out_of_bounds
+			       ? AMEND_OK
+			       : amend_error_set(err, AMEND_CONSTRAINT,
+						 "the database changed no row of %s: a trigger or a "
+						 "policy of the table refused it",
+						 table->qualified);
+	}
+	values = amend_arena_array(step->arena, table->n_columns, sizeof(*values));
+	if (!values)
+		return amend_no_memory(err);
+	follow_identity(step, values);
+	moved = now;
+	moved.values = values;
+	status = amend_row_again(db, table, &moved, NULL, step->arena, &step->out->row, &found, err);
+	if (status == AMEND_OK && !found)
+		status = amend_error_set(err, AMEND_INTERNAL, "the row just written to %s is gone",
+					 table->qualified);
+	if (status == AMEND_OK)
+		status = check_sums(step, &now, &step->out->row, err);
+	if (status != AMEND_OK)
+		return status;
+	step->out->row.held = true;
+	return record(db, step, "update", step->out->row.pk,
+		      strcmp(now.pk, step->out->row.pk) == 0 ? NULL : now.pk, now.values,
+		      step->out->row.values, err);
+}
+
+static enum amend_status insert_held(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	const struct step *step = context;
+	const struct amend_table *table = step->table;
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_row inserted;
+	struct amend_sql sql;
+	enum amend_status status;
+	bool found = false;
+
+	status = amend_hold_database(db, err);
+	if (status != AMEND_OK)
+		return status;
+	amend_sql_init(&sql, db);
+	amend_write_insertion(&sql, table, step->key, step->puts, step->n);
+	amend_sql_text(&sql, " RETURNING ");
+	amend_row_columns(&sql, db, table, "");
+	status = amend_exec(db, &sql, &rows, err);
+	if (status == AMEND_OK && rows.n_rows == 0 && step->key)
+		step->out->moved = true;
+	else if (status == AMEND_OK && rows.n_rows == 0)
+		status = amend_error_set(err, AMEND_CONSTRAINT,
+					 "the database created no row in %s: a trigger of the table "
+					 "refused it",
+					 table->qualified);
+	else if (status == AMEND_OK)
+		status = amend_row_take(db, table, &rows, 0, step->arena, &inserted, err);
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	if (status != AMEND_OK || step->out->moved)
+		return status;
+	/* Again: RETURNING does not show what triggers did after it. */
+	status = amend_row_again(db, table, &inserted, NULL, step->arena, &step->out->row, &found,
+				 err);
+	if (status == AMEND_OK && !found)
+		step->out->row = inserted;
+	step->out->row.held = true;
+	if (status != AMEND_OK)
+		return status;
+	return record(db, step, "create", step->out->row.pk, NULL, NULL, step->out->row.values, err);
+}
+
+static enum amend_status delete_held(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	const struct step *step = context;
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	struct amend_row now;
+	enum amend_status status = hold(db, step, &now, err);
+	bool found;
+
+	if (status != AMEND_OK || step->out->moved)
+		return status;
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "DELETE FROM ");
+	amend_sql_text(&sql, step->table->sql);
+	amend_row_identity(&sql, step->table, &now);
+	status = amend_exec(db, &sql, &rows, err);
+	found = rows.changes > 0;
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	if (status == AMEND_OK && !found)
+		status = amend_error_set(err, AMEND_CONSTRAINT,
+					 "the database deleted no row of %s: a trigger or a policy of "
+					 "the table refused it",
+					 step->table->qualified);
+	if (status != AMEND_OK)
+		return status;
+	step->out->row = now;
+	return record(db, step, "delete", now.pk, NULL, now.values, NULL, err);
+}
+
+/* In the open unit, or as one of its own. */
+static enum amend_status as_unit(struct amend_conn *db, amend_unit_fn fn, struct step *step,
+				 struct amend_error *err)
+{
+	*step->out = (struct amend_written){0};
+	return db->depth > 0 ? fn(db, step, err) : amend_atomic(db, NULL, fn, step, err);
+}
+
+enum amend_status amend_row_update(struct amend_conn *db, const struct amend_table *table,
+				   const struct amend_row *row, const struct amend_put *puts,
+				   size_t n_puts, struct amend_arena *arena,
+				   struct amend_written *out, struct amend_error *err)
+{
+	struct step step = {table, NULL, row, puts, n_puts, arena, out};
+
+	if (amend_has(db, AMEND_HAS_WRITE_CTE) && amend_has(db, AMEND_HAS_ROW_VERSION))
+		return amend_cte_update(db, table, row, puts, n_puts, arena, out, err);
+	return as_unit(db, update_held, &step, err);
+}
+
+enum amend_status amend_row_insert(struct amend_conn *db, const struct amend_table *table,
+				   const struct amend_key *key, const struct amend_put *puts,
+				   size_t n_puts, struct amend_arena *arena,
+				   struct amend_written *out, struct amend_error *err)
+{
+	struct step step = {table, key, NULL, puts, n_puts, arena, out};
+
+	if (amend_has(db, AMEND_HAS_WRITE_CTE) && amend_has(db, AMEND_HAS_ROW_VERSION))
+		return amend_cte_insert(db, table, key, puts, n_puts, arena, out, err);
+	return as_unit(db, insert_held, &step, err);
+}
+
+enum amend_status amend_row_delete(struct amend_conn *db, const struct amend_table *table,
+				   const struct amend_row *row, struct amend_arena *arena,
+				   struct amend_written *out, struct amend_error *err)
+{
+	struct step step = {table, NULL, row, NULL, 0, arena, out};
+
+	if (amend_has(db, AMEND_HAS_WRITE_CTE) && amend_has(db, AMEND_HAS_ROW_VERSION))
+		return amend_cte_delete(db, table, row, arena, out, err);
+	return as_unit(db, delete_held, &step, err);
+}

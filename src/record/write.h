@@ -1,0 +1,31 @@
+/* The two ways a row is written; for src/record alone. */
+#ifndef AMEND_RECORD_WRITE_H
+#define AMEND_RECORD_WRITE_H
+
+#include "record/road.h"
+
+/* "SET a = .., b = b + .., version = ..": the assignments of an update. */
+void amend_write_assignments(struct amend_sql *sql, const struct amend_table *table,
+			     const struct amend_put *puts, size_t n);
+/* " AND <new value> >= min AND ..": nothing without bounds. */
+void amend_write_bounds(struct amend_sql *sql, const struct amend_table *table,
+			const struct amend_put *puts, size_t n);
+/* "INTO t (a, b) VALUES (..) ON CONFLICT (key) DO NOTHING" */
+void amend_write_insertion(struct amend_sql *sql, const struct amend_table *table,
+			   const struct amend_key *key, const struct amend_put *puts, size_t n);
+bool amend_write_has_bounds(const struct amend_put *puts, size_t n);
+
+/* One statement writes and records: engines with AMEND_HAS_WRITE_CTE. */
+enum amend_status amend_cte_update(struct amend_conn *db, const struct amend_table *table,
+				   const struct amend_row *row, const struct amend_put *puts,
+				   size_t n, struct amend_arena *arena, struct amend_written *out,
+				   struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_cte_insert(struct amend_conn *db, const struct amend_table *table,
+				   const struct amend_key *key, const struct amend_put *puts,
+				   size_t n, struct amend_arena *arena, struct amend_written *out,
+				   struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_cte_delete(struct amend_conn *db, const struct amend_table *table,
+				   const struct amend_row *row, struct amend_arena *arena,
+				   struct amend_written *out, struct amend_error *err) AMEND_CHECK;
+
+#endif

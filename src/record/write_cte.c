@@ -1,0 +1,296 @@
+/*
+ * Writing one row and recording it in one statement: a data-modifying WITH.
+ * Outside a unit the statement is its own transaction, so a change costs one trip.
+ * Leaves engines that lack it to write.c.
+ */
+#include <string.h>
+
+#include "core/json_text.h"
+#include "core/rows.h"
+#include "record/write.h"
+
+/* The row version's column in the WITH, a name that no table is likely to use. */
+static const char row_version[] = "\"amend row version\"";
+
+/* `RETURNING` all that amend_row_take wants. */
+static void add_returning(struct amend_sql *sql, const struct amend_conn *db,
+			  const struct amend_table *table)
+{
+	amend_sql_text(sql, " RETURNING ");
+	amend_row_columns(sql, db, table, "");
+	amend_sql_text(sql, ", ");
+	amend_sql_text(sql, db->dialect->row_version);
+	amend_sql_text(sql, " AS ");
+	amend_sql_text(sql, row_version);
+	amend_sql_text(sql, ")");
+}
+
+/*
+ * The revision, unless the unit has one: made after the row is written, so
+ * that numbers rise with the row's own history.
+ */
+static void add_revision(struct amend_sql *sql, struct amend_conn *db, const char *from)
+{
+	if (amend_revision_current(db))
+		return;
+	amend_sql_text(sql, ", r AS (");
+	amend_revision_insert(sql, db, from);
+	amend_sql_text(sql, ")");
+}
+
+static void add_change_head(struct amend_sql *sql, struct amend_conn *db,
+			    const struct amend_table *table, const char *op)
+{
+	amend_sql_text(sql, ", c AS (INSERT INTO ");
+	amend_sql_ledger(sql, "change");
+	amend_sql_text(sql, " (revision, tbl, op, pk, was, fields) SELECT ");
+	if (amend_revision_current(db))
+		amend_sql_integer(sql, amend_revision_current(db));
+	else
+		amend_sql_text(sql, "r.id");
+	amend_sql_text(sql, ", ");
+	amend_sql_string(sql, table->qualified);
+	amend_sql_text(sql, ", ");
+	amend_sql_string(sql, op);
+	amend_sql_text(sql, ", ");
+}
+
+static void add_change_tail(struct amend_sql *sql, struct amend_conn *db)
+{
+	amend_sql_text(sql, " FROM u");
+	if (!amend_revision_current(db))
+		amend_sql_text(sql, ", r");
+	amend_sql_text(sql, " RETURNING revision, id) SELECT ");
+}
+
+/* {"id":42} of the row written, as amend_pk_text spells it. */
+static void add_pk(struct amend_sql *sql, const struct amend_conn *db,
+		   const struct amend_table *table)
+{
+	struct amend_buffer name = AMEND_BUFFER_INIT;
+
+	for (size_t i = 0; i < table->n_identity; i++) {
+		const struct amend_column *column = &table->columns[table->identity[i]];
+
+		amend_buffer_reset(&name);
+		amend_buffer_char(&name, i ? ',' : '{');
+		amend_json_string(&name, column->name, strlen(column->name));
+		amend_buffer_char(&name, ':');
+		if (name.failed)
+			sql->text.failed = true;
+		else
+			amend_sql_literal(sql, name.data);
+		amend_sql_text(sql, " || ");
+		db->driver->json_of(sql, column, "u.");
+		amend_sql_text(sql, " || ");
+	}
+	amend_sql_text(sql, "'}'");
+	amend_buffer_release(&name);
+}
+
+/* The changed fields: names and old values are known here, new ones to the database alone. */
+static void add_fields(struct amend_sql *sql, const struct amend_conn *db,
+		       const struct amend_table *table, const struct amend_value *before)
+{
+	struct amend_buffer json = AMEND_BUFFER_INIT;
+	size_t n = 0;
+
+	amend_sql_text(sql, "'{' || coalesce((SELECT string_agg(f.n || '[' || f.o || ',' || f.v || ']', "
+			    "',' ORDER BY f.i) FROM (VALUES ");
+	for (size_t i = 0; i < table->n_columns; i++) {
+		const struct amend_column *column = &table->columns[i];
+
+		if (column->generated)
+			continue;
+		amend_sql_comma(sql, n++);
+		amend_sql_printf(sql, "(%zu, ", i);
+		amend_buffer_reset(&json);
+		amend_json_string(&json, column->name, strlen(column->name));
+		amend_buffer_char(&json, ':');
+		sql->text.failed = sql->text.failed || json.failed;
+		amend_sql_literal(sql, json.failed ? "" : json.data);
+		amend_sql_text(sql, ", ");
+		if (before) {
+			amend_buffer_reset(&json);
+			amend_json_value(&json, &before[i], column->class_);
+			amend_sql_kept(sql, &json);
+		} else {
+			amend_sql_text(sql, "'null'");
+		}
+		amend_sql_text(sql, ", ");
+		db->driver->json_of(sql, column, "u.");
+		amend_sql_text(sql, ")");
+	}
+	amend_sql_text(sql, ") AS f(i, n, o, v) WHERE f.o <> f.v), '') || '}'");
+	amend_buffer_release(&json);
+}
+
+static void add_result(struct amend_sql *sql, const struct amend_conn *db,
+		       const struct amend_table *table)
+{
+	amend_row_columns(sql, db, table, "u.");
+	amend_sql_text(sql, ", u.");
+	amend_sql_text(sql, row_version);
+	amend_sql_text(sql, ", c.revision, c.id FROM u, c");
+}
+
+/* Runs it; no row: nothing was written. */
+static enum amend_status run(struct amend_conn *db, const struct amend_sql *sql,
+			     const struct amend_table *table, struct amend_arena *arena,
+			     struct amend_written *out, bool take, struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	bool had_revision = amend_revision_current(db) != 0;
+	enum amend_status status = amend_exec(db, sql, &rows, err);
+
+	if (status == AMEND_OK && rows.n_rows == 0)
+		out->moved = true;
+	else if (status == AMEND_OK &&
+		 (!amend_value_number(amend_rows_at(&rows, 0, rows.n_columns - 2), &out->revision) ||
+		  !amend_value_number(amend_rows_at(&rows, 0, rows.n_columns - 1), &out->change)))
+		status = amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");
+	else if (status == AMEND_OK && !had_revision)
+		status = amend_revision_made(db, out->revision, err);
+	if (status == AMEND_OK && take && !out->moved) {
+		status = amend_row_take(db, table, &rows, 0, arena, &out->row, err);
+		out->row.held = db->depth > 0;
+	}
+	amend_rows_release(&rows);
+	return status;
+}
+
+static enum amend_status prepare(struct amend_conn *db, struct amend_written *out,
+				 struct amend_error *err)
+{
+	int64_t run_id;
+
+	*out = (struct amend_written){0};
+	return amend_revision_current(db) ? AMEND_OK : amend_run_need(db, &run_id, err);
+}
+
+static void add_guard(struct amend_sql *sql, const struct amend_conn *db,
+		      const struct amend_table *table, const struct amend_row *row)
+{
+	amend_row_identity(sql, table, row);
+	if (row->held)
+		return;
+	amend_sql_text(sql, " AND (");
+	amend_sql_text(sql, db->dialect->row_version);
+	amend_sql_text(sql, ") = ");
+	amend_sql_value(sql, &row->version);
+}
+
+enum amend_status amend_cte_update(struct amend_conn *db, const struct amend_table *table,
+				   const struct amend_row *row, const struct amend_put *puts,
+				   size_t n, struct amend_arena *arena, struct amend_written *out,
+				   struct amend_error *err)
+{
+	struct amend_sql sql;
+	enum amend_status status = prepare(db, out, err);
+
+	if (status != AMEND_OK)
+		return status;
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "WITH u AS (UPDATE ");
+	amend_sql_text(&sql, table->sql);
+	amend_write_assignments(&sql, table, puts, n);
+	add_guard(&sql, db, table, row);
+	amend_write_bounds(&sql, table, puts, n);
+	add_returning(&sql, db, table);
+	add_revision(&sql, db, "u");
+	add_change_head(&sql, db, table, "update");
+	add_pk(&sql, db, table);
+	amend_sql_text(&sql, ", nullif(");
+	amend_sql_string(&sql, row->pk);
+	amend_sql_text(&sql, ", ");
+	add_pk(&sql, db, table);
+	amend_sql_text(&sql, "), ");
+	add_fields(&sql, db, table, row->values);
+	add_change_tail(&sql, db);
+	add_result(&sql, db, table);
+	status = run(db, &sql, table, arena, out, true, err);
+	amend_sql_release(&sql);
+	out->before = row->values;
+	if (status != AMEND_OK || !out->moved || !row->held)
+		return status;
+	/* Held, so it cannot have moved. */
+	out->moved = false;
+	out->out_of_bounds = amend_write_has_bounds(puts, n);
+	return out->out_of_bounds ? AMEND_OK
+				  : amend_error_set(err, AMEND_CONSTRAINT,
+						    "the database changed no row of %s: a trigger or a "
+						    "policy of the table refused it",
+						    table->qualified);
+}
+
+enum amend_status amend_cte_insert(struct amend_conn *db, const struct amend_table *table,
+				   const struct amend_key *key, const struct amend_put *puts,
+				   size_t n, struct amend_arena *arena, struct amend_written *out,
+				   struct amend_error *err)
+{
+	struct amend_sql sql;
+	enum amend_status status = prepare(db, out, err);
+
+	if (status != AMEND_OK)
+		return status;
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "WITH u AS (");
+	amend_write_insertion(&sql, table, key, puts, n);
+	add_returning(&sql, db, table);
+	add_revision(&sql, db, "u");
+	add_change_head(&sql, db, table, "create");
+	add_pk(&sql, db, table);
+	amend_sql_text(&sql, ", NULL, ");
+	add_fields(&sql, db, table, NULL);
+	add_change_tail(&sql, db);
+	add_result(&sql, db, table);
+	status = run(db, &sql, table, arena, out, true, err);
+	amend_sql_release(&sql);
+	if (status == AMEND_OK && out->moved && !key)
+		status = amend_error_set(err, AMEND_CONSTRAINT,
+					 "the database created no row in %s: a trigger of the table "
+					 "refused it",
+					 table->qualified);
+	return status;
+}
+
+enum amend_status amend_cte_delete(struct amend_conn *db, const struct amend_table *table,
+				   const struct amend_row *row, struct amend_arena *arena,
+				   struct amend_written *out, struct amend_error *err)
+{
+	struct amend_buffer fields = AMEND_BUFFER_INIT;
+	struct amend_sql sql;
+	enum amend_status status = prepare(db, out, err);
+
+	(void)arena;
+	if (status != AMEND_OK)
+		return status;
+	amend_fields_text(&fields, table, row->values, NULL);
+	if (fields.failed) {
+		amend_buffer_release(&fields);
+		return amend_no_memory(err);
+	}
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "WITH u AS (DELETE FROM ");
+	amend_sql_text(&sql, table->sql);
+	add_guard(&sql, db, table, row);
+	amend_sql_text(&sql, " RETURNING 1)");
+	add_revision(&sql, db, "u");
+	add_change_head(&sql, db, table, "delete");
+	amend_sql_string(&sql, row->pk);
+	amend_sql_text(&sql, ", NULL, ");
+	amend_sql_string(&sql, fields.data);
+	add_change_tail(&sql, db);
+	amend_sql_text(&sql, "c.revision, c.id FROM c");
+	status = run(db, &sql, table, arena, out, false, err);
+	amend_sql_release(&sql);
+	amend_buffer_release(&fields);
+	out->row = *row;
+	out->before = row->values;
+	if (status == AMEND_OK && out->moved && row->held)
+		status = amend_error_set(err, AMEND_CONSTRAINT,
+					 "the database deleted no row of %s: a trigger or a policy of "
+					 "the table refused it",
+					 table->qualified);
+	return status;
+}
