@@ -100,6 +100,27 @@ static bool unescaped_password(const char *url)
 	return strspn(colon + 1, "0123456789,") < (size_t)(rest - colon - 1);
 }
 
+/* libpq looks at the port only when it connects, and then says it in the user's language. */
+static bool ports_are_numbers(const PQconninfoOption *options)
+{
+	for (; options->keyword; options++) {
+		const char *at = options->val;
+
+		if (!at || strcmp(options->keyword, "port") != 0)
+			continue;
+		while (*at) {
+			size_t size = strcspn(at, ",");
+			char *end = NULL;
+			long port = strtol(at, &end, 10);
+
+			if (size > 0 && (end != at + size || port < 1 || port > 65535))
+				return false;
+			at += size + (at[size] == ',');
+		}
+	}
+	return true;
+}
+
 static enum amend_status check_url(const char *url, struct amend_error *err)
 {
 	PQconninfoOption *options = NULL;
@@ -109,8 +130,13 @@ static enum amend_status check_url(const char *url, struct amend_error *err)
 	if (!unescaped_password(url))
 		options = PQconninfoParse(url, &text);
 	if (options) {
+		bool good = ports_are_numbers(options);
+
 		PQconninfoFree(options);
-		return AMEND_OK;
+		return good ? AMEND_OK
+			    : amend_error_set(err, AMEND_INVALID,
+					      "expected a port between 1 and 65535 in the connection "
+					      "URI");
 	}
 	/* libpq quotes what it could not read, which may be a part of the password. */
 	if (secret || !text)

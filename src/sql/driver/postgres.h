@@ -104,7 +104,25 @@ enum amend_status amend_postgres_exec(struct amend_session *session, const char 
 /* Around each wait for the server, for interrupt. */
 void amend_postgres_enter(struct amend_session *session);
 void amend_postgres_leave(struct amend_session *session);
+
+/* postgres_names.c */
+
+/* How one statement is sent. */
+struct amend_postgres_plan {
+	struct amend_postgres_prepared *entry; /* NULL: without a name */
+	bool prepare;   /* the name is to be made first */
+	unsigned evict; /* the number of a name to be given up before that; 0: none */
+};
+
+struct amend_postgres_plan amend_postgres_plan(struct amend_session *session,
+					       const struct amend_statement *statement);
+/* Whether the error says that a name, or the plan behind it, is gone; then it is forgotten here too. */
+bool amend_postgres_renew(struct amend_session *session, struct amend_postgres_prepared *entry,
+			  const PGresult *result);
+/* Forgets all names, which the server has forgotten as well. */
 void amend_postgres_forget(struct amend_session *session);
+/* Whether the statement's first word is one of `words`, which NULL ends. */
+bool amend_postgres_begins(const char *sql, const char *const *words);
 
 /* postgres_value.c */
 
@@ -155,9 +173,5 @@ enum amend_postgres_local amend_postgres_local(bool utf8, struct amend_canon *it
 					       const char *text, struct amend_arena *arena);
 /* Whether the length or scale `(n)` or `(p,s)` stands in the type's text; sets what is there. */
 int amend_postgres_modifiers(const char *type, long out[2]);
-
-/* driver.json_of */
-void amend_postgres_json_of(struct amend_sql *sql, const struct amend_column *column,
-			    const char *prefix);
 
 #endif

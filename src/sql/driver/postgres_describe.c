@@ -8,11 +8,16 @@
 
 #include "sql/driver/postgres.h"
 
-/* Which relation the name means. Without a schema: the one that the bare name reaches. */
+/*
+ * Which relation the name means. Without a schema: the one that the bare name
+ * reaches. Indexes and composite types have their names here too, but nobody
+ * would take those for tables.
+ */
 static const char find_sql[] =
 	"SELECT c.oid, n.nspname, c.relkind, pg_catalog.pg_table_is_visible(c.oid) "
 	"FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-	"WHERE c.relname = $1::pg_catalog.text AND CASE WHEN $2::pg_catalog.text IS NULL "
+	"WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') "
+	"AND c.relname = $1::pg_catalog.text AND CASE WHEN $2::pg_catalog.text IS NULL "
 	"THEN pg_catalog.pg_table_is_visible(c.oid) ELSE n.nspname = $2::pg_catalog.text END";
 
 /*
@@ -28,8 +33,9 @@ static const char columns_sql[] =
 	"END, base.oid, base.typcategory, a.attnotnull OR base.not_null, a.attidentity, a.attgenerated, "
 	"CASE WHEN a.attgenerated = '' THEN "
 	"coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), t.typdefault) END, "
-	"CASE WHEN l.collname <> 'default' THEN "
-	"pg_catalog.quote_ident(ln.nspname) || '.' || pg_catalog.quote_ident(l.collname) END, "
+	"CASE WHEN l.collname = 'default' THEN NULL "
+	"WHEN pg_catalog.pg_collation_is_visible(l.oid) THEN l.collname::pg_catalog.text "
+	"ELSE ln.nspname || '.' || l.collname END, "
 	"parts.unsound, parts.textual "
 	"FROM pg_catalog.pg_attribute a "
 	"JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
@@ -164,9 +170,10 @@ static enum amend_status refuse_kind(char kind, const char *name, struct amend_e
 		char kind;
 		const char *words;
 	} kinds[] = {
-		{'v', "a view"},          {'m', "a materialized view"}, {'f', "a foreign table"},
-		{'i', "an index"},        {'I', "an index"},            {'S', "a sequence"},
-		{'c', "a composite type"}, {'t', "a TOAST table"},
+		{'v', "a view"},
+		{'m', "a materialized view"},
+		{'f', "a foreign table"},
+		{'S', "a sequence"},
 	};
 	const char *words = "something else";
 
@@ -182,8 +189,6 @@ static enum amend_status refuse_kind(char kind, const char *name, struct amend_e
 
 static enum amend_class class_of(uint32_t base, char category)
 {
-	enum { OID_NAME = 19, OID_CHAR = 18 };
-
 	switch (base) {
 	case AMEND_PG_INT2:
 	case AMEND_PG_INT4:
@@ -208,11 +213,8 @@ static enum amend_class class_of(uint32_t base, char category)
 	case AMEND_PG_TIMESTAMPTZ:
 	case AMEND_PG_TIMETZ:
 		return AMEND_CLASS_TIME;
-	case OID_NAME:
-	case OID_CHAR:
-		return AMEND_CLASS_TEXT;
 	default:
-		return category == 'S' || category == 'E' ? AMEND_CLASS_TEXT : AMEND_CLASS_OTHER;
+		return category == 'S' ? AMEND_CLASS_TEXT : AMEND_CLASS_OTHER;
 	}
 }
 
@@ -245,7 +247,8 @@ static bool read_columns(const struct amend_session *session, const struct amend
 					  *cell(rows, i, 6));
 		column->not_null = cell_true(rows, i, 7);
 		column->generated = generated != '\0' || identity == 'a';
-		column->identity = identity != '\0';
+		/* serial is an identity column of older days */
+		column->identity = identity != '\0' || strncmp(default_, "nextval(", 8) == 0;
 		column->has_default = *default_ != '\0';
 		column->default_ = *default_ ? amend_arena_text(arena, default_) : NULL;
 		column->collation = amend_arena_text(arena, cell(rows, i, 11));

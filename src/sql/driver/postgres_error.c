@@ -133,6 +133,9 @@ enum amend_status amend_postgres_error(const struct amend_session *session, cons
 	status = amend_postgres_status(state);
 	if (status == AMEND_INTERNAL && raised(result))
 		status = AMEND_CONSTRAINT;
+	/* Shut down, thrown out, timed out: whatever the reason, the connection is lost. */
+	if (status == AMEND_UNREACHABLE)
+		state = AMEND_SQLSTATE_LOST;
 	condense(line, sizeof(line), primary);
 	amend_postgres_fail(err, status, state, line);
 	detail = detail_of(result, state);

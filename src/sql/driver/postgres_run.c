@@ -1,15 +1,12 @@
 /*
- * Running statements: one by one, or many in a pipeline, with the names they
- * get on the server from their second use on.
- * Leaves values to postgres_value.c and the meaning of errors to postgres_error.c.
+ * Running statements: one by one, or many in a pipeline.
+ * Leaves their names on the server to postgres_names.c, values to postgres_value.c and the meaning of errors to postgres_error.c.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include "sql/driver/postgres.h"
@@ -17,7 +14,6 @@
 enum {
 	SLICE_BYTES = 1 << 20, /* of values sent before results are waited for */
 	SLICE_STATEMENTS = 4096,
-	LONGEST_PREPARED = 16384,
 	MOST_VALUES = 65535, /* the protocol counts them in 16 bits */
 };
 
@@ -57,119 +53,6 @@ void amend_postgres_enter(struct amend_session *session)
 void amend_postgres_leave(struct amend_session *session)
 {
 	atomic_store(&session->busy, false);
-}
-
-/* --- what has a name on the server -------------------------------------- */
-
-void amend_postgres_forget(struct amend_session *session)
-{
-	for (size_t i = 0; i < AMEND_PG_PREPARED; i++) {
-		free(session->prepared[i].sql);
-		session->prepared[i] = (struct amend_postgres_prepared){.sql = NULL};
-	}
-}
-
-static uint64_t hash_of(const char *sql)
-{
-	uint64_t hash = 14695981039346656037u; /* FNV-1a */
-
-	for (; *sql; sql++)
-		hash = (hash ^ (unsigned char)*sql) * 1099511628211u;
-	return hash;
-}
-
-/* Past white space, comments (which nest) and opening parentheses. */
-static const char *first_word(const char *sql)
-{
-	int depth = 0;
-
-	for (;; sql++) {
-		if (sql[0] == '/' && sql[1] == '*') {
-			depth++;
-			sql++;
-		} else if (depth > 0 && sql[0] == '*' && sql[1] == '/') {
-			depth--;
-			sql++;
-		} else if (depth == 0 && sql[0] == '-' && sql[1] == '-') {
-			sql += strcspn(sql, "\n");
-		} else if (depth == 0 && (!sql[0] || !strchr(" \t\r\n\f(", sql[0]))) {
-			return sql;
-		}
-		if (!*sql)
-			return sql;
-	}
-}
-
-static bool begins_with(const char *sql, const char *const *words)
-{
-	const char *word = first_word(sql);
-
-	for (; *words; words++) {
-		size_t size = strlen(*words);
-
-		if (strncasecmp(word, *words, size) == 0 && word[size] != '_' &&
-		    !isalnum((unsigned char)word[size]))
-			return true;
-	}
-	return false;
-}
-
-/* How one statement is sent. */
-struct plan {
-	struct amend_postgres_prepared *entry; /* NULL: without a name */
-	bool prepare;    /* the name is to be made first */
-	unsigned evict;  /* number of a name to be given up before that; 0: none */
-};
-
-/* Utility statements are not planned, so a name gains nothing (and COPY must not be hidden behind one). */
-static bool worth_a_name(const struct amend_session *session,
-			 const struct amend_statement *statement)
-{
-	static const char *const planned[] = {"SELECT", "INSERT", "UPDATE", "DELETE",
-					      "WITH",   "VALUES", "MERGE",  NULL};
-
-	return !session->nameless && !statement->once && begins_with(statement->sql, planned) &&
-	       amend_postgres_state(session) != AMEND_TX_FAILED;
-}
-
-static struct plan make_plan(struct amend_session *session, const struct amend_statement *statement)
-{
-	struct amend_postgres_prepared *entry = NULL;
-	struct plan plan = {.entry = NULL};
-	size_t oldest = 0;
-	uint64_t hash;
-
-	if (!worth_a_name(session, statement))
-		return plan;
-	hash = hash_of(statement->sql);
-	for (size_t i = 0; i < AMEND_PG_PREPARED && !entry; i++) {
-		if (session->hashes[i] == hash && session->prepared[i].sql &&
-		    strcmp(session->prepared[i].sql, statement->sql) == 0)
-			entry = &session->prepared[i];
-		if (session->prepared[i].last_use < session->prepared[oldest].last_use)
-			oldest = i;
-	}
-	if (entry) {
-		plan.entry = entry;
-		plan.prepare = !entry->prepared;
-		entry->prepared = true; /* unless its result says otherwise */
-		entry->last_use = ++session->uses;
-		return plan;
-	}
-	if (strlen(statement->sql) > LONGEST_PREPARED)
-		return plan;
-	/* The first use only leaves a note; the place of the longest unused is taken. */
-	entry = &session->prepared[oldest];
-	if (entry->prepared)
-		plan.evict = entry->number;
-	free(entry->sql);
-	*entry = (struct amend_postgres_prepared){
-		.sql = strdup(statement->sql),
-		.last_use = ++session->uses,
-		.number = ++session->last_number,
-	};
-	session->hashes[oldest] = hash;
-	return plan;
 }
 
 /* --- sending ------------------------------------------------------------ */
@@ -220,7 +103,7 @@ static bool send_statement(struct amend_session *session, struct slice *slice,
 }
 
 static bool send_step(struct amend_session *session, struct slice *slice, enum step_kind kind,
-		      const struct plan *plan, size_t *bytes)
+		      const struct amend_postgres_plan *plan, size_t *bytes)
 {
 	const struct amend_statement *statement = &slice->statements[slice->n];
 	struct step *step = &slice->steps[slice->n_steps];
@@ -251,7 +134,7 @@ static bool send_step(struct amend_session *session, struct slice *slice, enum s
 	return sent;
 }
 
-static bool send_plan(struct amend_session *session, struct slice *slice, const struct plan *plan,
+static bool send_plan(struct amend_session *session, struct slice *slice, const struct amend_postgres_plan *plan,
 		      size_t *bytes)
 {
 	bool sent = true;
@@ -291,39 +174,14 @@ static void settle(PGconn *conn)
 	}
 }
 
-/* The engine says that the name, or the plan behind it, is no longer what it was. */
-static bool must_renew(struct amend_session *session, const struct step *step,
-		       const PGresult *result)
-{
-	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-	const char *function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
-
-	if (!state || (!step->entry && step->kind == STEP_RUN))
-		return false;
-	/*
-	 * 0A000 says "not supported" as well; "cached plan must not change result type" is raised
-	 * here alone. The old name stays on the server, for in a failed transaction it cannot be given up.
-	 */
-	if (step->entry && strcmp(state, "0A000") == 0 && function && strcmp(function, "RevalidateCachedQuery") == 0) {
-		free(step->entry->sql);
-		*step->entry = (struct amend_postgres_prepared){.sql = NULL};
-		return true;
-	}
-	if (strcmp(state, "26000") != 0 && strcmp(state, "42P05") != 0)
-		return false;
-	/* Someone else has a hand in the names: a pooler, or a DEALLOCATE. Do without them. */
-	session->nameless = true;
-	amend_postgres_forget(session);
-	return true;
-}
-
 static void fail_slice(struct amend_session *session, struct slice *slice, const struct step *step,
 		       const PGresult *result, struct amend_error *err)
 {
 	if (slice->status != AMEND_OK)
 		return; /* the first one counts */
 	slice->failed = step->statement;
-	slice->renew = must_renew(session, step, result);
+	slice->renew = (step->kind != STEP_RUN || step->entry) &&
+		       amend_postgres_renew(session, step->entry, result);
 	slice->status = amend_postgres_error(session, result, err);
 }
 
@@ -425,7 +283,7 @@ static void receive_slice(struct amend_session *session, struct slice *slice,
 /* --- one slice ---------------------------------------------------------- */
 
 static void pipeline(struct amend_session *session, struct slice *slice, size_t n,
-		     const struct plan *first, struct amend_error *err)
+		     const struct amend_postgres_plan *first, struct amend_error *err)
 {
 	PGconn *conn = session->conn;
 	int nonblocking = PQisnonblocking(conn);
@@ -433,8 +291,8 @@ static void pipeline(struct amend_session *session, struct slice *slice, size_t 
 	bool sent = PQsetnonblocking(conn, 1) == 0 && PQenterPipelineMode(conn) == 1;
 
 	while (sent && slice->n < n && slice->n_steps < SLICE_STATEMENTS && bytes < SLICE_BYTES) {
-		struct plan plan = slice->n == 0 ? *first
-						 : make_plan(session, &slice->statements[slice->n]);
+		struct amend_postgres_plan plan = slice->n == 0 ? *first
+						 : amend_postgres_plan(session, &slice->statements[slice->n]);
 
 		sent = send_plan(session, slice, &plan, &bytes);
 	}
@@ -468,7 +326,7 @@ static void end_copy(PGconn *conn, ExecStatusType kind)
 	}
 }
 
-static void direct(struct amend_session *session, struct slice *slice, const struct plan *plan,
+static void direct(struct amend_session *session, struct slice *slice, const struct amend_postgres_plan *plan,
 		   struct amend_error *err)
 {
 	PGconn *conn = session->conn;
@@ -493,7 +351,7 @@ static void direct(struct amend_session *session, struct slice *slice, const str
 static void run_slice(struct amend_session *session, struct slice *slice, size_t n,
 		      struct amend_error *err)
 {
-	struct plan first = make_plan(session, &slice->statements[0]);
+	struct amend_postgres_plan first = amend_postgres_plan(session, &slice->statements[0]);
 
 	slice->steps = amend_arena_array(
 		&slice->arena, 3 * (n < SLICE_STATEMENTS ? n : SLICE_STATEMENTS) + 3,
@@ -548,8 +406,8 @@ static void judge_loss(const struct amend_session *session, const struct amend_s
 	static const char *const ends[] = {"COMMIT", "END", "PREPARE", NULL};
 	static const char *const reads[] = {"SELECT", "VALUES", "TABLE", "SHOW",  "EXPLAIN",
 					    "BEGIN",  "START",  "SET",   "RESET", NULL};
-	bool unknown = before == AMEND_TX_ACTIVE ? begins_with(statement->sql, ends)
-						 : !begins_with(statement->sql, reads);
+	bool unknown = before == AMEND_TX_ACTIVE ? amend_postgres_begins(statement->sql, ends)
+						 : !amend_postgres_begins(statement->sql, reads);
 
 	if (!amend_postgres_lost(session) || err->status != AMEND_UNREACHABLE ||
 	    before == AMEND_TX_FAILED || !unknown)
@@ -571,9 +429,9 @@ static size_t next_slice(const struct amend_statement *statements, size_t n, boo
 	static const char *const copy[] = {"COPY", NULL};
 	size_t end = 1;
 
-	if (alone || begins_with(statements[0].sql, copy))
+	if (alone || amend_postgres_begins(statements[0].sql, copy))
 		return 1;
-	while (end < n && end < SLICE_STATEMENTS && !begins_with(statements[end].sql, copy))
+	while (end < n && end < SLICE_STATEMENTS && !amend_postgres_begins(statements[end].sql, copy))
 		end++;
 	return end;
 }

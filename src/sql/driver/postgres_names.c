@@ -1,0 +1,164 @@
+/*
+ * The names that statements get on the server from their second use on.
+ * Leaves sending them to postgres_run.c.
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "sql/driver/postgres.h"
+
+enum { LONGEST_PREPARED = 16384 };
+
+void amend_postgres_forget(struct amend_session *session)
+{
+	for (size_t i = 0; i < AMEND_PG_PREPARED; i++) {
+		free(session->prepared[i].sql);
+		session->prepared[i] = (struct amend_postgres_prepared){.sql = NULL};
+	}
+}
+
+static uint64_t hash_of(const char *sql)
+{
+	uint64_t hash = 14695981039346656037u; /* FNV-1a */
+
+	for (; *sql; sql++)
+		hash = (hash ^ (unsigned char)*sql) * 1099511628211u;
+	return hash;
+}
+
+/* Past white space, comments (which nest) and opening parentheses. */
+static const char *first_word(const char *sql)
+{
+	int depth = 0;
+
+	for (;; sql++) {
+		if (sql[0] == '/' && sql[1] == '*') {
+			depth++;
+			sql++;
+		} else if (depth > 0 && sql[0] == '*' && sql[1] == '/') {
+			depth--;
+			sql++;
+		} else if (depth == 0 && sql[0] == '-' && sql[1] == '-') {
+			sql += strcspn(sql, "\n");
+		} else if (depth == 0 && (!sql[0] || !strchr(" \t\r\n\f(", sql[0]))) {
+			return sql;
+		}
+		if (!*sql)
+			return sql;
+	}
+}
+
+bool amend_postgres_begins(const char *sql, const char *const *words)
+{
+	const char *word = first_word(sql);
+
+	for (; *words; words++) {
+		size_t size = strlen(*words);
+
+		if (strncasecmp(word, *words, size) == 0 && word[size] != '_' &&
+		    !isalnum((unsigned char)word[size]))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether each parameter's type is written with it: `$1::type` or CAST($1 AS
+ * type). Where it is not, PREPARE fixes what the columns were on that day: once
+ * a `real` column became double precision, or a date a timestamp, a statement
+ * kept under a name would go on cutting its values.
+ */
+static bool is_typed(const char *sql)
+{
+	const char *at = sql;
+
+	while ((at = strchr(at, '$')) != NULL) {
+		const char *end = at + 1 + strspn(at + 1, "0123456789");
+		bool cast = at - sql >= 5 && strncasecmp(at - 5, "CAST(", 5) == 0;
+
+		if (end > at + 1 && !cast && strncmp(end, "::", 2) != 0)
+			return false;
+		at = end;
+	}
+	return true;
+}
+
+/* Utility statements are not planned, so a name gains nothing (and COPY must not be hidden behind one). */
+static bool worth_a_name(const struct amend_session *session,
+			 const struct amend_statement *statement)
+{
+	static const char *const planned[] = {"SELECT", "INSERT", "UPDATE", "DELETE",
+					      "WITH",   "VALUES", "MERGE",  NULL};
+
+	return !session->nameless && !statement->once && amend_postgres_begins(statement->sql, planned) &&
+	       is_typed(statement->sql) &&
+	       amend_postgres_state(session) != AMEND_TX_FAILED;
+}
+
+struct amend_postgres_plan amend_postgres_plan(struct amend_session *session, const struct amend_statement *statement)
+{
+	struct amend_postgres_prepared *entry = NULL;
+	struct amend_postgres_plan plan = {.entry = NULL};
+	size_t oldest = 0;
+	uint64_t hash;
+
+	if (!worth_a_name(session, statement))
+		return plan;
+	hash = hash_of(statement->sql);
+	for (size_t i = 0; i < AMEND_PG_PREPARED && !entry; i++) {
+		if (session->hashes[i] == hash && session->prepared[i].sql &&
+		    strcmp(session->prepared[i].sql, statement->sql) == 0)
+			entry = &session->prepared[i];
+		if (session->prepared[i].last_use < session->prepared[oldest].last_use)
+			oldest = i;
+	}
+	if (entry) {
+		plan.entry = entry;
+		plan.prepare = !entry->prepared;
+		entry->prepared = true; /* unless its result says otherwise */
+		entry->last_use = ++session->uses;
+		return plan;
+	}
+	if (strlen(statement->sql) > LONGEST_PREPARED)
+		return plan;
+	/* The first use only leaves a note; the place of the longest unused is taken. */
+	entry = &session->prepared[oldest];
+	if (entry->prepared)
+		plan.evict = entry->number;
+	free(entry->sql);
+	*entry = (struct amend_postgres_prepared){
+		.sql = strdup(statement->sql),
+		.last_use = ++session->uses,
+		.number = ++session->last_number,
+	};
+	session->hashes[oldest] = hash;
+	return plan;
+}
+
+/* The engine says that the name, or the plan behind it, is no longer what it was. */
+bool amend_postgres_renew(struct amend_session *session, struct amend_postgres_prepared *entry,
+			  const PGresult *result)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+
+	if (!state)
+		return false;
+	/*
+	 * 0A000 says "not supported" as well; "cached plan must not change result type" is raised
+	 * here alone. The old name stays on the server, for in a failed transaction it cannot be given up.
+	 */
+	if (entry && strcmp(state, "0A000") == 0 && function && strcmp(function, "RevalidateCachedQuery") == 0) {
+		free(entry->sql);
+		*entry = (struct amend_postgres_prepared){.sql = NULL};
+		return true;
+	}
+	if (strcmp(state, "26000") != 0 && strcmp(state, "42P05") != 0)
+		return false;
+	/* Someone else has a hand in the names: a pooler, or a DEALLOCATE. Do without them. */
+	session->nameless = true;
+	amend_postgres_forget(session);
+	return true;
+}
