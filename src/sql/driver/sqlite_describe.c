@@ -331,7 +331,8 @@ static enum amend_status add_rowid_key(struct reader *reader, uint32_t column, s
 		.name = "primary key", .columns = columns, .n_columns = 1, .primary = true};
 	/* Its table's columns were allocated as writable, and are not handed out yet. */
 	alias = (struct amend_column *)(uintptr_t)&reader->table->columns[column];
-	alias->identity = alias->not_null = true;
+	/* Never NULL, but NULL may be written: the next number is stored then. */
+	alias->identity = true;
 	alias->type_id |= AMEND_SQLITE_ROWID;
 	return AMEND_OK;
 }

@@ -274,6 +274,17 @@ static bool only_undoes(const char *sql)
 	return strncasecmp(sql, "ROLLBACK", 8) == 0 || strncasecmp(sql, "RELEASE", 7) == 0;
 }
 
+/*
+ * An adopted handle may have no busy handler: the wait for a lock is then here.
+ * While nothing is held, the statement can be run again; later it would deadlock.
+ */
+static bool may_wait(struct amend_session *session, int rc, int tries)
+{
+	return (rc & 0xff) == SQLITE_BUSY && session->adopted &&
+	       sqlite3_txn_state(session->db, NULL) == SQLITE_TXN_NONE &&
+	       amend_sqlite_busy(session, tries);
+}
+
 static enum amend_status step_all(struct amend_session *session, sqlite3_stmt *stmt,
 				  struct amend_rows *rows, bool undoes, struct amend_error *err)
 {
@@ -286,8 +297,13 @@ static enum amend_status step_all(struct amend_session *session, sqlite3_stmt *s
 
 	if (rows && !collect_begin(&collected, stmt))
 		return amend_no_memory(err);
-	for (;;) {
+	for (int tries = 0;;) {
 		rc = sqlite3_step(stmt);
+		if (rc != SQLITE_ROW && may_wait(session, rc, tries) && !collected.n_rows) {
+			tries++;
+			sqlite3_reset(stmt);
+			continue;
+		}
 		if (rc != SQLITE_ROW)
 			break;
 		if (rows && !collect_row(&collected, stmt)) {
@@ -333,7 +349,11 @@ static enum amend_status run_one(struct amend_session *session,
 		status = amend_sqlite_stopped(session, err);
 	if (status != AMEND_OK)
 		return status;
-	rc = prepare(session, statement->sql, statement->once, &stmt);
+	for (int tries = 0;; tries++) {
+		rc = prepare(session, statement->sql, statement->once, &stmt);
+		if (!may_wait(session, rc, tries))
+			break;
+	}
 	if (rc == SQLITE_MISUSE && !stmt)
 		status = amend_sqlite_error(err, AMEND_INVALID, AMEND_SQLSTATE_SYNTAX,
 					    "expected exactly one statement");
