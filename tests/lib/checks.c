@@ -42,13 +42,28 @@ void expect_status_at(enum amend_status expected, const char *sqlstate, enum ame
 	_fail(file, line);
 }
 
+static void print_all(const char *text)
+{
+	for (size_t left = strlen(text); left > 0;) {
+		int size = left > 1000 ? 1000 : (int)left;
+
+		print_error("%.*s", size, text);
+		text += size;
+		left -= (size_t)size;
+	}
+}
+
 void expect_text_at(const char *actual, const char *expected, const char *what, const char *file,
 		    int line)
 {
 	if (actual && expected ? strcmp(actual, expected) == 0 : actual == expected)
 		return;
-	fail_at(file, line, "%s\n  expected %s\n  found    %s", what,
-		expected ? expected : "(null)", actual ? actual : "(null)");
+	/* piece by piece, for cmocka cuts a message at 1,024 bytes */
+	print_error("%s\n  expected ", what);
+	print_all(expected ? expected : "(null)");
+	print_error("\n  found    ");
+	print_all(actual ? actual : "(null)");
+	fail_at(file, line, "%s", "");
 }
 
 void expect_contains_at(const char *text, const char *needle, const char *file, int line)
