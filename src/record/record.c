@@ -549,6 +549,61 @@ static bool needs_hold(const struct call *call)
 	return false;
 }
 
+/* An addition to a record that one key names, with nothing to compare first: no read is needed before the write. */
+static bool only_adds(const struct call *call)
+{
+	const struct amend_write *write = call->write;
+
+	if (call->deleting || write->compute || call->seen.any || call->n_keys != 1 ||
+	    call->keys[0].blank || write->wait != AMEND_WAIT || call->n_set == 0 ||
+	    (write->mode != AMEND_UPDATE && write->mode != AMEND_UPDATE_OR_CREATE))
+		return false;
+	for (size_t i = 0; i < call->n_set; i++) {
+		const uint32_t column = call->set[i].column;
+
+		if (call->set[i].op != AMEND_ADD)
+			return false;
+		/* A key that moves is the road's, which follows it. */
+		for (size_t j = 0; j < call->table->n_identity; j++) {
+			if (call->table->identity[j] == column)
+				return false;
+		}
+	}
+	return true;
+}
+
+/* `*done` false: there is no such record yet. */
+static enum amend_status add(struct call *call, bool *done, struct amend_error *err)
+{
+	const struct amend_request_key *key = &call->keys[0];
+	struct amend_written what;
+	size_t n_found = 0;
+	enum amend_status status = AMEND_OK;
+
+	*done = false;
+	call->n_puts = call->n_set;
+	memcpy(call->puts, call->set, call->n_set * sizeof(*call->puts));
+	status = apply_bounds(call, err);
+	if (status == AMEND_OK)
+		status = amend_request_canonical(call->db, call->table, NULL, call->puts, call->n_puts,
+						 call->work.arena, err);
+	if (status == AMEND_OK)
+		status = amend_ledger_need(call->db, err);
+	if (status == AMEND_OK)
+		status = amend_cte_add(call->db, call->table, key->columns, key->values, key->n,
+				       call->puts, call->n_puts, call->work.arena, &what, &n_found, err);
+	if (status != AMEND_OK || n_found == 0)
+		return status;
+	if (n_found > 1)
+		return amend_request_several(call->table, key, err);
+	*done = true;
+	if (!what.out_of_bounds)
+		return written(call, &what, AMEND_IS_UPDATED, err);
+	call->row.values = what.before;
+	status = check_addends(call, err);
+	return status == AMEND_OK ? out_of_bounds(call, err) : status;
+}
+
 static enum amend_status run_held(struct call *call, struct amend_error *err)
 {
 	struct amend_unit_options options = AMEND_UNIT_OPTIONS_INIT;
@@ -575,8 +630,13 @@ static enum amend_status run(struct call *call, struct amend_error *err)
 			     amend_has(call->db, AMEND_HAS_ROW_VERSION) &&
 			     amend_has(call->db, AMEND_HAS_SNAPSHOT_MOVES);
 	enum amend_status status;
-	bool wants_write;
+	bool wants_write, done;
 
+	if (one_statement && only_adds(call)) {
+		status = add(call, &done, err);
+		if (status != AMEND_OK || done)
+			return status;
+	}
 	if (needs_hold(call))
 		return run_held(call, err);
 	for (int i = 0; i < OPTIMISTIC_TRIES; i++) {

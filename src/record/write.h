@@ -24,6 +24,16 @@ enum amend_status amend_cte_insert(struct amend_conn *db, const struct amend_tab
 				   const struct amend_key *key, const struct amend_put *puts,
 				   size_t n, struct amend_arena *arena, struct amend_written *out,
 				   struct amend_error *err) AMEND_CHECK;
+/*
+ * An update that adds, without reading first: finds the row by a key, locks it,
+ * changes and records it, all in one trip; on a hot row the lock is held for one statement.
+ * `*n_found`: 0, 1, or 2 (several: nothing was written). `out->before` is the row as it was locked.
+ */
+enum amend_status amend_cte_add(struct amend_conn *db, const struct amend_table *table,
+				const uint32_t *columns, const struct amend_value *values,
+				size_t n_key, const struct amend_put *puts, size_t n,
+				struct amend_arena *arena, struct amend_written *out,
+				size_t *n_found, struct amend_error *err) AMEND_CHECK;
 enum amend_status amend_cte_delete(struct amend_conn *db, const struct amend_table *table,
 				   const struct amend_row *row, struct amend_arena *arena,
 				   struct amend_written *out, struct amend_error *err) AMEND_CHECK;

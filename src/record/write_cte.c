@@ -3,6 +3,7 @@
  * Outside a unit the statement is its own transaction, so a change costs one trip.
  * Leaves engines that lack it to write.c.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/json_text.h"
@@ -55,9 +56,10 @@ static void add_change_head(struct amend_sql *sql, struct amend_conn *db,
 	amend_sql_text(sql, ", ");
 }
 
-static void add_change_tail(struct amend_sql *sql, struct amend_conn *db)
+static void add_change_tail(struct amend_sql *sql, struct amend_conn *db, const char *from)
 {
-	amend_sql_text(sql, " FROM u");
+	amend_sql_text(sql, " FROM ");
+	amend_sql_text(sql, from);
 	if (!amend_revision_current(db))
 		amend_sql_text(sql, ", r");
 	amend_sql_text(sql, " RETURNING revision, id) SELECT ");
@@ -88,9 +90,23 @@ static void add_pk(struct amend_sql *sql, const struct amend_conn *db,
 	amend_buffer_release(&name);
 }
 
-/* The changed fields: names and old values are known here, new ones to the database alone. */
+/* Where a row's values before the write come from. */
+enum before { NOTHING, VALUES, OLD };
+
+/* A column of the WITH's `old`, which are named by number: the table's own names stay unambiguous. */
+static struct amend_column old_column(const struct amend_table *table, size_t index, char name[24])
+{
+	struct amend_column column = table->columns[index];
+
+	snprintf(name, 24, "o%zu", index);
+	column.name = name;
+	return column;
+}
+
+/* The changed fields: names are known here, and old values unless they are the WITH's; new ones to the database alone. */
 static void add_fields(struct amend_sql *sql, const struct amend_conn *db,
-		       const struct amend_table *table, const struct amend_value *before)
+		       const struct amend_table *table, enum before from,
+		       const struct amend_value *before)
 {
 	struct amend_buffer json = AMEND_BUFFER_INIT;
 	size_t n = 0;
@@ -110,10 +126,15 @@ static void add_fields(struct amend_sql *sql, const struct amend_conn *db,
 		sql->text.failed = sql->text.failed || json.failed;
 		amend_sql_literal(sql, json.failed ? "" : json.data);
 		amend_sql_text(sql, ", ");
-		if (before) {
+		if (from == VALUES) {
 			amend_buffer_reset(&json);
 			amend_json_value(&json, &before[i], column->class_);
 			amend_sql_kept(sql, &json);
+		} else if (from == OLD) {
+			char name[24];
+			struct amend_column old = old_column(table, i, name);
+
+			db->driver->json_of(sql, &old, "old.");
 		} else {
 			amend_sql_text(sql, "'null'");
 		}
@@ -205,8 +226,8 @@ enum amend_status amend_cte_update(struct amend_conn *db, const struct amend_tab
 	amend_sql_text(&sql, ", ");
 	add_pk(&sql, db, table);
 	amend_sql_text(&sql, "), ");
-	add_fields(&sql, db, table, row->values);
-	add_change_tail(&sql, db);
+	add_fields(&sql, db, table, VALUES, row->values);
+	add_change_tail(&sql, db, "u");
 	add_result(&sql, db, table);
 	status = run(db, &sql, table, arena, out, true, err);
 	amend_sql_release(&sql);
@@ -241,8 +262,8 @@ enum amend_status amend_cte_insert(struct amend_conn *db, const struct amend_tab
 	add_change_head(&sql, db, table, "create");
 	add_pk(&sql, db, table);
 	amend_sql_text(&sql, ", NULL, ");
-	add_fields(&sql, db, table, NULL);
-	add_change_tail(&sql, db);
+	add_fields(&sql, db, table, NOTHING, NULL);
+	add_change_tail(&sql, db, "u");
 	add_result(&sql, db, table);
 	status = run(db, &sql, table, arena, out, true, err);
 	amend_sql_release(&sql);
@@ -280,7 +301,7 @@ enum amend_status amend_cte_delete(struct amend_conn *db, const struct amend_tab
 	amend_sql_string(&sql, row->pk);
 	amend_sql_text(&sql, ", NULL, ");
 	amend_sql_string(&sql, fields.data);
-	add_change_tail(&sql, db);
+	add_change_tail(&sql, db, "u");
 	amend_sql_text(&sql, "c.revision, c.id FROM c");
 	status = run(db, &sql, table, arena, out, false, err);
 	amend_sql_release(&sql);
@@ -292,5 +313,119 @@ enum amend_status amend_cte_delete(struct amend_conn *db, const struct amend_tab
 					 "the database deleted no row of %s: a trigger or a policy of "
 					 "the table refused it",
 					 table->qualified);
+	return status;
+}
+
+/* WITH old AS (the row, locked), u AS (UPDATE .. FROM old ..): for engines that re-read a row they waited for. */
+static void build_add(struct amend_sql *sql, struct amend_conn *db, const struct amend_table *table,
+		      const uint32_t *columns, const struct amend_value *values, size_t n_key,
+		      const struct amend_put *puts, size_t n)
+{
+	static const struct amend_lock hold = {true, AMEND_FOR_UPDATE, AMEND_WAIT};
+	char name[24];
+
+	amend_sql_text(sql, "WITH old (");
+	for (size_t i = 0; i < table->n_columns; i++) {
+		amend_sql_comma(sql, i);
+		amend_sql_printf(sql, "o%zu", i);
+	}
+	amend_sql_text(sql, ") AS MATERIALIZED (SELECT ");
+	amend_row_columns(sql, db, table, "");
+	amend_sql_text(sql, " FROM ");
+	amend_sql_text(sql, table->sql);
+	amend_row_where(sql, table, columns, values, n_key);
+	amend_row_lock(sql, db, &hold);
+	amend_sql_text(sql, "), u AS (UPDATE ");
+	amend_sql_text(sql, table->sql);
+	amend_write_assignments(sql, table, puts, n);
+	amend_sql_text(sql, " FROM old WHERE (SELECT count(*) FROM old) = 1");
+	for (size_t i = 0; i < table->n_identity; i++) {
+		amend_sql_text(sql, " AND ");
+		amend_sql_name(sql, table->columns[table->identity[i]].name);
+		amend_sql_printf(sql, " = old.o%u", (unsigned)table->identity[i]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (puts[i].op != AMEND_ADD)
+			continue;
+		amend_sql_text(sql, " AND ");
+		amend_sql_name(sql, table->columns[puts[i].column].name);
+		amend_sql_text(sql, " IS NOT NULL");
+	}
+	amend_write_bounds(sql, table, puts, n);
+	add_returning(sql, db, table);
+	add_revision(sql, db, "u");
+	add_change_head(sql, db, table, "update");
+	add_pk(sql, db, table);
+	amend_sql_text(sql, ", NULL, ");
+	add_fields(sql, db, table, OLD, NULL);
+	add_change_tail(sql, db, "u CROSS JOIN old");
+	for (size_t i = 0; i < table->n_columns; i++) {
+		struct amend_column old = old_column(table, i, name);
+
+		amend_sql_comma(sql, i);
+		amend_sql_printf(sql, "old.%s", old.name);
+	}
+	amend_sql_text(sql, ", ");
+	amend_row_columns(sql, db, table, "u.");
+	amend_sql_text(sql, ", u.");
+	amend_sql_text(sql, row_version);
+	amend_sql_text(sql, ", c.revision, c.id FROM old LEFT JOIN u ON true LEFT JOIN c ON true");
+}
+
+/* A result's columns from `first` on, as amend_row_take wants them. */
+static enum amend_status take_part(const struct amend_conn *db, const struct amend_table *table,
+				   const struct amend_rows *rows, size_t first,
+				   struct amend_arena *arena, struct amend_row *out,
+				   struct amend_error *err)
+{
+	struct amend_rows part = {.n_rows = 1, .n_columns = table->n_columns};
+
+	part.values = &rows->values[first];
+	if (first > 0)
+		part.n_columns++; /* the row version */
+	return amend_row_take(db, table, &part, 0, arena, out, err);
+}
+
+enum amend_status amend_cte_add(struct amend_conn *db, const struct amend_table *table,
+				const uint32_t *columns, const struct amend_value *values,
+				size_t n_key, const struct amend_put *puts, size_t n,
+				struct amend_arena *arena, struct amend_written *out,
+				size_t *n_found, struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	bool had_revision;
+	struct amend_row old;
+	struct amend_sql sql;
+	enum amend_status status = prepare(db, out, err);
+
+	*n_found = 0;
+	if (status != AMEND_OK)
+		return status;
+	had_revision = amend_revision_current(db) != 0;
+	amend_sql_init(&sql, db);
+	build_add(&sql, db, table, columns, values, n_key, puts, n);
+	status = amend_exec(db, &sql, &rows, err);
+	if (status != AMEND_OK || rows.n_rows != 1) {
+		*n_found = rows.n_rows > 1 ? 2 : 0;
+		goto out;
+	}
+	*n_found = 1;
+	status = take_part(db, table, &rows, 0, arena, &old, err);
+	if (status != AMEND_OK)
+		goto out;
+	out->before = old.values;
+	out->out_of_bounds = !amend_value_number(amend_rows_at(&rows, 0, rows.n_columns - 1), &out->change);
+	if (out->out_of_bounds)
+		goto out;
+	if (!amend_value_number(amend_rows_at(&rows, 0, rows.n_columns - 2), &out->revision))
+		status = amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");
+	if (status == AMEND_OK && !had_revision)
+		status = amend_revision_made(db, out->revision, err);
+	if (status == AMEND_OK)
+		status = take_part(db, table, &rows, table->n_columns, arena, &out->row, err);
+	out->row.held = db->depth > 0;
+out:
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
 	return status;
 }
