@@ -292,15 +292,20 @@ static void busy_handler_stays(struct engine *engine)
 {
 	struct foreign *application = foreign_open(engine), *holder = foreign_open(engine);
 	struct amend_session *session;
-	struct amend_begin begin = {.lock_timeout_ms = 100};
+	struct amend_begin begin = {.lock_timeout_ms = 5000};
 
 	foreign_exec(application, "CREATE TABLE t (a integer)");
 	session = session_adopt(engine, application);
 	foreign_exec(holder, "BEGIN IMMEDIATE");
+	foreign_start(holder, 200, "COMMIT");
 	pin(engine, session);
-	assert_int_not_equal(session_begin_with(engine, session, &begin).status, AMEND_OK);
+	expect_done(session_begin_with(engine, session, &begin));
+	session_rollback(engine, session);
 	unpin(engine, session);
 	session_close(engine, session);
+	expect_text(foreign_finish(holder), NULL);
+
+	foreign_exec(holder, "BEGIN IMMEDIATE");
 	foreign_start(application, 0, "INSERT INTO t VALUES (1)");
 	foreign_wait_blocked(application); /* in its own handler */
 	foreign_exec(holder, "COMMIT");

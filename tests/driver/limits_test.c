@@ -19,8 +19,8 @@ static const char *work_sql(const struct engine *engine)
 {
 	return engine_pick(engine,
 			   "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
-			   " WHERE i < 3000000) SELECT count(*) FROM n",
-			   "SELECT 3000000 FROM pg_sleep(0.5)");
+			   " WHERE i < 1500000) SELECT count(*) FROM n",
+			   "SELECT 1500000 FROM pg_sleep(0.4)");
 }
 
 static void expect_good_as_new(struct engine *engine, struct amend_session *session)
@@ -28,7 +28,7 @@ static void expect_good_as_new(struct engine *engine, struct amend_session *sess
 	session_rollback(engine, session);
 	session_expect_state(engine, session, AMEND_TX_IDLE);
 	session_begin(engine, session);
-	session_expect(engine, session, work_sql(engine), "3000000"); /* and no limit is left */
+	session_expect(engine, session, work_sql(engine), "1500000"); /* and no limit is left */
 	session_exec(engine, session, "INSERT INTO t VALUES (1)");
 	expect_done(session_commit(engine, session));
 	engine_expect(engine, "SELECT count(*) FROM t", "1");
@@ -66,7 +66,7 @@ static void limit_not_reached(struct engine *engine)
 	engine_exec(engine, "CREATE TABLE t (a integer)");
 	session = session_open(engine);
 	expect_done(session_begin_with(engine, session, &begin));
-	session_expect(engine, session, work_sql(engine), "3000000");
+	session_expect(engine, session, work_sql(engine), "1500000");
 	expect_done(session_commit(engine, session));
 	expect_good_as_new(engine, session);
 }

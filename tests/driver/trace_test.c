@@ -327,7 +327,7 @@ static void aborted_until_undone(struct engine *engine)
 		.op = AMEND_TRACE_RUN, .after = true, .status = AMEND_LOCKED};
 	expect_error(AMEND_LOCKED, "55P03", run(traced, "INSERT INTO t VALUES (2)"));
 	assert_int_equal(state(traced), AMEND_TX_FAILED);
-	expect_error(AMEND_INTERNAL, "25P02", run(traced, "SELECT 1"));
+	expect_error(AMEND_INVALID, "25P02", run(traced, "SELECT 1"));
 	expect_done(run(traced, "ROLLBACK TO s"));
 	assert_int_equal(state(traced), AMEND_TX_ACTIVE);
 	expect_done(commit(traced));

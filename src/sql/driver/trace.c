@@ -182,7 +182,8 @@ static bool strikes(struct amend_trace_fault *fault, enum amend_trace_op op, con
 	return fault->fired;
 }
 
-static enum amend_trace_aftermath aftermath_of(const struct amend_session *self, enum amend_trace_op op)
+static enum amend_trace_aftermath aftermath_of(const struct amend_session *self,
+					       enum amend_trace_op op)
 {
 	const struct amend_trace_fault *fault = &self->trace->fault;
 
@@ -239,7 +240,7 @@ static enum amend_status usable(const struct amend_session *self, struct amend_e
 		return error_with_state(err, AMEND_UNREACHABLE, AMEND_SQLSTATE_LOST,
 					"the connection was cut by an injected failure");
 	if (self->aborted)
-		return error_with_state(err, AMEND_INTERNAL, "25P02",
+		return error_with_state(err, AMEND_INVALID, "25P02",
 					"the transaction was aborted by an injected failure: it "
 					"accepts nothing but its undoing");
 	return AMEND_OK;
@@ -338,7 +339,7 @@ static enum amend_status trace_commit(struct amend_session *self, struct amend_e
 		undo(self);
 		self->aborted = false;
 		return leave(self, &event,
-			     error_with_state(err, AMEND_INTERNAL, "25P02",
+			     error_with_state(err, AMEND_INVALID, "25P02",
 					      "commit of a transaction that had failed: it is "
 					      "undone"),
 			     err);
