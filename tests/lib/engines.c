@@ -72,6 +72,7 @@ static void undo_all(struct engine_private *p)
 	p->room_undos = 0;
 	p->main = NULL;
 	p->sessions = NULL;
+	p->connections = NULL;
 	amend_arena_release(&p->arena);
 }
 

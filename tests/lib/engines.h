@@ -178,6 +178,22 @@ void session_rollback(struct engine *engine, struct amend_session *session);
 void session_expect_state_at(struct engine *engine, struct amend_session *session,
 			     enum amend_tx state, const char *file, int line);
 
+/* --- Connections, for tests of the layers above the drivers --- */
+
+/*
+ * amend_open of the test's database, traced: what it does can be counted and
+ * made to fail (sql/driver/trace.h); on "postgresql-generic" features are hidden.
+ * Options NULL are the defaults.
+ */
+struct amend_conn *connect_open(struct engine *engine);
+struct amend_conn *connect_open_with(struct engine *engine,
+				     const struct amend_open_options *options);
+struct amend_conn *connect_adopt(struct engine *engine, struct foreign *foreign);
+void connect_close(struct engine *engine, struct amend_conn *db); /* before the test's end */
+struct amend_trace *connect_trace(struct engine *engine, struct amend_conn *db);
+/* amend_query without values; it must succeed. */
+void connect_exec(struct engine *engine, struct amend_conn *db, const char *sql);
+
 /* --- Checks: more of them in checks.h --- */
 
 /* Of an attempt; `sqlstate` NULL: any. */

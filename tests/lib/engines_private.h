@@ -39,6 +39,7 @@ struct engine_ops {
 extern const struct engine_ops engine_ops_sqlite, engine_ops_postgres;
 
 struct opened;
+struct connected;
 
 struct engine_undo {
 	void (*undo)(void *thing);
@@ -47,13 +48,14 @@ struct engine_undo {
 
 struct engine_private {
 	const struct engine_ops *ops;
-	unsigned hidden;         /* feature bits taken away */
-	bool used;               /* by any test of this run */
-	void *server;            /* of ops->start */
-	const char *reason;      /* why there is no server */
-	bool dirty;              /* a test has run in the database */
-	struct foreign *main;    /* engine_exec's connection */
-	struct opened *sessions; /* of session.c */
+	unsigned hidden;               /* feature bits taken away */
+	bool used;                     /* by any test of this run */
+	void *server;                  /* of ops->start */
+	const char *reason;            /* why there is no server */
+	bool dirty;                    /* a test has run in the database */
+	struct foreign *main;          /* engine_exec's connection */
+	struct opened *sessions;       /* of session.c */
+	struct connected *connections; /* of connect.c */
 	struct amend_arena arena;
 	struct engine_undo *undos;
 	size_t n_undos, room_undos;
