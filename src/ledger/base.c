@@ -197,8 +197,6 @@ enum amend_status amend_base_find(struct amend_conn *db, const char *source,
 static void where_base(struct amend_sql *sql, const struct amend_table *table,
 		       const struct amend_base *seen)
 {
-	struct amend_value digest = amend_blob(seen->digest, AMEND_DIGEST_SIZE);
-
 	amend_sql_text(sql, " WHERE source = ");
 	amend_sql_string(sql, seen->source);
 	amend_sql_text(sql, " AND tbl = ");
@@ -206,7 +204,7 @@ static void where_base(struct amend_sql *sql, const struct amend_table *table,
 	amend_sql_text(sql, " AND pk = ");
 	amend_sql_string(sql, seen->pk);
 	amend_sql_text(sql, " AND digest = ");
-	amend_sql_value(sql, &digest);
+	amend_sql_bytes(sql, seen->digest, AMEND_DIGEST_SIZE);
 }
 
 static enum amend_status exec_counting(struct amend_conn *db, const struct amend_sql *sql,
@@ -241,8 +239,6 @@ static enum amend_status insert_base(struct amend_conn *db, const struct amend_t
 				     const struct amend_base *base, bool *moved,
 				     struct amend_error *err)
 {
-	struct amend_value digest = amend_blob(base->digest, AMEND_DIGEST_SIZE);
-	struct amend_value pack = amend_blob(base->pack, base->pack_size);
 	struct amend_sql sql;
 	enum amend_status status;
 
@@ -258,9 +254,9 @@ static enum amend_status insert_base(struct amend_conn *db, const struct amend_t
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, base->first_key);
 	amend_sql_text(&sql, ", ");
-	amend_sql_value(&sql, &digest);
+	amend_sql_bytes(&sql, base->digest, AMEND_DIGEST_SIZE);
 	amend_sql_text(&sql, ", ");
-	amend_sql_value(&sql, &pack);
+	amend_sql_bytes(&sql, base->pack, base->pack_size);
 	amend_sql_text(&sql, ") ON CONFLICT (source, tbl, pk) DO NOTHING");
 	status = exec_counting(db, &sql, moved, err);
 	amend_sql_release(&sql);
@@ -271,8 +267,6 @@ static enum amend_status update_base(struct amend_conn *db, const struct amend_t
 				     const struct amend_base *seen, const struct amend_base *base,
 				     bool *moved, struct amend_error *err)
 {
-	struct amend_value digest = amend_blob(base->digest, AMEND_DIGEST_SIZE);
-	struct amend_value pack = amend_blob(base->pack, base->pack_size);
 	struct amend_sql sql;
 	enum amend_status status;
 
@@ -282,9 +276,9 @@ static enum amend_status update_base(struct amend_conn *db, const struct amend_t
 	amend_sql_text(&sql, " SET first_key = ");
 	amend_sql_string(&sql, base->first_key);
 	amend_sql_text(&sql, ", digest = ");
-	amend_sql_value(&sql, &digest);
+	amend_sql_bytes(&sql, base->digest, AMEND_DIGEST_SIZE);
 	amend_sql_text(&sql, ", pack = ");
-	amend_sql_value(&sql, &pack);
+	amend_sql_bytes(&sql, base->pack, base->pack_size);
 	where_base(&sql, table, seen);
 	status = exec_counting(db, &sql, moved, err);
 	amend_sql_release(&sql);

@@ -198,7 +198,7 @@ static void add_guard(struct amend_sql *sql, const struct amend_conn *db,
 	amend_sql_text(sql, " AND (");
 	amend_sql_text(sql, db->dialect->row_version);
 	amend_sql_text(sql, ") = ");
-	amend_sql_value(sql, &row->version);
+	amend_sql_string(sql, row->version.as.text);
 }
 
 enum amend_status amend_cte_update(struct amend_conn *db, const struct amend_table *table,

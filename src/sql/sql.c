@@ -115,6 +115,15 @@ void amend_sql_string(struct amend_sql *sql, const char *text)
 	amend_sql_printf(sql, " AS %s)", sql->dialect->text_type);
 }
 
+void amend_sql_bytes(struct amend_sql *sql, const void *bytes, size_t size)
+{
+	struct amend_value value = amend_blob(bytes, size);
+
+	amend_sql_text(sql, "CAST(");
+	amend_sql_value(sql, &value);
+	amend_sql_printf(sql, " AS %s)", sql->dialect->bytes_type);
+}
+
 void amend_sql_literal(struct amend_sql *sql, const char *text)
 {
 	amend_sql_text(sql, "'");

@@ -40,7 +40,7 @@ void amend_sql_name(struct amend_sql *sql, const char *name);
 /* A table of the ledger, by its plain name: amend_revision, "amend.revision". */
 void amend_sql_ledger(struct amend_sql *sql, const char *table);
 
-/* A placeholder for the value. */
+/* A placeholder for the value. Typed ones, below, let an engine keep the plan: prefer them. */
 void amend_sql_value(struct amend_sql *sql, const struct amend_value *value);
 
 /* A placeholder cast to the column's type where the engine needs to be told. */
@@ -49,6 +49,8 @@ void amend_sql_value_as(struct amend_sql *sql, const struct amend_column *column
 void amend_sql_integer(struct amend_sql *sql, int64_t integer);
 /* A placeholder for text; NULL is SQL NULL. PostgreSQL is told that it is text. */
 void amend_sql_string(struct amend_sql *sql, const char *text);
+/* A placeholder for bytes, typed likewise. */
+void amend_sql_bytes(struct amend_sql *sql, const void *bytes, size_t size);
 
 /* A string literal, for text that belongs to the statement's shape (names of columns in JSON): standard_conforming. */
 void amend_sql_literal(struct amend_sql *sql, const char *text);
