@@ -50,6 +50,14 @@ struct amend_value amend_blob(const void *blob, size_t size)
 	return value;
 }
 
+static uint64_t bits_of(double real)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &real, sizeof(bits));
+	return bits;
+}
+
 bool amend_value_equal(const struct amend_value *a, const struct amend_value *b)
 {
 	if (a->kind != b->kind)
@@ -60,7 +68,7 @@ bool amend_value_equal(const struct amend_value *a, const struct amend_value *b)
 	case AMEND_INTEGER:
 		return a->as.integer == b->as.integer;
 	case AMEND_REAL:
-		return memcmp(&a->as.real, &b->as.real, sizeof(double)) == 0;
+		return bits_of(a->as.real) == bits_of(b->as.real);
 	case AMEND_TEXT:
 	case AMEND_BLOB:
 		return a->size == b->size &&

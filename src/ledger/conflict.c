@@ -170,7 +170,7 @@ static enum amend_status read_open(struct amend_conn *db, struct amend_sql *sql,
 		if (!*out)
 			status = amend_no_memory(err);
 	}
-	for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++) {
+	for (size_t i = 0; *out && i < rows.n_rows && status == AMEND_OK; i++) {
 		status = take_row(&rows, i, typed, arena, &(*out)[i], err);
 		*n = i + 1;
 	}
@@ -203,7 +203,7 @@ enum amend_status amend_conflict_open(struct amend_conn *db, const char *source,
 enum amend_status amend_conflict_by_id(struct amend_conn *db, int64_t id, struct amend_arena *arena,
 				       struct amend_conflict_row *out, struct amend_error *err)
 {
-	struct amend_conflict_row *rows;
+	struct amend_conflict_row *rows = NULL;
 	struct amend_sql sql;
 	bool present;
 	size_t n = 0;
@@ -217,13 +217,14 @@ enum amend_status amend_conflict_by_id(struct amend_conn *db, int64_t id, struct
 		amend_sql_integer(&sql, id);
 		status = read_open(db, &sql, arena, &rows, &n, err);
 	}
-	if (status == AMEND_OK && n == 0)
-		status = amend_error_set(err, AMEND_NOT_FOUND,
-					 "there is no open conflict %lld (hint: see `amend conflicts`)",
-					 (long long)id);
-	if (status == AMEND_OK)
-		*out = rows[0];
-	return status;
+	if (status != AMEND_OK)
+		return status;
+	if (!rows || n == 0)
+		return amend_error_set(err, AMEND_NOT_FOUND,
+				       "there is no open conflict %lld (hint: see `amend conflicts`)",
+				       (long long)id);
+	*out = rows[0];
+	return AMEND_OK;
 }
 
 enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend_conflict_spec *spec,

@@ -2,10 +2,12 @@
  * The ledger's tables: what they are, installing them, bringing old ones up.
  * Leaves their content to the files named after them.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/rows.h"
 #include "ledger/state.h"
 
 /*
@@ -119,6 +121,7 @@ static enum amend_status read_version(struct amend_conn *db, int *version, struc
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_sql sql;
 	enum amend_status status;
+	int64_t number = 0;
 
 	*version = 0;
 	amend_sql_init(&sql, db);
@@ -133,8 +136,9 @@ static enum amend_status read_version(struct amend_conn *db, int *version, struc
 	amend_sql_ledger(&sql, "meta");
 	amend_sql_text(&sql, " WHERE name = 'version'");
 	status = amend_exec(db, &sql, &rows, err);
-	if (status == AMEND_OK && rows.n_rows == 1)
-		*version = atoi(amend_rows_at(&rows, 0, 0)->as.text);
+	if (status == AMEND_OK && rows.n_rows == 1 &&
+	    amend_value_number(amend_rows_at(&rows, 0, 0), &number) && number > 0 && number < INT_MAX)
+		*version = (int)number;
 	else if (status == AMEND_OK)
 		status = amend_error_set(err, AMEND_INTERNAL, "the ledger does not know its version");
 out:

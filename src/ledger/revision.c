@@ -13,20 +13,21 @@
 
 const char *amend_author_who(struct amend_conn *db)
 {
-	char *room = db->ledger->who;
-	size_t size = sizeof(db->ledger->who);
+	struct amend_ledger *ledger = db->ledger;
 	struct passwd entry, *found = NULL;
 	char text[1024];
 
 	if (db->who)
 		return db->who;
-	if (*room)
-		return room;
+	if (!ledger)
+		return "";
+	if (*ledger->who)
+		return ledger->who;
 	if (getpwuid_r(getuid(), &entry, text, sizeof(text), &found) == 0 && found)
-		snprintf(room, size, "%s", found->pw_name);
+		snprintf(ledger->who, sizeof(ledger->who), "%s", found->pw_name);
 	else
-		snprintf(room, size, "%ld", (long)getuid());
-	return room;
+		snprintf(ledger->who, sizeof(ledger->who), "%ld", (long)getuid());
+	return ledger->who;
 }
 
 /* `now, who, why, program`: what a revision and a run have in common. */

@@ -65,7 +65,7 @@ static bool decode_secret(const char *hex, size_t size, struct amend_secret *out
 {
 	size_t decoded = 0;
 
-	return size == 2 * AMEND_SECRET_SIZE &&
+	return size == (size_t)2 * AMEND_SECRET_SIZE &&
 	       sodium_hex2bin(out->bytes, sizeof(out->bytes), hex, size, NULL, &decoded, NULL) == 0 &&
 	       decoded == AMEND_SECRET_SIZE;
 }

@@ -253,7 +253,7 @@ enum amend_status amend_request_canonical(struct amend_conn *db, const struct am
 					  struct amend_error *err)
 {
 	struct amend_canon *items = amend_arena_array(arena, 3 * n, sizeof(*items));
-	struct amend_value **places = amend_arena_array(arena, 3 * n, sizeof(*places));
+	struct amend_value **places = amend_arena_array(arena, 3 * n, sizeof(struct amend_value *));
 	enum amend_status status;
 	size_t count = 0;
 

@@ -41,7 +41,7 @@ enum amend_status amend_conn_new(const struct amend_driver *driver, struct amend
 	db->features = driver->features;
 	db->session = session;
 	db->options = *options;
-	db->options.key_file = copy_text(options->key_file);
+	db->options.key_file = db->key_file = copy_text(options->key_file);
 	db->adopted = adopted;
 	db->lock_timeout_ms = options->lock_timeout_ms;
 	if (options->key_file && !db->options.key_file) {
@@ -127,7 +127,7 @@ void amend_close(struct amend_conn *db)
 	if (db->ledger_free)
 		db->ledger_free(db->ledger);
 	db->driver->close(db->session);
-	free((void *)(uintptr_t)db->options.key_file);
+	free(db->key_file);
 	free(db->levels);
 	free(db->hooks);
 	free(db->who);

@@ -34,7 +34,8 @@ struct amend_conn {
 	const struct amend_dialect *dialect;
 	unsigned features;
 	struct amend_session *session;
-	struct amend_open_options options; /* key_file is a copy */
+	struct amend_open_options options;
+	char *key_file; /* options.key_file, copied */
 	bool adopted;
 
 	unsigned entered;  /* public calls under way, nested */

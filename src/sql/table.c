@@ -146,6 +146,8 @@ static enum amend_status complete(struct amend_conn *db, struct amend_table *tab
 {
 	struct amend_buffer qualified = AMEND_BUFFER_INIT, sql = AMEND_BUFFER_INIT;
 
+	if (!table->schema || !table->name)
+		return amend_error_set(err, AMEND_INTERNAL, "the driver described no table");
 	if (strcmp(table->schema, db->dialect->default_schema) != 0) {
 		add_name(&qualified, table->schema);
 		amend_buffer_char(&qualified, '.');

@@ -298,9 +298,9 @@ static enum amend_status run_once(struct amend_conn *db, const struct amend_unit
 }
 
 /* Full jitter below a bound that doubles: rivals that met once should not meet again. */
-static void pause_before_rerun(int try)
+static void pause_before_rerun(int attempt)
 {
-	int most = try < 7 ? 2 << try : LONGEST_PAUSE_MS;
+	int most = attempt < 7 ? 2 << attempt : LONGEST_PAUSE_MS;
 
 	amend_clock_sleep_ms((int)(amend_clock_random() % (uint32_t)(most + 1)));
 }
@@ -317,9 +317,9 @@ static enum amend_status run_outermost(struct amend_conn *db,
 		amend_hooks_undo(db, 0);
 	db->lock_timeout_ms = lock_timeout(db, options);
 	db->deadline = options->time_limit_ms > 0 ? amend_clock_ms() + options->time_limit_ms : 0;
-	for (int try = 0; try < tries; try++) {
-		if (try > 0)
-			pause_before_rerun(try);
+	for (int attempt = 0; attempt < tries; attempt++) {
+		if (attempt > 0)
+			pause_before_rerun(attempt);
 		status = run_once(db, options, fn, context, err);
 		if (status != AMEND_RETRY || options->no_rerun)
 			break;
