@@ -91,6 +91,51 @@ static bool take_value(const struct cli_args *args, const char *text, struct cli
 	return true;
 }
 
+static void complain_of_json(const struct cli_args *args, const struct cli_assignment *assignment,
+			     const char *problem, size_t at)
+{
+	enum { SHOWN = 40 };
+	const char *text = assignment->value;
+	size_t size = assignment->size;
+
+	cli_json_trim(&text, &size);
+	cli_usage(args,
+		  "%s: expected JSON, found \"%.*s%s\": %s at character %zu (hint: %s=TEXT takes text "
+		  "as it stands)",
+		  assignment->from_file ? assignment->word : assignment->column,
+		  size < SHOWN ? (int)size : SHOWN, text, size < SHOWN ? "" : "...", problem,
+		  at + 1, assignment->column);
+}
+
+/* That the value is what its verb takes. */
+static bool check_value(const struct cli_args *args, const struct cli_assignment *assignment)
+{
+	const char *text = assignment->value, *problem;
+	struct json_object *document;
+	size_t size = assignment->size, at;
+
+	switch (assignment->verb) {
+	case CLI_TEXT:
+		return true;
+	case CLI_JSON:
+		cli_json_trim(&text, &size);
+		if (cli_json_parse(text, size, &document, &problem, &at)) {
+			json_object_put(document);
+			return true;
+		}
+		complain_of_json(args, assignment, problem, at);
+		return false;
+	case CLI_ADD:
+	case CLI_SUBTRACT:
+		if (cli_json_is_number(text, size))
+			return true;
+		cli_usage(args, "%s: expected a number behind %s, found \"%s\"", assignment->column,
+			  assignment->verb == CLI_ADD ? "+=" : "-=", text);
+		return false;
+	}
+	return false;
+}
+
 bool cli_assign_parse(const struct cli_args *args, const char *name, const char *word,
 		      struct cli_assignment *out)
 {
@@ -115,7 +160,7 @@ bool cli_assign_parse(const struct cli_args *args, const char *name, const char 
 		cli_usage(args, "expected %s, found \"%s\"", name, word);
 		return false;
 	}
-	return take_value(args, sign + 1, out);
+	return take_value(args, sign + 1, out) && check_value(args, out);
 }
 
 bool cli_pair_parse(const struct cli_args *args, const char *name, const char *word,
@@ -186,83 +231,66 @@ static struct amend_value boolean_as(bool truth, enum amend_class class_)
 }
 
 /* What a JSON document is in a column that is not a JSON column. */
-static bool json_as(const struct cli_args *args, struct json_object *document, const char *text,
-		    size_t size, enum amend_class class_, struct amend_value *out)
+static struct amend_value json_as(struct cli_pool *pool, struct json_object *document,
+				  const char *text, size_t size, enum amend_class class_)
 {
+	struct amend_value value = amend_text_n(text, size);
+
 	switch (json_object_get_type(document)) {
 	case json_type_null:
-		*out = amend_null();
-		return true;
+		return amend_null();
 	case json_type_boolean:
-		*out = boolean_as(json_object_get_boolean(document), class_);
-		return true;
+		return boolean_as(json_object_get_boolean(document), class_);
 	case json_type_int:
 	case json_type_double:
 		/* These columns hold nothing finer than a double. */
-		return number_as(text, size,
-				 class_ == AMEND_CLASS_REAL || class_ == AMEND_CLASS_ANY, out);
+		number_as(text, size, class_ == AMEND_CLASS_REAL || class_ == AMEND_CLASS_ANY,
+			  &value);
+		return value;
 	case json_type_string:
 		size = (size_t)json_object_get_string_len(document);
-		*out = amend_text_n(cli_copy(args->pool, json_object_get_string(document), size),
-				    size);
-		return true;
+		return amend_text_n(cli_copy(pool, json_object_get_string(document), size), size);
 	case json_type_object:
-		if (class_ == AMEND_CLASS_BLOB && cli_json_bytes(args->pool, document, out))
-			return true;
-		*out = amend_text_n(text, size);
-		return true;
+		if (class_ == AMEND_CLASS_BLOB)
+			cli_json_bytes(pool, document, &value);
+		return value;
 	case json_type_array:
-		*out = amend_text_n(text, size);
-		return true;
+		break;
 	}
-	return false;
+	return value;
 }
 
-static bool make_json(const struct cli_args *args, const struct cli_assignment *assignment,
-		      enum amend_class class_, struct amend_value *out)
+static struct amend_value make_json(struct cli_pool *pool, const struct cli_assignment *assignment,
+				    enum amend_class class_)
 {
-	const char *text = assignment->value, *problem = NULL;
-	size_t size = assignment->size, at = 0;
-	struct json_object *document = NULL;
-	bool made = false;
+	const char *text = assignment->value, *problem;
+	size_t size = assignment->size, at;
+	struct json_object *document;
+	struct amend_value value;
 
 	cli_json_trim(&text, &size);
-	if (cli_json_parse(text, size, &document, &problem, &at)) {
-		if (class_ == AMEND_CLASS_JSON && document) {
-			*out = amend_text_n(text, size);
-			made = true;
-		} else {
-			made = json_as(args, document, text, size, class_, out);
-		}
-		json_object_put(document);
-	}
-	if (!made)
-		cli_usage(args,
-			  "%s: expected JSON, found \"%.*s\": %s at character %zu (hint: %s=TEXT "
-			  "takes text as it stands)",
-			  assignment->word, size < 40 ? (int)size : 40, text,
-			  problem ? problem : "no number", at + 1, assignment->column);
-	return made;
+	if (!cli_json_parse(text, size, &document, &problem, &at))
+		return amend_null(); /* cannot be: it was parsed before */
+	if (class_ == AMEND_CLASS_JSON && document)
+		value = amend_text_n(text, size);
+	else
+		value = json_as(pool, document, text, size, class_);
+	json_object_put(document);
+	return value;
 }
 
-static bool make_step(const struct cli_args *args, const struct cli_assignment *assignment,
-		      struct amend_value *out)
+static struct amend_value make_step(struct cli_pool *pool, const struct cli_assignment *assignment)
 {
 	const char *text = assignment->value;
 	size_t size = assignment->size;
-	bool minus = assignment->verb == CLI_SUBTRACT;
+	struct amend_value value = amend_text_n(text, size);
 
-	if (minus && cli_json_is_number(text, size)) {
-		bool negative = *text == '-';
-		char *other = cli_format(args->pool, "-%.*s", (int)size, text);
-
-		text = negative ? other + 2 : other;
+	if (assignment->verb == CLI_SUBTRACT) {
+		text = *text == '-' ? text + 1 : cli_format(pool, "-%s", text);
 		size = strlen(text);
 	}
-	if (cli_number(text, size, out))
-		return true;
-	cli_usage(args, "%s: expected a number, found \"%s\"", assignment->word, assignment->value);
-	return false;
+	cli_number(text, size, &value);
+	return value;
 }
 
 static enum amend_class class_of(const struct amend_table *table, const char *column)
@@ -272,26 +300,28 @@ static enum amend_class class_of(const struct amend_table *table, const char *co
 	return i < 0 ? AMEND_CLASS_OTHER : table->columns[i].class_;
 }
 
-bool cli_assign_make(const struct cli_args *args, const struct cli_assignment *assignment,
-		     const struct amend_table *table, struct amend_assign *out)
+struct amend_assign cli_assign_make(struct cli_pool *pool, const struct cli_assignment *assignment,
+				    const struct amend_table *table)
 {
 	enum amend_class class_ = class_of(table, assignment->column);
+	struct amend_assign made = {.column = assignment->column, .op = AMEND_SET};
 
-	*out = (struct amend_assign){.column = assignment->column, .op = AMEND_SET};
 	switch (assignment->verb) {
 	case CLI_TEXT:
-		out->value = assignment->from_file && class_ == AMEND_CLASS_BLOB
+		made.value = assignment->from_file && class_ == AMEND_CLASS_BLOB
 				     ? amend_blob(assignment->value, assignment->size)
 				     : amend_text_n(assignment->value, assignment->size);
-		return true;
+		break;
 	case CLI_JSON:
-		return make_json(args, assignment, class_, &out->value);
+		made.value = make_json(pool, assignment, class_);
+		break;
 	case CLI_ADD:
 	case CLI_SUBTRACT:
-		out->op = AMEND_ADD;
-		return make_step(args, assignment, &out->value);
+		made.op = AMEND_ADD;
+		made.value = make_step(pool, assignment);
+		break;
 	}
-	return false;
+	return made;
 }
 
 /* --- several --- */
@@ -313,15 +343,15 @@ bool cli_assign_parse_all(const struct cli_args *args, const char *name, const c
 	return true;
 }
 
-bool cli_assign_make_all(const struct cli_args *args, const struct cli_assignment *assignments,
-			 size_t n, const struct amend_table *table, struct amend_assign **out)
+struct amend_assign *cli_assign_make_all(struct cli_pool *pool,
+					 const struct cli_assignment *assignments, size_t n,
+					 const struct amend_table *table)
 {
-	*out = cli_alloc(args->pool, n, sizeof(**out));
-	for (size_t i = 0; i < n; i++) {
-		if (!cli_assign_make(args, &assignments[i], table, &(*out)[i]))
-			return false;
-	}
-	return true;
+	struct amend_assign *made = cli_alloc(pool, n, sizeof(*made));
+
+	for (size_t i = 0; i < n; i++)
+		made[i] = cli_assign_make(pool, &assignments[i], table);
+	return made;
 }
 
 bool cli_key_parse(const struct cli_args *args, const char *word, struct cli_key *out)
@@ -337,17 +367,15 @@ bool cli_key_parse(const struct cli_args *args, const char *word, struct cli_key
 	return cli_assign_parse_all(args, "KEY=VALUE", words, n + 1, true, &out->parts);
 }
 
-bool cli_key_make(const struct cli_args *args, struct cli_key *key, const struct amend_table *table)
+void cli_key_make(struct cli_pool *pool, struct cli_key *key, const struct amend_table *table)
 {
-	struct amend_assign *made;
+	key->fields = cli_alloc(pool, key->n, sizeof(*key->fields));
+	for (size_t i = 0; i < key->n; i++) {
+		struct amend_assign made = cli_assign_make(pool, &key->parts[i], table);
 
-	if (!cli_assign_make_all(args, key->parts, key->n, table, &made))
-		return false;
-	key->fields = cli_alloc(args->pool, key->n, sizeof(*key->fields));
-	for (size_t i = 0; i < key->n; i++)
-		key->fields[i] = (struct amend_field){made[i].column, made[i].value};
+		key->fields[i] = (struct amend_field){made.column, made.value};
+	}
 	key->match = (struct amend_match){key->fields, key->n};
-	return true;
 }
 
 const char *cli_key_text(struct cli_pool *pool, const struct cli_key *key)

@@ -10,7 +10,8 @@
  * elsewhere a string its text, true and false what the column's class has for
  * them, {"base64": ...} in a column of bytes those bytes.
  *
- * Parsing and making complain by themselves and return false: wrong use.
+ * Parsing complains by itself and returns false: wrong use. It comes before a
+ * database is opened; making needs the table and cannot fail.
  */
 #ifndef CLI_ASSIGN_H
 #define CLI_ASSIGN_H
@@ -34,14 +35,15 @@ struct cli_assignment {
 bool cli_assign_parse(const struct cli_args *args, const char *name, const char *word,
 		      struct cli_assignment *out);
 /* `table` NULL: its columns are not known, as if they held text. */
-bool cli_assign_make(const struct cli_args *args, const struct cli_assignment *assignment,
-		     const struct amend_table *table, struct amend_assign *out);
+struct amend_assign cli_assign_make(struct cli_pool *pool, const struct cli_assignment *assignment,
+				    const struct amend_table *table);
 
-/* Several: parse all first, open the table, make all. With `plain` += and -= are refused. */
+/* Several. With `plain` += and -= are refused. */
 bool cli_assign_parse_all(const struct cli_args *args, const char *name, const char *const *words,
 			  size_t n, bool plain, struct cli_assignment **out);
-bool cli_assign_make_all(const struct cli_args *args, const struct cli_assignment *assignments,
-			 size_t n, const struct amend_table *table, struct amend_assign **out);
+struct amend_assign *cli_assign_make_all(struct cli_pool *pool,
+					 const struct cli_assignment *assignments, size_t n,
+					 const struct amend_table *table);
 
 /* A key: the word and the --key options. Parsed, then made into fields. */
 struct cli_key {
@@ -52,7 +54,7 @@ struct cli_key {
 };
 
 bool cli_key_parse(const struct cli_args *args, const char *word, struct cli_key *out);
-bool cli_key_make(const struct cli_args *args, struct cli_key *key, const struct amend_table *table);
+void cli_key_make(struct cli_pool *pool, struct cli_key *key, const struct amend_table *table);
 /* "sku=42 place=3" */
 const char *cli_key_text(struct cli_pool *pool, const struct cli_key *key);
 

@@ -83,7 +83,7 @@ static int check(struct cli_session *session, bool json)
 static int run(const struct cli_args *args)
 {
 	struct cli_session session;
-	int code = cli_open(&session, args, args->words[0], CLI_READ_ONLY);
+	int code = cli_open(&session, args, args->words[0], 0);
 
 	if (code == 0)
 		code = check(&session, cli_has(args, "json"));

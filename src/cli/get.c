@@ -20,8 +20,7 @@ static int get(struct cli_session *session, struct cli_key *key)
 
 	if (code != 0)
 		return code;
-	if (!cli_key_make(args, key, session->table))
-		return CLI_USAGE;
+	cli_key_make(args->pool, key, session->table);
 	status = amend_get(session->db, session->table, &key->match, true, &result, &session->err);
 	code = cli_print_result(session, &subject, status, &result);
 	amend_result_release(&result);

@@ -88,9 +88,11 @@ bool cli_json_parse(const char *text, size_t size, struct json_object **out, con
 	*out = NULL;
 	*at = 0;
 	*problem = "nothing that JSON begins with";
-	/* json-c takes more than JSON has: NaN, numbers such as 01. */
-	if (size == 0 || size > INT32_MAX || !strchr("{[\"-0123456789tfn", text[0]) ||
-	    (strchr("-0123456789", text[0]) && !cli_json_is_number(text, size)))
+	if (size == 0 || size > INT32_MAX || !strchr("{[\"-0123456789tfn", text[0]))
+		return false;
+	/* json-c takes more than JSON has: 01, 1. */
+	*problem = "no number as JSON has it";
+	if (strchr("-0123456789", text[0]) && !cli_json_is_number(text, size))
 		return false;
 	tokener = json_tokener_new_ex(DEEPEST);
 	if (!tokener)

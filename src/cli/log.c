@@ -143,8 +143,7 @@ static int show_log(struct cli_session *session, struct cli_key *key,
 		return code;
 	filter->table = session->table;
 	if (args->n_words > 2) {
-		if (!cli_key_make(args, key, session->table))
-			return CLI_USAGE;
+		cli_key_make(args->pool, key, session->table);
 		filter->key = &key->match;
 	}
 	return list(session, filter, &listing, "entries");

@@ -150,13 +150,16 @@ static int take_option(struct cli_args *args, int argc, char **argv, int *i)
 static int check_words(const struct cli_args *args)
 {
 	const struct cli_command *command = args->command;
+	const char *found = "";
 
+	for (size_t i = 0; i < args->n_words; i++)
+		found = cli_format(args->pool, "%s%s%s", found, i ? " " : "", args->words[i]);
+	if (args->n_words == 0 && command->least > 0)
+		return cli_usage(args, "expected %s, found nothing", command->words);
 	if (args->n_words < command->least)
-		return cli_usage(args, "expected %s, found %zu word%s", command->words,
-				 args->n_words, args->n_words == 1 ? "" : "s");
+		return cli_usage(args, "expected %s, found only \"%s\"", command->words, found);
 	if (args->n_words > command->most)
-		return cli_usage(args, "expected %s, found \"%s\" besides",
-				 *command->words ? command->words : "no words",
+		return cli_usage(args, "expected %s, found \"%s\" as well", command->words,
 				 args->words[command->most]);
 	return 0;
 }

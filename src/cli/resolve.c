@@ -50,8 +50,7 @@ static int resolve(struct cli_session *session, struct request *request)
 	code = cli_open_table(session, request->table);
 	if (code != 0)
 		return code;
-	if (!cli_assign_make_all(args, request->set, request->n_set, session->table, &set))
-		return CLI_USAGE;
+	set = cli_assign_make_all(args->pool, request->set, request->n_set, session->table);
 	subject = (struct cli_subject){
 		.table = request->table,
 		.key = request->key,

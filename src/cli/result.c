@@ -187,6 +187,44 @@ static void print_text(struct cli_session *session, const struct cli_subject *su
 		printf("next: %s\n", subject->next);
 	else if (result->token)
 		printf("version: %s\n", result->token);
+	else if (result->no_token)
+		printf("no version token: %s\n", result->no_token);
+}
+
+/* Whose failure it is, where the engine's words do not say. */
+static void say_where(struct cli_session *session, const struct cli_subject *subject)
+{
+	switch (session->err.status) {
+	case AMEND_INTERRUPTED:
+		amend_error_set(&session->err, AMEND_INTERRUPTED,
+				"interrupted; nothing was written");
+		break;
+	case AMEND_LOCKED:
+	case AMEND_CONSTRAINT:
+		amend_error_wrap(&session->err, "%s %s", subject->table, subject->key);
+		break;
+	case AMEND_OUTCOME_UNKNOWN:
+		amend_error_set(
+			&session->err, AMEND_OUTCOME_UNKNOWN,
+			"%s (hint: it is in, or it is not: amend log %s %s shows which)",
+			cli_copy(session->args->pool, session->err.text, strlen(session->err.text)),
+			cli_quote(session->args->pool, session->args->words[0]),
+			cli_quote(session->args->pool, subject->table));
+		break;
+	case AMEND_OK:
+	case AMEND_NOT_FOUND:
+	case AMEND_STALE:
+	case AMEND_EXISTS:
+	case AMEND_CONFLICT:
+	case AMEND_INVALID:
+	case AMEND_RETRY:
+	case AMEND_UNREACHABLE:
+	case AMEND_DENIED:
+	case AMEND_UNSUPPORTED:
+	case AMEND_NO_MEMORY:
+	case AMEND_INTERNAL:
+		break;
+	}
 }
 
 int cli_print_result(struct cli_session *session, const struct cli_subject *subject,
@@ -194,6 +232,8 @@ int cli_print_result(struct cli_session *session, const struct cli_subject *subj
 {
 	bool json = cli_has(session->args, "json");
 
+	if (status != AMEND_OK)
+		say_where(session, subject);
 	if (status != AMEND_OK && !has_outcome(result->outcome))
 		return cli_fail(session);
 	if (json)

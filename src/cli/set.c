@@ -57,24 +57,21 @@ static bool parse(const struct cli_args *args, struct request *request)
 }
 
 /* A number as a number; else (a date) as the column has it. */
-static bool make_bound(const struct cli_args *args, const struct cli_assignment *word,
-		       const struct amend_table *table, struct amend_value *out)
+static struct amend_value make_bound(struct cli_pool *pool, const struct cli_assignment *word,
+				     const struct amend_table *table)
 {
-	struct amend_assign made;
+	struct amend_value value;
 
-	if (word->verb == CLI_TEXT && cli_number(word->value, word->size, out))
-		return true;
-	if (!cli_assign_make(args, word, table, &made))
-		return false;
-	*out = made.value;
-	return true;
+	if (word->verb == CLI_TEXT && cli_number(word->value, word->size, &value))
+		return value;
+	return cli_assign_make(pool, word, table).value;
 }
 
-static bool make_bounds(const struct cli_args *args, const struct request *request,
+static void make_bounds(struct cli_pool *pool, const struct request *request,
 			const struct amend_table *table, struct amend_write *write)
 {
 	size_t n = request->n_min + request->n_max;
-	struct amend_bound *bounds = cli_alloc(args->pool, n, sizeof(*bounds));
+	struct amend_bound *bounds = cli_alloc(pool, n, sizeof(*bounds));
 
 	for (size_t i = 0; i < n; i++) {
 		bool is_min = i < request->n_min;
@@ -82,24 +79,17 @@ static bool make_bounds(const struct cli_args *args, const struct request *reque
 							   : &request->max[i - request->n_min];
 
 		bounds[i] = (struct amend_bound){word->column, amend_null(), amend_null()};
-		if (!make_bound(args, word, table, is_min ? &bounds[i].min : &bounds[i].max))
-			return false;
+		*(is_min ? &bounds[i].min : &bounds[i].max) = make_bound(pool, word, table);
 	}
 	write->bounds = bounds;
 	write->n_bounds = n;
-	return true;
 }
 
-static bool make(const struct cli_args *args, struct request *request,
+static void make(const struct cli_args *args, struct request *request,
 		 const struct amend_table *table, struct amend_write *write)
 {
-	struct amend_assign *set, *on_create;
-
-	if (!cli_key_make(args, &request->key, table) ||
-	    !cli_assign_make_all(args, request->set, request->n_set, table, &set) ||
-	    !cli_assign_make_all(args, request->on_create, request->n_on_create, table, &on_create) ||
-	    !make_bounds(args, request, table, write))
-		return false;
+	cli_key_make(args->pool, &request->key, table);
+	make_bounds(args->pool, request, table, write);
 	write->mode = cli_has(args, "create-only") ? AMEND_GET_OR_CREATE
 		      : cli_has(args, "create")    ? AMEND_UPDATE_OR_CREATE
 						   : AMEND_UPDATE;
@@ -108,13 +98,13 @@ static bool make(const struct cli_args *args, struct request *request,
 						     : AMEND_WAIT;
 	write->keys = &request->key.match;
 	write->n_keys = 1;
-	write->set = set;
+	write->set = cli_assign_make_all(args->pool, request->set, request->n_set, table);
 	write->n_set = request->n_set;
-	write->on_create = on_create;
+	write->on_create = cli_assign_make_all(args->pool, request->on_create, request->n_on_create,
+					       table);
 	write->n_on_create = request->n_on_create;
 	write->expect.token = cli_value(args, "if-version");
 	write->want_token = true;
-	return true;
 }
 
 /* The look at the record that a stale write needs before it is tried again. */
@@ -146,8 +136,7 @@ static int set(struct cli_session *session, struct request *request)
 
 	if (code != 0)
 		return code;
-	if (!make(args, request, session->table, &write))
-		return CLI_USAGE;
+	make(args, request, session->table, &write);
 	status = amend_write(session->db, session->table, &write, &result, &session->err);
 	code = cli_print_result(session, &subject, status, &result);
 	amend_result_release(&result);

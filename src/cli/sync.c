@@ -195,19 +195,16 @@ static int sync_source(struct cli_session *session, struct request *request,
 		.json = cli_has(args, "json"),
 	};
 	struct amend_sync_report report;
-	struct amend_assign *on_create;
 	enum amend_status status;
 	int code = open_table(session, args->words[2], options->create_table);
 
 	if (code != 0)
 		return code;
-	if (!cli_assign_make_all(args, request->on_create, options->n_on_create, session->table,
-				 &on_create))
-		return CLI_USAGE;
 	code = open_changes(&output);
 	if (code != 0)
 		return code;
-	options->on_create = on_create;
+	options->on_create = cli_assign_make_all(args->pool, request->on_create,
+						 options->n_on_create, session->table);
 	options->on_change = cli_has(args, "changes") ? cli_sync_on_change : NULL;
 	options->on_reject = cli_sync_on_reject;
 	options->on_progress = cli_sync_on_progress;
