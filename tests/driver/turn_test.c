@@ -292,6 +292,7 @@ static void waiter_goes(int signal_number, int64_t bound_ms)
 	make_counter();
 	holder = open_session(10000);
 	other = open_session(10000);
+	timed_unit(other); /* it has its own slot: it must not inherit the waiter's */
 	expect_ok(begin(holder, 0, &err), &err);
 	waiter = start_holder(reports);
 	wait_phase(reports, 1);

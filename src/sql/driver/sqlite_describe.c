@@ -121,9 +121,6 @@ static enum amend_status check_kind(struct reader *reader, const char *name, con
 		return amend_error_set(reader->err, AMEND_UNSUPPORTED,
 				       "%s is a %s%s: amend writes ordinary tables only", name,
 				       kind, strcmp(kind, "view") == 0 ? "" : " table");
-	if (strncasecmp(name, "sqlite_", 7) == 0)
-		return amend_error_set(reader->err, AMEND_UNSUPPORTED,
-				       "%s is SQLite's own: amend does not write it", name);
 	return AMEND_OK;
 }
 
@@ -134,10 +131,14 @@ static enum amend_status find_table(struct reader *reader, const char *schema, c
 		"SELECT schema, name, type, wr, strict, ?2 FROM pragma_table_list(?1)";
 	struct amend_table *table = reader->table;
 	struct amend_rows rows = AMEND_ROWS_INIT;
-	enum amend_status status = query(reader, sql, name, "", &rows);
 	size_t found = SIZE_MAX;
 	bool in_temp = false, in_main = false;
+	enum amend_status status;
 
+	if (strncasecmp(name, "sqlite_", 7) == 0)
+		return amend_error_set(reader->err, AMEND_UNSUPPORTED,
+				       "%s is SQLite's own: amend does not write it", name);
+	status = query(reader, sql, name, "", &rows);
 	if (status != AMEND_OK)
 		return status;
 	for (size_t i = 0; i < rows.n_rows; i++) {

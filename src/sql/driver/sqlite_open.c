@@ -148,7 +148,7 @@ static enum amend_status read_header(struct amend_session *session, const char *
 		return status;
 	if ((err->native & 0xff) == SQLITE_NOTADB)
 		return amend_error_set(err, status, "%s is not an SQLite database", path);
-	if ((err->native & 0xff) == SQLITE_CANTOPEN)
+	if ((err->native & 0xff) == SQLITE_CANTOPEN || (err->native & 0xff) == SQLITE_READONLY)
 		return amend_sqlite_error(err, AMEND_DENIED, AMEND_SQLSTATE_DENIED,
 					  "%s cannot be read: it is in WAL mode, or has a journal to "
 					  "recover, and this user may not write in its folder",
