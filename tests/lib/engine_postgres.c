@@ -163,10 +163,9 @@ static void kill_sessions(struct engine *engine, const char *condition)
 		fail_at(__FILE__, __LINE__, "%s", PQerrorMessage(server->owner));
 }
 
-void engine_kill_sessions(struct engine *engine)
+static void kill_others(struct engine *engine)
 {
-	if (engine_is(engine, "postgresql"))
-		kill_sessions(engine, " AND application_name <> 'amend-test-foreign'");
+	kill_sessions(engine, " AND application_name <> 'amend-test-foreign'");
 }
 
 static const char *fresh(struct engine *engine)
@@ -209,14 +208,14 @@ static void drop_role(void *thing)
 		print_error("%s: %s", sql, PQerrorMessage(role->server->owner));
 }
 
-const char *engine_url_of_role(struct engine *engine, const char **name)
+static const char *url_of_role(struct engine *engine, const char **name)
 {
 	static unsigned count;
 	struct role *role = amend_arena_alloc(engine_arena(engine), sizeof(*role));
 	char url[2048], sql[256];
 
-	if (!engine_is(engine, "postgresql") || !role)
-		fail_at(__FILE__, __LINE__, "%s has no roles", engine->name);
+	if (!role)
+		fail_at(__FILE__, __LINE__, "out of memory");
 	role->server = engine->private_->server;
 	snprintf(role->name, sizeof(role->name), "amend_test_%ld_role%u", (long)getpid(), count++);
 	snprintf(sql, sizeof(sql), "CREATE ROLE %s LOGIN PASSWORD 'secret'", role->name);
@@ -307,4 +306,6 @@ const struct engine_ops engine_ops_postgres = {
 	.query = query,
 	.cancel = cancel,
 	.blocked = blocked,
+	.kill_sessions = kill_others,
+	.url_of_role = url_of_role,
 };

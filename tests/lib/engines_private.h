@@ -34,6 +34,9 @@ struct engine_ops {
 	void (*cancel)(void *handle); /* from another thread */
 	/* Asked through another connection; NULL: `waiting` tells. */
 	bool (*blocked)(struct engine *engine, void *handle);
+	/* As engine_kill_sessions and engine_url_of_role; NULL where there are none. */
+	void (*kill_sessions)(struct engine *engine);
+	const char *(*url_of_role)(struct engine *engine, const char **role);
 };
 
 extern const struct engine_ops engine_ops_sqlite, engine_ops_postgres;

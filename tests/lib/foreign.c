@@ -236,6 +236,22 @@ void engine_expect_at(struct engine *engine, const char *sql, const char *expect
 	expect_text_at(engine_rows(engine, sql), expected, sql, file, line);
 }
 
+/* --- What only servers have --- */
+
+void engine_kill_sessions(struct engine *engine)
+{
+	if (!engine->private_->ops->kill_sessions)
+		fail_at(__FILE__, __LINE__, "%s has no sessions to kill", engine->name);
+	engine->private_->ops->kill_sessions(engine);
+}
+
+const char *engine_url_of_role(struct engine *engine, const char **role)
+{
+	if (!engine->private_->ops->url_of_role)
+		fail_at(__FILE__, __LINE__, "%s has no roles", engine->name);
+	return engine->private_->ops->url_of_role(engine, role);
+}
+
 /* --- Dialects --- */
 
 const char *engine_sql(struct engine *engine, const char *sql)
