@@ -10,7 +10,7 @@ ifeq ($(CI),true)
 MESON_FLAGS += -Dwerror=true
 endif
 
-.PHONY: all build run test check format install clean
+.PHONY: all build run test check fuzz format install clean
 
 all: build
 
@@ -34,6 +34,19 @@ test:
 
 check: build
 	@tools/check $(BUILD)
+
+# Looks for inputs that break a parser, SECONDS for each target; the corpora are replayed by `make test`.
+SECONDS ?= 60
+fuzz:
+	@tools/deps ci
+	@test -f build-fuzz/build.ninja || CC=clang meson setup -Dfuzz=true -Dtests=enabled \
+		-Db_sanitize=address,undefined -Db_lundef=false build-fuzz
+	@ninja -C build-fuzz
+	@for target in build-fuzz/tests/fuzz/fuzz_*; do \
+		test -x "$$target" && test -f "$$target" || continue; \
+		name=$${target##*fuzz_}; mkdir -p build-fuzz/found_$$name; \
+		"$$target" -max_total_time=$(SECONDS) build-fuzz/found_$$name tests/fuzz/corpus_$$name || exit 1; \
+	done
 
 format:
 	@tools/format
