@@ -73,7 +73,7 @@ char *cli_scrub(struct cli_pool *pool, const char *text)
 	size_t room = strlen(text) * 3 + 1;
 	char *copy = cli_alloc(pool, room, 1);
 
-	memcpy(copy, text, strlen(text));
+	snprintf(copy, room, "%s", text);
 	scrub(copy, room);
 	return copy;
 }

@@ -37,15 +37,18 @@ void cli_json_print(struct json_object *object)
 
 /* --- reading --- */
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 void cli_json_trim(const char **text, size_t *size)
 {
-	static const char blanks[] = " \t\r\n";
-
-	while (*size > 0 && memchr(blanks, **text, 4)) {
+	while (*size > 0 && is_blank(**text)) {
 		++*text;
 		--*size;
 	}
-	while (*size > 0 && memchr(blanks, (*text)[*size - 1], 4))
+	while (*size > 0 && is_blank((*text)[*size - 1]))
 		--*size;
 }
 
@@ -159,11 +162,16 @@ bool cli_json_bytes(struct cli_pool *pool, struct json_object *object, struct am
 
 void cli_json_real(double real, char *text, size_t room)
 {
+	size_t size;
+
 	for (int precision = 15; precision <= 17; precision++) {
 		snprintf(text, room, "%.*g", precision, real);
 		if (strtod(text, NULL) == real)
 			break;
 	}
+	size = strlen(text);
+	if (text[strspn(text, "-0123456789")] == '\0')
+		snprintf(text + size, room - size, ".0");
 }
 
 /* `raw` is printed as it stands. */
@@ -273,7 +281,7 @@ static struct json_object *document(const char *text, size_t size)
 	for (size_t i = 0; i < size; i++) {
 		if (text[i] == '"')
 			inside = !inside;
-		if (!inside && memchr(" \t\r\n", text[i], 4))
+		if (!inside && is_blank(text[i]))
 			continue;
 		if (inside && text[i] == '\\')
 			*to++ = text[i++];
@@ -325,9 +333,6 @@ static struct json_object *real_as(double real)
 						    : real > 0  ? "Infinity"
 								: "-Infinity"));
 	cli_json_real(real, text, sizeof(text));
-	/* 2.0 is not 2: the database tells them apart. */
-	if (text[strspn(text, "-0123456789")] == '\0')
-		strcat(text, ".0");
 	return verbatim(text, strlen(text));
 }
 

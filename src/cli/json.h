@@ -50,7 +50,7 @@ void cli_json_trim(const char **text, size_t *size);
 bool cli_json_parse(const char *text, size_t size, struct json_object **out, const char **problem,
 		    size_t *at);
 bool cli_json_is_number(const char *text, size_t size);
-/* The fewest digits that give the same double. */
+/* The fewest digits that give the same double; 2.0 is not 2, which the database tells apart. */
 void cli_json_real(double real, char *text, size_t room);
 /* Bytes of {"base64": "..."}; false: it is something else. */
 bool cli_json_bytes(struct cli_pool *pool, struct json_object *object, struct amend_value *out);

@@ -63,11 +63,8 @@ const char *cli_nearest(const char *word, const char *const *names)
 
 static int complain_usage(const struct cli_args *args, const char *format, va_list list)
 {
-	char *text = NULL;
+	const char *text = cli_format_list(args->pool, format, list);
 
-	if (vasprintf(&text, format, list) < 0)
-		text = NULL;
-	cli_keep(args->pool, text);
 	if (strstr(text, "(hint: "))
 		cli_complain("%s: %s", args->command->name, text);
 	else

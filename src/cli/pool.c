@@ -4,7 +4,6 @@
  */
 #include "pool.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,16 +48,24 @@ char *cli_copy(struct cli_pool *pool, const char *text, size_t size)
 	return copy;
 }
 
-char *cli_format(struct cli_pool *pool, const char *format, ...)
+char *cli_format_list(struct cli_pool *pool, const char *format, va_list list)
 {
 	char *text = NULL;
-	va_list args;
 
-	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
+	if (vasprintf(&text, format, list) < 0)
 		text = NULL;
-	va_end(args);
 	cli_keep(pool, text);
+	return text;
+}
+
+char *cli_format(struct cli_pool *pool, const char *format, ...)
+{
+	char *text;
+	va_list list;
+
+	va_start(list, format);
+	text = cli_format_list(pool, format, list);
+	va_end(list);
 	return text;
 }
 

@@ -68,6 +68,15 @@ static bool needs_quotes(const char *text, size_t size)
 	return false;
 }
 
+static char *hex(char *to, unsigned byte)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	*to++ = digits[byte >> 4];
+	*to++ = digits[byte & 15];
+	return to;
+}
+
 static char *escape(char *to, const char *at, size_t size)
 {
 	static const struct {
@@ -80,7 +89,7 @@ static char *escape(char *to, const char *at, size_t size)
 			return stpcpy(to, names[i].text);
 	}
 	for (size_t i = 0; i < size; i++)
-		to += sprintf(to, "\\x%02x", (unsigned)(unsigned char)at[i]);
+		to = hex(stpcpy(to, "\\x"), (unsigned char)at[i]);
 	return to;
 }
 
@@ -121,10 +130,8 @@ static char *show_bytes(struct cli_pool *pool, const unsigned char *bytes, size_
 	char *text = cli_alloc(pool, shown * 2 + 32, 1), *to = stpcpy(text, "\\x");
 
 	for (size_t i = 0; i < shown; i++)
-		to += sprintf(to, "%02x", (unsigned)bytes[i]);
-	if (shown < size)
-		sprintf(to, "... (%zu bytes)", size);
-	return text;
+		to = hex(to, bytes[i]);
+	return shown < size ? cli_format(pool, "%s... (%zu bytes)", text, size) : text;
 }
 
 char *cli_show(struct cli_pool *pool, const struct amend_value *value, size_t limit)
@@ -139,8 +146,6 @@ char *cli_show(struct cli_pool *pool, const struct amend_value *value, size_t li
 		break;
 	case AMEND_REAL:
 		cli_json_real(value->as.real, number, sizeof(number));
-		if (number[strspn(number, "-0123456789")] == '\0')
-			strcat(number, ".0");
 		break;
 	case AMEND_TEXT:
 		return show_text(pool, value->as.text, value->size, limit);
