@@ -1,0 +1,225 @@
+/*
+ * Phase 2: chunk after chunk, and again what moved meanwhile.
+ * Leaves a chunk's own writes to chunk.c.
+ */
+#include <string.h>
+
+#include "core/clock.h"
+#include "sync/sync.h"
+
+enum { PAUSE_MS = 5, LONGEST_PAUSE_MS = 200 };
+
+/* Its row is this record's from now on. */
+static enum amend_status claim_created(struct amend_sync *sync, struct amend_record *record,
+				       struct amend_error *err)
+{
+	const char *pk = amend_arena_text(&sync->arena, record->action->after.pk);
+	void **slot = pk ? amend_hash_put(&sync->claims, pk, strlen(pk)) : NULL;
+
+	if (!slot)
+		return amend_no_memory(err);
+	*slot = record;
+	record->found_by = record->first;
+	return AMEND_OK;
+}
+
+/* The chunk is committed: its records are final, or to be decided again. */
+static enum amend_status settle(struct amend_chunk *chunk, struct amend_record **moved, size_t *n_moved,
+				struct amend_error *err)
+{
+	struct amend_sync *sync = chunk->sync;
+	enum amend_status status = amend_sync_revision(sync, chunk->revision, err);
+
+	for (size_t i = chunk->from; i < chunk->to && status == AMEND_OK; i++) {
+		struct amend_record *record = sync->todo[i];
+
+		switch ((enum amend_effect)record->effect) {
+		case AMEND_EFFECT_NONE:
+		case AMEND_EFFECT_MOVED:
+			moved[(*n_moved)++] = record;
+			continue;
+		case AMEND_EFFECT_DONE:
+			if (record->action->create)
+				status = claim_created(sync, record, err);
+			break;
+		case AMEND_EFFECT_SKIPPED:
+			record->fate = AMEND_FATE_SKIPPED;
+			break;
+		case AMEND_EFFECT_REJECTED:
+			record->fate = AMEND_FATE_REJECTED;
+			break;
+		}
+		if (status == AMEND_OK)
+			status = amend_sync_tell(sync, record, err);
+	}
+	return status;
+}
+
+static void mark_all(struct amend_chunk *chunk, enum amend_effect effect)
+{
+	for (size_t i = chunk->from; i < chunk->to; i++)
+		chunk->sync->todo[i]->effect = (uint8_t)effect;
+	chunk->revision = 0;
+}
+
+/* COMMIT itself refused a chunk of one: a deferred constraint. */
+static enum amend_status reject_chunk(struct amend_chunk *chunk, struct amend_error *err)
+{
+	const struct amend_error why = *err;
+
+	mark_all(chunk, AMEND_EFFECT_REJECTED);
+	for (size_t i = chunk->from; i < chunk->to; i++) {
+		chunk->sync->todo[i]->problem = amend_arena_text(&chunk->sync->arena, why.text);
+		if (!chunk->sync->todo[i]->problem)
+			return amend_no_memory(err);
+	}
+	return AMEND_OK;
+}
+
+static bool isolates(const struct amend_chunk *chunk, const struct amend_error *err)
+{
+	return chunk->again || ((chunk->culprit || chunk->complete) && amend_sync_isolates(err));
+}
+
+/* Fast; then with a savepoint a record, to find the one that fails; then a transaction a record. */
+static enum amend_status run_chunk(struct amend_chunk *chunk, struct amend_error *err)
+{
+	enum amend_status status;
+
+	chunk->careful = false;
+	status = amend_sync_chunk(chunk, err);
+	if (status != AMEND_OK && isolates(chunk, err)) {
+		chunk->careful = true;
+		status = amend_sync_chunk(chunk, err);
+	}
+	if (status != AMEND_OK && chunk->complete && amend_sync_isolates(err)) {
+		if (chunk->limit > 1) {
+			chunk->limit = 1;
+			status = amend_sync_chunk(chunk, err);
+		}
+		if (status != AMEND_OK && chunk->complete && amend_sync_isolates(err))
+			status = reject_chunk(chunk, err);
+	} else if (status == AMEND_LOCKED && chunk->sync->options->skip_locked) {
+		mark_all(chunk, AMEND_EFFECT_SKIPPED);
+		status = AMEND_OK;
+	}
+	return status;
+}
+
+static enum amend_status run_chunks(struct amend_sync *sync, struct amend_record **moved,
+				    size_t *n_moved, struct amend_error *err)
+{
+	struct amend_chunk chunk = {.sync = sync};
+	size_t single_until = 0;
+	enum amend_status status = AMEND_OK;
+
+	amend_sync_progress(sync, "apply", 0);
+	while (status == AMEND_OK && (chunk.from < sync->n_todo || sync->create_sql)) {
+		size_t from = chunk.from;
+
+		chunk.limit = chunk.from < single_until ? 1 : AMEND_SYNC_CHUNK;
+		status = run_chunk(&chunk, err);
+		/* Once COMMIT has refused a chunk, the rest of it goes one by one. */
+		if (chunk.limit == 1 && single_until <= from)
+			single_until = from + AMEND_SYNC_CHUNK;
+		if (status == AMEND_OK) {
+			sync->create_sql = NULL;
+			status = settle(&chunk, moved, n_moved, err);
+		}
+		amend_arena_release(&chunk.arena);
+		chunk.from = chunk.to;
+		amend_sync_progress(sync, "apply", chunk.to);
+	}
+	amend_arena_release(&chunk.arena);
+	return status;
+}
+
+/* Fates that need no write are final as soon as they are decided. */
+static enum amend_status tell_quiet(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < sync->n_todo; i++)
+		sync->todo[i]->effect = AMEND_EFFECT_MOVED; /* not yet */
+	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
+		if (sync->list[i]->effect == AMEND_EFFECT_NONE)
+			status = amend_sync_tell(sync, sync->list[i], err);
+	}
+	return status;
+}
+
+/* As if it had only been read. */
+static void forget(struct amend_sync *sync, struct amend_record *record)
+{
+	void **slot = record->row ? amend_hash_put(&sync->claims, record->row->pk,
+						   strlen(record->row->pk))
+				  : NULL;
+
+	if (slot && *slot == record)
+		*slot = NULL;
+	record->row = record->other = NULL;
+	record->seen = NULL;
+	record->open = NULL;
+	record->action = NULL;
+	record->rival = NULL;
+	record->missed = 0;
+	record->found_by = AMEND_FOUND_NOT;
+	record->based = record->shared = record->asks = false;
+	record->fate = AMEND_FATE_OPEN;
+	record->effect = AMEND_EFFECT_NONE;
+}
+
+static enum amend_status plan_again(struct amend_sync *sync, struct amend_record **moved, size_t n,
+				    struct amend_error *err)
+{
+	/* Those who move keep moving others: each round waits a little longer. */
+	int pause = PAUSE_MS << (sync->round < 6 ? sync->round : 6);
+
+	if (sync->round > 0)
+		amend_clock_sleep_ms(pause < LONGEST_PAUSE_MS ? pause : LONGEST_PAUSE_MS);
+	for (size_t i = 0; i < n; i++)
+		forget(sync, moved[i]);
+	sync->list = moved;
+	sync->n_list = n;
+	sync->round++;
+	amend_hash_release(&sync->held);
+	return amend_sync_plan(sync, err);
+}
+
+enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *err)
+{
+	const struct amend_run_spec run = {sync->source_name, sync->table->qualified};
+	enum amend_status status = tell_quiet(sync, err);
+
+	if (status != AMEND_OK || (sync->n_todo == 0 && !sync->create_sql))
+		return status;
+	status = amend_ledger_need(sync->db, err);
+	if (status != AMEND_OK)
+		return status;
+	amend_run_begin(sync->db, &run);
+	while (status == AMEND_OK) {
+		struct amend_record **moved = amend_arena_array(&sync->arena, sync->n_todo,
+								sizeof(struct amend_record *));
+		size_t n_moved = 0;
+
+		if (!moved)
+			status = amend_no_memory(err);
+		else
+			status = run_chunks(sync, moved, &n_moved, err);
+		if (status != AMEND_OK || n_moved == 0)
+			break;
+		if (sync->round == AMEND_SYNC_ROUNDS) {
+			status = amend_error_set(err, AMEND_RETRY,
+						 "%zu records kept changing while they were written "
+						 "(hint: run the sync again)",
+						 n_moved);
+			break;
+		}
+		status = plan_again(sync, moved, n_moved, err);
+		if (status == AMEND_OK)
+			status = tell_quiet(sync, err);
+	}
+	sync->report->run = amend_run_current(sync->db);
+	amend_run_end(sync->db);
+	return status;
+}

@@ -1,0 +1,126 @@
+/*
+ * What the source said last time: whose it is, and what it is after this run.
+ * Leaves storing it to the ledger.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/json_text.h"
+#include "sync/sync.h"
+
+static bool same_text(const struct amend_buffer *buffer, const char *text)
+{
+	return !buffer->failed && strlen(text) == buffer->size &&
+	       memcmp(buffer->data, text, buffer->size) == 0;
+}
+
+/* Key `k` of record or row is what the base calls its first key; also where only the column's rule says so. */
+static bool key_agrees(const struct amend_sync *sync, uint32_t k, const struct amend_base *base,
+		       const struct amend_record *record, const struct amend_value *row,
+		       struct amend_buffer *buffer)
+{
+	const struct amend_sync_key *key = &sync->keys[k];
+	struct amend_value value;
+
+	if (amend_sync_key_text(buffer, sync, k, record, NULL) && same_text(buffer, base->first_key))
+		return true;
+	if (amend_sync_key_text(buffer, sync, k, NULL, row) && same_text(buffer, base->first_key))
+		return true;
+	if (k != (uint32_t)record->first)
+		return false;
+	for (uint32_t i = 0; i < key->n; i++) {
+		const struct amend_column *column = &sync->table->columns[key->columns[i]];
+		struct amend_buffer name = AMEND_BUFFER_INIT;
+		bool named, same;
+
+		/* The base's own key, of the pack; it is the first key only if the text names its columns. */
+		amend_json_string(&name, column->name, strlen(column->name));
+		named = !name.failed && strstr(base->first_key, name.data);
+		amend_buffer_release(&name);
+		same = named && amend_pack_find(base->pack, base->pack_size, column->name, &value) &&
+		       (amend_sync_same_key(column, &value, &record->values[key->used[i]]) ||
+			amend_sync_same_key(column, &value, &row[key->columns[i]]));
+		if (!same)
+			return false;
+	}
+	return true;
+}
+
+bool amend_sync_base_agrees(const struct amend_sync *sync, const struct amend_base *base,
+			    const struct amend_record *record, const struct amend_value *row)
+{
+	struct amend_buffer buffer = AMEND_BUFFER_INIT;
+	bool agrees = strcmp(base->first_key, record->key) == 0;
+
+	for (uint32_t k = 0; k < sync->n_keys && !agrees; k++)
+		agrees = key_agrees(sync, k, base, record, row, &buffer);
+	amend_buffer_release(&buffer);
+	return agrees;
+}
+
+void amend_base_merge(struct amend_buffer *pack, const struct amend_table *table,
+		      const struct amend_base *old, const struct amend_value *const *incoming,
+		      const char *tied)
+{
+	struct amend_value value;
+
+	for (size_t c = 0; c < table->n_columns; c++) {
+		const char *name = table->columns[c].name;
+
+		if (incoming[c])
+			amend_pack_add(pack, name, incoming[c]);
+		else if (old && amend_pack_find(old->pack, old->pack_size, name, &value))
+			amend_pack_add(pack, name, &value);
+	}
+	if (tied) {
+		value = amend_text(tied);
+		amend_pack_add(pack, AMEND_BASE_TIED, &value);
+	}
+}
+
+enum amend_status amend_sync_base(struct amend_sync *sync, struct amend_record *record,
+				  const bool *take, struct amend_action *action,
+				  struct amend_error *err)
+{
+	const struct amend_table *table = sync->table;
+	const struct amend_base *old = record->based ? record->seen : NULL;
+	const struct amend_value **incoming = calloc(table->n_columns, sizeof(*incoming));
+	struct amend_buffer pack = AMEND_BUFFER_INIT;
+	struct amend_base *base = &action->base;
+	enum amend_status status = AMEND_OK;
+	struct amend_value tied;
+	char *tied_to = NULL;
+
+	if (!incoming)
+		return amend_no_memory(err);
+	for (uint32_t u = 0; u < sync->n_used; u++) {
+		if (take[u])
+			incoming[sync->used[u].column] = &record->values[u];
+	}
+	if (record->found_by == AMEND_FOUND_TIED &&
+	    amend_pack_find(old->pack, old->pack_size, AMEND_BASE_TIED, &tied)) {
+		tied_to = amend_arena_text_n(&sync->arena, tied.as.text, tied.size);
+		if (!tied_to)
+			status = amend_no_memory(err);
+	}
+	amend_base_merge(&pack, table, old, incoming, tied_to);
+	base->source = sync->source_name;
+	base->pk = record->row ? record->row->pk : NULL;
+	base->first_key = record->key;
+	if (old && base->pk && pack.size == old->pack_size &&
+	    memcmp(pack.data, old->pack, pack.size) == 0 && strcmp(old->pk, base->pk) == 0 &&
+	    strcmp(old->first_key, base->first_key) == 0)
+		goto out;
+	base->pack = pack.failed ? NULL : amend_arena_text_n(&sync->arena, pack.data, pack.size);
+	base->pack_size = pack.size;
+	if (!base->pack)
+		status = amend_no_memory(err);
+	else
+		amend_digest(base->pack, base->pack_size, base->digest);
+	/* Nothing to say of a row that there was nothing to say of. */
+	action->write_base = pack.size > 0 || old;
+out:
+	amend_buffer_release(&pack);
+	free(incoming);
+	return status;
+}

@@ -1,0 +1,443 @@
+/*
+ * One chunk: locks what it changes in the order of primary keys, proves that it
+ * is what phase 1 saw, writes it with bases, conflicts and history, all in one unit.
+ * Leaves what a failure means to apply.c.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "sync/sync.h"
+
+/* ---- holding and proving ---- */
+
+static bool needs_proof(const struct amend_record *record)
+{
+	const struct amend_action *action = record->action;
+
+	/* A base that moves alone says nothing of the row: a later edit is then seen as one. */
+	return record->row && (action->n_puts || action->store);
+}
+
+static int by_pk(const void *a, const void *b)
+{
+	const struct amend_record *const *x = a, *const *y = b;
+
+	return strcmp((*x)->row->pk, (*y)->row->pk);
+}
+
+/* What holding brought: the row, or nothing, or one that another holds. */
+static enum amend_status take_held(struct amend_chunk *chunk, struct amend_record *record,
+				   const struct amend_row *now, bool found, struct amend_error *err)
+{
+	struct amend_sync *sync = chunk->sync;
+	struct amend_row again;
+	enum amend_status status = AMEND_OK;
+	bool there = false;
+
+	if (found && amend_row_same(sync->db, sync->table, record->row, now)) {
+		record->action->now = *now;
+		record->action->now.held = true;
+		return AMEND_OK;
+	}
+	if (!found && sync->options->skip_locked)
+		status = amend_row_again(sync->db, sync->table, record->row, NULL, &chunk->arena,
+					 &again, &there, err);
+	record->effect = there ? AMEND_EFFECT_SKIPPED : AMEND_EFFECT_MOVED;
+	return status;
+}
+
+static enum amend_status hold_by_rowid(struct amend_chunk *chunk, struct amend_record **records,
+				       size_t n, struct amend_error *err)
+{
+	struct amend_sync *sync = chunk->sync;
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		struct amend_row now;
+		bool found;
+
+		status = amend_row_again(sync->db, sync->table, records[i]->row, NULL, &chunk->arena,
+					 &now, &found, err);
+		if (status == AMEND_OK)
+			status = take_held(chunk, records[i], &now, found, err);
+	}
+	return status;
+}
+
+static enum amend_status hold_by_identity(struct amend_chunk *chunk, struct amend_record **records,
+					  size_t n, struct amend_error *err)
+{
+	struct amend_sync *sync = chunk->sync;
+	const struct amend_table *table = sync->table;
+	const struct amend_lock lock = {true, AMEND_FOR_UPDATE,
+					sync->options->skip_locked ? AMEND_SKIP_LOCKED : AMEND_WAIT};
+	size_t width = table->n_identity;
+	struct amend_value *values = amend_arena_array(&chunk->arena, n * width, sizeof(*values));
+	struct amend_row *rows = amend_arena_array(&chunk->arena, n, sizeof(*rows));
+	unsigned char *n_found = amend_arena_alloc(&chunk->arena, n);
+	enum amend_status status = AMEND_OK;
+
+	if (!values || !rows || !n_found)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < width; j++)
+			values[i * width + j] = records[i]->row->values[table->identity[j]];
+	}
+	status = amend_row_find_many(sync->db, table, table->identity, width, values, n, &lock,
+				     &chunk->arena, rows, n_found, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++)
+		status = take_held(chunk, records[i], &rows[i], n_found[i] == 1, err);
+	return status;
+}
+
+static enum amend_status hold(struct amend_chunk *chunk, struct amend_error *err)
+{
+	struct amend_sync *sync = chunk->sync;
+	struct amend_record **records;
+	size_t n = 0;
+
+	records = amend_arena_array(&chunk->arena, chunk->to - chunk->from,
+				    sizeof(struct amend_record *));
+	if (!records)
+		return amend_no_memory(err);
+	for (size_t i = chunk->from; i < chunk->to; i++) {
+		if (needs_proof(sync->todo[i]))
+			records[n++] = sync->todo[i];
+	}
+	if (n == 0)
+		return AMEND_OK;
+	qsort(records, n, sizeof(struct amend_record *), by_pk);
+	return sync->table->n_identity ? hold_by_identity(chunk, records, n, err)
+				       : hold_by_rowid(chunk, records, n, err);
+}
+
+/* Another run may have stored or ended a record's conflict meanwhile: then it is decided again. */
+static enum amend_status prove_conflicts(struct amend_chunk *chunk, struct amend_error *err)
+{
+	struct amend_sync *sync = chunk->sync;
+	struct amend_conflict_row *open = NULL;
+	struct amend_hash ids = {0};
+	enum amend_status status = AMEND_OK;
+	bool any = false;
+	size_t n = 0;
+
+	for (size_t i = chunk->from; i < chunk->to && !any; i++)
+		any = sync->todo[i]->action->store || sync->todo[i]->action->end;
+	if (!any)
+		return AMEND_OK;
+	status = amend_conflict_open(sync->db, sync->source_name, sync->table, &chunk->arena, &open,
+				     &n, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		void **slot = amend_hash_put(&ids, open[i].first_key, strlen(open[i].first_key));
+
+		if (slot)
+			*slot = &open[i];
+		else
+			status = amend_no_memory(err);
+	}
+	for (size_t i = chunk->from; i < chunk->to && status == AMEND_OK; i++) {
+		struct amend_record *record = sync->todo[i];
+		const char *key = record->open ? record->open->first_key : record->key;
+		const struct amend_conflict_row *now;
+
+		if (!record->action->store && !record->action->end)
+			continue;
+		now = amend_hash_get(&ids, key, strlen(key));
+		if ((now ? now->id : 0) != (record->open ? record->open->id : 0))
+			record->effect = AMEND_EFFECT_MOVED;
+	}
+	amend_hash_release(&ids);
+	return status;
+}
+
+/* ---- writing ---- */
+
+/* The primary key of a new row was another's, whose row is gone: its base stays, under a name of its own. */
+static enum amend_status bury(struct amend_chunk *chunk, const struct amend_base *base, bool *moved,
+			      struct amend_error *err)
+{
+	struct amend_sync *sync = chunk->sync;
+	struct amend_base there, buried;
+	enum amend_status status;
+
+	status = amend_base_find(sync->db, sync->source_name, sync->table, false, &base->pk, 1,
+				 &there, &chunk->arena, err);
+	if (status != AMEND_OK || !there.pack)
+		return status;
+	buried = there;
+	buried.pk = amend_arena_printf(&chunk->arena, AMEND_BASE_GONE "%s", there.first_key);
+	if (!buried.pk)
+		return amend_no_memory(err);
+	if (strcmp(there.first_key, base->first_key) == 0) {
+		/* The record's own, of a row that stood here before. */
+		return amend_base_write(sync->db, sync->table, &there, base, moved, err);
+	}
+	status = amend_base_write(sync->db, sync->table, &there, &buried, moved, err);
+	if (status == AMEND_OK && !*moved)
+		status = amend_base_write(sync->db, sync->table, NULL, base, moved, err);
+	return status;
+}
+
+/* What was half done is undone with the unit, and the record decided again. */
+static enum amend_status half_done(struct amend_chunk *chunk, struct amend_error *err)
+{
+	chunk->again = true;
+	return amend_error_set(err, AMEND_STALE, "a base moved while its record was written");
+}
+
+static enum amend_status write_base(struct amend_chunk *chunk, struct amend_record *record,
+				    struct amend_error *err)
+{
+	struct amend_sync *sync = chunk->sync;
+	struct amend_action *action = record->action;
+	struct amend_base base = action->base;
+	enum amend_status status;
+	bool moved = false;
+
+	if (action->after.values)
+		base.pk = action->after.pk;
+	status = amend_base_write(sync->db, sync->table, record->seen, &base, &moved, err);
+	if (status == AMEND_OK && moved && action->create && !record->seen) {
+		moved = false;
+		status = bury(chunk, &base, &moved, err);
+	}
+	if (status != AMEND_OK || !moved)
+		return status;
+	if (action->after.values)
+		return half_done(chunk, err);
+	record->effect = AMEND_EFFECT_MOVED;
+	return AMEND_OK;
+}
+
+static enum amend_status write_row(struct amend_chunk *chunk, struct amend_record *record,
+				   struct amend_error *err)
+{
+	struct amend_sync *sync = chunk->sync;
+	struct amend_action *action = record->action;
+	struct amend_written written;
+	enum amend_status status;
+
+	if (action->parked)
+		return amend_sync_unpark(sync, record, &chunk->arena, err);
+	if (action->create)
+		status = amend_row_insert(sync->db, sync->table, sync->keys[record->first].unique,
+					  action->puts, action->n_puts, &chunk->arena, &written,
+					  err);
+	else
+		status = amend_row_update(sync->db, sync->table, &action->now, action->puts,
+					  action->n_puts, &chunk->arena, &written, err);
+	if (status != AMEND_OK)
+		return status;
+	if (written.moved)
+		record->effect = AMEND_EFFECT_MOVED;
+	else
+		action->after = written.row;
+	return AMEND_OK;
+}
+
+static enum amend_status write_conflict(struct amend_chunk *chunk, struct amend_record *record,
+					struct amend_error *err)
+{
+	struct amend_sync *sync = chunk->sync;
+	const struct amend_action *action = record->action;
+	enum amend_status status = AMEND_OK;
+	bool moved;
+	int64_t id;
+
+	if (action->end)
+		status = amend_conflict_end(sync->db, record->open->id, action->end, action->how,
+					    &moved, err);
+	if (status == AMEND_OK && action->store)
+		status = amend_conflict_store(sync->db, action->conflict, &id, err);
+	return status;
+}
+
+static enum amend_status write_record(struct amend_chunk *chunk, struct amend_record *record,
+				      struct amend_error *err)
+{
+	struct amend_action *action = record->action;
+	enum amend_status status = AMEND_OK;
+
+	if (record->effect != AMEND_EFFECT_NONE)
+		return AMEND_OK;
+	chunk->culprit = record;
+	if (action->create || action->n_puts)
+		status = write_row(chunk, record, err);
+	if (status == AMEND_OK && action->write_base && record->effect == AMEND_EFFECT_NONE)
+		status = write_base(chunk, record, err);
+	if (status == AMEND_OK && record->effect == AMEND_EFFECT_NONE)
+		status = write_conflict(chunk, record, err);
+	if (status == AMEND_OK && record->effect == AMEND_EFFECT_NONE)
+		record->effect = AMEND_EFFECT_DONE;
+	return status;
+}
+
+/* ---- groups: what is glued together, mostly one record ---- */
+
+struct group {
+	struct amend_chunk *chunk;
+	size_t from, to;
+};
+
+static size_t group_end(const struct amend_sync *sync, size_t from)
+{
+	size_t to = from + 1;
+
+	while (to < sync->n_todo && sync->todo[to]->action->glued)
+		to++;
+	return to;
+}
+
+/* A circle turns as a whole or not at all. */
+static bool whole(const struct group *group)
+{
+	struct amend_record **todo = group->chunk->sync->todo;
+	bool moved = false;
+
+	for (size_t i = group->from; i < group->to; i++)
+		moved = moved || todo[i]->effect != AMEND_EFFECT_NONE;
+	for (size_t i = group->from; moved && i < group->to; i++) {
+		if (todo[i]->effect == AMEND_EFFECT_NONE)
+			todo[i]->effect = AMEND_EFFECT_MOVED;
+	}
+	return !moved;
+}
+
+static enum amend_status write_group(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	const struct group *group = context;
+	struct amend_chunk *chunk = group->chunk;
+	struct amend_record **todo = chunk->sync->todo;
+	enum amend_status status = AMEND_OK;
+
+	(void)db;
+	if (!whole(group))
+		return AMEND_OK;
+	for (size_t i = group->from; i < group->to && status == AMEND_OK; i++) {
+		chunk->culprit = todo[i];
+		if (todo[i]->action->park >= 0)
+			status = amend_sync_park(chunk->sync, todo[i], &chunk->arena, err);
+	}
+	for (size_t i = group->from; i < group->to && status == AMEND_OK; i++) {
+		status = write_record(chunk, todo[i], err);
+		/* One of a circle moved under way: what is parked must not stay so. */
+		if (status == AMEND_OK && group->to - group->from > 1 &&
+		    todo[i]->effect != AMEND_EFFECT_DONE)
+			status = half_done(chunk, err);
+	}
+	return status;
+}
+
+bool amend_sync_isolates(const struct amend_error *err)
+{
+	return err->status == AMEND_CONSTRAINT || err->status == AMEND_INVALID ||
+	       err->status == AMEND_CONFLICT || err->status == AMEND_EXISTS ||
+	       strncmp(err->sqlstate, "P0", 2) == 0; /* PL/pgSQL: a trigger's own refusal */
+}
+
+/* The group is undone; the record whose fault it was is rejected, the others are decided again. */
+static enum amend_status blame(const struct group *group, const struct amend_error *why,
+			       struct amend_error *err)
+{
+	struct amend_chunk *chunk = group->chunk;
+	struct amend_record *culprit = chunk->again ? NULL : chunk->culprit;
+	bool clash = strcmp(why->sqlstate, "23505") == 0;
+
+	for (size_t i = group->from; i < group->to; i++) {
+		struct amend_record *record = chunk->sync->todo[i];
+
+		record->action->after = (struct amend_row){0};
+		record->effect = AMEND_EFFECT_MOVED;
+	}
+	if (!culprit)
+		return AMEND_OK;
+	if (clash && !culprit->clashed) {
+		/* Someone took the value meanwhile: seen now, it is a conflict that says with whom. */
+		culprit->clashed = true;
+		return AMEND_OK;
+	}
+	culprit->effect = AMEND_EFFECT_REJECTED;
+	culprit->problem = amend_arena_text(&chunk->sync->arena, why->text);
+	return culprit->problem ? AMEND_OK : amend_no_memory(err);
+}
+
+static enum amend_status run_group(struct amend_chunk *chunk, struct group *group,
+				   struct amend_error *err)
+{
+	enum amend_status status;
+
+	if (!chunk->careful)
+		return write_group(chunk->sync->db, group, err);
+	chunk->again = false;
+	chunk->culprit = NULL;
+	status = amend_atomic(chunk->sync->db, NULL, write_group, group, err);
+	if (status != AMEND_OK && (chunk->again || (chunk->culprit && amend_sync_isolates(err)))) {
+		const struct amend_error why = *err;
+
+		status = blame(group, &why, err);
+	}
+	chunk->again = false;
+	return status;
+}
+
+/* ---- the unit ---- */
+
+static void reset(struct amend_chunk *chunk)
+{
+	struct amend_sync *sync = chunk->sync;
+
+	amend_arena_release(&chunk->arena);
+	chunk->again = chunk->complete = false;
+	chunk->culprit = NULL;
+	chunk->revision = 0;
+	chunk->to = chunk->from;
+	while (chunk->to < sync->n_todo && chunk->to - chunk->from < chunk->limit)
+		chunk->to = group_end(sync, chunk->to);
+	for (size_t i = chunk->from; i < chunk->to; i++) {
+		struct amend_record *record = sync->todo[i];
+
+		record->effect = AMEND_EFFECT_NONE;
+		record->action->parked = false;
+		record->action->now = record->action->after = (struct amend_row){0};
+	}
+}
+
+static enum amend_status run(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct amend_chunk *chunk = context;
+	struct amend_sync *sync = chunk->sync;
+	int64_t begun = amend_clock_ms();
+	enum amend_status status = AMEND_OK;
+	struct group group = {.chunk = chunk};
+
+	reset(chunk);
+	if (sync->create_sql)
+		status = amend_exec_text(db, sync->create_sql, err);
+	if (status == AMEND_OK)
+		status = hold(chunk, err);
+	if (status == AMEND_OK)
+		status = prove_conflicts(chunk, err);
+	for (group.from = chunk->from; group.from < chunk->to && status == AMEND_OK;
+	     group.from = group.to) {
+		group.to = group_end(sync, group.from);
+		status = run_group(chunk, &group, err);
+		if (amend_clock_ms() - begun > AMEND_SYNC_CHUNK_MS)
+			chunk->to = group.to;
+	}
+	if (status == AMEND_OK)
+		chunk->revision = amend_revision_current(db);
+	chunk->complete = status == AMEND_OK;
+	return status;
+}
+
+enum amend_status amend_sync_chunk(struct amend_chunk *chunk, struct amend_error *err)
+{
+	struct amend_conn *db = chunk->sync->db;
+	struct amend_unit_options options = AMEND_UNIT_OPTIONS_INIT;
+
+	/* Where a writer holds the whole database, not waiting for it is what skipping means. */
+	if (chunk->sync->options->skip_locked && !amend_has(db, AMEND_HAS_ROW_LOCK))
+		options.lock_timeout_ms = 1;
+	return amend_atomic(db, &options, run, chunk, err);
+}

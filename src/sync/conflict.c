@@ -1,0 +1,192 @@
+/*
+ * A record's conflict: new, known, or over.
+ * Leaves when there is one to decide.c and unique.c.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/sync.h"
+
+enum amend_status amend_sync_open_conflicts(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status;
+
+	amend_hash_release(&sync->open_by_key);
+	status = amend_conflict_open(sync->db, sync->source_name, sync->table, &sync->arena,
+				     &sync->open, &sync->n_open, err);
+	for (size_t i = 0; i < sync->n_open && status == AMEND_OK; i++) {
+		const char *key = sync->open[i].first_key;
+		void **slot = amend_hash_put(&sync->open_by_key, key, strlen(key));
+
+		if (!slot)
+			status = amend_no_memory(err);
+		else
+			*slot = &sync->open[i];
+	}
+	return status;
+}
+
+/* By the first key; else by another, under which it may have been stored before. */
+static const struct amend_conflict_row *find_open(const struct amend_sync *sync,
+						  const struct amend_record *record)
+{
+	struct amend_buffer buffer = AMEND_BUFFER_INIT;
+	const struct amend_conflict_row *open = NULL;
+
+	if (sync->n_open == 0)
+		return NULL;
+	open = amend_hash_get(&sync->open_by_key, record->key, strlen(record->key));
+	for (uint32_t k = (uint32_t)record->first + 1; k < sync->n_keys && !open; k++) {
+		if (amend_sync_key_text(&buffer, sync, k, record, NULL) && !buffer.failed)
+			open = amend_hash_get(&sync->open_by_key, buffer.data, buffer.size);
+	}
+	amend_buffer_release(&buffer);
+	return open;
+}
+
+void amend_sync_find_open(struct amend_sync *sync)
+{
+	for (size_t i = 0; i < sync->n_list; i++) {
+		if (sync->list[i]->fate == AMEND_FATE_OPEN)
+			sync->list[i]->open = find_open(sync, sync->list[i]);
+	}
+}
+
+bool amend_sync_in_open(const struct amend_record *record, const char *column)
+{
+	if (!record->open || record->open->kind != AMEND_CONFLICT_FIELDS)
+		return false;
+	for (size_t i = 0; i < record->open->n_fields; i++) {
+		if (strcmp(record->open->fields[i].column, column) == 0)
+			return true;
+	}
+	return false;
+}
+
+struct amend_action *amend_sync_action(struct amend_sync *sync, struct amend_record *record)
+{
+	if (!record->action) {
+		record->action = amend_arena_alloc(&sync->arena, sizeof(*record->action));
+		if (record->action)
+			record->action->park = -1;
+	}
+	return record->action;
+}
+
+struct amend_conflict_field amend_sync_sides(const struct amend_sync *sync,
+					     const struct amend_record *record,
+					     const struct amend_value *row, uint32_t used)
+{
+	const struct amend_used *u = &sync->used[used];
+	struct amend_conflict_field field = {.column = sync->table->columns[u->column].name};
+
+	field.base = amend_null();
+	field.has_base = record->based && amend_pack_find(record->seen->pack, record->seen->pack_size,
+							  field.column, &field.base);
+	field.current = row ? row[u->column] : amend_null();
+	field.incoming = record->values[used];
+	return field;
+}
+
+static const struct amend_conflict_field *stored(const struct amend_conflict_row *open,
+						 const char *column)
+{
+	for (size_t i = 0; i < open->n_fields; i++) {
+		if (strcmp(open->fields[i].column, column) == 0)
+			return &open->fields[i];
+	}
+	return NULL;
+}
+
+static bool same_field(const struct amend_conflict_field *a, const struct amend_conflict_field *b)
+{
+	return a->has_base == b->has_base && (!a->has_base || amend_value_equal(&a->base, &b->base)) &&
+	       amend_value_equal(&a->current, &b->current) &&
+	       amend_value_equal(&a->incoming, &b->incoming);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+/* What the ledger has is compared with what it would be told: the line alone is no reason to write. */
+static void compare_stored(const struct amend_conflict_row *open,
+			   const struct amend_conflict_spec *spec, struct amend_action *action)
+{
+	bool same = open->n_fields == spec->n_fields && open->kind == spec->kind &&
+		    same_text(open->note, spec->note) && same_text(open->pk, spec->pk) &&
+		    same_text(open->first_key, spec->first_key);
+
+	action->is_new = open->kind != spec->kind;
+	for (size_t i = 0; i < spec->n_fields; i++) {
+		const struct amend_conflict_field *before = stored(open, spec->fields[i].column);
+
+		if (!before)
+			action->is_new = true;
+		same = same && before && same_field(before, &spec->fields[i]);
+	}
+	action->store = !same;
+}
+
+enum amend_status amend_sync_conflict(struct amend_sync *sync, struct amend_record *record,
+				      enum amend_conflict_kind kind,
+				      const struct amend_conflict_field *fields, size_t n_fields,
+				      const char *note, struct amend_error *err)
+{
+	struct amend_action *action = amend_sync_action(sync, record);
+	struct amend_conflict_spec *spec = amend_arena_alloc(&sync->arena, sizeof(*spec));
+	struct amend_conflict_field *copy =
+		amend_arena_array(&sync->arena, n_fields, sizeof(*copy));
+
+	if (!action || !spec || !copy)
+		return amend_no_memory(err);
+	if (n_fields)
+		memcpy(copy, fields, n_fields * sizeof(*copy));
+	*spec = (struct amend_conflict_spec){
+		.source = sync->source_name,
+		.table = sync->table,
+		.kind = kind,
+		.pk = record->row ? record->row->pk : record->other ? record->other->pk : NULL,
+		.first_key = record->key,
+		.fields = copy,
+		.n_fields = n_fields,
+		.note = note ? note : "",
+		.line = record->line,
+	};
+	if (kind != AMEND_CONFLICT_FIELDS) {
+		/* Nothing is written, and the base stays. */
+		action->create = false;
+		action->puts = NULL;
+		action->n_puts = 0;
+		action->write_base = false;
+	}
+	action->conflict = spec;
+	action->store = action->is_new = true;
+	action->end = NULL;
+	if (record->open) {
+		compare_stored(record->open, spec, action);
+		if (strcmp(record->open->first_key, spec->first_key) != 0) {
+			/* It is stored under the first key from now on. */
+			action->end = "closed";
+			action->how = "";
+		}
+	}
+	record->fate = AMEND_FATE_CONFLICT;
+	return AMEND_OK;
+}
+
+enum amend_status amend_sync_no_conflict(struct amend_sync *sync, struct amend_record *record,
+					 const char *end, const char *how, struct amend_error *err)
+{
+	struct amend_action *action;
+
+	if (!record->open)
+		return AMEND_OK;
+	action = amend_sync_action(sync, record);
+	if (!action)
+		return amend_no_memory(err);
+	action->end = end;
+	action->how = how;
+	return AMEND_OK;
+}

@@ -1,0 +1,351 @@
+/*
+ * Which source column goes to which table column, and by which keys records are matched.
+ * Leaves what the values are to the columns.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "sql/table.h"
+#include "sync/sync.h"
+
+static bool same_name(const struct amend_sync *sync, const char *a, const char *b)
+{
+	return sync->table && sync->table->folds_case ? strcasecmp(a, b) == 0 : strcmp(a, b) == 0;
+}
+
+static bool listed(const struct amend_sync *sync, const char *const *names, size_t n,
+		   const char *name)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (same_name(sync, names[i], name))
+			return true;
+	}
+	return false;
+}
+
+/* One part of "a,b"; moves `*text` behind it. */
+static const char *key_part(struct amend_arena *arena, const char **text)
+{
+	size_t size = strcspn(*text, ",");
+	const char *part = *text, *end = part + size;
+
+	*text = *end ? end + 1 : end;
+	while (part < end && *part == ' ')
+		part++;
+	while (end > part && end[-1] == ' ')
+		end--;
+	return amend_arena_text_n(arena, part, (size_t)(end - part));
+}
+
+static bool in_a_key(struct amend_sync *sync, const char *name)
+{
+	for (size_t i = 0; i < sync->options->n_match; i++) {
+		const char *rest = sync->options->match[i];
+
+		while (*rest) {
+			const char *part = key_part(&sync->arena, &rest);
+
+			if (part && same_name(sync, part, name))
+				return true;
+		}
+	}
+	return false;
+}
+
+static int source_column(const struct amend_sync *sync, const char *name)
+{
+	for (size_t i = 0; i < sync->source->n_names; i++) {
+		if (strcmp(sync->source->names[i], name) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+static int find_used(const struct amend_sync *sync, const char *name)
+{
+	for (uint32_t i = 0; i < sync->n_used; i++) {
+		if (same_name(sync, sync->used[i].name, name))
+			return (int)i;
+	}
+	return -1;
+}
+
+static enum amend_status list_source(const struct amend_sync *sync, struct amend_error *err,
+				     const char *what, const char *name)
+{
+	struct amend_buffer names = AMEND_BUFFER_INIT;
+
+	for (size_t i = 0; i < sync->source->n_names && i < 20; i++) {
+		amend_buffer_text(&names, i ? ", " : "");
+		amend_buffer_text(&names, sync->source->names[i]);
+	}
+	if (sync->source->n_names > 20)
+		amend_buffer_text(&names, ", ...");
+	amend_error_set(err, AMEND_INVALID, "%s: %s %s, found %s", sync->source->path, what, name,
+			amend_buffer_string(&names) ? names.data : "?");
+	amend_buffer_release(&names);
+	return err->status;
+}
+
+static enum amend_status check_map(struct amend_sync *sync, struct amend_error *err)
+{
+	const struct amend_sync_options *options = sync->options;
+
+	for (size_t i = 0; i < options->n_map; i++) {
+		const char *left = options->map[i].left;
+
+		if (source_column(sync, options->map[i].right) < 0)
+			return list_source(sync, err, "expected the column that --map names,",
+					   options->map[i].right);
+		for (size_t j = 0; j < i; j++) {
+			if (same_name(sync, options->map[j].left, left))
+				return amend_error_set(err, AMEND_INVALID,
+						       "column %s is mapped twice, from %s and from %s",
+						       left, options->map[j].right,
+						       options->map[i].right);
+		}
+		if (options->n_columns && !listed(sync, options->columns, options->n_columns, left) &&
+		    !in_a_key(sync, left))
+			return amend_error_set(err, AMEND_INVALID,
+					       "column %s is mapped, but not among those of --columns",
+					       left);
+	}
+	return AMEND_OK;
+}
+
+static enum amend_status use(struct amend_sync *sync, const char *name, uint32_t source,
+			     struct amend_error *err)
+{
+	const struct amend_sync_options *options = sync->options;
+	bool key = in_a_key(sync, name);
+	int before = find_used(sync, name);
+
+	if (!key && options->n_columns && !listed(sync, options->columns, options->n_columns, name))
+		return AMEND_OK;
+	if (before >= 0)
+		return amend_error_set(err, AMEND_INVALID,
+				       "columns %s and %s of the source both go to column %s (hint: "
+				       "--columns, --map)",
+				       sync->source->names[sync->used[before].source],
+				       sync->source->names[source], name);
+	sync->used[sync->n_used++] = (struct amend_used){
+		.name = name,
+		.source = source,
+		.key = key,
+		.update = options->n_update == 0 ||
+			  listed(sync, options->update, options->n_update, name),
+	};
+	return AMEND_OK;
+}
+
+/* A source column goes where --map sends it, else to the column of its name unless --map fills that. */
+static enum amend_status use_source_column(struct amend_sync *sync, uint32_t source,
+					   struct amend_error *err)
+{
+	const struct amend_sync_options *options = sync->options;
+	const char *name = sync->source->names[source];
+	bool mapped = false;
+
+	for (size_t i = 0; i < options->n_map; i++) {
+		enum amend_status status;
+
+		mapped = mapped || same_name(sync, options->map[i].left, name) ||
+			 strcmp(options->map[i].right, name) == 0;
+		if (strcmp(options->map[i].right, name) != 0)
+			continue;
+		status = use(sync, options->map[i].left, source, err);
+		if (status != AMEND_OK)
+			return status;
+	}
+	return mapped ? AMEND_OK : use(sync, name, source, err);
+}
+
+static enum amend_status add_key(struct amend_sync *sync, const char *text, struct amend_error *err)
+{
+	struct amend_sync_key *key = &sync->keys[sync->n_keys];
+	const char *rest = text;
+
+	key->name = text;
+	key->used = amend_arena_array(&sync->arena, strlen(text) + 1, sizeof(*key->used));
+	if (!key->used)
+		return amend_no_memory(err);
+	while (*rest) {
+		const char *part = key_part(&sync->arena, &rest);
+		int used = part ? find_used(sync, part) : -1;
+
+		if (!part)
+			return amend_no_memory(err);
+		if (used < 0)
+			return list_source(sync, err, "expected the column to match by,", part);
+		for (uint32_t i = 0; i < key->n; i++) {
+			if (key->used[i] == (uint32_t)used)
+				return amend_error_set(err, AMEND_INVALID,
+						       "the key %s names column %s twice", text, part);
+		}
+		key->used[key->n++] = (uint32_t)used;
+	}
+	if (key->n == 0)
+		return amend_error_set(err, AMEND_INVALID, "a key to match by names no column");
+	sync->n_keys++;
+	return AMEND_OK;
+}
+
+static enum amend_status check_named(const struct amend_sync *sync, const char *const *names, size_t n,
+				     const char *option, struct amend_error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (find_used(sync, names[i]) < 0)
+			return amend_error_set(err, AMEND_INVALID,
+					       "%s names column %s, which no column of %s goes to (hint: "
+					       "--map %s=SOURCECOL)",
+					       option, names[i], sync->source->path, names[i]);
+	}
+	return AMEND_OK;
+}
+
+enum amend_status amend_sync_name_columns(struct amend_sync *sync, struct amend_error *err)
+{
+	const struct amend_sync_options *options = sync->options;
+	size_t n_source = sync->source->n_names;
+	enum amend_status status;
+
+	sync->n_used = sync->n_keys = 0;
+	if (options->n_match == 0)
+		return amend_error_set(err, AMEND_INVALID,
+				       "expected at least one key to match records by (hint: --match)");
+	if (options->n_match > AMEND_SYNC_KEYS)
+		return amend_error_set(err, AMEND_INVALID, "expected at most %d keys to match by, found %zu",
+				       AMEND_SYNC_KEYS, options->n_match);
+	if (options->create_only && options->update_only)
+		return amend_error_set(err, AMEND_INVALID,
+				       "to create only and to update only leaves nothing to do");
+	sync->used = amend_arena_array(&sync->arena, n_source + options->n_map, sizeof(*sync->used));
+	sync->keys = amend_arena_array(&sync->arena, options->n_match, sizeof(*sync->keys));
+	if (!sync->used || !sync->keys)
+		return amend_no_memory(err);
+	status = check_map(sync, err);
+	for (uint32_t i = 0; i < n_source && status == AMEND_OK; i++)
+		status = use_source_column(sync, i, err);
+	if (status == AMEND_OK)
+		status = check_named(sync, options->columns, options->n_columns, "--columns", err);
+	if (status == AMEND_OK)
+		status = check_named(sync, options->update, options->n_update, "--update", err);
+	for (size_t i = 0; i < options->n_match && status == AMEND_OK; i++)
+		status = add_key(sync, options->match[i], err);
+	return status;
+}
+
+static enum amend_status bind_column(struct amend_sync *sync, uint32_t index, struct amend_error *err)
+{
+	struct amend_used *used = &sync->used[index];
+	const struct amend_table *table = sync->table;
+	int at = amend_table_column(table, used->name);
+	const struct amend_column *column;
+
+	if (at < 0)
+		return amend_error_set(err, AMEND_INVALID,
+				       "table %s has no column %s, which the source has (hint: --map "
+				       "COL=%s sends it elsewhere, --columns leaves it out, --create-table "
+				       "makes a new table)",
+				       table->qualified, used->name,
+				       sync->source->names[used->source]);
+	column = &table->columns[at];
+	if (column->generated)
+		return amend_error_set(err, AMEND_INVALID,
+				       "column %s of %s is generated by the database: it cannot be written "
+				       "(hint: --columns leaves it out)",
+				       column->name, table->qualified);
+	if (column->unsound)
+		return amend_error_set(err, AMEND_UNSUPPORTED,
+				       "column %s of %s is of type %s, whose text does not prove equality: "
+				       "amend does not write it (hint: --columns leaves it out)",
+				       column->name, table->qualified, column->type);
+	if (at == table->version)
+		return amend_error_set(err, AMEND_INVALID,
+				       "column %s of %s is its version, which moves by itself (hint: "
+				       "--columns leaves it out)",
+				       column->name, table->qualified);
+	if (sync->used_of[at] >= 0)
+		return amend_error_set(err, AMEND_INVALID, "column %s is given twice", column->name);
+	sync->used_of[at] = (int)index;
+	used->column = (uint32_t)at;
+	return AMEND_OK;
+}
+
+static enum amend_status bind_key(struct amend_sync *sync, struct amend_sync_key *key,
+				  struct amend_error *err)
+{
+	key->columns = amend_arena_array(&sync->arena, key->n, sizeof(*key->columns));
+	if (!key->columns)
+		return amend_no_memory(err);
+	for (uint32_t i = 0; i < key->n; i++)
+		key->columns[i] = sync->used[key->used[i]].column;
+	key->unique = amend_table_unique_key(sync->table, key->columns, key->n);
+	return AMEND_OK;
+}
+
+static enum amend_status bind_on_create(struct amend_sync *sync, struct amend_error *err)
+{
+	const struct amend_sync_options *options = sync->options;
+	struct amend_canon *canon = amend_arena_array(&sync->arena, options->n_on_create, sizeof(*canon));
+	enum amend_status status = AMEND_OK;
+
+	sync->n_on_create = 0;
+	sync->on_create =
+		amend_arena_array(&sync->arena, options->n_on_create, sizeof(*sync->on_create));
+	if (!sync->on_create || !canon)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < options->n_on_create && status == AMEND_OK; i++) {
+		const struct amend_assign *assign = &options->on_create[i];
+		size_t at = 0;
+
+		status = amend_table_find(sync->table, assign->column, &at, err);
+		if (status != AMEND_OK)
+			return status;
+		if (assign->op != AMEND_SET)
+			return amend_error_set(err, AMEND_INVALID,
+					       "--on-create %s: a value is set, not added to",
+					       assign->column);
+		if (sync->table->columns[at].generated || (int)at == sync->table->version)
+			return amend_error_set(err, AMEND_INVALID,
+					       "--on-create %s: the column has its value from the database",
+					       assign->column);
+		if (sync->used_of[at] >= 0 && sync->used[sync->used_of[at]].key)
+			return amend_error_set(err, AMEND_INVALID,
+					       "--on-create %s: records are matched by this column",
+					       assign->column);
+		sync->on_create[i].column = (uint32_t)at;
+		canon[i].column = &sync->table->columns[at];
+		canon[i].in = assign->value;
+		sync->n_on_create++;
+	}
+	if (sync->n_on_create > 0)
+		status = amend_canonicalise(sync->db, canon, sync->n_on_create, &sync->arena, err);
+	for (size_t i = 0; i < sync->n_on_create && status == AMEND_OK; i++) {
+		if (canon[i].problem)
+			return amend_error_set(err, AMEND_INVALID, "--on-create %s: %s",
+					       canon[i].column->name, canon[i].problem);
+		/* amend_canonicalise may hand back the caller's own bytes, which outlive the run. */
+		sync->on_create[i].value = canon[i].out;
+	}
+	return status;
+}
+
+enum amend_status amend_sync_bind(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	sync->used_of = amend_arena_array(&sync->arena, sync->table->n_columns, sizeof(*sync->used_of));
+	if (!sync->used_of)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < sync->table->n_columns; i++)
+		sync->used_of[i] = -1;
+	for (uint32_t i = 0; i < sync->n_used && status == AMEND_OK; i++)
+		status = bind_column(sync, i, err);
+	for (uint32_t i = 0; i < sync->n_keys && status == AMEND_OK; i++)
+		status = bind_key(sync, &sync->keys[i], err);
+	if (status == AMEND_OK)
+		status = bind_on_create(sync, err);
+	return status;
+}

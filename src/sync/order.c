@@ -1,0 +1,237 @@
+/*
+ * What is written, and in which order: who frees a value before who takes it,
+ * parents before children. Leaves carrying it out to apply.c.
+ *
+ * A record visits what must come before it first. Where that leads in a circle,
+ * a record on it makes way: its value is parked before the first that needs it,
+ * and all between stay in one chunk.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/sync.h"
+
+static bool writes_anything(const struct amend_record *record)
+{
+	const struct amend_action *action = record->action;
+
+	if (record->fate == AMEND_FATE_OPEN || record->fate == AMEND_FATE_REJECTED ||
+	    record->fate == AMEND_FATE_DUPLICATE || !action)
+		return false;
+	return action->create || action->n_puts || action->write_base || action->store || action->end;
+}
+
+/* ---- parents before children ---- */
+
+static bool refers_to_itself(const struct amend_table *table, const struct amend_foreign_key *key)
+{
+	return strcmp(key->table, table->name) == 0 &&
+	       (!key->schema || !*key->schema || strcmp(key->schema, table->schema) == 0);
+}
+
+/* The record's values of these columns, folded; false: NULL in it, or unknown. */
+static bool fold_columns(const struct amend_sync *sync, const struct amend_record *record,
+			 const uint32_t *columns, size_t n, struct amend_buffer *buffer)
+{
+	amend_buffer_reset(buffer);
+	for (size_t i = 0; i < n; i++) {
+		const struct amend_value *value = amend_sync_after(sync, record, columns[i]);
+
+		if (!value || value->kind == AMEND_NULL)
+			return false;
+		amend_pack_add(buffer, "", value);
+	}
+	return true;
+}
+
+static enum amend_status find_parents(struct amend_sync *sync, const struct amend_foreign_key *key,
+				      struct amend_error *err)
+{
+	uint32_t *references = amend_arena_array(&sync->arena, key->n_columns, sizeof(*references));
+	struct amend_buffer buffer = AMEND_BUFFER_INIT;
+	struct amend_hash parents = {0};
+	enum amend_status status = AMEND_OK;
+
+	if (!references)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < key->n_columns; i++) {
+		int at = amend_table_column(sync->table, key->references[i]);
+
+		if (at < 0)
+			return AMEND_OK;
+		references[i] = (uint32_t)at;
+	}
+	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
+		struct amend_record *record = sync->list[i];
+		const char *value;
+		void **slot;
+
+		/* A row that changes the referenced value counts as well: its children come after it. */
+		if (!record->action || (!record->action->create && !record->action->n_puts) ||
+		    !fold_columns(sync, record, references, key->n_columns, &buffer))
+			continue;
+		value = buffer.failed ? NULL
+				      : amend_arena_text_n(&sync->arena, buffer.data, buffer.size);
+		slot = value ? amend_hash_put(&parents, value, buffer.size) : NULL;
+		if (slot)
+			*slot = record;
+		else
+			status = amend_no_memory(err);
+	}
+	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
+		struct amend_record *record = sync->list[i], *parent;
+
+		if (!record->action || (!record->action->create && !record->action->n_puts) ||
+		    !fold_columns(sync, record, key->columns, key->n_columns, &buffer))
+			continue;
+		parent = amend_hash_get(&parents, buffer.data, buffer.size);
+		if (parent && parent != record)
+			status = amend_sync_edge(sync, parent, record, -1, err);
+	}
+	amend_hash_release(&parents);
+	amend_buffer_release(&buffer);
+	return status;
+}
+
+/* ---- the order ---- */
+
+enum { FRESH = 0, ON_THE_WAY = 1, PLACED = 2 }; /* record->mark; PLACED + position */
+
+struct step {
+	struct amend_record *record;
+	size_t edge; /* the next of its edges to look at */
+};
+
+struct walk {
+	struct amend_sync *sync;
+	struct step *steps;
+	size_t n_steps, room;
+};
+
+static int by_after(const void *a, const void *b)
+{
+	const struct amend_edge *x = a, *y = b;
+
+	if (x->after->line != y->after->line)
+		return x->after->line < y->after->line ? -1 : 1;
+	return (x->before->line > y->before->line) - (x->before->line < y->before->line);
+}
+
+/* The first edge that leads to the record. */
+static size_t edges_of(const struct amend_sync *sync, const struct amend_record *record)
+{
+	size_t low = 0, high = sync->n_edges;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (sync->edges[middle].after->line < record->line)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static enum amend_status push(struct walk *walk, struct amend_record *record,
+			      struct amend_error *err)
+{
+	if (walk->n_steps == walk->room) {
+		size_t room = walk->room ? walk->room * 2 : 64;
+		struct step *steps = realloc(walk->steps, room * sizeof(*steps));
+
+		if (!steps)
+			return amend_no_memory(err);
+		walk->steps = steps;
+		walk->room = room;
+	}
+	record->mark = ON_THE_WAY;
+	walk->steps[walk->n_steps++] = (struct step){record, edges_of(walk->sync, record)};
+	return AMEND_OK;
+}
+
+static enum amend_status visit(struct walk *walk, struct amend_record *record,
+			       struct amend_error *err)
+{
+	struct amend_sync *sync = walk->sync;
+	enum amend_status status = push(walk, record, err);
+
+	while (walk->n_steps > 0 && status == AMEND_OK) {
+		struct step *step = &walk->steps[walk->n_steps - 1];
+		struct amend_record *here = step->record;
+		const struct amend_edge *edge = &sync->edges[step->edge];
+
+		if (step->edge == sync->n_edges || edge->after != here) {
+			here->mark = PLACED + sync->n_todo;
+			sync->todo[sync->n_todo++] = here;
+			walk->n_steps--;
+			continue;
+		}
+		step->edge++;
+		if (edge->before->mark == FRESH && writes_anything(edge->before)) {
+			status = push(walk, edge->before, err);
+		} else if (edge->before->mark == ON_THE_WAY && edge->park >= 0) {
+			/* A circle: it parks before `here` writes. */
+			edge->before->action->park = edge->park;
+		}
+	}
+	return status;
+}
+
+/*
+ * From the first record that needs a parked value to the one that parked it,
+ * nothing may be torn apart.
+ */
+static enum amend_status glue(struct amend_sync *sync, struct amend_error *err)
+{
+	size_t *reach = calloc(sync->n_todo + 1, sizeof(*reach)), until = 0;
+
+	if (!reach)
+		return amend_no_memory(err);
+	for (size_t e = 0; e < sync->n_edges; e++) {
+		const struct amend_edge *edge = &sync->edges[e];
+		size_t from, to;
+
+		if (edge->before->mark < PLACED || edge->after->mark < PLACED ||
+		    edge->before->mark < edge->after->mark)
+			continue;
+		from = edge->after->mark - PLACED;
+		to = edge->before->mark - PLACED;
+		if (to > reach[from])
+			reach[from] = to;
+	}
+	for (size_t i = 0; i < sync->n_todo; i++) {
+		sync->todo[i]->action->glued = i > 0 && until >= i;
+		if (reach[i] > until)
+			until = reach[i];
+	}
+	free(reach);
+	return AMEND_OK;
+}
+
+enum amend_status amend_sync_order(struct amend_sync *sync, struct amend_error *err)
+{
+	struct walk walk = {.sync = sync};
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < sync->table->n_foreign_keys && status == AMEND_OK; i++) {
+		if (refers_to_itself(sync->table, &sync->table->foreign_keys[i]))
+			status = find_parents(sync, &sync->table->foreign_keys[i], err);
+	}
+	sync->n_todo = 0;
+	sync->todo = amend_arena_array(&sync->arena, sync->n_list, sizeof(struct amend_record *));
+	if (!sync->todo)
+		return amend_no_memory(err);
+	if (sync->n_edges)
+		qsort(sync->edges, sync->n_edges, sizeof(*sync->edges), by_after);
+	for (size_t i = 0; i < sync->n_list; i++)
+		sync->list[i]->mark = FRESH;
+	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
+		if (sync->list[i]->mark == FRESH && writes_anything(sync->list[i]))
+			status = visit(&walk, sync->list[i], err);
+	}
+	if (status == AMEND_OK)
+		status = glue(sync, err);
+	free(walk.steps);
+	return status;
+}

@@ -1,0 +1,191 @@
+/*
+ * Swaps: a record that must give up a unique value before its own new value is
+ * free holds another for the time being, within one chunk. History shows none of
+ * it: one change from what was to what is. Leaves who parks to order.c.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "record/write.h"
+#include "sync/sync.h"
+
+enum { CANDIDATES = 12, LONGEST = 48 };
+
+/* Texts that some type accepts and nobody has: the column says which it can hold. */
+static void candidate(char text[LONGEST], int i)
+{
+	unsigned a = amend_clock_random(), b = amend_clock_random();
+
+	switch (i) {
+	case 0:
+		snprintf(text, LONGEST, "~amend~%08x%08x", a, b);
+		break;
+	case 1:
+		snprintf(text, LONGEST, "-%u", a >> 1 | 1u << 30);
+		break;
+	case 2:
+		snprintf(text, LONGEST, "%08x-%04x-4%03x-8%03x-%08x%04x", a, b & 0xffff, a & 0xfff,
+			 b >> 16 & 0xfff, b, a & 0xffff);
+		break;
+	case 3:
+		snprintf(text, LONGEST, "%04u-%02u-%02u", 1 + a % 900, 1 + b % 12, 1 + a % 28);
+		break;
+	case 4:
+		snprintf(text, LONGEST, "%02u:%02u:%02u.%06u", a % 24, b % 60, a % 60, b % 1000000);
+		break;
+	case 5:
+	case 6:
+		snprintf(text, LONGEST, "-%u", 1 + a % 32767);
+		break;
+	case 7:
+		snprintf(text, LONGEST, "~%06x", a & 0xffffff);
+		break;
+	case 8:
+		snprintf(text, LONGEST, "~%02x", a & 0xff);
+		break;
+	case 9:
+		snprintf(text, LONGEST, "-%u", 1 + a % 99);
+		break;
+	case 10:
+		snprintf(text, LONGEST, "%c%c", (char)('!' + a % 94), (char)('!' + b % 94));
+		break;
+	default:
+		snprintf(text, LONGEST, "%c", (char)('!' + a % 94));
+		break;
+	}
+}
+
+static enum amend_status choose(struct amend_sync *sync, uint32_t column, struct amend_arena *arena,
+				struct amend_value *out, struct amend_error *err)
+{
+	const struct amend_column *described = &sync->table->columns[column];
+	enum amend_status status = AMEND_OK;
+
+	for (int i = 0; i < CANDIDATES * 4; i++) {
+		char text[LONGEST];
+		struct amend_canon canon = {.column = described};
+		struct amend_row *rows;
+		size_t n;
+
+		candidate(text, i / 4);
+		canon.in = amend_text(amend_arena_text(arena, text));
+		if (canon.in.kind == AMEND_NULL)
+			return amend_no_memory(err);
+		status = amend_canonicalise(sync->db, &canon, 1, arena, err);
+		if (status != AMEND_OK)
+			return status;
+		if (canon.problem)
+			continue;
+		status = amend_row_find(sync->db, sync->table, &column, &canon.out, 1, NULL, 1, arena,
+					&rows, &n, err);
+		if (status != AMEND_OK)
+			return status;
+		if (n > 0)
+			continue;
+		*out = canon.out;
+		return AMEND_OK;
+	}
+	return amend_error_set(err, AMEND_CONSTRAINT,
+			       "column %s cannot be swapped: it is NOT NULL, and no free value of type "
+			       "%s was found to park it with",
+			       described->name, described->type);
+}
+
+static enum amend_status exec_one(struct amend_sync *sync, const struct amend_sql *sql,
+				  struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	enum amend_status status = amend_exec(sync->db, sql, &rows, err);
+
+	if (status == AMEND_OK && rows.changes != 1)
+		status = amend_error_set(err, AMEND_CONSTRAINT,
+					 "the database changed no row of %s: a trigger or a policy of "
+					 "the table refused it",
+					 sync->table->qualified);
+	amend_rows_release(&rows);
+	return status;
+}
+
+enum amend_status amend_sync_park(struct amend_sync *sync, struct amend_record *record,
+				  struct amend_arena *arena, struct amend_error *err)
+{
+	uint32_t column = (uint32_t)record->action->park;
+	const struct amend_column *described = &sync->table->columns[column];
+	struct amend_value value = amend_null();
+	enum amend_status status = AMEND_OK;
+	struct amend_sql sql;
+
+	if (described->not_null)
+		status = choose(sync, column, arena, &value, err);
+	if (status != AMEND_OK)
+		return status;
+	amend_sql_init(&sql, sync->db);
+	amend_sql_text(&sql, "UPDATE ");
+	amend_sql_text(&sql, sync->table->sql);
+	amend_sql_text(&sql, " SET ");
+	amend_sql_name(&sql, described->name);
+	amend_sql_text(&sql, " = ");
+	amend_sql_value_as(&sql, described, &value);
+	amend_row_identity(&sql, sync->table, &record->action->now);
+	status = exec_one(sync, &sql, err);
+	amend_sql_release(&sql);
+	record->action->parked = status == AMEND_OK;
+	return status;
+}
+
+static enum amend_status record_change(struct amend_sync *sync, const struct amend_action *action,
+				       struct amend_error *err)
+{
+	const char *was = strcmp(action->now.pk, action->after.pk) == 0 ? NULL : action->now.pk;
+	struct amend_buffer fields = AMEND_BUFFER_INIT;
+	enum amend_status status;
+	int64_t id;
+
+	amend_fields_text(&fields, sync->table, action->now.values, action->after.values);
+	if (fields.failed) {
+		status = amend_no_memory(err);
+	} else {
+		const struct amend_change_spec spec = {sync->table, action->after.pk, was, "update",
+						       fields.data};
+
+		status = amend_change_record(sync->db, &spec, &id, err);
+	}
+	amend_buffer_release(&fields);
+	return status;
+}
+
+enum amend_status amend_sync_unpark(struct amend_sync *sync, struct amend_record *record,
+				    struct amend_arena *arena, struct amend_error *err)
+{
+	struct amend_action *action = record->action;
+	const struct amend_table *table = sync->table;
+	struct amend_value *values = amend_arena_array(arena, table->n_columns, sizeof(*values));
+	struct amend_row moved = action->now;
+	struct amend_sql sql;
+	enum amend_status status;
+	bool found = false;
+
+	if (!values)
+		return amend_no_memory(err);
+	amend_sql_init(&sql, sync->db);
+	amend_sql_text(&sql, "UPDATE ");
+	amend_sql_text(&sql, table->sql);
+	amend_write_assignments(&sql, table, action->puts, action->n_puts);
+	amend_row_identity(&sql, table, &action->now);
+	status = exec_one(sync, &sql, err);
+	amend_sql_release(&sql);
+	if (status != AMEND_OK)
+		return status;
+	memcpy(values, action->now.values, table->n_columns * sizeof(*values));
+	for (size_t i = 0; i < action->n_puts; i++)
+		values[action->puts[i].column] = action->puts[i].value;
+	moved.values = values;
+	status = amend_row_again(sync->db, table, &moved, NULL, arena, &action->after, &found, err);
+	if (status == AMEND_OK && !found)
+		status = amend_error_set(err, AMEND_INTERNAL, "the row just written to %s is gone",
+					 table->qualified);
+	if (status == AMEND_OK)
+		status = record_change(sync, action, err);
+	return status;
+}

@@ -1,0 +1,184 @@
+/*
+ * Counts what became of each record, and tells the caller.
+ * Leaves when that is final to apply.c.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/sync.h"
+
+void amend_sync_progress(const struct amend_sync *sync, const char *phase, uint64_t records)
+{
+	if (sync->options->on_progress)
+		sync->options->on_progress(sync->options->context, phase, records);
+}
+
+static void count(struct amend_sync *sync, const struct amend_record *record)
+{
+	struct amend_sync_report *report = sync->report;
+	const struct amend_action *action = record->action;
+
+	report->read++;
+	switch ((enum amend_fate)record->fate) {
+	case AMEND_FATE_OPEN:
+		break;
+	case AMEND_FATE_CREATED:
+		report->created++;
+		break;
+	case AMEND_FATE_UPDATED:
+		report->updated++;
+		break;
+	case AMEND_FATE_MERGED:
+		report->merged++;
+		break;
+	case AMEND_FATE_KEPT:
+		report->kept++;
+		break;
+	case AMEND_FATE_UNCHANGED:
+		report->unchanged++;
+		break;
+	case AMEND_FATE_CONFLICT:
+		report->conflicts++;
+		break;
+	case AMEND_FATE_SKIPPED:
+		report->skipped++;
+		return;
+	case AMEND_FATE_REJECTED:
+		report->rejected++;
+		return;
+	case AMEND_FATE_DUPLICATE:
+		report->duplicates++;
+		return;
+	}
+	if (!action)
+		return;
+	report->settled += action->settled;
+	report->new_conflicts += action->conflict && action->is_new;
+	/* Stored under another key than before, it ends and begins: together nothing. */
+	if (action->end)
+		sync->open_delta--;
+	if (action->conflict && (!record->open || action->end))
+		sync->open_delta++;
+}
+
+/* The first key that is not blank, as fields. */
+static void name_key(const struct amend_sync *sync, const struct amend_record *record,
+		     struct amend_field *fields)
+{
+	const struct amend_sync_key *key = &sync->keys[record->first];
+
+	for (uint32_t i = 0; i < key->n; i++) {
+		fields[i].column = sync->table->columns[key->columns[i]].name;
+		fields[i].value = record->values[key->used[i]];
+	}
+}
+
+/* The changed fields: as the database has them now, or, before it is written, as it would be told. */
+static size_t changed_fields(const struct amend_sync *sync, const struct amend_record *record,
+			     struct amend_conflict_field *fields)
+{
+	const struct amend_action *action = record->action;
+	const struct amend_value *before = record->row ? record->row->values : NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; action->after.values && i < sync->table->n_columns; i++) {
+		const struct amend_value old = before ? before[i] : amend_null();
+
+		if (!amend_value_equal(&old, &action->after.values[i]))
+			fields[n++] = (struct amend_conflict_field){
+				.column = sync->table->columns[i].name,
+				.current = old,
+				.incoming = action->after.values[i],
+			};
+	}
+	for (size_t i = 0; !action->after.values && i < action->n_puts; i++) {
+		uint32_t column = action->puts[i].column;
+		const struct amend_value old = before ? before[column] : amend_null();
+
+		if (!amend_value_equal(&old, &action->puts[i].value))
+			fields[n++] = (struct amend_conflict_field){
+				.column = sync->table->columns[column].name,
+				.current = old,
+				.incoming = action->puts[i].value,
+			};
+	}
+	return n;
+}
+
+static enum amend_status tell_change(struct amend_sync *sync, const struct amend_record *record,
+				     struct amend_error *err)
+{
+	const struct amend_action *action = record->action;
+	const struct amend_sync_options *options = sync->options;
+	size_t n_key = sync->keys[record->first].n;
+	struct amend_field *key = calloc(n_key, sizeof(*key));
+	struct amend_conflict_field *fields =
+		calloc(sync->table->n_columns + action->n_puts, sizeof(*fields));
+	struct amend_sync_change change = {.line = record->line, .n_key = n_key, .table = sync->table};
+	enum amend_status status = AMEND_OK;
+
+	if (!key || !fields) {
+		status = amend_no_memory(err);
+		goto out;
+	}
+	name_key(sync, record, key);
+	change.key = key;
+	if (action->create || action->n_puts) {
+		change.op = action->create ? "create" : "update";
+		change.fields = fields;
+		change.n_fields = changed_fields(sync, record, fields);
+		options->on_change(options->context, &change);
+	}
+	if (action->conflict) {
+		change.op = "conflict";
+		change.fields = action->conflict->fields;
+		change.n_fields = action->conflict->n_fields;
+		change.kind = amend_conflict_kind_name(action->conflict->kind);
+		change.note = action->conflict->note;
+		options->on_change(options->context, &change);
+	}
+out:
+	free(key);
+	free(fields);
+	return status;
+}
+
+enum amend_status amend_sync_tell(struct amend_sync *sync, struct amend_record *record,
+				  struct amend_error *err)
+{
+	const struct amend_sync_options *options = sync->options;
+
+	if (record->told)
+		return AMEND_OK;
+	record->told = true;
+	count(sync, record);
+	if (record->fate == AMEND_FATE_REJECTED && options->on_reject)
+		options->on_reject(options->context, record->line, record->problem);
+	if (record->fate == AMEND_FATE_REJECTED || record->fate == AMEND_FATE_SKIPPED ||
+	    record->fate == AMEND_FATE_DUPLICATE || !record->action || !options->on_change)
+		return AMEND_OK;
+	return tell_change(sync, record, err);
+}
+
+enum amend_status amend_sync_revision(struct amend_sync *sync, int64_t revision,
+				      struct amend_error *err)
+{
+	struct amend_sync_report *report = sync->report;
+	int64_t *revisions;
+
+	if (!revision)
+		return AMEND_OK;
+	revisions = realloc(report->revisions, (report->n_revisions + 1) * sizeof(*revisions));
+	if (!revisions)
+		return amend_no_memory(err);
+	revisions[report->n_revisions++] = revision;
+	report->revisions = revisions;
+	return AMEND_OK;
+}
+
+void amend_sync_report_release(struct amend_sync_report *report)
+{
+	free(report->revisions);
+	report->revisions = NULL;
+	report->n_revisions = 0;
+}

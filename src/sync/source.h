@@ -1,0 +1,63 @@
+/*
+ * Where records come from: one function table a format. A new format (JSON,
+ * a database) fills in `next`; a new transport (gzip, http) fills in `read`.
+ */
+#ifndef AMEND_SYNC_SOURCE_H
+#define AMEND_SYNC_SOURCE_H
+
+#include <amend/sync.h>
+
+#include "core/arena.h"
+
+enum {
+	AMEND_FIELD_LIMIT = 64 << 20, /* bytes of one field; more is INVALID, so that memory stays bounded */
+	AMEND_COLUMN_LIMIT = 4096,    /* names in a header */
+};
+
+/* One record as the source has it. Lives until the next one is asked for. */
+struct amend_source_record {
+	int64_t line;                     /* where it begins, from 1 */
+	const struct amend_value *fields; /* NULL or TEXT, one a column */
+	const char *problem; /* NULL, or why the record cannot be used: `fields` is then not whole */
+};
+
+struct amend_source_ops {
+	/* `*end`: there is none left, and the input is known to be whole. */
+	enum amend_status (*next)(struct amend_source *source, struct amend_source_record *out,
+				  bool *end, struct amend_error *err);
+	void (*close)(struct amend_source *source);
+};
+
+/* Bytes: what a format reads from. Returns 0 at the end, -1 after an error (`err` filled in). */
+struct amend_input {
+	long (*read)(struct amend_input *input, void *bytes, size_t size, struct amend_error *err);
+	void (*close)(struct amend_input *input);
+};
+
+struct amend_source {
+	const struct amend_source_ops *ops;
+	struct amend_input *input;
+	char *path;         /* as given, for messages */
+	char **names;       /* of the columns */
+	size_t n_names;
+	bool used;          /* it has been read: it cannot be read again */
+	void *state;        /* the format's */
+};
+
+/* Takes `input` over, also on failure. `path` is for messages alone. */
+enum amend_status amend_source_new(struct amend_input *input, const char *path,
+				   enum amend_format format, struct amend_source **out,
+				   struct amend_error *err) AMEND_CHECK;
+
+/* Bytes in memory, borrowed until it is closed. For tests. */
+struct amend_input *amend_input_memory(const void *bytes, size_t size);
+
+/* The format's own: sets `ops` and `state`, and reads the header into `names`. */
+enum amend_status amend_source_csv(struct amend_source *source, char delimiter,
+				   struct amend_error *err) AMEND_CHECK;
+
+/* Adds a name to the header; INVALID when it is empty, not text, or there already. */
+enum amend_status amend_source_name(struct amend_source *source, int64_t line, const char *name,
+				    size_t size, struct amend_error *err) AMEND_CHECK;
+
+#endif

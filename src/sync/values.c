@@ -1,0 +1,112 @@
+/*
+ * Brings the fields of records into the form their columns store.
+ * Asks the database only for what is not plainly equal to what it holds already.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/sync.h"
+
+/*
+ * The text is what the database itself printed for `stored`: storing it again
+ * changes nothing (docs/decisions). Without typed storage that is so for text in
+ * a text column, and for a whole number.
+ */
+static bool plainly(const struct amend_sync *sync, const struct amend_column *column,
+		    const struct amend_value *text, const struct amend_value *stored)
+{
+	char digits[24];
+	int size;
+
+	switch (stored->kind) {
+	case AMEND_TEXT:
+		return (amend_has(sync->db, AMEND_HAS_TYPED_STORAGE) ||
+			column->class_ == AMEND_CLASS_TEXT) &&
+		       amend_value_equal(text, stored);
+	case AMEND_INTEGER:
+		if (column->class_ != AMEND_CLASS_INTEGER && column->class_ != AMEND_CLASS_NUMBER)
+			return false;
+		size = snprintf(digits, sizeof(digits), "%" PRId64, stored->as.integer);
+		return (size_t)size == text->size && memcmp(digits, text->as.text, text->size) == 0;
+	case AMEND_NULL:
+	case AMEND_REAL:
+	case AMEND_BLOB:
+		break;
+	}
+	return false;
+}
+
+static bool settle(const struct amend_sync *sync, struct amend_record *record, uint32_t used)
+{
+	const struct amend_used *u = &sync->used[used];
+	const struct amend_column *column = &sync->table->columns[u->column];
+	struct amend_value *value = &record->values[used];
+	struct amend_value base;
+
+	if (value->kind != AMEND_TEXT)
+		return true;
+	if (record->row && plainly(sync, column, value, &record->row->values[u->column])) {
+		*value = record->row->values[u->column];
+		return true;
+	}
+	if (record->based &&
+	    amend_pack_find(record->seen->pack, record->seen->pack_size, column->name, &base) &&
+	    plainly(sync, column, value, &base)) {
+		*value = base;
+		return true;
+	}
+	return false;
+}
+
+static enum amend_status take(struct amend_sync *sync, const struct amend_canon *canon,
+			      const size_t *which, size_t n, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		struct amend_record *record = sync->list[which[i] / sync->n_used];
+
+		if (!canon[i].problem)
+			record->values[which[i] % sync->n_used] = canon[i].out;
+		else if (record->fate == AMEND_FATE_OPEN)
+			status = amend_sync_reject(sync, record, err, "column %s: %s",
+						   canon[i].column->name, canon[i].problem);
+	}
+	return status;
+}
+
+enum amend_status amend_sync_values(struct amend_sync *sync, struct amend_error *err)
+{
+	size_t room = AMEND_SYNC_BATCH + sync->n_used, n = 0;
+	struct amend_canon *canon = calloc(room, sizeof(*canon));
+	size_t *which = calloc(room, sizeof(*which));
+	enum amend_status status = canon && which ? AMEND_OK : amend_no_memory(err);
+
+	for (size_t i = 0; i <= sync->n_list && status == AMEND_OK; i++) {
+		bool last = i == sync->n_list;
+
+		if (n > 0 && (last || n >= AMEND_SYNC_BATCH)) {
+			status = amend_canonicalise(sync->db, canon, n, &sync->arena, err);
+			if (status == AMEND_OK)
+				status = take(sync, canon, which, n, err);
+			n = 0;
+		}
+		if (last || status != AMEND_OK || sync->list[i]->fate != AMEND_FATE_OPEN)
+			continue;
+		for (uint32_t u = 0; u < sync->n_used; u++) {
+			/* Keys are canonical already. */
+			if (sync->used[u].key || settle(sync, sync->list[i], u))
+				continue;
+			canon[n].column = &sync->table->columns[sync->used[u].column];
+			canon[n].in = sync->list[i]->values[u];
+			canon[n].out = amend_null();
+			canon[n].problem = NULL;
+			which[n++] = i * sync->n_used + u;
+		}
+	}
+	free(canon);
+	free(which);
+	return status;
+}
