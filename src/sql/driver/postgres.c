@@ -17,8 +17,8 @@
 enum { OLDEST_SERVER = 120000 };
 
 /* A lock of the transaction, under a number that is amend's alone: "amend" in ASCII. */
-static const char *const ledger_lock[] = {
-	"SELECT pg_catalog.pg_advisory_xact_lock(418347806308)", NULL};
+static const char *const ledger_lock[] = {"SELECT pg_catalog.pg_advisory_xact_lock(418347806308)",
+					  NULL};
 
 static const char *const ledger_before[] = {"CREATE SCHEMA IF NOT EXISTS amend", NULL};
 
@@ -55,8 +55,9 @@ static const struct amend_dialect dialect = {
 	.default_schema = "public",
 	.ledger = "amend.",
 	.ledger_index = "",
-	.ledger_present = "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
-			  "c.relnamespace WHERE n.nspname = 'amend' AND c.relname = 'meta'",
+	.ledger_present =
+		"SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
+		"c.relnamespace WHERE n.nspname = 'amend' AND c.relname = 'meta'",
 	.ledger_lock = ledger_lock,
 	.ledger_before = ledger_before,
 	.ledger_grants = ledger_grants,
@@ -256,8 +257,7 @@ static enum amend_status adopt(void *handle, const struct amend_open_options *op
 	if (PQstatus(conn) != CONNECTION_OK)
 		return amend_postgres_fail(err, AMEND_UNREACHABLE, AMEND_SQLSTATE_LOST,
 					   "the application's connection is not open");
-	if (PQpipelineStatus(conn) != PQ_PIPELINE_OFF ||
-	    PQtransactionStatus(conn) == PQTRANS_ACTIVE)
+	if (PQpipelineStatus(conn) != PQ_PIPELINE_OFF || PQtransactionStatus(conn) == PQTRANS_ACTIVE)
 		return amend_error_set(err, AMEND_INVALID,
 				       "expected an idle connection, found one with a statement or "
 				       "pipeline under way");
@@ -311,12 +311,12 @@ static enum amend_status begin(struct amend_session *session, const struct amend
 	return status;
 }
 
-/* A server that hung up before COMMIT was sent has not committed: worth a look. */
+/* A server that hung up before COMMIT was sent has not committed: worth a look. Its last words come before the end. */
 static void notice_loss(PGconn *conn)
 {
 	struct pollfd wait = {.fd = PQsocket(conn), .events = POLLIN};
 
-	if (wait.fd >= 0 && poll(&wait, 1, 0) > 0 && PQconsumeInput(conn) == 1)
+	while (wait.fd >= 0 && poll(&wait, 1, 0) > 0 && PQconsumeInput(conn) == 1)
 		(void)PQisBusy(conn); /* takes in what was read */
 }
 

@@ -53,14 +53,14 @@ struct amend_session {
 	PGconn *conn;
 	PGcancel *cancel;
 	bool adopted;
-	bool nameless;  /* prepares nothing: adopted, or something in between loses what is prepared */
-	bool broken;    /* libpq and we disagree on what comes next: treated as lost */
+	bool nameless; /* prepares nothing: adopted, or something in between loses what is prepared */
+	bool broken;   /* libpq and we disagree on what comes next: treated as lost */
 	bool read_only; /* what the caller asked for at open */
 	int lock_timeout_ms;
 
 	/* postgres_pins.c */
-	bool stale_pins; /* opened: a statement may have changed a setting that we pinned */
-	bool pinned;     /* adopted: `saved` holds what unpin restores */
+	bool stale_pins;      /* opened: a statement may have changed a setting that we pinned */
+	bool pinned;          /* adopted: `saved` holds what unpin restores */
 	bool pinned_local;    /* for the application's transaction only */
 	bool timeout_changed; /* since pin: set_lock_timeout was called */
 	char *saved[AMEND_PG_PINS]; /* NULL: was ours already */
@@ -110,7 +110,7 @@ void amend_postgres_leave(struct amend_session *session);
 /* How one statement is sent. */
 struct amend_postgres_plan {
 	struct amend_postgres_prepared *entry; /* NULL: without a name */
-	bool prepare;   /* the name is to be made first */
+	bool prepare;                          /* the name is to be made first */
 	unsigned evict; /* the number of a name to be given up before that; 0: none */
 };
 

@@ -36,7 +36,8 @@ static bool begins(const char *text, const char *prefix)
  * an assignment refuses; there the type's input function is called with the
  * length, by way of a record.
  */
-static void add_expression(struct amend_buffer *sql, const struct amend_column *column, size_t number)
+static void add_expression(struct amend_buffer *sql, const struct amend_column *column,
+			   size_t number)
 {
 	bool length = strchr(column->type, '(') != NULL;
 
@@ -96,7 +97,8 @@ static const char *unreadable(const struct amend_canon *item)
 	if (item->column->type_id != AMEND_PG_TIMETZ || item->out.kind != AMEND_TEXT)
 		return NULL;
 	zone = item->out.as.text + strcspn(item->out.as.text, "+-");
-	return *zone && strtol(zone + 1, NULL, 10) > 15 ? "its offset from UTC is out of range" : NULL;
+	return *zone && strtol(zone + 1, NULL, 10) > 15 ? "its offset from UTC is out of range"
+							: NULL;
 }
 
 static enum amend_status ask(struct asking *asking, size_t from, size_t n, struct amend_error *err)
@@ -140,7 +142,8 @@ static bool about_value(const struct amend_error *err)
 }
 
 /* Halves what failed until the bad values stand alone. */
-static enum amend_status settle(struct asking *asking, size_t from, size_t n, struct amend_error *err)
+static enum amend_status settle(struct asking *asking, size_t from, size_t n,
+				struct amend_error *err)
 {
 	enum amend_status status = ask(asking, from, n, err);
 
@@ -256,7 +259,8 @@ enum amend_status amend_postgres_canonicalise(struct amend_session *session,
 		}
 	}
 	for (size_t from = 0; from < asking.n && status == AMEND_OK; from += CHUNK)
-		status = settle(&asking, from, asking.n - from < CHUNK ? asking.n - from : CHUNK, err);
+		status = settle(&asking, from, asking.n - from < CHUNK ? asking.n - from : CHUNK,
+				err);
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 		const struct amend_canon *answer;
 

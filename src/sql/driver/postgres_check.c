@@ -100,7 +100,8 @@ static void tell_sessions(const struct amend_rows *blocked, const struct amend_r
 	char text[512], one[192], other[192];
 
 	for (size_t i = 0; i < blocked->n_rows; i++) {
-		snprintf(text, sizeof(text), "session %s waits since %s s for session %s, which is %s",
+		snprintf(text, sizeof(text),
+			 "session %s waits since %s s for session %s, which is %s",
 			 who(one, sizeof(one), blocked, i, 0), cell(blocked, i, 3),
 			 who(other, sizeof(other), blocked, i, 4), cell(blocked, i, 7));
 		each(context, AMEND_LEVEL_PROBLEM, "locks", text);

@@ -140,8 +140,8 @@ static enum amend_status not_found(struct amend_session *session, const char *sc
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	char list[512] = "";
 	int listed = 0;
-	enum amend_status status =
-		amend_postgres_run(session, &statement, 1, &rows, NULL, false, err);
+	enum amend_status status = amend_postgres_run(session, &statement, 1, &rows, NULL, false,
+						      err);
 
 	if (status != AMEND_OK)
 		return status;
@@ -159,7 +159,9 @@ static enum amend_status not_found(struct amend_session *session, const char *sc
 	amend_rows_release(&rows);
 	amend_error_set(err, AMEND_NOT_FOUND, "no table %s%s%s%s%s%s", schema ? schema : "",
 			schema ? "." : "", name, listed ? " (hint: did you mean " : "", list,
-			listed ? "?)" : schema ? "" : " in the search path");
+			listed   ? "?)"
+			: schema ? ""
+				 : " in the search path");
 	snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", AMEND_SQLSTATE_NO_TABLE);
 	return err->status;
 }

@@ -61,7 +61,7 @@ enum amend_status amend_postgres_fail(struct amend_error *err, enum amend_status
 	return status;
 }
 
-/* One line: "; " between the lines that say something, without severities and full stops. */
+/* One line: "; " between those that say something, without severities, full stops, and libpq's advice (after a tab). */
 static void condense(char *out, size_t room, const char *text)
 {
 	size_t size = 0;
@@ -71,9 +71,7 @@ static void condense(char *out, size_t room, const char *text)
 		const char *line = text;
 
 		text += length + (text[length] == '\n');
-		while (length > 0 && (*line == ' ' || *line == '\t'))
-			line++, length--;
-		if (length == 0)
+		if (length == 0 || *line == '\t')
 			continue;
 		if (size > 0) {
 			out[size++] = ';';

@@ -52,7 +52,8 @@ static enum amend_postgres_local unexpected(struct amend_canon *item, const char
 	size_t size = strlen(text);
 	bool cut = size > SHOWN;
 
-	for (size = cut ? SHOWN : size; cut && size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80;)
+	for (size = cut ? SHOWN : size;
+	     cut && size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80;)
 		size--;
 	return problem(item, amend_arena_printf(arena, "expected %s, found \"%.*s%s\"", expected,
 						(int)size, text, cut ? "..." : ""));
@@ -176,14 +177,15 @@ static enum amend_postgres_local local_integer(struct amend_canon *item, const c
 		unsigned digit = (unsigned)(digits[i] - '0');
 
 		if (value > (most - digit) / 10)
-			return problem(item, amend_arena_printf(arena, "%.*s%s is out of the range of %s",
-								(int)(size < SHOWN ? size : SHOWN) +
-									(int)(digits - from),
-								from, size < SHOWN ? "" : "...", name));
+			return problem(item,
+				       amend_arena_printf(arena, "%.*s%s is out of the range of %s",
+							  (int)(size < SHOWN ? size : SHOWN) +
+								  (int)(digits - from),
+							  from, size < SHOWN ? "" : "...", name));
 		value = value * 10 + digit;
 	}
-	return done(item, amend_arena_printf(arena, "%s%.*s", negative && value ? "-" : "", (int)size,
-					     digits));
+	return done(item, amend_arena_printf(arena, "%s%.*s", negative && value ? "-" : "",
+					     (int)size, digits));
 }
 
 /* [+-]digits[.digits], without leading zeros. */
@@ -399,18 +401,20 @@ static enum amend_postgres_local local_time(struct amend_canon *item, const char
 		return text[10] ? AMEND_LOCAL_ASK : done(item, text);
 	if (type != AMEND_PG_TIME && text[10] != ' ' && text[10] != 'T')
 		return AMEND_LOCAL_ASK;
-	precision = amend_postgres_modifiers(item->column->type, modifiers) ? (size_t)modifiers[0] : 6;
+	precision = amend_postgres_modifiers(item->column->type, modifiers) ? (size_t)modifiers[0]
+									    : 6;
 	if (!is_time(clock, precision, &canonical, &given))
 		return AMEND_LOCAL_ASK;
 	rest = clock + given;
-	if (type == AMEND_PG_TIMESTAMPTZ && (strcmp(rest, "Z") == 0 || strcmp(rest, "+00") == 0 ||
-					     strcmp(rest, "+00:00") == 0))
+	if (type == AMEND_PG_TIMESTAMPTZ &&
+	    (strcmp(rest, "Z") == 0 || strcmp(rest, "+00") == 0 || strcmp(rest, "+00:00") == 0))
 		rest = "";
 	if (*rest)
 		return AMEND_LOCAL_ASK;
 	if (type == AMEND_PG_TIME)
 		return done(item, amend_arena_text_n(arena, text, canonical));
-	return done(item, amend_arena_printf(arena, "%.10s %.*s%s", text, (int)canonical, clock, zone));
+	return done(item,
+		    amend_arena_printf(arena, "%.10s %.*s%s", text, (int)canonical, clock, zone));
 }
 
 enum amend_postgres_local amend_postgres_local(bool utf8, struct amend_canon *item,

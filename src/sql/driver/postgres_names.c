@@ -92,12 +92,13 @@ static bool worth_a_name(const struct amend_session *session,
 	static const char *const planned[] = {"SELECT", "INSERT", "UPDATE", "DELETE",
 					      "WITH",   "VALUES", "MERGE",  NULL};
 
-	return !session->nameless && !statement->once && amend_postgres_begins(statement->sql, planned) &&
-	       is_typed(statement->sql) &&
+	return !session->nameless && !statement->once &&
+	       amend_postgres_begins(statement->sql, planned) && is_typed(statement->sql) &&
 	       amend_postgres_state(session) != AMEND_TX_FAILED;
 }
 
-struct amend_postgres_plan amend_postgres_plan(struct amend_session *session, const struct amend_statement *statement)
+struct amend_postgres_plan amend_postgres_plan(struct amend_session *session,
+					       const struct amend_statement *statement)
 {
 	struct amend_postgres_prepared *entry = NULL;
 	struct amend_postgres_plan plan = {.entry = NULL};
@@ -150,7 +151,8 @@ bool amend_postgres_renew(struct amend_session *session, struct amend_postgres_p
 	 * 0A000 says "not supported" as well; "cached plan must not change result type" is raised
 	 * here alone. The old name stays on the server, for in a failed transaction it cannot be given up.
 	 */
-	if (entry && strcmp(state, "0A000") == 0 && function && strcmp(function, "RevalidateCachedQuery") == 0) {
+	if (entry && strcmp(state, "0A000") == 0 && function &&
+	    strcmp(function, "RevalidateCachedQuery") == 0) {
 		free(entry->sql);
 		*entry = (struct amend_postgres_prepared){.sql = NULL};
 		return true;

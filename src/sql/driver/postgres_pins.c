@@ -198,9 +198,9 @@ enum amend_status amend_postgres_unpin(struct amend_session *session, struct ame
 	}
 	if (statement.n_values > 0) {
 		statement.sql = amend_buffer_string(&sql);
-		status = statement.sql ? amend_postgres_run(session, &statement, 1, NULL, NULL,
-							    false, err)
-				       : amend_no_memory(err);
+		status = statement.sql
+				 ? amend_postgres_run(session, &statement, 1, NULL, NULL, false, err)
+				 : amend_no_memory(err);
 	}
 	if (status == AMEND_OK || status == AMEND_UNREACHABLE)
 		forget_saved(session);

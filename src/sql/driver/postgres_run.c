@@ -134,8 +134,8 @@ static bool send_step(struct amend_session *session, struct slice *slice, enum s
 	return sent;
 }
 
-static bool send_plan(struct amend_session *session, struct slice *slice, const struct amend_postgres_plan *plan,
-		      size_t *bytes)
+static bool send_plan(struct amend_session *session, struct slice *slice,
+		      const struct amend_postgres_plan *plan, size_t *bytes)
 {
 	bool sent = true;
 
@@ -291,8 +291,9 @@ static void pipeline(struct amend_session *session, struct slice *slice, size_t 
 	bool sent = PQsetnonblocking(conn, 1) == 0 && PQenterPipelineMode(conn) == 1;
 
 	while (sent && slice->n < n && slice->n_steps < SLICE_STATEMENTS && bytes < SLICE_BYTES) {
-		struct amend_postgres_plan plan = slice->n == 0 ? *first
-						 : amend_postgres_plan(session, &slice->statements[slice->n]);
+		struct amend_postgres_plan plan =
+			slice->n == 0 ? *first
+				      : amend_postgres_plan(session, &slice->statements[slice->n]);
 
 		sent = send_plan(session, slice, &plan, &bytes);
 	}
@@ -305,8 +306,9 @@ static void pipeline(struct amend_session *session, struct slice *slice, size_t 
 	}
 	if (!sent && slice->status == AMEND_OK) {
 		slice->failed = slice->n;
-		slice->status = amend_postgres_lost(session) ? amend_postgres_error(session, NULL, err)
-							     : amend_no_memory(err);
+		slice->status = amend_postgres_lost(session)
+					? amend_postgres_error(session, NULL, err)
+					: amend_no_memory(err);
 	}
 	if (PQpipelineStatus(conn) != PQ_PIPELINE_OFF && PQexitPipelineMode(conn) != 1)
 		session->broken = true;
@@ -326,16 +328,17 @@ static void end_copy(PGconn *conn, ExecStatusType kind)
 	}
 }
 
-static void direct(struct amend_session *session, struct slice *slice, const struct amend_postgres_plan *plan,
-		   struct amend_error *err)
+static void direct(struct amend_session *session, struct slice *slice,
+		   const struct amend_postgres_plan *plan, struct amend_error *err)
 {
 	PGconn *conn = session->conn;
 	size_t bytes = 0;
 	PGresult *result;
 
 	if (!send_plan(session, slice, plan, &bytes)) {
-		slice->status = amend_postgres_lost(session) ? amend_postgres_error(session, NULL, err)
-							     : amend_no_memory(err);
+		slice->status = amend_postgres_lost(session)
+					? amend_postgres_error(session, NULL, err)
+					: amend_no_memory(err);
 		return;
 	}
 	slice->failed = slice->n;
@@ -353,9 +356,9 @@ static void run_slice(struct amend_session *session, struct slice *slice, size_t
 {
 	struct amend_postgres_plan first = amend_postgres_plan(session, &slice->statements[0]);
 
-	slice->steps = amend_arena_array(
-		&slice->arena, 3 * (n < SLICE_STATEMENTS ? n : SLICE_STATEMENTS) + 3,
-		sizeof(*slice->steps));
+	slice->steps = amend_arena_array(&slice->arena,
+					 3 * (n < SLICE_STATEMENTS ? n : SLICE_STATEMENTS) + 3,
+					 sizeof(*slice->steps));
 	if (!slice->steps) {
 		if (first.prepare)
 			first.entry->prepared = false;
@@ -431,7 +434,8 @@ static size_t next_slice(const struct amend_statement *statements, size_t n, boo
 
 	if (alone || amend_postgres_begins(statements[0].sql, copy))
 		return 1;
-	while (end < n && end < SLICE_STATEMENTS && !amend_postgres_begins(statements[end].sql, copy))
+	while (end < n && end < SLICE_STATEMENTS &&
+	       !amend_postgres_begins(statements[end].sql, copy))
 		end++;
 	return end;
 }
