@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sodium.h>
+
 #include "core/rows.h"
 
 struct amend_value amend_null(void)
@@ -107,37 +109,23 @@ bool amend_value_number(const struct amend_value *value, int64_t *out)
 	return errno == 0 && end == text + value->size;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
-
 bool amend_value_bytes(const struct amend_value *value, struct amend_arena *arena,
 		       struct amend_value *out)
 {
-	char *bytes;
-	size_t size;
+	unsigned char *bytes;
+	size_t size = 0;
 
 	if (value->kind == AMEND_BLOB)
 		return amend_arena_value(arena, value, out);
 	if (value->kind != AMEND_TEXT || value->size < 2 || memcmp(value->as.text, "\\x", 2) != 0)
 		return false;
-	size = (value->size - 2) / 2;
-	bytes = amend_arena_alloc(arena, size);
-	for (size_t i = 0; bytes && i < size; i++) {
-		int high = hex_digit(value->as.text[2 + 2 * i]);
-		int low = hex_digit(value->as.text[3 + 2 * i]);
-
-		if (high < 0 || low < 0)
-			return false;
-		bytes[i] = (char)(high << 4 | low);
-	}
+	bytes = amend_arena_alloc(arena, value->size / 2);
+	if (!bytes || sodium_hex2bin(bytes, value->size / 2, value->as.text + 2, value->size - 2, NULL,
+				     &size, NULL) != 0 ||
+	    size != value->size / 2 - 1)
+		return false;
 	*out = amend_blob(bytes, size);
-	return bytes != NULL;
+	return true;
 }
 
 struct amend_rows_owner *amend_rows_owner_new(void)

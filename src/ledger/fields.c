@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include <sodium.h>
+
 #include "ledger/json_read.h"
 
 enum amend_status amend_json_malformed(struct amend_error *err, const char *text)
@@ -12,29 +14,17 @@ enum amend_status amend_json_malformed(struct amend_error *err, const char *text
 	return amend_error_set(err, AMEND_INTERNAL, "the ledger holds malformed JSON: %.80s", text);
 }
 
-static int hex_digit(char c)
+static bool read_hex(struct amend_arena *arena, struct json_object *json, struct amend_value *out)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+	const char *hex = json_object_get_string(json);
+	size_t size = (size_t)json_object_get_string_len(json);
+	unsigned char *bytes = amend_arena_alloc(arena, size / 2 + 1);
 
-static bool read_hex(struct amend_arena *arena, const char *hex, struct amend_value *out)
-{
-	size_t size = strlen(hex) / 2;
-	char *bytes = amend_arena_alloc(arena, size + 1);
-
-	if (!bytes)
+	if (!hex || !bytes ||
+	    sodium_hex2bin(bytes, size / 2, hex, size, NULL, &out->size, NULL) != 0 ||
+	    out->size != size / 2)
 		return false;
-	for (size_t i = 0; i < size; i++) {
-		int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		bytes[i] = (char)(high << 4 | low);
-	}
-	out->size = size;
-	out->as.text = bytes;
+	out->as.blob = bytes;
 	return true;
 }
 
@@ -45,11 +35,11 @@ static bool read_object(struct json_object *json, struct amend_arena *arena, str
 
 	if (json_object_object_get_ex(json, "blob", &inner)) {
 		*out = amend_blob(NULL, 0);
-		return read_hex(arena, json_object_get_string(inner), out);
+		return read_hex(arena, inner, out);
 	}
 	if (json_object_object_get_ex(json, "text", &inner)) {
 		*out = amend_text_n(NULL, 0);
-		return read_hex(arena, json_object_get_string(inner), out);
+		return read_hex(arena, inner, out);
 	}
 	if (json_object_object_get_ex(json, "real", &inner)) {
 		const char *name = json_object_get_string(inner);

@@ -60,9 +60,8 @@ static bool word_is(const char *at, const char *word)
 	return strncmp(at, word, strlen(word)) == 0;
 }
 
-/* The statement with its words in braces replaced. */
-static void expand(struct amend_buffer *out, const struct amend_dialect *dialect, const char *role,
-		   const char *text)
+void amend_ledger_expand(struct amend_buffer *out, const struct amend_dialect *dialect,
+			 const char *role, const char *text)
 {
 	const struct {
 		const char *word, *value;
@@ -73,6 +72,8 @@ static void expand(struct amend_buffer *out, const struct amend_dialect *dialect
 		{"{integer}", dialect->integer_type},
 		{"{text}", dialect->text_type},
 		{"{bytes}", dialect->bytes_type},
+		{"{secret}", dialect->random_secret},
+		{"{epoch}", dialect->epoch},
 		{"{role}", role},
 	};
 
@@ -194,7 +195,7 @@ static enum amend_status emit_all(const struct amend_dialect *dialect, const cha
 
 	for (; statements && *statements && status == AMEND_OK; statements++) {
 		amend_buffer_reset(&text);
-		expand(&text, dialect, role, *statements);
+		amend_ledger_expand(&text, dialect, role, *statements);
 		status = text.failed ? amend_no_memory(err) : each(context, text.data, err);
 	}
 	amend_buffer_release(&text);

@@ -13,33 +13,15 @@
 #include "core/rows.h"
 #include "ledger/state.h"
 
-static const char make_key[] = "INSERT INTO {ledger}token_key (created, secret) VALUES ({epoch}, {secret})";
-
-static void write_statement(struct amend_buffer *out, const struct amend_dialect *dialect)
-{
-	const char *at = make_key;
-
-	while (*at) {
-		const char *word = *at == '{' ? at + 1 : "";
-
-		if (strncmp(word, "ledger}", 7) == 0)
-			amend_buffer_text(out, dialect->ledger);
-		else if (strncmp(word, "epoch}", 6) == 0)
-			amend_buffer_text(out, dialect->epoch);
-		else if (strncmp(word, "secret}", 7) == 0)
-			amend_buffer_text(out, dialect->random_secret);
-		else
-			amend_buffer_char(out, *at);
-		at = *at == '{' ? strchr(at, '}') + 1 : at + 1;
-	}
-}
+static const char make_key[] =
+	"INSERT INTO {ledger}token_key (created, secret) VALUES ({epoch}, {secret})";
 
 enum amend_status amend_secret_make(struct amend_conn *db, struct amend_error *err)
 {
 	struct amend_buffer text = AMEND_BUFFER_INIT;
 	enum amend_status status;
 
-	write_statement(&text, db->dialect);
+	amend_ledger_expand(&text, db->dialect, "", make_key);
 	status = text.failed ? amend_no_memory(err) : amend_exec_text(db, text.data, err);
 	amend_buffer_release(&text);
 	return status;
@@ -52,7 +34,7 @@ enum amend_status amend_secret_emit(struct amend_conn *db,
 	struct amend_buffer text = AMEND_BUFFER_INIT;
 	enum amend_status status = AMEND_OK;
 
-	write_statement(&text, db->dialect);
+	amend_ledger_expand(&text, db->dialect, "", make_key);
 	if (text.failed)
 		status = amend_no_memory(err);
 	else

@@ -23,6 +23,10 @@ struct amend_ledger {
 struct amend_ledger *amend_ledger_state(struct amend_conn *db, struct amend_error *err);
 void amend_ledger_free(struct amend_ledger *ledger);
 
+/* The statement with its words in braces replaced: {ledger}, {text}, ..., {role}; install.c lists them. */
+void amend_ledger_expand(struct amend_buffer *out, const struct amend_dialect *dialect,
+			 const char *role, const char *text);
+
 /* Inserts a new token key, or shows the statement that would. */
 enum amend_status amend_secret_make(struct amend_conn *db, struct amend_error *err) AMEND_CHECK;
 enum amend_status amend_secret_emit(struct amend_conn *db,
