@@ -46,9 +46,8 @@ static enum amend_status is_locked_by_another(struct call *call, const struct am
 {
 	struct amend_row *rows;
 	size_t n;
-	enum amend_status status =
-		amend_row_find(call->db, call->table, key->columns, key->values, key->n, NULL, 1,
-			       call->work.arena, &rows, &n, err);
+	enum amend_status status = amend_row_find(call->db, call->table, key->columns, key->values,
+						  key->n, NULL, 1, call->work.arena, &rows, &n, err);
 
 	*locked = n > 0;
 	return status;
@@ -71,8 +70,8 @@ static enum amend_status match(struct call *call, const struct amend_lock *lock,
 
 		if (key->blank)
 			continue;
-		status = amend_row_find(call->db, call->table, key->columns, key->values, key->n, lock,
-					2, call->work.arena, &rows, &n, err);
+		status = amend_row_find(call->db, call->table, key->columns, key->values, key->n,
+					lock, 2, call->work.arena, &rows, &n, err);
 		if (status == AMEND_OK && n == 0 && skips)
 			status = is_locked_by_another(call, key, skip, err);
 		if (status != AMEND_OK || *skip)
@@ -108,8 +107,9 @@ static enum amend_status learn(struct call *call, struct amend_error *err)
 		for (size_t j = 0; j < key->n && !key->blank; j++) {
 			const struct amend_value *current = &call->row.values[key->columns[j]];
 			struct amend_put put = {.column = key->columns[j], .value = key->values[j]};
-			enum amend_status status = amend_request_canonical(
-				call->db, call->table, call->row.values, &put, 1, call->work.arena, err);
+			enum amend_status status = amend_request_canonical(call->db, call->table,
+									   call->row.values, &put,
+									   1, call->work.arena, err);
 
 			if (status != AMEND_OK)
 				return status;
@@ -150,8 +150,8 @@ static enum amend_status apply_bounds(struct call *call, struct amend_error *err
 
 	for (size_t i = 0; i < write->n_bounds; i++) {
 		size_t at, place = 0;
-		enum amend_status status =
-			amend_table_find(call->table, write->bounds[i].column, &at, err);
+		enum amend_status status = amend_table_find(call->table, write->bounds[i].column,
+							    &at, err);
 
 		if (status != AMEND_OK)
 			return status;
@@ -227,14 +227,16 @@ static enum amend_status check_addends(const struct call *call, struct amend_err
 		if (call->puts[i].op != AMEND_ADD)
 			continue;
 		if (current->kind == AMEND_NULL)
-			return amend_error_set(err, AMEND_CONSTRAINT,
-					       "%s.%s is NULL: there is nothing to add to (hint: set it "
-					       "first)",
-					       call->table->qualified, column->name);
+			return amend_error_set(
+				err, AMEND_CONSTRAINT,
+				"%s.%s is NULL: there is nothing to add to (hint: set it "
+				"first)",
+				call->table->qualified, column->name);
 		if (!*column->cast && current->kind != AMEND_INTEGER && current->kind != AMEND_REAL)
-			return amend_error_set(err, AMEND_CONSTRAINT,
-					       "%s.%s does not hold a number: there is nothing to add to",
-					       call->table->qualified, column->name);
+			return amend_error_set(
+				err, AMEND_CONSTRAINT,
+				"%s.%s does not hold a number: there is nothing to add to",
+				call->table->qualified, column->name);
 	}
 	return AMEND_OK;
 }
@@ -339,7 +341,8 @@ static enum amend_status out_of_bounds(const struct call *call, struct amend_err
 		amend_buffer_text(&names, names.size ? ", " : "");
 		amend_buffer_text(&names, call->table->columns[call->puts[i].column].name);
 	}
-	amend_error_set(err, AMEND_CONSTRAINT, "%s would leave the bounds given; nothing was written",
+	amend_error_set(err, AMEND_CONSTRAINT,
+			"%s would leave the bounds given; nothing was written",
 			names.failed ? "a value" : amend_buffer_string(&names));
 	amend_buffer_release(&names);
 	return AMEND_CONSTRAINT;
@@ -361,8 +364,8 @@ static enum amend_status update(struct call *call, struct amend_error *err)
 	if (status == AMEND_OK)
 		status = amend_ledger_need(call->db, err);
 	if (status == AMEND_OK)
-		status = amend_row_update(call->db, call->table, &call->row, call->puts, call->n_puts,
-					  call->work.arena, &what, err);
+		status = amend_row_update(call->db, call->table, &call->row, call->puts,
+					  call->n_puts, call->work.arena, &what, err);
 	if (status != AMEND_OK)
 		return status;
 	if (what.out_of_bounds)
@@ -380,7 +383,8 @@ static enum amend_status creation_key(const struct call *call, const struct amen
 			continue;
 		*unique = call->keys[i].unique;
 		return *unique ? AMEND_OK
-			       : amend_request_not_unique(call->db, call->table, &call->keys[i], err);
+			       : amend_request_not_unique(call->db, call->table, &call->keys[i],
+							  err);
 	}
 	return amend_error_set(err, AMEND_INVALID,
 			       "every key is blank: a blank key never matches and never creates");
@@ -444,14 +448,14 @@ static enum amend_status create(struct call *call, struct amend_error *err)
 static enum amend_status delete_found(struct call *call, struct amend_error *err)
 {
 	struct amend_written what;
-	enum amend_status status = amend_seen_check(call->db, call->table, &call->seen, &call->row, NULL,
-						    0, &call->work, err);
+	enum amend_status status = amend_seen_check(call->db, call->table, &call->seen, &call->row,
+						    NULL, 0, &call->work, err);
 
 	if (status == AMEND_OK)
 		status = amend_ledger_need(call->db, err);
 	if (status == AMEND_OK)
-		status = amend_row_delete(call->db, call->table, &call->row, call->work.arena, &what,
-					  err);
+		status = amend_row_delete(call->db, call->table, &call->row, call->work.arena,
+					  &what, err);
 	if (status != AMEND_OK)
 		return status;
 	call->moved = what.moved;
@@ -585,13 +589,14 @@ static enum amend_status add(struct call *call, bool *done, struct amend_error *
 	memcpy(call->puts, call->set, call->n_set * sizeof(*call->puts));
 	status = apply_bounds(call, err);
 	if (status == AMEND_OK)
-		status = amend_request_canonical(call->db, call->table, NULL, call->puts, call->n_puts,
-						 call->work.arena, err);
+		status = amend_request_canonical(call->db, call->table, NULL, call->puts,
+						 call->n_puts, call->work.arena, err);
 	if (status == AMEND_OK)
 		status = amend_ledger_need(call->db, err);
 	if (status == AMEND_OK)
 		status = amend_cte_add(call->db, call->table, key->columns, key->values, key->n,
-				       call->puts, call->n_puts, call->work.arena, &what, &n_found, err);
+				       call->puts, call->n_puts, call->work.arena, &what, &n_found,
+				       err);
 	if (status != AMEND_OK || n_found == 0)
 		return status;
 	if (n_found > 1)
@@ -637,6 +642,13 @@ static enum amend_status run(struct call *call, struct amend_error *err)
 		if (status != AMEND_OK || done)
 			return status;
 	}
+	/* What is got as it is needs no hold, whatever creating it would need. */
+	if (needs_hold(call) && call->write->mode == AMEND_GET_OR_CREATE &&
+	    call->write->wait == AMEND_WAIT) {
+		status = go(call, &no_lock, false, &wants_write, err);
+		if (status != AMEND_OK || (!wants_write && !call->moved))
+			return status;
+	}
 	if (needs_hold(call))
 		return run_held(call, err);
 	for (int i = 0; i < OPTIMISTIC_TRIES; i++) {
@@ -672,11 +684,12 @@ static enum amend_status resolve(struct call *call, const struct amend_match *ke
 	if (n_keys == 0)
 		return amend_error_set(err, AMEND_INVALID, "expected a key");
 	for (size_t i = 0; i < n_keys && status == AMEND_OK; i++)
-		status = amend_request_key(call->db, call->table, &keys[i], arena, &call->keys[i], err);
+		status = amend_request_key(call->db, call->table, &keys[i], arena, &call->keys[i],
+					   err);
 	call->n_keys = n_keys;
 	if (status == AMEND_OK)
-		status = amend_request_puts(call->table, call->write->set, call->write->n_set, false,
-					    call->set, &call->n_set, err);
+		status = amend_request_puts(call->table, call->write->set, call->write->n_set,
+					    false, call->set, &call->n_set, err);
 	if (status == AMEND_OK)
 		status = amend_seen_resolve(call->db, call->table, expect, arena, &call->seen, err);
 	return status;
@@ -709,7 +722,8 @@ enum amend_status amend_write(struct amend_conn *db, const struct amend_table *t
 			      const struct amend_write *write, struct amend_result *result,
 			      struct amend_error *err)
 {
-	return travel(db, table, write, write->keys, write->n_keys, &write->expect, false, result, err);
+	return travel(db, table, write, write->keys, write->n_keys, &write->expect, false, result,
+		      err);
 }
 
 enum amend_status amend_delete(struct amend_conn *db, const struct amend_table *table,
@@ -742,8 +756,8 @@ enum amend_status amend_get(struct amend_conn *db, const struct amend_table *tab
 		call.moved = false;
 		status = match(&call, &no_lock, &skip, err);
 		if (status == AMEND_OK && !call.found)
-			status = amend_seen_missing(db, table, &call.seen, key_text(&call), &call.work,
-						    err);
+			status = amend_seen_missing(db, table, &call.seen, key_text(&call),
+						    &call.work, err);
 		if (status == AMEND_OK)
 			status = as_it_is(&call, AMEND_IS_FOUND, err);
 		if (!call.moved)
@@ -759,9 +773,10 @@ static enum amend_status check_hold(struct amend_conn *db, enum amend_strength s
 				    struct amend_error *err)
 {
 	if (!amend_in_transaction(db))
-		return amend_error_set(err, AMEND_INVALID,
-				       "a hold ends with its transaction, and none is open (hint: call "
-				       "it inside amend_atomic)");
+		return amend_error_set(
+			err, AMEND_INVALID,
+			"a hold ends with its transaction, and none is open (hint: call "
+			"it inside amend_atomic)");
 	if (db->depth > 0 && !db->borrowed && db->read_only)
 		return amend_error_set(err, AMEND_INVALID, "a read-only unit holds nothing");
 	if (strength == AMEND_FOR_NO_KEY_UPDATE && !amend_has(db, AMEND_HAS_KEY_STRENGTHS))
@@ -850,7 +865,8 @@ static enum amend_status hold_table(struct amend_conn *db, void *context, struct
 	amend_sql_init(&sql, db);
 	amend_sql_text(&sql, share ? dialect->lock_table_share : dialect->lock_table_update);
 	amend_sql_text(&sql, holding->table->sql);
-	amend_sql_text(&sql, share ? dialect->lock_table_share_mode : dialect->lock_table_update_mode);
+	amend_sql_text(&sql,
+		       share ? dialect->lock_table_share_mode : dialect->lock_table_update_mode);
 	if (holding->wait == AMEND_NOWAIT) {
 		amend_sql_text(&sql, " ");
 		amend_sql_text(&sql, dialect->nowait);
