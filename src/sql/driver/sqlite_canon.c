@@ -158,8 +158,9 @@ static enum amend_status failed(sqlite3 *db, int rc, struct amend_error *err)
 			       sqlite3_errmsg(db));
 }
 
-/* Text is stored in the user's encoding: what UTF-16 cannot hold is mended there, and must be here. */
-static enum amend_status open_scratch(struct amend_session *session, struct amend_error *err)
+/* NULL, and `err`, when it fails. Text is stored in the user's encoding: what UTF-16 cannot hold is mended there, and must be here. */
+static struct amend_sqlite_scratch *open_scratch(struct amend_session *session,
+						 struct amend_error *err)
 {
 	const struct amend_statement ask = {.sql = "PRAGMA main.encoding"};
 	struct amend_sqlite_scratch *scratch = calloc(1, sizeof(*scratch));
@@ -169,8 +170,10 @@ static enum amend_status open_scratch(struct amend_session *session, struct amen
 	enum amend_status status;
 	int rc = SQLITE_OK;
 
-	if (!scratch)
-		return amend_no_memory(err);
+	if (!scratch) {
+		amend_no_memory(err);
+		return NULL;
+	}
 	status = amend_sqlite_run(session, &ask, 1, &rows, &ignored, err);
 	if (status != AMEND_OK)
 		goto out;
@@ -191,10 +194,9 @@ static enum amend_status open_scratch(struct amend_session *session, struct amen
 out:
 	amend_rows_release(&rows);
 	if (status == AMEND_OK)
-		session->scratch = scratch;
-	else
-		amend_sqlite_scratch_close(scratch);
-	return status;
+		return scratch;
+	amend_sqlite_scratch_close(scratch);
+	return NULL;
 }
 
 static enum amend_status open_kind(struct amend_sqlite_scratch *scratch, size_t kind,
@@ -296,7 +298,9 @@ enum amend_status amend_sqlite_canonicalise(struct amend_session *session,
 	enum amend_status status = AMEND_OK;
 
 	if (!session->scratch)
-		status = open_scratch(session, err);
+		session->scratch = open_scratch(session, err);
+	if (!session->scratch)
+		return err->status;
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 		size_t kind = kind_of(items[i].column);
 

@@ -16,6 +16,7 @@ struct reader {
 	struct amend_session *session;
 	struct amend_arena *arena;
 	struct amend_table *table;
+	struct amend_column *columns; /* the table's, writable */
 	bool without_rowid, strict;
 	struct amend_error *err;
 };
@@ -253,7 +254,7 @@ static enum amend_status read_columns(struct reader *reader, uint32_t *key, size
 		key[pk - 1] = (uint32_t)i;
 		++*n_key;
 	}
-	table->columns = columns;
+	table->columns = reader->columns = columns;
 	table->n_columns = rows.n_rows;
 	amend_rows_release(&rows);
 	return status;
@@ -323,18 +324,15 @@ static enum amend_status read_key_columns(struct reader *reader, struct amend_ke
 static enum amend_status add_rowid_key(struct reader *reader, uint32_t column, struct amend_key *key)
 {
 	uint32_t *columns = amend_arena_array(reader->arena, 1, sizeof(*columns));
-	struct amend_column *alias;
 
 	if (!columns)
 		return amend_no_memory(reader->err);
 	columns[0] = column;
 	*key = (struct amend_key){
 		.name = "primary key", .columns = columns, .n_columns = 1, .primary = true};
-	/* Its table's columns were allocated as writable, and are not handed out yet. */
-	alias = (struct amend_column *)(uintptr_t)&reader->table->columns[column];
 	/* Never NULL, but NULL may be written: the next number is stored then. */
-	alias->identity = true;
-	alias->type_id |= AMEND_SQLITE_ROWID;
+	reader->columns[column].identity = true;
+	reader->columns[column].type_id |= AMEND_SQLITE_ROWID;
 	return AMEND_OK;
 }
 
@@ -352,9 +350,11 @@ static enum amend_status read_keys(struct reader *reader, const uint32_t *primar
 		return status;
 	has_index = rows.n_rows > 0 && strcmp(text_at(&rows, 0, 1), "pk") == 0;
 	keys = amend_arena_array(reader->arena, rows.n_rows + 1, sizeof(*keys));
-	if (!keys)
-		status = amend_no_memory(reader->err);
-	else if (n_primary == 1 && !has_index)
+	if (!keys) {
+		amend_rows_release(&rows);
+		return amend_no_memory(reader->err);
+	}
+	if (n_primary == 1 && !has_index)
 		status = add_rowid_key(reader, primary[0], &keys[table->n_keys++]);
 	for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++) {
 		struct amend_key *key = &keys[table->n_keys++];
@@ -436,8 +436,10 @@ static enum amend_status read_foreign_keys(struct reader *reader)
 	if (status != AMEND_OK)
 		return status;
 	keys = amend_arena_array(reader->arena, rows.n_rows, sizeof(*keys));
-	if (!keys)
-		status = amend_no_memory(reader->err);
+	if (!keys) {
+		amend_rows_release(&rows);
+		return amend_no_memory(reader->err);
+	}
 	for (size_t i = 0, end; i < rows.n_rows && status == AMEND_OK; i = end) {
 		end = i + 1;
 		while (end < rows.n_rows && integer_at(&rows, end, 0) == integer_at(&rows, i, 0))
@@ -455,7 +457,7 @@ enum amend_status amend_sqlite_describe(struct amend_session *session, const cha
 					struct amend_error *err)
 {
 	enum { MOST_COLUMNS = 32767 }; /* SQLite's own limit */
-	struct reader reader = {session, arena, table, false, false, err};
+	struct reader reader = {.session = session, .arena = arena, .table = table, .err = err};
 	uint32_t *primary = malloc(MOST_COLUMNS * sizeof(*primary));
 	size_t n_primary = 0;
 	enum amend_status status;

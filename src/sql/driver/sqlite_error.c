@@ -109,6 +109,12 @@ static enum amend_status plain_error(const char *text, enum amend_sqlite_phase p
 				  "%s", text);
 }
 
+/* What our handlers make SQLite say when they end a wait, or a statement. */
+static bool may_be_ours(int extended)
+{
+	return (extended & 0xff) == SQLITE_BUSY || (extended & 0xff) == SQLITE_INTERRUPT;
+}
+
 enum amend_status amend_sqlite_fail(struct amend_session *session, int rc,
 				    enum amend_sqlite_phase phase, bool upgrade,
 				    struct amend_error *err)
@@ -127,16 +133,14 @@ enum amend_status amend_sqlite_fail(struct amend_session *session, int rc,
 		plain_error(text, phase, err);
 	else if (!meaning)
 		amend_sqlite_error(err, AMEND_INTERNAL, "", "%s", text);
-	else if ((extended & 0xff) == SQLITE_BUSY && amend_sqlite_stopped(session, err) != AMEND_OK)
-		; /* what ended the wait for the lock */
+	else if (may_be_ours(extended) && amend_sqlite_stopped(session, err) != AMEND_OK)
+		; /* said already */
 	else if (meaning->status == AMEND_LOCKED && upgrade)
 		/* No handler is asked then: waiting while reading could only be mended by the other's rollback. */
 		amend_sqlite_error(err, AMEND_RETRY, AMEND_SQLSTATE_SERIALIZATION,
 				   "%s: another connection writes, and this transaction has read "
 				   "already",
 				   text);
-	else if (meaning->code == SQLITE_INTERRUPT && amend_sqlite_stopped(session, err) != AMEND_OK)
-		;
 	else
 		amend_sqlite_error(err, meaning->status, meaning->sqlstate, "%s%s%s%s", text,
 				   meaning->hint ? " (hint: " : "",

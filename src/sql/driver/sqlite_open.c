@@ -42,15 +42,12 @@ struct amend_session *amend_sqlite_session_new(const struct amend_open_options *
 static void folder_of(const char *path, char *folder)
 {
 	const char *slash = strrchr(path, '/');
-	size_t size = slash ? (size_t)(slash - path) : 0;
+	size_t size = slash ? (size_t)(slash - path) : 1;
 
-	if (!slash) {
-		strcpy(folder, ".");
-	} else {
-		size = size ? size : 1;
-		memcpy(folder, path, size);
-		folder[size] = '\0';
-	}
+	if (slash == path)
+		size = 1;
+	memcpy(folder, slash ? path : ".", size);
+	folder[size] = '\0';
 }
 
 /*
