@@ -173,10 +173,15 @@ static void same_text_many_times(struct engine *engine)
 	session_expect(engine, session, "SELECT count(*), max(a) FROM t", "32|31");
 }
 
-/* More in both directions than the sockets' buffers hold: neither side may wait for the other. */
+/* More than the sockets' buffers hold, in each direction and in both: neither side may wait for the other. */
 static void more_than_buffers_hold(struct engine *engine)
 {
 	enum { MANY = 300, SIZE = 50000 };
+	static const char *const forms[] = {
+		"SELECT CAST(?1 AS text)",         /* in and out */
+		"SELECT length(CAST(?1 AS text))", /* in */
+		NULL,                              /* out */
+	};
 	struct amend_session *session = session_open(engine);
 	struct amend_statement *statements = calloc(MANY, sizeof(*statements));
 	struct amend_rows *rows = calloc(MANY, sizeof(*rows));
@@ -189,18 +194,40 @@ static void more_than_buffers_hold(struct engine *engine)
 	memset(text, 'x', SIZE);
 	text[SIZE] = '\0';
 	value = amend_text(text);
-	for (size_t i = 0; i < MANY; i++)
-		statements[i] = (struct amend_statement){
-			.sql = engine_sql(engine, "SELECT CAST(?1 AS text)"),
-			.values = &value,
-			.n_values = 1};
-	expect_ok(engine->driver->run(session, statements, MANY, rows, &failed, &err), &err);
-	assert_int_equal(failed, MANY);
-	for (size_t i = 0; i < MANY; i++)
-		assert_int_equal(rows[i].values[0].size, SIZE);
-	release_all(rows, MANY);
+	session_exec(engine, session, "CREATE TABLE t (v text)");
+	expect_done(session_with(engine, session, "INSERT INTO t VALUES (?1)", &value, 1));
+	for (size_t form = 0; form < COUNT(forms); form++) {
+		const char *sql = forms[form] ? engine_sql(engine, forms[form]) : "SELECT v FROM t";
+
+		for (size_t i = 0; i < MANY; i++)
+			statements[i] = (struct amend_statement){
+				.sql = sql, .values = &value, .n_values = forms[form] != NULL};
+		expect_ok(engine->driver->run(session, statements, MANY, rows, &failed, &err), &err);
+		assert_int_equal(failed, MANY);
+		for (size_t i = 0; i < MANY; i++)
+			assert_true(form == 1 || rows[i].values[0].size == SIZE);
+		release_all(rows, MANY);
+	}
 	free(statements);
 	free(rows);
+	free(text);
+}
+
+/* One value of many megabytes: sent and received in pieces. */
+static void one_large_value(struct engine *engine)
+{
+	enum { SIZE = 30 << 20 };
+	struct amend_session *session = session_open(engine);
+	char *text = malloc(SIZE + 1);
+	struct amend_value value;
+
+	assert_non_null(text);
+	memset(text, 'x', SIZE);
+	text[SIZE] = '\0';
+	value = amend_text(text);
+	session_exec(engine, session, "CREATE TABLE t (v text)");
+	expect_done(session_with(engine, session, "INSERT INTO t VALUES (?1)", &value, 1));
+	session_expect(engine, session, "SELECT length(v) FROM t", "31457280");
 	free(text);
 }
 
@@ -225,7 +252,8 @@ static const struct engine_test tests[] = {
 	{"the index is that of the first failure", first_and_last_fail},
 	{"a failure leaves the statement cache right", cache_after_failure},
 	{"the same text many times in one run", same_text_many_times},
-	{"more in both directions than buffers hold", more_than_buffers_hold},
+	{"more in either direction than buffers hold", more_than_buffers_hold},
+	{"one value of 30 MB", one_large_value},
 	{"a second statement in a text is INVALID, not ignored", one_statement_a_text},
 };
 
