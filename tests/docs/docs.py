@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""Holds what is written against what is there. Speaks TAP.
+
+    docs.py AMEND [SESSION]     AMEND: the command; SESSION: what examples/run.sh printed
+
+- each option that AMEND COMMAND --help names is in the command's manual page in the same words, and the
+  other way round; each command has a page, and amend(1) lists it
+- each relative link in README, HACKING and docs/ leads somewhere
+- each `src/FILE` and the like that they name exists
+- each `tests/FILE`, "NAME" in README is a test of that name in that file
+- the terminal session in README is what examples/run.sh prints, but for times, tokens and users
+- the decisions are all in their list; HACKING has fewer than 200 lines
+"""
+
+import os
+import re
+import subprocess
+import sys
+
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+MAN = os.path.join(TOP, "docs", "man")
+
+
+def read(*path):
+    with open(os.path.join(TOP, *path), encoding="utf-8") as file:
+        return file.read()
+
+
+def run(*command):
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+class Plan:
+    def __init__(self):
+        self.number = 0
+        self.failed = 0
+
+    def check(self, name, faults):
+        self.number += 1
+        print("not ok" if faults else "ok", self.number, "-", name)
+        for fault in faults:
+            print("#", fault)
+        self.failed += bool(faults)
+
+
+def help_options(text):
+    """{"--match COL[,COL...]", ...} of the options that --help lists."""
+    part = re.search(r"^options:\n((?:  .*\n)*)", text, re.M)
+    return {re.split(r"  +", line.strip())[0] for line in part[1].splitlines()} if part else set()
+
+
+def page_options(text):
+    """The same of a page's section OPTIONS, without scdoc's marks."""
+    part = re.search(r"^# OPTIONS\n(.*?)(?=^# )", text, re.M | re.S)
+    lines = re.findall(r"^\*--.*$", part[1], re.M) if part else []
+    return {re.sub(r"[*_]", "", line) for line in lines}
+
+
+def check_pages(plan, amend):
+    listed = re.findall(r"^  (\w+) {2,}", run(amend, "help"), re.M)
+    plan.check("amend help lists commands", [] if len(listed) > 5 else [f"found {listed}"])
+    main = read("docs", "man", "amend.1.scd")
+    pages = {page[len("amend-") : -len(".1.scd")] for page in os.listdir(MAN) if page.startswith("amend-")}
+    faults = [f"no page amend-{name}.1.scd" for name in listed if name not in pages]
+    faults += [f"amend-{name}.1.scd is of no command" for name in pages if name not in listed]
+    faults += [f"amend.1.scd does not list {name}" for name in listed if f"\n*{name}*\n" not in main]
+    faults += [f"amend.1.scd does not name amend-{name}(1)" for name in listed if f"*amend-{name}*(1)" not in main]
+    built = read("docs", "meson.build")
+    faults += [f"docs/meson.build does not build amend-{name}" for name in pages if f"'amend-{name}'" not in built]
+    plan.check("each command has its page", faults)
+    for name in listed:
+        if name not in pages:
+            continue
+        said, written = help_options(run(amend, name, "--help")), page_options(read("docs", "man", f"amend-{name}.1.scd"))
+        faults = [f"in --help, not in the page: {option}" for option in sorted(said - written)]
+        faults += [f"in the page, not in --help: {option}" for option in sorted(written - said)]
+        plan.check(f"amend {name}: --help and the page name the same options", faults)
+
+
+def documents():
+    yield "README.md"
+    yield "HACKING.md"
+    for folder, _, files in os.walk(os.path.join(TOP, "docs")):
+        for file in files:
+            if file.endswith(".md"):
+                yield os.path.relpath(os.path.join(folder, file), TOP)
+
+
+def check_links(plan):
+    for document in documents():
+        text = re.sub(r"^(    |\t).*$", "", read(document), flags=re.M)
+        faults = []
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            if re.match(r"[a-z]+:", target) or target.startswith("#"):
+                continue
+            path = os.path.join(TOP, os.path.dirname(document), target.split("#")[0])
+            if not os.path.exists(path):
+                faults.append(f"{target} leads nowhere")
+        plan.check(f"{document}: links lead somewhere", faults)
+
+
+def check_paths(plan):
+    """`src/core/error.c`; not `src/cli/NAME.c` or `tests/cli/cases/*.case`, which stand for others."""
+    for document in documents():
+        named = re.findall(r"`((?:src|include|tests|tools|docs|examples)/[a-z0-9_./-]+)`", read(document))
+        faults = [f"there is no {path}" for path in named if not os.path.exists(os.path.join(TOP, path))]
+        plan.check(f"{document}: the files it names exist", faults)
+
+
+def check_tests(plan):
+    faults, found = [], 0
+    for path, name in re.findall(r'`(tests/[^`\s]+)`(?:, "([^"]+)")?', read("README.md")):
+        if not os.path.exists(os.path.join(TOP, path)):
+            faults.append(f"there is no {path}")
+        elif name:
+            found += 1
+            if name not in read(path):
+                faults.append(f'{path} has no test "{name}"')
+    if found < 4:
+        faults.append(f"expected a test for each of the four promises, found {found}")
+    plan.check("README: its tests exist", faults)
+
+
+def plain(text, build):
+    """A session without what differs from run to run."""
+    text = text.replace(build + "/", "build/") if build else text
+    text = re.sub(r"a1\.[A-Za-z0-9_-]{92}", "a1.TOKEN", text)
+    text = re.sub(r"a1\.[A-Za-z0-9_-]*…", "a1.TOKEN", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?", "TIME", text)
+    text = re.sub(r"\d+\.\d\d s\b", "SECONDS", text)
+    return re.sub(r"(TIME UTC|by|TIME UTC, by) \w+(?=, TIME|$)", r"\1 NAME", text, flags=re.M)
+
+
+def check_session(plan, session):
+    build = re.search(r"^\$ (\S+)/amend sync", session, re.M)
+    lines = plain(session, build[1] if build else "").splitlines()
+    blocks = re.findall(r"^```console\n(.*?)^```", read("README.md"), re.M | re.S)
+    faults = [] if blocks else ["README has no ```console block"]
+    for line in (line for block in blocks for line in plain(block, "").splitlines()):
+        while lines and lines[0] != line:
+            lines.pop(0)
+        if line and not lines:
+            faults.append(f"not printed by examples/run.sh, or not in this place: {line}")
+            break
+    plan.check("README: its session is what examples/run.sh prints", faults)
+
+
+def main():
+    amend = sys.argv[1]
+    plan = Plan()
+    check_pages(plan, amend)
+    check_links(plan)
+    check_paths(plan)
+    check_tests(plan)
+    if len(sys.argv) > 2:
+        with open(sys.argv[2], encoding="utf-8") as file:
+            check_session(plan, file.read())
+    index = read("docs", "decisions", "README.md")
+    files = [name for name in os.listdir(os.path.join(TOP, "docs", "decisions")) if name[0].isdigit()]
+    plan.check("decisions: all are listed", [name for name in files if f"({name})" not in index])
+    length = read("HACKING.md").count("\n")
+    plan.check("HACKING.md has fewer than 200 lines", [f"it has {length}"] if length >= 200 else [])
+    print(f"1..{plan.number}")
+    return plan.failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
