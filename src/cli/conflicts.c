@@ -40,6 +40,17 @@ static void print_fields(struct cli_pool *pool, const struct amend_conflict *con
 		cli_table(stdout, "  ", cells, conflict->n_fields + 1, COLUMNS);
 }
 
+/* By the key that the source has, and by the table's own where that is another. */
+static void print_record(struct cli_pool *pool, const struct amend_conflict *conflict)
+{
+	const char *key = cli_show_fields(pool, conflict->key, conflict->n_key);
+
+	printf(": %s %s", conflict->table, cli_show_text(pool, conflict->first_key));
+	if (conflict->n_key && strcmp(key, conflict->first_key) != 0)
+		printf(" (%s)", key);
+	printf("\n");
+}
+
 static enum amend_status print_conflict(const struct amend_conflict *conflict, void *context,
 					struct amend_error *err)
 {
@@ -49,9 +60,7 @@ static enum amend_status print_conflict(const struct amend_conflict *conflict, v
 	if (listing->n++)
 		printf("\n");
 	cli_ink(stdout, CLI_NOTE, cli_format(&pool, "conflict %lld", (long long)conflict->id));
-	printf(": %s %s\n", conflict->table,
-	       conflict->n_key ? cli_show_fields(&pool, conflict->key, conflict->n_key)
-			       : conflict->first_key);
+	print_record(&pool, conflict);
 	if (*conflict->note)
 		printf("  %s: %s\n", amend_conflict_kind_name(conflict->kind),
 		       cli_show_text(&pool, conflict->note));

@@ -51,13 +51,7 @@ static int resolve(struct cli_session *session, struct request *request)
 	if (code != 0)
 		return code;
 	set = cli_assign_make_all(args->pool, request->set, request->n_set, session->table);
-	subject = (struct cli_subject){
-		.table = request->table,
-		.key = request->key,
-		.next = cli_format(args->pool, "amend conflicts %s %s, then resolve again",
-				   cli_quote(args->pool, args->words[0]),
-				   cli_quote(args->pool, request->table)),
-	};
+	subject = (struct cli_subject){.table = request->table, .key = request->key};
 	status = amend_resolve(session->db, request->id, request->take, set, request->n_set,
 			       &result, &session->err);
 	code = cli_print_result(session, &subject, status, &result);

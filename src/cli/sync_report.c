@@ -120,6 +120,7 @@ static void print_json(const struct cli_sync_output *output, enum amend_status s
 {
 	struct json_object *object = json_object_new_object();
 	struct json_object *revisions = json_object_new_array();
+	char seconds[64];
 
 	for (size_t i = 0; i < report->n_revisions; i++)
 		json_object_array_add(revisions, json_object_new_int64(report->revisions[i]));
@@ -138,7 +139,8 @@ static void print_json(const struct cli_sync_output *output, enum amend_status s
 	cli_json_add(object, "run", cli_json_id(report->run));
 	cli_json_add(object, "revisions", revisions);
 	cli_json_add(object, "dry_run", json_object_new_boolean(output->dry_run));
-	cli_json_add(object, "seconds", json_object_new_double(report->seconds));
+	snprintf(seconds, sizeof(seconds), "%.3f", report->seconds);
+	cli_json_add(object, "seconds", json_object_new_double_s(report->seconds, seconds));
 	if (status != AMEND_OK)
 		cli_json_add(object, "error", cli_json_error(&output->session->err));
 	cli_json_print(object);
