@@ -71,7 +71,8 @@ AMEND_API enum amend_status amend_set_author(struct amend_conn *db, const char *
  * One statement of the application's own, on this connection and in its unit
  * of work if one is open: an error makes the unit fail as one of amend's would.
  * Placeholders are the engine's (`?1`, `$1`). `rows` may be NULL. What it
- * changes is not recorded: it did not take the road.
+ * changes is not recorded: it did not take the road. INVALID: BEGIN, COMMIT,
+ * SAVEPOINT and the like, for units are amend_atomic's.
  */
 AMEND_API enum amend_status amend_query(struct amend_conn *db, const char *sql,
 					const struct amend_value *values, size_t n_values,

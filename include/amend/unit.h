@@ -33,7 +33,7 @@ enum amend_isolation {
 
 struct amend_unit_options {
 	enum amend_isolation isolation; /* of the outermost unit; inside one it must be DEFAULT or the same */
-	bool read_only;                 /* SQLite: begins deferred; writes and holds are refused */
+	bool read_only;                 /* of the outermost unit, likewise; SQLite: begins deferred; writes and holds are refused */
 	bool durable;                   /* outermost only: inside another unit, or transaction, it is INVALID */
 	bool merged;                    /* inside another unit: no savepoint; its failure dooms the outer unit */
 	bool no_rerun;                  /* AMEND_RETRY goes to the caller */

@@ -4,13 +4,17 @@
  */
 #include "sql/conn.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <amend/postgres.h>
 #include <amend/sqlite.h>
 
+#include "core/clock.h"
 #include "sql/driver/trace.h"
+#include "sql/sqlstate.h"
 
 static char *copy_text(const char *text)
 {
@@ -190,9 +194,10 @@ enum amend_status amend_enter(struct amend_conn *db, struct amend_error *err)
 		db->borrowed = true;
 		break;
 	case AMEND_TX_FAILED:
-		return amend_error_set(err, AMEND_INVALID,
-				       "the application's transaction has already failed (hint: roll it "
-				       "back first)");
+		return amend_error_set(
+			err, AMEND_INVALID,
+			"the application's transaction has already failed (hint: roll it "
+			"back first)");
 	case AMEND_TX_LOST:
 		return amend_error_set(err, AMEND_UNREACHABLE, "the connection is gone");
 	}
@@ -234,17 +239,30 @@ void amend_conn_fail(struct amend_conn *db, const struct amend_error *err)
 	}
 }
 
+/* An engine's own limit may count from each statement's begin: the unit's is looked at here as well. */
+enum amend_status amend_check_deadline(const struct amend_conn *db, struct amend_error *err)
+{
+	if (!db->deadline || amend_clock_ms() < db->deadline)
+		return AMEND_OK;
+	amend_error_set(err, AMEND_INTERRUPTED, "the unit's time limit has passed");
+	memcpy(err->sqlstate, AMEND_SQLSTATE_INTERRUPTED, sizeof(err->sqlstate));
+	return AMEND_INTERRUPTED;
+}
+
 static enum amend_status refuse_if_failed(const struct amend_conn *db, struct amend_error *err)
 {
 	const struct amend_open_unit *level = db->depth ? &db->levels[db->depth - 1] : NULL;
 
-	if (!level || !level->failed)
+	if (!level)
 		return AMEND_OK;
+	if (!level->failed)
+		return amend_check_deadline(db, err);
 	*err = level->reason;
 	if (err->status == AMEND_RETRY)
 		return AMEND_RETRY;
 	err->status = AMEND_INVALID;
-	return amend_error_wrap(err, "this unit has failed and takes no statement until it is undone");
+	return amend_error_wrap(err,
+				"this unit has failed and takes no statement until it is undone");
 }
 
 enum amend_status amend_exec_many(struct amend_conn *db, const struct amend_statement *statements,
@@ -324,6 +342,42 @@ enum amend_status amend_hold_database(struct amend_conn *db, struct amend_error 
 	return status;
 }
 
+static const char *skip_blank(const char *sql)
+{
+	for (;;) {
+		const char *end = NULL;
+
+		sql += strspn(sql, " \t\r\n\f\v;");
+		if (strncmp(sql, "--", 2) == 0)
+			end = strchr(sql, '\n');
+		else if (strncmp(sql, "/*", 2) == 0)
+			end = strstr(sql + 2, "*/");
+		else
+			return sql;
+		if (!end)
+			return "";
+		sql = end + (*end == '*' ? 2 : 1);
+	}
+}
+
+/* Such a statement would end a unit under amend's feet, and what follows would commit by itself. */
+static bool moves_transaction(const char *sql)
+{
+	static const char *const words[] = {"BEGIN",     "START",   "COMMIT",
+					    "END",       "ABORT",   "ROLLBACK",
+					    "SAVEPOINT", "RELEASE", "PREPARE TRANSACTION"};
+
+	sql = skip_blank(sql);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		size_t size = strlen(words[i]);
+
+		if (strncasecmp(sql, words[i], size) == 0 && !isalnum((unsigned char)sql[size]) &&
+		    sql[size] != '_')
+			return true;
+	}
+	return false;
+}
+
 enum amend_status amend_query(struct amend_conn *db, const char *sql,
 			      const struct amend_value *values, size_t n_values,
 			      struct amend_rows *rows, struct amend_error *err)
@@ -335,6 +389,11 @@ enum amend_status amend_query(struct amend_conn *db, const char *sql,
 		*rows = (struct amend_rows)AMEND_ROWS_INIT;
 	if (status != AMEND_OK)
 		return status;
-	status = amend_exec_many(db, &statement, 1, rows, NULL, err);
+	if (moves_transaction(sql))
+		status = amend_error_set(err, AMEND_INVALID,
+					 "transactions are not begun or ended by a statement (hint: "
+					 "amend_atomic, or the handle that was adopted)");
+	else
+		status = amend_exec_many(db, &statement, 1, rows, NULL, err);
 	return amend_leave(db, status, err);
 }

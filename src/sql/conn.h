@@ -102,6 +102,8 @@ enum amend_status amend_conn_new(const struct amend_driver *driver, struct amend
 
 /* Used by unit.c. */
 void amend_conn_fail(struct amend_conn *db, const struct amend_error *err);
+enum amend_status amend_check_deadline(const struct amend_conn *db,
+				       struct amend_error *err) AMEND_CHECK;
 void amend_hooks_undo(struct amend_conn *db, size_t first);
 enum amend_status amend_hooks_run(struct amend_conn *db, struct amend_error *err);
 

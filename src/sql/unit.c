@@ -35,8 +35,8 @@ static enum amend_status add_hook(struct amend_conn *db, const struct amend_hook
 	return AMEND_OK;
 }
 
-enum amend_status amend_on_commit(struct amend_conn *db, amend_hook_fn fn, void *context, bool robust,
-				  struct amend_error *err)
+enum amend_status amend_on_commit(struct amend_conn *db, amend_hook_fn fn, void *context,
+				  bool robust, struct amend_error *err)
 {
 	const struct amend_hook hook = {.fn = fn, .context = context, .robust = robust};
 	enum amend_status status = amend_enter(db, err);
@@ -45,14 +45,17 @@ enum amend_status amend_on_commit(struct amend_conn *db, amend_hook_fn fn, void 
 	if (status != AMEND_OK)
 		return status;
 	if (!fn)
-		status = amend_error_set(err, AMEND_INVALID, "expected a function to call, found NULL");
+		status = amend_error_set(err, AMEND_INVALID,
+					 "expected a function to call, found NULL");
 	else if (db->borrowed)
-		status = amend_error_set(err, AMEND_INVALID,
-					 "the transaction is the application's: amend does not see its "
-					 "COMMIT and cannot call a hook after it");
+		status = amend_error_set(
+			err, AMEND_INVALID,
+			"the transaction is the application's: amend does not see its "
+			"COMMIT and cannot call a hook after it");
 	else if (db->depth > 0 && db->levels[db->depth - 1].failed)
-		status = amend_error_set(err, AMEND_INVALID,
-					 "this unit has failed: it will not commit, so no hook is taken");
+		status = amend_error_set(
+			err, AMEND_INVALID,
+			"this unit has failed: it will not commit, so no hook is taken");
 	else if (db->depth > 0)
 		status = add_hook(db, &hook, err);
 	else if (fn(db, context, &hook_error) != AMEND_OK && !robust)
@@ -110,9 +113,6 @@ enum amend_status amend_hooks_run(struct amend_conn *db, struct amend_error *err
 
 static enum amend_status push_level(struct amend_conn *db, bool savepoint, struct amend_error *err)
 {
-	if (db->depth == MAX_DEPTH)
-		return amend_error_set(err, AMEND_INVALID, "units are nested more than %d deep",
-				       MAX_DEPTH);
 	if (db->depth == db->levels_room) {
 		size_t room = db->levels_room ? db->levels_room * 2 : 4;
 		struct amend_open_unit *levels = realloc(db->levels, room * sizeof(*levels));
@@ -122,7 +122,8 @@ static enum amend_status push_level(struct amend_conn *db, bool savepoint, struc
 		db->levels = levels;
 		db->levels_room = room;
 	}
-	db->levels[db->depth] = (struct amend_open_unit){.savepoint = savepoint, .first_hook = db->n_hooks};
+	db->levels[db->depth] = (struct amend_open_unit){.savepoint = savepoint,
+							 .first_hook = db->n_hooks};
 	db->depth++;
 	return AMEND_OK;
 }
@@ -165,7 +166,7 @@ static enum amend_status savepoint(struct amend_conn *db, const char *verb, size
 }
 
 /* Ends a nested level that failed; what cannot be undone dooms the unit around it. */
-static enum amend_status undo_nested(struct amend_conn *db, size_t number,
+static enum amend_status undo_nested(struct amend_conn *db, size_t number, bool other_timeout,
 				     struct amend_error *err)
 {
 	struct amend_open_unit level = db->levels[db->depth - 1];
@@ -178,9 +179,16 @@ static enum amend_status undo_nested(struct amend_conn *db, size_t number,
 		amend_conn_fail(db, err);
 		return err->status;
 	}
-	if (savepoint(db, "ROLLBACK TO SAVEPOINT", number, &undo) != AMEND_OK ||
-	    savepoint(db, "RELEASE SAVEPOINT", number, &undo) != AMEND_OK)
-		amend_conn_fail(db, err);
+	if (savepoint(db, "ROLLBACK TO SAVEPOINT", number, &undo) == AMEND_OK &&
+	    savepoint(db, "RELEASE SAVEPOINT", number, &undo) == AMEND_OK &&
+	    /* Not every engine's limit is part of what a savepoint brings back. */
+	    (!other_timeout ||
+	     db->driver->set_lock_timeout(db->session, db->lock_timeout_ms, &undo) == AMEND_OK))
+		return err->status;
+	/* The first error counts, unless it turns out here that all is undone, or the connection gone. */
+	if (undo.status == AMEND_RETRY || undo.status == AMEND_UNREACHABLE)
+		*err = undo;
+	amend_conn_fail(db, err);
 	return err->status;
 }
 
@@ -189,16 +197,28 @@ static enum amend_status check_nested_options(const struct amend_conn *db,
 					      struct amend_error *err)
 {
 	if (options->durable)
+		return amend_error_set(
+			err, AMEND_INVALID,
+			"a durable unit must be the outermost one, and a transaction is "
+			"open already");
+	if (options->isolation != AMEND_ISOLATION_DEFAULT &&
+	    (db->depth == 0 || options->isolation != db->isolation))
+		return amend_error_set(
+			err, AMEND_INVALID,
+			"the isolation of the open transaction cannot be changed (hint: "
+			"ask for it in the outermost unit)");
+	if (options->read_only && (db->depth == 0 || !db->read_only))
 		return amend_error_set(err, AMEND_INVALID,
-				       "a durable unit must be the outermost one, and a transaction is "
-				       "open already");
-	if (db->depth > 0 && options->isolation != AMEND_ISOLATION_DEFAULT &&
-	    options->isolation != db->isolation)
-		return amend_error_set(err, AMEND_INVALID,
-				       "the isolation of the open transaction cannot be changed (hint: "
-				       "ask for it in the outermost unit)");
-	if (db->depth > 0 && db->read_only && !options->read_only)
-		return AMEND_OK; /* a write in it is refused by the engine */
+				       "the open transaction may write, and cannot be made read-only "
+				       "(hint: ask for it in the outermost unit)");
+	if (options->time_limit_ms > 0)
+		return amend_error_set(
+			err, AMEND_INVALID,
+			"a time limit is the outermost unit's, and a transaction is open "
+			"already");
+	if (db->depth == MAX_DEPTH)
+		return amend_error_set(err, AMEND_INVALID, "units are nested more than %d deep",
+				       MAX_DEPTH);
 	if (db->depth > 0 && db->levels[db->depth - 1].failed) {
 		*err = db->levels[db->depth - 1].reason;
 		if (err->status == AMEND_RETRY)
@@ -245,7 +265,7 @@ static enum amend_status run_nested(struct amend_conn *db, const struct amend_un
 	if (status == AMEND_OK && !merged)
 		status = savepoint(db, "RELEASE SAVEPOINT", number, err);
 	if (status != AMEND_OK)
-		return undo_nested(db, number, err);
+		return undo_nested(db, number, timeout != outer_timeout, err);
 	db->depth--;
 	/* Inside the application's transaction this is the last amend sees of it: whether it commits stays unknown. */
 	if (db->depth == 0)
@@ -264,13 +284,13 @@ static enum amend_status run_once(struct amend_conn *db, const struct amend_unit
 	struct amend_error undo;
 	enum amend_status status;
 
+	status = amend_check_deadline(db, err);
+	if (status != AMEND_OK)
+		return status;
 	if (db->deadline) {
 		int64_t left = db->deadline - amend_clock_ms();
 
-		if (left <= 0)
-			return amend_error_set(err, AMEND_INTERRUPTED,
-					       "the unit's time limit has passed");
-		begin.time_limit_ms = (int)left;
+		begin.time_limit_ms = left > 0 ? (int)left : 1;
 	}
 	status = db->driver->begin(db->session, &begin, err);
 	if (status != AMEND_OK)
@@ -287,12 +307,14 @@ static enum amend_status run_once(struct amend_conn *db, const struct amend_unit
 		db->depth = 0;
 	}
 	if (status == AMEND_OK)
+		status = amend_check_deadline(db, err);
+	if (status == AMEND_OK)
 		status = db->driver->commit(db->session, err);
 	if (status == AMEND_OK)
 		return AMEND_OK;
 	amend_hooks_undo(db, 0);
-	if (db->driver->rollback(db->session, &undo) != AMEND_OK && status != AMEND_OUTCOME_UNKNOWN &&
-	    status == AMEND_RETRY)
+	if (db->driver->rollback(db->session, &undo) != AMEND_OK &&
+	    status != AMEND_OUTCOME_UNKNOWN && status == AMEND_RETRY)
 		return (*err = undo).status; /* a rerun needs a connection */
 	return status;
 }
