@@ -736,6 +736,27 @@ enum amend_status amend_delete(struct amend_conn *db, const struct amend_table *
 	return travel(db, table, &write, key, 1, expect, true, result, err);
 }
 
+static enum amend_status get(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct call *call = context;
+	enum amend_status status = AMEND_OK;
+	bool skip;
+
+	for (int i = 0; status == AMEND_OK && i < HELD_TRIES; i++) {
+		amend_result_reset(&call->work);
+		call->moved = false;
+		status = match(call, &no_lock, &skip, err);
+		if (status == AMEND_OK && !call->found)
+			status = amend_seen_missing(db, call->table, &call->seen, key_text(call),
+						    &call->work, err);
+		if (status == AMEND_OK)
+			status = as_it_is(call, AMEND_IS_FOUND, err);
+		if (!call->moved)
+			break;
+	}
+	return status;
+}
+
 enum amend_status amend_get(struct amend_conn *db, const struct amend_table *table,
 			    const struct amend_match *key, bool want_token,
 			    struct amend_result *result, struct amend_error *err)
@@ -743,7 +764,6 @@ enum amend_status amend_get(struct amend_conn *db, const struct amend_table *tab
 	const struct amend_write write = {.want_token = want_token};
 	struct call call = {.db = db, .table = table, .write = &write};
 	enum amend_status status = amend_result_begin(result, &call.work, err);
-	bool skip;
 
 	if (status != AMEND_OK)
 		return status;
@@ -751,18 +771,11 @@ enum amend_status amend_get(struct amend_conn *db, const struct amend_table *tab
 	if (status != AMEND_OK)
 		return status;
 	status = resolve(&call, key, 1, NULL, err);
-	for (int i = 0; status == AMEND_OK && i < HELD_TRIES; i++) {
-		amend_result_reset(&call.work);
-		call.moved = false;
-		status = match(&call, &no_lock, &skip, err);
-		if (status == AMEND_OK && !call.found)
-			status = amend_seen_missing(db, table, &call.seen, key_text(&call),
-						    &call.work, err);
-		if (status == AMEND_OK)
-			status = as_it_is(&call, AMEND_IS_FOUND, err);
-		if (!call.moved)
-			break;
-	}
+	/* As in travel: a key that the column cannot hold must not break the application's transaction. */
+	if (status == AMEND_OK && db->borrowed && db->depth == 0)
+		status = amend_atomic(db, NULL, get, &call, err);
+	else if (status == AMEND_OK)
+		status = get(db, &call, err);
 	amend_result_status(result, status);
 	return amend_leave(db, status, err);
 }
