@@ -161,23 +161,28 @@ static enum amend_status settle(struct asking *asking, size_t from, size_t n,
 
 /* --- the same value of the same column is asked once -------------------- */
 
-/* For each item the question that answers it, +1; 0: none. And where questions are found by what they ask. */
+/* Who asked what, and where questions are found by it. Made when the first one is asked: most inputs ask nothing. */
 struct book {
-	size_t *of_item;
+	struct {
+		size_t item, question;
+	} * asked;
+	size_t n;
 	size_t *slots; /* question + 1 */
 	size_t mask;
 };
 
-static bool open_book(struct book *book, size_t n, struct amend_arena *scratch)
+static bool open_book(struct book *book, struct asking *asking, size_t n,
+		      struct amend_arena *scratch)
 {
 	size_t room = 8;
 
 	while (room < 2 * n)
 		room *= 2;
 	book->mask = room - 1;
-	book->of_item = amend_arena_array(scratch, n, sizeof(*book->of_item));
+	asking->questions = amend_arena_array(scratch, n, sizeof(*asking->questions));
+	book->asked = amend_arena_array(scratch, n, sizeof(*book->asked));
 	book->slots = amend_arena_array(scratch, room, sizeof(*book->slots));
-	return book->of_item && book->slots;
+	return asking->questions && book->asked && book->slots;
 }
 
 static void put_question(struct asking *asking, struct book *book, size_t item,
@@ -199,7 +204,8 @@ static void put_question(struct asking *asking, struct book *book, size_t item,
 		asking->questions[asking->n] = (struct question){canon, text};
 		number = book->slots[slot] = ++asking->n;
 	}
-	book->of_item[item] = number;
+	book->asked[book->n].item = item;
+	book->asked[book->n++].question = number - 1;
 }
 
 /* --- the whole ---------------------------------------------------------- */
@@ -215,6 +221,33 @@ static const char *hopeless(const struct amend_canon *item)
 	return NULL;
 }
 
+static enum amend_status one_item(struct asking *asking, bool utf8, struct amend_canon *item,
+				  const char **question, struct amend_error *err)
+{
+	bool failed = false;
+	const char *text;
+
+	*question = NULL;
+	item->out = item->in;
+	item->problem = hopeless(item);
+	if (item->problem || item->in.kind == AMEND_NULL || amend_postgres_as_is(utf8, item))
+		return AMEND_OK;
+	text = amend_postgres_text(asking->arena, &item->in, &failed);
+	if (!text)
+		return amend_no_memory(err);
+	switch (amend_postgres_local(utf8, item, text, asking->arena)) {
+	case AMEND_LOCAL_DONE:
+	case AMEND_LOCAL_PROBLEM:
+		return AMEND_OK;
+	case AMEND_LOCAL_ASK:
+		*question = text;
+		return AMEND_OK;
+	case AMEND_LOCAL_NO_MEMORY:
+		break;
+	}
+	return amend_no_memory(err);
+}
+
 enum amend_status amend_postgres_canonicalise(struct amend_session *session,
 					      struct amend_canon *items, size_t n,
 					      struct amend_arena *arena, struct amend_error *err)
@@ -223,52 +256,32 @@ enum amend_status amend_postgres_canonicalise(struct amend_session *session,
 	struct asking asking = {
 		.session = session,
 		.arena = arena,
-		.questions = amend_arena_array(&scratch, n, sizeof(*asking.questions)),
 		.savepoint = amend_postgres_state(session) == AMEND_TX_ACTIVE,
 	};
-	struct book book;
+	struct book book = {.n = 0};
 	const char *encoding = PQparameterStatus(session->conn, "server_encoding");
-	bool utf8 = encoding && strcmp(encoding, "UTF8") == 0, failed = false;
+	bool utf8 = encoding && strcmp(encoding, "UTF8") == 0;
 	enum amend_status status = AMEND_OK;
 
-	if (!open_book(&book, n, &scratch) || !asking.questions)
-		status = amend_no_memory(err);
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
-		struct amend_canon *item = &items[i];
-		const char *text;
+		const char *question;
 
-		item->out = item->in;
-		item->problem = hopeless(item);
-		if (item->problem || item->in.kind == AMEND_NULL)
+		status = one_item(&asking, utf8, &items[i], &question, err);
+		if (status != AMEND_OK || !question)
 			continue;
-		text = amend_postgres_text(arena, &item->in, &failed);
-		if (!text) {
+		if (asking.questions || open_book(&book, &asking, n - i, &scratch))
+			put_question(&asking, &book, i, &items[i], question);
+		else
 			status = amend_no_memory(err);
-			break;
-		}
-		switch (amend_postgres_local(utf8, item, text, arena)) {
-		case AMEND_LOCAL_DONE:
-		case AMEND_LOCAL_PROBLEM:
-			break;
-		case AMEND_LOCAL_ASK:
-			put_question(&asking, &book, i, item, text);
-			break;
-		case AMEND_LOCAL_NO_MEMORY:
-			status = amend_no_memory(err);
-			break;
-		}
 	}
 	for (size_t from = 0; from < asking.n && status == AMEND_OK; from += CHUNK)
 		status = settle(&asking, from, asking.n - from < CHUNK ? asking.n - from : CHUNK,
 				err);
-	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
-		const struct amend_canon *answer;
+	for (size_t i = 0; i < book.n && status == AMEND_OK; i++) {
+		const struct amend_canon *answer = asking.questions[book.asked[i].question].item;
 
-		if (book.of_item[i] == 0)
-			continue;
-		answer = asking.questions[book.of_item[i] - 1].item;
-		items[i].out = answer->out;
-		items[i].problem = answer->problem;
+		items[book.asked[i].item].out = answer->out;
+		items[book.asked[i].item].problem = answer->problem;
 	}
 	amend_arena_release(&scratch);
 	return status;

@@ -1,7 +1,7 @@
 /*
  * Canonical forms that are known without asking the server: those of the
- * common spellings of the common types. Everything here is held against the
- * server by a randomised test (tests/driver/postgres_canon_test.c).
+ * common spellings of the common types. Everything here, and in postgres_asis.c,
+ * is held against the server by a randomised test (tests/driver/postgres_canon_test.c).
  * Leaves every other spelling, and every other type, to postgres_canon.c.
  */
 #include <stdint.h>
@@ -15,20 +15,6 @@
 enum { SHOWN = 60, LONGEST_NUMBER = 1000 };
 
 static const char spaces[] = " \t\n\v\f\r";
-
-int amend_postgres_modifiers(const char *type, long out[2])
-{
-	const char *open = strchr(type, '(');
-	char *end;
-
-	if (!open)
-		return 0;
-	out[0] = strtol(open + 1, &end, 10);
-	if (*end != ',')
-		return 1;
-	out[1] = strtol(end + 1, NULL, 10);
-	return 2;
-}
 
 static enum amend_postgres_local done(struct amend_canon *item, const char *text)
 {
@@ -61,57 +47,6 @@ static enum amend_postgres_local unexpected(struct amend_canon *item, const char
 
 /* --- text --------------------------------------------------------------- */
 
-/* The bytes of the character at `at`, 0 where there is none that UTF-8 allows (RFC 3629). */
-static size_t character(const unsigned char *at, const unsigned char *end)
-{
-	static const struct {
-		unsigned char from, to, second_from, second_to, size;
-	} forms[] = {
-		{0x01, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2},
-		{0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-		{0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-		{0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4},
-		{0xf4, 0xf4, 0x80, 0x8f, 4},
-	};
-
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		size_t size = forms[i].size;
-
-		if (*at < forms[i].from || *at > forms[i].to)
-			continue;
-		if ((size_t)(end - at) < size ||
-		    (size > 1 && (at[1] < forms[i].second_from || at[1] > forms[i].second_to)))
-			return 0;
-		for (size_t k = 2; k < size; k++) {
-			if ((at[k] & 0xc0) != 0x80)
-				return 0;
-		}
-		return size;
-	}
-	return 0;
-}
-
-/* Counts the characters up to `limit` and sets where the next one begins. False where the text is not UTF-8. */
-static bool count_characters(const char *text, size_t size, size_t limit, size_t *count,
-			     size_t *after)
-{
-	const unsigned char *at = (const unsigned char *)text, *end = at + size;
-
-	*count = 0;
-	*after = size;
-	while (at < end) {
-		size_t bytes = *at - 1u < 0x7f ? 1 : character(at, end);
-
-		if (bytes == 0)
-			return false;
-		if (*count == limit)
-			*after = (size_t)(at - (const unsigned char *)text);
-		(*count)++;
-		at += bytes;
-	}
-	return true;
-}
-
 /* varchar(n) and char(n) drop blanks that are too many, and refuse all else that is; char(n) is filled up. */
 static enum amend_postgres_local local_text(struct amend_canon *item, const char *text,
 					    struct amend_arena *arena)
@@ -124,7 +59,7 @@ static enum amend_postgres_local local_text(struct amend_canon *item, const char
 	if (item->column->type_id != AMEND_PG_TEXT &&
 	    amend_postgres_modifiers(item->column->type, modifiers) == 1)
 		limit = (size_t)modifiers[0];
-	if (!count_characters(text, size, limit, &count, &after))
+	if (!amend_postgres_count(text, size, limit, &count, &after))
 		return unexpected(item, "UTF-8", text, arena);
 	if (count > limit) {
 		if (strspn(text + after, " ") < size - after)
@@ -343,38 +278,14 @@ static enum amend_postgres_local local_bytes(struct amend_canon *item, const cha
 	return done(item, lower_hex(arena, text, size));
 }
 
-/* "dd" below `limit`. */
-static bool two_digits(const char *text, int least, int limit)
-{
-	int value;
-
-	if (text[0] < '0' || text[0] > '9' || text[1] < '0' || text[1] > '9')
-		return false;
-	value = (text[0] - '0') * 10 + text[1] - '0';
-	return value >= least && value < limit;
-}
-
-static bool is_date(const char *text)
-{
-	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	int year, month, leap;
-
-	if (strspn(text, "0123456789") != 4 || text[4] != '-' || !two_digits(text + 5, 1, 13) ||
-	    text[7] != '-')
-		return false;
-	year = (text[0] - '0') * 1000 + (text[1] - '0') * 100 + (text[2] - '0') * 10 + text[3] - '0';
-	month = (text[5] - '0') * 10 + text[6] - '0';
-	leap = month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-	return year > 0 && two_digits(text + 8, 1, days[month - 1] + leap + 1);
-}
-
 /* HH:MM:SS[.ffffff]; its canonical size, without the fraction's closing zeros, and its size as given. */
 static bool is_time(const char *text, size_t precision, size_t *canonical, size_t *given)
 {
 	size_t fraction = 0;
 
-	if (!two_digits(text, 0, 24) || text[2] != ':' || !two_digits(text + 3, 0, 60) ||
-	    text[5] != ':' || !two_digits(text + 6, 0, 60))
+	if (!amend_postgres_two_digits(text, 0, 24) || text[2] != ':' ||
+	    !amend_postgres_two_digits(text + 3, 0, 60) || text[5] != ':' ||
+	    !amend_postgres_two_digits(text + 6, 0, 60))
 		return false;
 	*canonical = *given = 8;
 	if (text[8] != '.')
@@ -395,7 +306,7 @@ static enum amend_postgres_local local_time(struct amend_canon *item, const char
 	size_t canonical, given, precision;
 	long modifiers[2];
 
-	if (type != AMEND_PG_TIME && !is_date(text))
+	if (type != AMEND_PG_TIME && (strlen(text) < 10 || !amend_postgres_is_date(text)))
 		return AMEND_LOCAL_ASK;
 	if (type == AMEND_PG_DATE)
 		return text[10] ? AMEND_LOCAL_ASK : done(item, text);
