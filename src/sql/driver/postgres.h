@@ -133,6 +133,17 @@ const char *amend_postgres_text(struct amend_arena *arena, const struct amend_va
 enum amend_status amend_postgres_rows(PGresult *result, struct amend_rows *rows,
 				      struct amend_error *err);
 
+/* Whether the input is its own canonical form; it has no NUL byte. False: it may be, all the same. */
+bool amend_postgres_as_is(bool utf8, const struct amend_canon *item);
+/* The numbers of `(n)` or `(p,s)` in a type's text; returns how many there are. */
+int amend_postgres_modifiers(const char *type, long out[2]);
+/* Counts characters; `after` is where the one behind the first `limit` begins. False: not UTF-8. */
+bool amend_postgres_count(const char *text, size_t size, size_t limit, size_t *count, size_t *after);
+/* "dd", from `least` to below `limit`. */
+bool amend_postgres_two_digits(const char *text, int least, int limit);
+/* YYYY-MM-DD, a day that there was since year 1. Looks at ten bytes. */
+bool amend_postgres_is_date(const char *text);
+
 /* postgres_pins.c */
 
 enum amend_status amend_postgres_pin_opened(struct amend_session *session, struct amend_error *err);
@@ -171,18 +182,5 @@ enum amend_postgres_local {
 /* The canonical form where it is known without asking. `text` is the input as text, NUL-terminated. */
 enum amend_postgres_local amend_postgres_local(bool utf8, struct amend_canon *item,
 					       const char *text, struct amend_arena *arena);
-
-/* postgres_asis.c */
-
-/* Whether the input is its own canonical form; it has no NUL byte. False: it may be, all the same. */
-bool amend_postgres_as_is(bool utf8, const struct amend_canon *item);
-/* The numbers of `(n)` or `(p,s)` in a type's text; returns how many there are. */
-int amend_postgres_modifiers(const char *type, long out[2]);
-/* Counts characters; `after` is where the one behind the first `limit` begins. False: not UTF-8. */
-bool amend_postgres_count(const char *text, size_t size, size_t limit, size_t *count, size_t *after);
-/* "dd", from `least` to below `limit`. */
-bool amend_postgres_two_digits(const char *text, int least, int limit);
-/* YYYY-MM-DD, a day that there was since year 1. Looks at ten bytes. */
-bool amend_postgres_is_date(const char *text);
 
 #endif
