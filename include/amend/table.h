@@ -45,7 +45,7 @@ struct amend_column {
 	const char *default_;  /* the expression's text, or NULL */
 	const char *collation; /* as the engine names it, "" where it is the default one */
 	bool unsound;          /* its text does not prove equality (xml, tsquery, ...): amend does not write it */
-	uint32_t type_id;      /* PostgreSQL: pg_type.oid; else 0 */
+	uint32_t type_id;      /* PostgreSQL: pg_type.oid; else the driver's own */
 };
 
 struct amend_key {
