@@ -316,7 +316,7 @@ static enum amend_status write_group(struct amend_conn *db, void *context, struc
 		return AMEND_OK;
 	for (size_t i = group->from; i < group->to && status == AMEND_OK; i++) {
 		chunk->culprit = todo[i];
-		if (todo[i]->action->park >= 0)
+		if (todo[i]->action->n_parks)
 			status = amend_sync_park(chunk->sync, todo[i], &chunk->arena, err);
 	}
 	for (size_t i = group->from; i < group->to && status == AMEND_OK; i++) {

@@ -65,11 +65,8 @@ bool amend_sync_in_open(const struct amend_record *record, const char *column)
 
 struct amend_action *amend_sync_action(struct amend_sync *sync, struct amend_record *record)
 {
-	if (!record->action) {
+	if (!record->action)
 		record->action = amend_arena_alloc(&sync->arena, sizeof(*record->action));
-		if (record->action)
-			record->action->park = -1;
-	}
 	return record->action;
 }
 

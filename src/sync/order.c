@@ -150,6 +150,23 @@ static enum amend_status push(struct walk *walk, struct amend_record *record,
 	return AMEND_OK;
 }
 
+/* One column a unique key, at most: circles of several keys may go through one record. */
+static enum amend_status add_park(struct amend_sync *sync, struct amend_action *action,
+				  uint32_t column, struct amend_error *err)
+{
+	for (uint32_t i = 0; i < action->n_parks; i++) {
+		if (action->parks[i] == column)
+			return AMEND_OK;
+	}
+	if (!action->parks)
+		action->parks = amend_arena_array(&sync->arena, sync->table->n_keys,
+						  sizeof(*action->parks));
+	if (!action->parks)
+		return amend_no_memory(err);
+	action->parks[action->n_parks++] = column;
+	return AMEND_OK;
+}
+
 static enum amend_status visit(struct walk *walk, struct amend_record *record,
 			       struct amend_error *err)
 {
@@ -172,7 +189,7 @@ static enum amend_status visit(struct walk *walk, struct amend_record *record,
 			status = push(walk, edge->before, err);
 		} else if (edge->before->mark == ON_THE_WAY && edge->park >= 0) {
 			/* A circle: it parks before `here` writes. */
-			edge->before->action->park = edge->park;
+			status = add_park(sync, edge->before->action, (uint32_t)edge->park, err);
 		}
 	}
 	return status;

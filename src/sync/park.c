@@ -110,25 +110,30 @@ static enum amend_status exec_one(struct amend_sync *sync, const struct amend_sq
 enum amend_status amend_sync_park(struct amend_sync *sync, struct amend_record *record,
 				  struct amend_arena *arena, struct amend_error *err)
 {
-	uint32_t column = (uint32_t)record->action->park;
-	const struct amend_column *described = &sync->table->columns[column];
-	struct amend_value value = amend_null();
+	const struct amend_action *action = record->action;
+	struct amend_value *values = amend_arena_array(arena, action->n_parks, sizeof(*values));
 	enum amend_status status = AMEND_OK;
 	struct amend_sql sql;
 
-	if (described->not_null)
-		status = choose(sync, column, arena, &value, err);
-	if (status != AMEND_OK)
-		return status;
+	if (!values)
+		return amend_no_memory(err);
 	amend_sql_init(&sql, sync->db);
 	amend_sql_text(&sql, "UPDATE ");
 	amend_sql_text(&sql, sync->table->sql);
 	amend_sql_text(&sql, " SET ");
-	amend_sql_name(&sql, described->name);
-	amend_sql_text(&sql, " = ");
-	amend_sql_value_as(&sql, described, &value);
-	amend_row_identity(&sql, sync->table, &record->action->now);
-	status = exec_one(sync, &sql, err);
+	for (uint32_t i = 0; i < action->n_parks && status == AMEND_OK; i++) {
+		const struct amend_column *column = &sync->table->columns[action->parks[i]];
+
+		if (column->not_null)
+			status = choose(sync, action->parks[i], arena, &values[i], err);
+		amend_sql_comma(&sql, i);
+		amend_sql_name(&sql, column->name);
+		amend_sql_text(&sql, " = ");
+		amend_sql_value_as(&sql, column, &values[i]);
+	}
+	amend_row_identity(&sql, sync->table, &action->now);
+	if (status == AMEND_OK)
+		status = exec_one(sync, &sql, err);
 	amend_sql_release(&sql);
 	record->action->parked = status == AMEND_OK;
 	return status;

@@ -76,7 +76,8 @@ struct amend_action {
 	const char *end; /* the open conflict ends: "settled", "closed"; NULL: it stays, or there is none */
 	const char *how;
 
-	int park;            /* the used column to be parked first, or -1 */
+	uint32_t *parks;     /* table columns by which it makes way first */
+	uint32_t n_parks;
 	bool glued;          /* must be in the chunk of what stands before it */
 
 	/* Of the chunk under way. */
