@@ -6,6 +6,8 @@
  */
 #include <locale.h>
 
+#include <libpq-fe.h>
+
 #include "describe.h"
 
 /* --- names of statements ------------------------------------------------- */
@@ -122,6 +124,19 @@ static void lock_timeout_is_given_back(struct engine *engine)
 	expect_text(foreign_rows(application, "SHOW lock_timeout"), "3s");
 	foreign_exec(application, "COMMIT");
 	expect_text(foreign_rows(application, "SHOW lock_timeout"), "7s");
+}
+
+static void busy_application(struct engine *engine)
+{
+	struct foreign *application = foreign_open(engine);
+	struct amend_session *session = session_adopt(engine, application);
+	PGconn *conn = foreign_handle(application);
+
+	assert_int_equal(PQsendQuery(conn, "SELECT 1"), 1);
+	expect_error(AMEND_INVALID, NULL, session_try(engine, session, "SELECT 2"));
+	PQclear(PQgetResult(conn));
+	assert_null(PQgetResult(conn));
+	session_expect(engine, session, "SELECT 2", "2");
 }
 
 /* A real number's text does not depend on what the application did to its locale. */
@@ -405,6 +420,7 @@ static const struct engine_test tests[] = {
 	{"a parameter's type is not kept longer than the column's", types_are_not_kept, ONLY},
 	{"settings that a statement changed are pinned again", pins_come_back, ONLY},
 	{"the application's lock_timeout is given back", lock_timeout_is_given_back, ONLY},
+	{"a connection that the application keeps busy is refused", busy_application, ONLY},
 	{"numbers do not depend on the locale", numbers_with_a_comma, ONLY},
 	{"COPY is refused, and the connection stays usable", copy_is_refused, ONLY},
 	{"RAISE with a SQLSTATE of its own is CONSTRAINT", raised_with_a_state_of_its_own, ONLY},

@@ -19,6 +19,14 @@ void amend_postgres_forget(struct amend_session *session)
 	}
 }
 
+static char *copy_text(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = malloc(size);
+
+	return copy ? memcpy(copy, text, size) : NULL;
+}
+
 static uint64_t hash_of(const char *sql)
 {
 	uint64_t hash = 14695981039346656037u; /* FNV-1a */
@@ -130,7 +138,7 @@ struct amend_postgres_plan amend_postgres_plan(struct amend_session *session,
 		plan.evict = entry->number;
 	free(entry->sql);
 	*entry = (struct amend_postgres_prepared){
-		.sql = strdup(statement->sql),
+		.sql = copy_text(statement->sql),
 		.last_use = ++session->uses,
 		.number = ++session->last_number,
 	};

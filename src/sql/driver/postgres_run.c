@@ -458,6 +458,11 @@ enum amend_status amend_postgres_run(struct amend_session *session,
 		at = 0;
 		if (amend_postgres_state(session) == AMEND_TX_LOST)
 			status = lost(err);
+		else if (PQtransactionStatus(session->conn) == PQTRANS_ACTIVE ||
+			 PQpipelineStatus(session->conn) != PQ_PIPELINE_OFF)
+			status = amend_error_set(err, AMEND_INVALID,
+						 "the application has left a statement or pipeline "
+						 "under way on its connection");
 		else if (!session->adopted && amend_postgres_state(session) == AMEND_TX_IDLE &&
 			 !amend_postgres_pins_stand(session))
 			status = amend_postgres_pin_opened(session, err);
