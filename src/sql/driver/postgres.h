@@ -133,6 +133,8 @@ const char *amend_postgres_text(struct amend_arena *arena, const struct amend_va
 enum amend_status amend_postgres_rows(PGresult *result, struct amend_rows *rows,
 				      struct amend_error *err);
 
+/* postgres_asis.c */
+
 /* Whether the input is its own canonical form; it has no NUL byte. False: it may be, all the same. */
 bool amend_postgres_as_is(bool utf8, const struct amend_canon *item);
 /* The numbers of `(n)` or `(p,s)` in a type's text; returns how many there are. */

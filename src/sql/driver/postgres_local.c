@@ -1,6 +1,6 @@
 /*
  * Canonical forms that are known without asking the server: those of the
- * common spellings of the common types. Everything here, and in postgres_value.c,
+ * common spellings of the common types. Everything here, and in postgres_asis.c,
  * is held against the server by a randomised test (tests/driver/postgres_canon_test.c).
  * Leaves every other spelling, and every other type, to postgres_canon.c.
  */
