@@ -158,6 +158,26 @@ static enum amend_status check_version(int version, struct amend_error *err)
 			       version, LATEST);
 }
 
+static void forget(struct amend_conn *db, void *context, bool committed)
+{
+	(void)context;
+	db->ledger->version = committed ? db->ledger->version : 0;
+}
+
+/* What the application's transaction sees, its rollback may take away: known until the call ends. */
+static enum amend_status remember(struct amend_conn *db, int version, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	if (db->ledger->installing || (db->borrowed && db->depth == 0))
+		return AMEND_OK;
+	if (db->borrowed && version > 0)
+		status = amend_on_end(db, forget, NULL, err);
+	if (status == AMEND_OK)
+		db->ledger->version = version;
+	return status;
+}
+
 enum amend_status amend_ledger_look(struct amend_conn *db, bool *present, struct amend_error *err)
 {
 	struct amend_ledger *ledger = amend_ledger_state(db, err);
@@ -171,13 +191,11 @@ enum amend_status amend_ledger_look(struct amend_conn *db, bool *present, struct
 		status = read_version(db, &version, err);
 		if (status == AMEND_OK)
 			status = check_version(version, err);
-		if (status != AMEND_OK)
-			return status;
 		/* In a transaction that may see what it will undo, do not remember. */
-		if (!ledger->installing)
-			ledger->version = version;
-		*present = version == LATEST;
-		return AMEND_OK;
+		if (status == AMEND_OK)
+			status = remember(db, version, err);
+		*present = status == AMEND_OK && version == LATEST;
+		return status;
 	}
 	*present = true;
 	return AMEND_OK;

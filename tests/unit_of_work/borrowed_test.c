@@ -1,0 +1,347 @@
+/*
+ * Adopted connections: amend inside the application's own transaction, and beside it.
+ * Leaves pinning and unpinning themselves to driver/adopt_test.c.
+ */
+#include "engines.h"
+
+#include <amend/amend.h>
+
+static struct foreign *application_of(struct engine *engine)
+{
+	engine_exec(engine, "CREATE TABLE person (id integer PRIMARY KEY, name varchar(10) UNIQUE);"
+			    "INSERT INTO person VALUES (1, 'ada'), (2, 'bob')");
+	if (engine_is(engine, "sqlite"))
+		engine_exec(engine, "PRAGMA journal_mode = WAL");
+	return foreign_open(engine);
+}
+
+static void close_table(void *table)
+{
+	amend_table_close(table);
+}
+
+static struct amend_table *person_of(struct engine *engine, struct amend_conn *db)
+{
+	struct amend_table *table;
+	struct amend_error err;
+
+	expect_ok(amend_table_open(db, "person", &table, &err), &err);
+	engine_defer(engine, close_table, table);
+	return table;
+}
+
+/* Sets the name of the record with this id, creating it where `mode` says so. */
+static enum amend_status set_name(struct amend_conn *db, const struct amend_table *table,
+				  enum amend_mode mode, struct amend_value id, const char *name,
+				  struct amend_error *err)
+{
+	struct amend_field field = {"id", id};
+	struct amend_match key = {&field, 1};
+	struct amend_assign set = {"name", AMEND_SET, amend_text(name)};
+	struct amend_write write = AMEND_WRITE_INIT;
+	struct amend_result result = AMEND_RESULT_INIT;
+	enum amend_status status;
+
+	write.mode = mode;
+	write.keys = &key, write.n_keys = 1;
+	write.set = &set, write.n_set = 1;
+	status = amend_write(db, table, &write, &result, err);
+	amend_result_release(&result);
+	return status;
+}
+
+static enum amend_status get(struct amend_conn *db, const struct amend_table *table,
+			     struct amend_value id, struct amend_error *err)
+{
+	struct amend_field field = {"id", id};
+	struct amend_match key = {&field, 1};
+	struct amend_result result = AMEND_RESULT_INIT;
+	enum amend_status status = amend_get(db, table, &key, true, &result, err);
+
+	amend_result_release(&result);
+	return status;
+}
+
+static enum amend_status delete_it(struct amend_conn *db, const struct amend_table *table,
+				   struct amend_value id, struct amend_error *err)
+{
+	struct amend_field field = {"id", id};
+	struct amend_match key = {&field, 1};
+	struct amend_result result = AMEND_RESULT_INIT;
+	enum amend_status status = amend_delete(db, table, &key, NULL, AMEND_WAIT, &result, err);
+
+	amend_result_release(&result);
+	return status;
+}
+
+static const char *changes_sql(const struct engine *engine)
+{
+	return engine_pick(engine, "SELECT count(*) FROM amend_change",
+			   "SELECT count(*) FROM amend.change");
+}
+
+static const char *ledger_sql(const struct engine *engine)
+{
+	return engine_pick(engine, "SELECT count(*) FROM sqlite_schema WHERE name = 'amend_change'",
+			   "SELECT count(*) FROM pg_namespace WHERE nspname = 'amend'");
+}
+
+/* --- Who commits --- */
+
+static void commits_nothing(struct engine *engine)
+{
+	struct foreign *application = application_of(engine);
+	struct amend_conn *db = connect_adopt(engine, application);
+	struct amend_table *person = person_of(engine, db);
+	struct amend_error err;
+
+	expect_ok(amend_init(db, NULL, &err), &err);
+	foreign_exec(application, "BEGIN");
+	expect_ok(set_name(db, person, AMEND_UPDATE, amend_integer(1), "eve", &err), &err);
+	expect_ok(set_name(db, person, AMEND_CREATE, amend_integer(3), "new", &err), &err);
+	expect_ok(delete_it(db, person, amend_integer(2), &err), &err);
+	engine_expect(engine, "SELECT id, name FROM person ORDER BY id", "1|ada\n2|bob");
+	engine_expect(engine, changes_sql(engine), "0");
+	foreign_exec(application, "COMMIT");
+	engine_expect(engine, "SELECT id, name FROM person ORDER BY id", "1|eve\n3|new");
+	engine_expect(engine, changes_sql(engine), "3");
+}
+
+/* Its rollback takes changes, history, and a ledger installed in it; a later call installs it again. */
+static void rollback_takes_all(struct engine *engine)
+{
+	struct foreign *application = application_of(engine);
+	struct amend_conn *db = connect_adopt(engine, application);
+	struct amend_table *person = person_of(engine, db);
+	struct amend_error err;
+
+	for (int i = 0; i < 2; i++) {
+		foreign_exec(application, "BEGIN");
+		expect_ok(set_name(db, person, AMEND_UPDATE, amend_integer(1), "eve", &err), &err);
+		expect_ok(set_name(db, person, AMEND_UPDATE, amend_integer(1), "eva", &err), &err);
+		foreign_exec(application, "ROLLBACK");
+		engine_expect(engine, ledger_sql(engine), "0");
+		engine_expect(engine, "SELECT name FROM person WHERE id = 1", "ada");
+	}
+	foreign_exec(application, "BEGIN; SAVEPOINT mine");
+	expect_ok(set_name(db, person, AMEND_UPDATE, amend_integer(1), "eve", &err), &err);
+	foreign_exec(application, "ROLLBACK TO mine");
+	expect_ok(set_name(db, person, AMEND_UPDATE, amend_integer(2), "ben", &err), &err);
+	foreign_exec(application, "COMMIT");
+	engine_expect(engine, "SELECT name FROM person ORDER BY id", "ada\nben");
+	engine_expect(engine, changes_sql(engine), "1");
+	expect_ok(set_name(db, person, AMEND_UPDATE, amend_integer(1), "eve", &err), &err);
+	engine_expect(engine, changes_sql(engine), "2"); /* while idle: its own unit */
+}
+
+/* A failed call is undone to its savepoint: the application's own work stays. */
+static void failure_is_contained(struct engine *engine)
+{
+	struct foreign *application = application_of(engine);
+	struct amend_conn *db = connect_adopt(engine, application);
+	struct amend_table *person = person_of(engine, db);
+	struct amend_error err;
+
+	foreign_exec(application, "BEGIN; INSERT INTO person VALUES (7, 'own')");
+	expect_status(AMEND_CONSTRAINT,
+		      set_name(db, person, AMEND_UPDATE, amend_integer(1), "bob", &err), &err);
+	assert_int_not_equal(set_name(db, person, AMEND_UPDATE, amend_text("x"), "zoe", &err),
+			     AMEND_OK);
+	assert_int_not_equal(get(db, person, amend_text("x"), &err), AMEND_OK);
+	expect_status(AMEND_NOT_FOUND, get(db, person, amend_integer(99), &err), &err);
+	expect_status(AMEND_EXISTS,
+		      set_name(db, person, AMEND_CREATE, amend_integer(1), "dan", &err), &err);
+	expect_status(AMEND_NOT_FOUND, delete_it(db, person, amend_integer(99), &err), &err);
+	expect_ok(set_name(db, person, AMEND_UPDATE, amend_integer(2), "ben", &err), &err);
+	engine_expect(engine, "SELECT count(*) FROM person", "2"); /* nothing autocommitted */
+	foreign_exec(application, "COMMIT");
+	engine_expect(engine, "SELECT id, name FROM person ORDER BY id", "1|ada\n2|ben\n7|own");
+}
+
+/* --- RETRY is the caller's --- */
+
+struct unit {
+	const struct amend_table *person;
+	int runs;
+};
+
+static enum amend_status rename_1(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct unit *unit = context;
+
+	unit->runs++;
+	return set_name(db, unit->person, AMEND_UPDATE, amend_integer(1), "eve", err);
+}
+
+static void retry_is_the_callers(struct engine *engine)
+{
+	struct foreign *application = application_of(engine);
+	struct amend_conn *db = connect_adopt(engine, application);
+	struct unit unit = {.person = person_of(engine, db)};
+	struct amend_error err;
+
+	expect_ok(amend_init(db, NULL, &err), &err);
+	foreign_exec(application,
+		     engine_pick(engine, "BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ"));
+	expect_text(foreign_rows(application, "SELECT name FROM person WHERE id = 1"), "ada");
+	engine_exec(engine, "UPDATE person SET name = 'rival' WHERE id = 1");
+	expect_status(AMEND_RETRY,
+		      set_name(db, unit.person, AMEND_UPDATE, amend_integer(1), "eve", &err), &err);
+	expect_status(AMEND_RETRY, amend_atomic(db, NULL, rename_1, &unit, &err), &err);
+	assert_int_equal(unit.runs, 1);
+	foreign_exec(application, "ROLLBACK");
+	engine_expect(engine, "SELECT name FROM person WHERE id = 1", "rival");
+	expect_ok(amend_atomic(db, NULL, rename_1, &unit, &err), &err); /* run again by the caller */
+	engine_expect(engine, "SELECT name FROM person WHERE id = 1", "eve");
+}
+
+/* While the application has none open, it behaves as an opened one: reruns included. */
+static void idle_reruns(struct engine *engine)
+{
+	struct foreign *application = application_of(engine);
+	struct amend_conn *db = connect_adopt(engine, application);
+	struct unit unit = {.person = person_of(engine, db)};
+	struct amend_error err;
+
+	expect_ok(amend_init(db, NULL, &err), &err);
+	connect_trace(engine, db)->fault = (struct amend_trace_fault){.op = AMEND_TRACE_COMMIT,
+								      .status = AMEND_RETRY};
+	expect_ok(amend_atomic(db, NULL, rename_1, &unit, &err), &err);
+	assert_int_equal(unit.runs, 2);
+	engine_expect(engine, changes_sql(engine), "1");
+	foreign_exec(application, "BEGIN"); /* and leaves it idle */
+	foreign_exec(application, "COMMIT");
+}
+
+/* The application's transaction has failed already: nothing can be done in it, and nothing is. */
+static void failed_transaction_is_refused(struct engine *engine)
+{
+	struct foreign *application = application_of(engine);
+	struct amend_conn *db = connect_adopt(engine, application);
+	struct unit unit = {.person = person_of(engine, db)};
+	struct amend_error err;
+
+	foreign_exec(application, "BEGIN");
+	assert_non_null(foreign_try(application, "SELEKT"));
+	expect_status(AMEND_INVALID, get(db, unit.person, amend_integer(1), &err), &err);
+	expect_contains(err.text, "roll it back");
+	expect_status(AMEND_INVALID, amend_atomic(db, NULL, rename_1, &unit, &err), &err);
+	expect_status(AMEND_INVALID, amend_query(db, "SELECT 1", NULL, 0, NULL, &err), &err);
+	assert_int_equal(unit.runs, 0);
+	foreign_exec(application, "ROLLBACK");
+	expect_ok(amend_atomic(db, NULL, rename_1, &unit, &err), &err);
+}
+
+/* --- Settings --- */
+
+static const char *settings_of(struct engine *engine, struct foreign *application)
+{
+	if (engine_is(engine, "sqlite"))
+		return engine_printf(engine, "%s %s %s %s",
+				     foreign_rows(application, "PRAGMA foreign_keys"),
+				     foreign_rows(application, "PRAGMA recursive_triggers"),
+				     foreign_rows(application, "PRAGMA defer_foreign_keys"),
+				     foreign_rows(application, "PRAGMA synchronous"));
+	return foreign_rows(application,
+			    "SELECT string_agg(name || '=' || setting, ' ' ORDER BY name)"
+			    " FROM pg_settings WHERE name IN ('DateStyle', 'TimeZone',"
+			    " 'search_path', 'bytea_output', 'IntervalStyle', 'lock_timeout',"
+			    " 'statement_timeout', 'extra_float_digits', 'client_encoding',"
+			    " 'standard_conforming_strings')");
+}
+
+static void change_settings(struct engine *engine, struct foreign *application)
+{
+	foreign_exec(application,
+		     engine_pick(engine,
+				 "PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = ON;"
+				 "PRAGMA synchronous = OFF",
+				 "SET datestyle = 'SQL, DMY'; SET timezone = 'Asia/Tokyo';"
+				 "SET search_path = public, 'odd, name'; SET lock_timeout = '7s';"
+				 "SET bytea_output = 'escape'; SET statement_timeout = '77s';"
+				 "SET extra_float_digits = 0; SET client_encoding = 'LATIN1';"
+				 "SET standard_conforming_strings = off"));
+}
+
+static enum amend_status told_to_fail(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	(void)db, (void)context;
+	return amend_error_set(err, AMEND_CONFLICT, "told to fail");
+}
+
+/* Each call, well or badly. */
+static enum amend_status call(struct amend_conn *db, struct unit *unit, int number,
+			      struct amend_error *err)
+{
+	static const struct {
+		enum amend_mode mode;
+		int id;
+		const char *name;
+	} writes[] = {{AMEND_UPDATE, 1, "eve"},
+		      {AMEND_UPDATE, 1, "bob"}, /* taken */
+		      {AMEND_CREATE, 1, "dan"},
+		      {AMEND_CREATE, 50, "longer than ten characters"},
+		      {AMEND_UPDATE, 99, "nobody"}};
+
+	switch (number) {
+	case 0:
+		return get(db, unit->person, amend_integer(1), err);
+	case 1:
+		return get(db, unit->person, amend_text("x"), err);
+	case 2:
+		return delete_it(db, unit->person, amend_integer(99), err);
+	case 3:
+		return amend_atomic(db, NULL, rename_1, unit, err);
+	case 4:
+		return amend_atomic(db, NULL, told_to_fail, unit, err);
+	default:
+		return set_name(db, unit->person, writes[number - 5].mode,
+				amend_integer(writes[number - 5].id), writes[number - 5].name, err);
+	}
+}
+
+static void settings_are_back(struct engine *engine)
+{
+	struct foreign *application = application_of(engine);
+	struct amend_conn *db = connect_adopt(engine, application);
+	struct unit unit = {.person = person_of(engine, db)};
+	struct amend_error err;
+	const char *before;
+
+	change_settings(engine, application);
+	before = settings_of(engine, application);
+	for (int inside = 0; inside < 2; inside++) {
+		if (inside)
+			foreign_exec(application, "BEGIN");
+		for (int i = 0; i < 10; i++) {
+			const char *what = amend_status_name(call(db, &unit, i, &err));
+
+			what = engine_printf(engine, "settings after call %d: %s", i, what);
+			expect_text_at(settings_of(engine, application), before, what, __FILE__,
+				       __LINE__);
+		}
+		if (inside)
+			foreign_exec(application, "COMMIT");
+		expect_text(settings_of(engine, application), before);
+	}
+	/* a statement of the application's own that fails, alone and in its transaction */
+	assert_int_not_equal(amend_query(db, "SELEKT", NULL, 0, NULL, &err), AMEND_OK);
+	expect_text(settings_of(engine, application), before);
+	foreign_exec(application, "BEGIN");
+	assert_int_not_equal(amend_query(db, "SELEKT", NULL, 0, NULL, &err), AMEND_OK);
+	foreign_exec(application, "ROLLBACK");
+	expect_text(settings_of(engine, application), before);
+}
+
+static const struct engine_test tests[] = {
+	{"in the application's transaction amend commits nothing", commits_nothing},
+	{"its rollback takes changes, history and ledger", rollback_takes_all},
+	{"a failed call leaves the application's work", failure_is_contained},
+	{"RETRY goes to the caller, and nothing is rerun", retry_is_the_callers},
+	{"idle, it reruns and commits as an opened one", idle_reruns},
+	{"a transaction that has failed is refused", failed_transaction_is_refused,
+	 .only = "postgresql"},
+	{"the application's settings are back after every call", settings_are_back},
+};
+
+ENGINE_MAIN_WITH(tests, ENGINES_GENERIC)
