@@ -129,7 +129,8 @@ def plain(text, build):
     text = re.sub(r"a1\.[A-Za-z0-9_-]*…", "a1.TOKEN", text)
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?", "TIME", text)
     text = re.sub(r"\d+\.\d\d s\b", "SECONDS", text)
-    return re.sub(r"(TIME UTC|by|TIME UTC, by) \w+(?=, TIME|$)", r"\1 NAME", text, flags=re.M)
+    text = re.sub(r"(?<=, by )\S+(?=, TIME)", "NAME", text)
+    return re.sub(r"(?<=TIME UTC, )[^\s:]+$", "NAME", text, flags=re.M)
 
 
 def check_session(plan, session):
