@@ -39,52 +39,59 @@ struct amend_column {
 	const char *cast; /* the type to cast a parameter to, quoted and qualified, without length; "" where the engine needs none */
 	enum amend_class class_;
 	bool not_null;
-	bool generated;        /* never written: GENERATED ALWAYS, SQLite's generated columns */
-	bool identity;         /* the database gives a value when none is written */
+	bool generated; /* never written: GENERATED ALWAYS, SQLite's generated columns */
+	bool identity;  /* the database gives a value when none is written */
 	bool has_default;
 	const char *default_;  /* the expression's text, or NULL */
 	const char *collation; /* as the engine names it, "" where it is the default one */
-	bool unsound;          /* its text does not prove equality (xml, tsquery, ...): amend does not write it */
-	uint32_t type_id;      /* PostgreSQL: pg_type.oid; else the driver's own */
+<<<<<<< Updated upstream
+	bool unsound; /* its text does not prove equality (xml, tsquery, ...): amend does not write it */
+	uint32_t type_id; /* PostgreSQL: pg_type.oid; else the driver's own */
+=======
+	bool unsound; /* its text does not prove equality (xml, tsquery, ...): amend does not write it */
+	uint32_t type_id; /* PostgreSQL: pg_type.oid; else 0 */
+>>>>>>> Stashed changes
 };
 
 struct amend_key {
-	const char *name;      /* the index's or constraint's */
+	const char *name; /* the index's or constraint's */
 	const uint32_t *columns;
 	size_t n_columns;
 	bool primary;
-	bool partial;          /* has a WHERE: proves nothing for other rows */
-	bool expression;       /* has an expression; `columns` then lacks it */
-	bool deferrable;       /* checked at the end of the statement or transaction */
-	bool nulls_equal;      /* NULLS NOT DISTINCT */
+	bool partial;     /* has a WHERE: proves nothing for other rows */
+	bool expression;  /* has an expression; `columns` then lacks it */
+	bool deferrable;  /* checked at the end of the statement or transaction */
+	bool nulls_equal; /* NULLS NOT DISTINCT */
 };
 
 struct amend_foreign_key {
-	const char *name;      /* "" where it has none */
+	const char *name; /* "" where it has none */
 	const uint32_t *columns;
 	size_t n_columns;
-	const char *schema, *table; /* the table it refers to */
+	const char *schema, *table;    /* the table it refers to */
 	const char *const *references; /* its columns */
 };
 
 struct amend_table {
-	const char *schema;     /* PostgreSQL: the schema; SQLite: "main" or an attached name */
+	const char *schema; /* PostgreSQL: the schema; SQLite: "main" or an attached name */
 	const char *name;
-	const char *qualified;  /* as the ledger names it: `country` in the default schema, else `shop.country`, quoted where needed */
-	const char *sql;        /* quoted for use in SQL */
+	const char *qualified; /* as the ledger names it: `country` in the default schema, else `shop.country`, quoted where needed */
+	const char *sql;       /* quoted for use in SQL */
 	const struct amend_column *columns;
 	size_t n_columns;
-	const uint32_t *identity; /* the columns that identify a row: the primary key, else a unique key that is NOT NULL */
-	size_t n_identity;      /* 0: `rowid` identifies the row */
-	const char *rowid;      /* SQLite, no key: the name under which the rowid is reached; else NULL */
+	const uint32_t *
+		identity; /* the columns that identify a row: the primary key, else a unique key that is NOT NULL */
+	size_t n_identity; /* 0: `rowid` identifies the row */
+	const char *rowid; /* SQLite, no key: the name under which the rowid is reached; else NULL */
 	const struct amend_key *keys; /* the primary key first */
 	size_t n_keys;
 	const struct amend_foreign_key *foreign_keys;
 	size_t n_foreign_keys;
-	int version;            /* the version column, or -1 */
+	int version; /* the version column, or -1 */
 	bool version_is_time;
-	bool folds_case;        /* names of columns are compared without ASCII case */
-	void *owner;            /* private */
+	bool settles_late; /* what a statement returns may not be what is stored in the end: AFTER triggers, rules, partitions */
+	bool folds_case;   /* names of columns are compared without ASCII case */
+	void *owner;       /* private */
 };
 
 /*
