@@ -1,0 +1,69 @@
+/*
+ * One call of the road under way; for src/record alone. match.c finds the
+ * record, gather.c says what would be written, record.c goes the road with it.
+ */
+#ifndef AMEND_RECORD_CALL_H
+#define AMEND_RECORD_CALL_H
+
+#include "record/expect.h"
+#include "record/write.h"
+
+/* One call under way. Everything in it lives in the result's arena. */
+struct amend_call {
+	struct amend_conn *db;
+	const struct amend_table *table;
+	const struct amend_write *write;
+	struct amend_outcome_work work;
+	struct amend_seen seen;
+	struct amend_request_key *keys;
+	size_t n_keys;
+	struct amend_put *set; /* as given */
+	size_t n_set;
+	struct amend_put *puts; /* what this try would write */
+	size_t n_puts;
+	bool deleting;
+
+	struct amend_row row; /* the one found */
+	bool found;
+	size_t found_by;
+	bool moved; /* this try came too late: try again */
+};
+
+/* Names, keys, assignments and expectations, resolved against the table. */
+enum amend_status amend_call_resolve(struct amend_call *call, const struct amend_match *keys,
+				     size_t n_keys, const struct amend_expect *expect,
+				     struct amend_error *err) AMEND_CHECK;
+
+/* Finds the record by its keys, in order. SKIPPED is an outcome without being an error: `*skip` ends the call. */
+enum amend_status amend_call_match(struct amend_call *call, const struct amend_lock *lock, bool *skip,
+				   struct amend_error *err) AMEND_CHECK;
+
+/* The key, for messages. */
+const char *amend_call_key(const struct amend_call *call);
+
+/* What earlier keys that missed teach the record that a later one found: puts, or CONFLICT. */
+enum amend_status amend_call_learn(struct amend_call *call, struct amend_error *err) AMEND_CHECK;
+
+/* Fills `puts`: the assignments, what keys teach, what the callback computes; canonical. */
+enum amend_status amend_call_gather(struct amend_call *call, struct amend_error *err) AMEND_CHECK;
+
+/* The bounds of the call, on the puts they are for. */
+enum amend_status amend_call_bounds(struct amend_call *call, struct amend_error *err) AMEND_CHECK;
+
+/* Drops the puts that change nothing. */
+void amend_call_keep_changes(struct amend_call *call);
+
+/* CONSTRAINT where something is added to what is no number. */
+enum amend_status amend_call_check_addends(const struct amend_call *call,
+					   struct amend_error *err) AMEND_CHECK;
+
+/* CONSTRAINT, naming the bounded columns. */
+enum amend_status amend_call_out_of_bounds(const struct amend_call *call, struct amend_error *err);
+
+/* The outcome where nothing was written, and where something was. */
+enum amend_status amend_call_as_it_is(struct amend_call *call, enum amend_outcome outcome,
+				      struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_call_written(struct amend_call *call, const struct amend_written *what,
+				     enum amend_outcome outcome, struct amend_error *err) AMEND_CHECK;
+
+#endif
