@@ -14,7 +14,7 @@
 
 #include "sql/driver/postgres.h"
 
-enum { OLDEST_SERVER = 120000 };
+enum { OLDEST_SERVER = 130000 };
 
 /* A lock of the transaction, under a number that is amend's alone: "amend" in ASCII. */
 static const char *const ledger_lock[] = {"SELECT pg_catalog.pg_advisory_xact_lock(418347806308)",
@@ -163,7 +163,7 @@ static enum amend_status check_server(PGconn *conn, struct amend_error *err)
 	if (version >= OLDEST_SERVER)
 		return AMEND_OK;
 	return amend_error_set(err, AMEND_UNSUPPORTED,
-			       "expected PostgreSQL 12 or newer, found %d.%d", version / 10000,
+			       "expected PostgreSQL 13 or newer, found %d.%d", version / 10000,
 			       version >= 100000 ? version % 10000 : version / 100 % 100);
 }
 
