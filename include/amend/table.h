@@ -44,13 +44,8 @@ struct amend_column {
 	bool has_default;
 	const char *default_;  /* the expression's text, or NULL */
 	const char *collation; /* as the engine names it, "" where it is the default one */
-<<<<<<< Updated upstream
 	bool unsound; /* its text does not prove equality (xml, tsquery, ...): amend does not write it */
 	uint32_t type_id; /* PostgreSQL: pg_type.oid; else the driver's own */
-=======
-	bool unsound; /* its text does not prove equality (xml, tsquery, ...): amend does not write it */
-	uint32_t type_id; /* PostgreSQL: pg_type.oid; else 0 */
->>>>>>> Stashed changes
 };
 
 struct amend_key {
