@@ -147,7 +147,11 @@ enum amend_status amend_sync_design(struct amend_sync *sync, struct amend_error 
 		return status;
 	amend_sql_init(&sql, sync->db);
 	amend_sql_text(&sql, "CREATE TABLE ");
-	add_table_name(&sql, sync->table_name);
+	/* Once it has been made for rehearsal its schema is known: the search path may change with the ledger. */
+	if (sync->table)
+		amend_sql_text(&sql, sync->table->sql);
+	else
+		add_table_name(&sql, sync->table_name);
 	amend_sql_text(&sql, " (");
 	add_columns(sync, &sql);
 	amend_sql_text(&sql, ")");

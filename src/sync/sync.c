@@ -99,7 +99,9 @@ static enum amend_status plan_new_table(struct amend_sync *sync, struct amend_er
 		status = amend_sync_design(sync, err);
 	if (status == AMEND_OK)
 		status = amend_atomic(sync->db, NULL, rehearse, &rehearsal, err);
-	return rehearsal.done && status == AMEND_CONFLICT ? AMEND_OK : status;
+	if (!rehearsal.done || status != AMEND_CONFLICT)
+		return status;
+	return amend_sync_design(sync, err);
 }
 
 static enum amend_status plan_table(struct amend_sync *sync, struct amend_error *err)
