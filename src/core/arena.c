@@ -41,7 +41,7 @@ static struct amend_arena_block *add_block(struct amend_arena *arena, size_t siz
 
 void *amend_arena_alloc(struct amend_arena *arena, size_t size)
 {
-	const size_t align = sizeof(max_align_t);
+	const size_t align = _Alignof(max_align_t);
 	struct amend_arena_block *block = arena->last;
 	void *piece;
 

@@ -18,6 +18,7 @@ static const struct {
 	{"25P03", AMEND_UNREACHABLE}, /* idle in transaction too long: the server hung up */
 	{"25P04", AMEND_UNREACHABLE}, /* transaction_timeout: likewise */
 	{"40002", AMEND_CONSTRAINT},
+	{"40003", AMEND_OUTCOME_UNKNOWN}, /* statement completion unknown */
 	{AMEND_SQLSTATE_DENIED, AMEND_DENIED},
 	{AMEND_SQLSTATE_NO_TABLE, AMEND_NOT_FOUND},
 	{"53300", AMEND_UNREACHABLE}, /* too many connections */
