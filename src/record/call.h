@@ -27,6 +27,7 @@ struct amend_call {
 	bool found;
 	size_t found_by;
 	bool moved; /* this try came too late: try again */
+	unsigned refused; /* tries in a row in which the table gave or made no row, for no reason seen */
 };
 
 /* Names, keys, assignments and expectations, resolved against the table. */
@@ -37,6 +38,9 @@ enum amend_status amend_call_resolve(struct amend_call *call, const struct amend
 /* Finds the record by its keys, in order. SKIPPED is an outcome without being an error: `*skip` ends the call. */
 enum amend_status amend_call_match(struct amend_call *call, const struct amend_lock *lock, bool *skip,
 				   struct amend_error *err) AMEND_CHECK;
+
+/* Rivals that create and delete again can make some tries look as if the table itself refused. */
+enum { AMEND_REFUSED_TRIES = 9 };
 
 /* The key, for messages. */
 const char *amend_call_key(const struct amend_call *call);

@@ -38,8 +38,11 @@ static enum amend_status hold_record(struct amend_conn *db, void *context, struc
 	bool skip = false;
 
 	amend_result_reset(&call->work);
-	if (status == AMEND_OK)
-		status = amend_call_match(call, &holding->lock, &skip, err);
+	do {
+		call->moved = false;
+		if (status == AMEND_OK)
+			status = amend_call_match(call, &holding->lock, &skip, err);
+	} while (status == AMEND_OK && call->moved);
 	if (status != AMEND_OK)
 		return status;
 	if (skip) {

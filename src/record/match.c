@@ -4,16 +4,37 @@
  */
 #include "record/call.h"
 
-static enum amend_status is_locked_by_another(struct amend_call *call, const struct amend_request_key *key,
-					      bool *locked, struct amend_error *err)
+static enum amend_status seen_without_hold(struct amend_call *call, const struct amend_request_key *key,
+					   bool *seen, struct amend_error *err)
 {
 	struct amend_row *rows;
 	size_t n;
 	enum amend_status status = amend_row_find(call->db, call->table, key->columns, key->values,
 						  key->n, NULL, 1, call->work.arena, &rows, &n, err);
 
-	*locked = n > 0;
+	*seen = n > 0;
 	return status;
+}
+
+/* A record that a plain reader sees but no hold finds came just now, or is not this role's to change. */
+static enum amend_status look_without_hold(struct amend_call *call, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+	bool seen = false;
+
+	for (size_t i = 0; i < call->n_keys && status == AMEND_OK && !seen; i++) {
+		if (!call->keys[i].blank)
+			status = seen_without_hold(call, &call->keys[i], &seen, err);
+	}
+	if (status != AMEND_OK || !seen)
+		return status;
+	call->moved = true;
+	if (++call->refused <= AMEND_REFUSED_TRIES)
+		return AMEND_OK;
+	return amend_error_set(err, AMEND_CONSTRAINT,
+			       "the record in %s can be seen but not held: a policy of the table does "
+			       "not let this role change it",
+			       call->table->qualified);
 }
 
 /* SKIPPED is an outcome without being an error: `*skip` ends the call. */
@@ -36,7 +57,7 @@ enum amend_status amend_call_match(struct amend_call *call, const struct amend_l
 		status = amend_row_find(call->db, call->table, key->columns, key->values, key->n,
 					lock, 2, call->work.arena, &rows, &n, err);
 		if (status == AMEND_OK && n == 0 && skips)
-			status = is_locked_by_another(call, key, skip, err);
+			status = seen_without_hold(call, key, skip, err);
 		if (status != AMEND_OK || *skip)
 			return status;
 		if (n > 1)
@@ -47,8 +68,11 @@ enum amend_status amend_call_match(struct amend_call *call, const struct amend_l
 		call->row.held = lock->hold;
 		call->found = true;
 		call->found_by = i;
+		call->refused = 0;
 		return AMEND_OK;
 	}
+	if (lock->hold && amend_has(call->db, AMEND_HAS_ROW_LOCK))
+		return look_without_hold(call, err);
 	return AMEND_OK;
 }
 

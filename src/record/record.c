@@ -11,6 +11,54 @@ enum { OPTIMISTIC_TRIES = 8, HELD_TRIES = 20 };
 
 static const struct amend_lock no_lock = {false, AMEND_FOR_UPDATE, AMEND_WAIT};
 
+/* Whether what the puts lead to lies within their bounds; asked of the row as it is. */
+static enum amend_status bounds_hold(struct amend_call *call, const struct amend_row *row, bool *hold,
+				     struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	enum amend_status status;
+
+	*hold = true;
+	if (!amend_write_has_bounds(call->puts, call->n_puts))
+		return AMEND_OK;
+	amend_sql_init(&sql, call->db);
+	amend_sql_text(&sql, "SELECT 1 FROM ");
+	amend_sql_text(&sql, call->table->sql);
+	amend_row_identity(&sql, call->table, row);
+	amend_write_bounds(&sql, call->table, call->puts, call->n_puts);
+	status = amend_exec(call->db, &sql, &rows, err);
+	*hold = rows.n_rows > 0;
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
+/* A held row was not written: its bounds were in the way, or something of the table's own. */
+static enum amend_status not_written(struct amend_call *call, struct amend_error *err)
+{
+	bool hold;
+	enum amend_status status = bounds_hold(call, &call->row, &hold, err);
+
+	if (status != AMEND_OK)
+		return status;
+	return hold ? amend_write_refused(call->table, "changed no row of", err)
+		    : amend_call_out_of_bounds(call, err);
+}
+
+/* Bounds of a creation are proved on the row just written, in the same unit. */
+static enum amend_status check_created(struct amend_call *call, const struct amend_row *row,
+				       struct amend_error *err)
+{
+	bool hold;
+	enum amend_status status;
+
+	for (size_t i = 0; i < call->n_puts; i++)
+		call->puts[i].op = AMEND_SET;
+	status = bounds_hold(call, row, &hold, err);
+	return status != AMEND_OK || hold ? status : amend_call_out_of_bounds(call, err);
+}
+
 static enum amend_status update(struct amend_call *call, struct amend_error *err)
 {
 	struct amend_written what;
@@ -32,7 +80,7 @@ static enum amend_status update(struct amend_call *call, struct amend_error *err
 	if (status != AMEND_OK)
 		return status;
 	if (what.out_of_bounds)
-		return amend_call_out_of_bounds(call, err);
+		return not_written(call, err);
 	call->moved = what.moved;
 	return what.moved ? AMEND_OK : amend_call_written(call, &what, AMEND_IS_UPDATED, err);
 }
@@ -53,31 +101,6 @@ static enum amend_status creation_key(const struct amend_call *call, const struc
 			       "every key is blank: a blank key never matches and never creates");
 }
 
-/* Bounds of a creation are proved on the row just written, in the same unit. */
-static enum amend_status check_created(struct amend_call *call, const struct amend_row *row,
-				       struct amend_error *err)
-{
-	struct amend_rows rows = AMEND_ROWS_INIT;
-	struct amend_sql sql;
-	enum amend_status status;
-
-	if (!amend_write_has_bounds(call->puts, call->n_puts))
-		return AMEND_OK;
-	amend_sql_init(&sql, call->db);
-	amend_sql_text(&sql, "SELECT 1 FROM ");
-	amend_sql_text(&sql, call->table->sql);
-	amend_row_identity(&sql, call->table, row);
-	for (size_t i = 0; i < call->n_puts; i++)
-		call->puts[i].op = AMEND_SET;
-	amend_write_bounds(&sql, call->table, call->puts, call->n_puts);
-	status = amend_exec(call->db, &sql, &rows, err);
-	if (status == AMEND_OK && rows.n_rows == 0)
-		status = amend_call_out_of_bounds(call, err);
-	amend_rows_release(&rows);
-	amend_sql_release(&sql);
-	return status;
-}
-
 static enum amend_status create(struct amend_call *call, struct amend_error *err)
 {
 	const struct amend_key *unique = NULL;
@@ -89,9 +112,13 @@ static enum amend_status create(struct amend_call *call, struct amend_error *err
 	for (size_t i = 0; i < call->n_keys; i++) {
 		const struct amend_request_key *key = &call->keys[i];
 
-		for (size_t j = 0; j < key->n && !key->blank; j++)
+		for (size_t j = 0; j < key->n && !key->blank; j++) {
+			status = amend_request_writable(call->table, key->columns[j], err);
+			if (status != AMEND_OK)
+				return status;
 			amend_request_put(call->puts, &call->n_puts, key->columns[j],
 					  &key->values[j]);
+		}
 	}
 	status = amend_request_canonical(call->db, call->table, NULL, call->puts, call->n_puts,
 					 call->work.arena, err);
@@ -104,6 +131,9 @@ static enum amend_status create(struct amend_call *call, struct amend_error *err
 		status = check_created(call, &what.row, err);
 	if (status != AMEND_OK)
 		return status;
+	/* A rival's record would have been found by now. */
+	if (what.moved && ++call->refused > AMEND_REFUSED_TRIES)
+		return amend_write_refused(call->table, "created no row in", err);
 	call->moved = what.moved;
 	return what.moved ? AMEND_OK : amend_call_written(call, &what, AMEND_IS_CREATED, err);
 }
@@ -145,7 +175,7 @@ static enum amend_status go(struct amend_call *call, const struct amend_lock *lo
 	call->moved = false;
 	*wants_write = false;
 	status = amend_call_match(call, lock, &skip, err);
-	if (status != AMEND_OK)
+	if (status != AMEND_OK || call->moved)
 		return status;
 	if (skip) {
 		call->work.result->outcome = AMEND_IS_SKIPPED;
@@ -267,7 +297,13 @@ static enum amend_status add(struct amend_call *call, bool *done, struct amend_e
 		return amend_call_written(call, &what, AMEND_IS_UPDATED, err);
 	call->row.values = what.before;
 	status = amend_call_check_addends(call, err);
-	return status == AMEND_OK ? amend_call_out_of_bounds(call, err) : status;
+	/* Not the bounds: under a hold it shows what it is. */
+	if (status == AMEND_OK)
+		status = bounds_hold(call, &call->row, done, err);
+	if (status != AMEND_OK)
+		return status;
+	*done = !*done;
+	return *done ? amend_call_out_of_bounds(call, err) : AMEND_OK;
 }
 
 static enum amend_status run_held(struct amend_call *call, struct amend_error *err)
@@ -292,16 +328,17 @@ static enum amend_status run_held(struct amend_call *call, struct amend_error *e
 /* Reads without a lock first: what is equal costs no lock, no write, one trip. The write proves that what was read still stands. */
 static enum amend_status run(struct amend_call *call, struct amend_error *err)
 {
-	bool one_statement = amend_has(call->db, AMEND_HAS_WRITE_CTE) &&
-			     amend_has(call->db, AMEND_HAS_ROW_VERSION) &&
+	bool one_statement = amend_write_in_one(call->db, call->table) &&
 			     amend_has(call->db, AMEND_HAS_SNAPSHOT_MOVES);
 	enum amend_status status;
 	bool wants_write, done;
 
 	if (one_statement && only_adds(call)) {
 		status = add(call, &done, err);
-		if (status != AMEND_OK || done)
-			return status;
+		if (status != AMEND_RETRY || amend_in_transaction(call->db)) {
+			if (status != AMEND_OK || done)
+				return status;
+		}
 	}
 	/* What is got as it is needs no hold, whatever creating it would need. */
 	if (needs_hold(call) && call->write->mode == AMEND_GET_OR_CREATE &&

@@ -149,8 +149,8 @@ enum amend_status amend_request_pk(struct amend_conn *db, const struct amend_tab
 	return *pk ? AMEND_OK : amend_no_memory(err);
 }
 
-static enum amend_status check_column(const struct amend_table *table, size_t at, enum amend_op op,
-				      struct amend_error *err)
+enum amend_status amend_request_writable(const struct amend_table *table, size_t at,
+					 struct amend_error *err)
 {
 	const struct amend_column *column = &table->columns[at];
 
@@ -163,6 +163,17 @@ static enum amend_status check_column(const struct amend_table *table, size_t at
 				       "%s.%s has type %s, whose text does not show every change: "
 				       "amend does not write it",
 				       table->qualified, column->name, column->type);
+	return AMEND_OK;
+}
+
+static enum amend_status check_column(const struct amend_table *table, size_t at, enum amend_op op,
+				      struct amend_error *err)
+{
+	const struct amend_column *column = &table->columns[at];
+	enum amend_status status = amend_request_writable(table, at, err);
+
+	if (status != AMEND_OK)
+		return status;
 	if ((int)at == table->version)
 		return amend_error_set(err, AMEND_INVALID,
 				       "%s.%s is the version column: amend moves it (hint: "

@@ -48,6 +48,10 @@ enum amend_status amend_request_puts(const struct amend_table *table,
 				     struct amend_put *puts, size_t *n_puts,
 				     struct amend_error *err) AMEND_CHECK;
 
+/* INVALID, UNSUPPORTED: the column is one that amend does not write. */
+enum amend_status amend_request_writable(const struct amend_table *table, size_t column,
+					 struct amend_error *err) AMEND_CHECK;
+
 /* One more column to set, unless it is there already. */
 void amend_request_put(struct amend_put *puts, size_t *n_puts, uint32_t column,
 		       const struct amend_value *value);

@@ -19,6 +19,14 @@ bool amend_write_has_bounds(const struct amend_put *puts, size_t n)
 	return false;
 }
 
+enum amend_status amend_write_refused(const struct amend_table *table, const char *did,
+				      struct amend_error *err)
+{
+	return amend_error_set(err, AMEND_CONSTRAINT,
+			       "the database %s %s: a trigger or a policy of the table refused it", did,
+			       table->qualified);
+}
+
 /* The value a put leads to: a parameter, or `column + parameter`. */
 static void add_target(struct amend_sql *sql, const struct amend_column *column,
 		       const struct amend_put *put)
@@ -241,10 +249,7 @@ static enum amend_status update_held(struct amend_conn *db, void *context, struc
 		step->out->out_of_bounds = amend_write_has_bounds(step->puts, step->n);
 		return step->out->out_of_bounds
 			       ? AMEND_OK
-			       : amend_error_set(err, AMEND_CONSTRAINT,
-						 "the database changed no row of %s: a trigger or a "
-						 "policy of the table refused it",
-						 table->qualified);
+			       : amend_write_refused(table, "changed no row of", err);
 	}
 	values = amend_arena_array(step->arena, table->n_columns, sizeof(*values));
 	if (!values)
@@ -287,10 +292,7 @@ static enum amend_status insert_held(struct amend_conn *db, void *context, struc
 	if (status == AMEND_OK && rows.n_rows == 0 && step->key)
 		step->out->moved = true;
 	else if (status == AMEND_OK && rows.n_rows == 0)
-		status = amend_error_set(err, AMEND_CONSTRAINT,
-					 "the database created no row in %s: a trigger of the table "
-					 "refused it",
-					 table->qualified);
+		status = amend_write_refused(table, "created no row in", err);
 	else if (status == AMEND_OK)
 		status = amend_row_take(db, table, &rows, 0, step->arena, &inserted, err);
 	amend_rows_release(&rows);
@@ -328,14 +330,17 @@ static enum amend_status delete_held(struct amend_conn *db, void *context, struc
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
 	if (status == AMEND_OK && !found)
-		status = amend_error_set(err, AMEND_CONSTRAINT,
-					 "the database deleted no row of %s: a trigger or a policy of "
-					 "the table refused it",
-					 step->table->qualified);
+		status = amend_write_refused(step->table, "deleted no row of", err);
 	if (status != AMEND_OK)
 		return status;
 	step->out->row = now;
 	return record(db, step, "delete", now.pk, NULL, now.values, NULL, err);
+}
+
+bool amend_write_in_one(const struct amend_conn *db, const struct amend_table *table)
+{
+	return amend_has(db, AMEND_HAS_WRITE_CTE) && amend_has(db, AMEND_HAS_ROW_VERSION) &&
+	       !table->settles_late;
 }
 
 /* In the open unit, or as one of its own. */
@@ -353,7 +358,7 @@ enum amend_status amend_row_update(struct amend_conn *db, const struct amend_tab
 {
 	struct step step = {table, NULL, row, puts, n_puts, arena, out};
 
-	if (amend_has(db, AMEND_HAS_WRITE_CTE) && amend_has(db, AMEND_HAS_ROW_VERSION))
+	if (amend_write_in_one(db, table))
 		return amend_cte_update(db, table, row, puts, n_puts, arena, out, err);
 	return as_unit(db, update_held, &step, err);
 }
@@ -365,7 +370,7 @@ enum amend_status amend_row_insert(struct amend_conn *db, const struct amend_tab
 {
 	struct step step = {table, key, NULL, puts, n_puts, arena, out};
 
-	if (amend_has(db, AMEND_HAS_WRITE_CTE) && amend_has(db, AMEND_HAS_ROW_VERSION))
+	if (amend_write_in_one(db, table))
 		return amend_cte_insert(db, table, key, puts, n_puts, arena, out, err);
 	return as_unit(db, insert_held, &step, err);
 }
@@ -376,7 +381,7 @@ enum amend_status amend_row_delete(struct amend_conn *db, const struct amend_tab
 {
 	struct step step = {table, NULL, row, NULL, 0, arena, out};
 
-	if (amend_has(db, AMEND_HAS_WRITE_CTE) && amend_has(db, AMEND_HAS_ROW_VERSION))
+	if (amend_write_in_one(db, table))
 		return amend_cte_delete(db, table, row, arena, out, err);
 	return as_unit(db, delete_held, &step, err);
 }

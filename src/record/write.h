@@ -14,8 +14,13 @@ void amend_write_bounds(struct amend_sql *sql, const struct amend_table *table,
 void amend_write_insertion(struct amend_sql *sql, const struct amend_table *table,
 			   const struct amend_key *key, const struct amend_put *puts, size_t n);
 bool amend_write_has_bounds(const struct amend_put *puts, size_t n);
+/* CONSTRAINT: "the database `did` t": not what was asked for, and no reason given. */
+enum amend_status amend_write_refused(const struct amend_table *table, const char *did,
+				      struct amend_error *err);
 
-/* One statement writes and records: engines with AMEND_HAS_WRITE_CTE. */
+/* Whether one statement can write, record, and know what is stored in the end. */
+bool amend_write_in_one(const struct amend_conn *db, const struct amend_table *table);
+/* That statement: */
 enum amend_status amend_cte_update(struct amend_conn *db, const struct amend_table *table,
 				   const struct amend_row *row, const struct amend_put *puts,
 				   size_t n, struct amend_arena *arena, struct amend_written *out,

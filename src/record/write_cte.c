@@ -238,10 +238,7 @@ enum amend_status amend_cte_update(struct amend_conn *db, const struct amend_tab
 	out->moved = false;
 	out->out_of_bounds = amend_write_has_bounds(puts, n);
 	return out->out_of_bounds ? AMEND_OK
-				  : amend_error_set(err, AMEND_CONSTRAINT,
-						    "the database changed no row of %s: a trigger or a "
-						    "policy of the table refused it",
-						    table->qualified);
+				  : amend_write_refused(table, "changed no row of", err);
 }
 
 enum amend_status amend_cte_insert(struct amend_conn *db, const struct amend_table *table,
@@ -268,10 +265,7 @@ enum amend_status amend_cte_insert(struct amend_conn *db, const struct amend_tab
 	status = run(db, &sql, table, arena, out, true, err);
 	amend_sql_release(&sql);
 	if (status == AMEND_OK && out->moved && !key)
-		status = amend_error_set(err, AMEND_CONSTRAINT,
-					 "the database created no row in %s: a trigger of the table "
-					 "refused it",
-					 table->qualified);
+		status = amend_write_refused(table, "created no row in", err);
 	return status;
 }
 
@@ -309,10 +303,7 @@ enum amend_status amend_cte_delete(struct amend_conn *db, const struct amend_tab
 	out->row = *row;
 	out->before = row->values;
 	if (status == AMEND_OK && out->moved && row->held)
-		status = amend_error_set(err, AMEND_CONSTRAINT,
-					 "the database deleted no row of %s: a trigger or a policy of "
-					 "the table refused it",
-					 table->qualified);
+		status = amend_write_refused(table, "deleted no row of", err);
 	return status;
 }
 
