@@ -6,6 +6,7 @@
 - each option that AMEND COMMAND --help names is in the command's manual page in the same words, and the
   other way round; each command has a page, and amend(1) lists it
 - each relative link in README, HACKING and docs/ leads somewhere
+- the C code in them compiles
 - each `src/FILE` and the like that they name exists
 - each `tests/FILE`, "NAME" in README is a test of that name in that file
 - the terminal session in README is what examples/run.sh prints, but for times, tokens and users
@@ -133,6 +134,26 @@ def plain(text, build):
     return re.sub(r"(?<=TIME UTC, )[^\s:]+$", "NAME", text, flags=re.M)
 
 
+def check_code(plan):
+    """The C in the documents compiles, given the names it does not declare."""
+    frame = """#include <stdio.h>
+#include <amend/amend.h>
+void f(struct amend_conn *db, const struct amend_table *person, const struct amend_table *stock);
+void f(struct amend_conn *db, const struct amend_table *person, const struct amend_table *stock)
+{
+	struct amend_error err;
+	(void)db, (void)person, (void)stock, (void)err;
+%s}
+"""
+    compiler = [os.environ.get("CC", "cc"), "-std=c11", "-Wall", "-Wno-unused", "-Werror", "-fsyntax-only"]
+    compiler += ["-I", os.path.join(TOP, "include"), "-x", "c", "-"]
+    for document in documents():
+        for number, block in enumerate(re.findall(r"^```c\n(.*?)^```", read(document), re.M | re.S)):
+            body = re.sub(r"^#include.*\n", "", block, flags=re.M)
+            done = subprocess.run(compiler, input=frame % body, capture_output=True, text=True, check=False)
+            plan.check(f"{document}: its code ({number + 1}) compiles", done.stderr.splitlines())
+
+
 def check_session(plan, session):
     build = re.search(r"^\$ (\S+)/amend sync", session, re.M)
     lines = plain(session, build[1] if build else "").splitlines()
@@ -153,6 +174,7 @@ def main():
     check_pages(plan, amend)
     check_links(plan)
     check_paths(plan)
+    check_code(plan)
     check_tests(plan)
     if len(sys.argv) > 2:
         with open(sys.argv[2], encoding="utf-8") as file:
