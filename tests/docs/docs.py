@@ -145,7 +145,7 @@ void f(struct amend_conn *db, const struct amend_table *person, const struct ame
 	(void)db, (void)person, (void)stock, (void)err;
 %s}
 """
-    compiler = [os.environ.get("CC", "cc"), "-std=c11", "-Wall", "-Wno-unused", "-Werror", "-fsyntax-only"]
+    compiler = os.environ.get("CC", "cc").split() + ["-std=c11", "-Wall", "-Wno-unused", "-Werror", "-fsyntax-only"]
     compiler += ["-I", os.path.join(TOP, "include"), "-x", "c", "-"]
     for document in documents():
         for number, block in enumerate(re.findall(r"^```c\n(.*?)^```", read(document), re.M | re.S)):
