@@ -198,7 +198,7 @@ bool amend_token_names(const struct amend_token *token, const struct amend_table
 
 bool amend_token_holds(const struct amend_token *seen, const struct amend_token *now)
 {
-	if (seen->has_version && now->has_version)
-		return seen->version == now->version;
-	return memcmp(seen->state, now->state, sizeof(seen->state)) == 0;
+	/* The version alone would take a record made anew, which begins at 1 again, for the old one. */
+	return seen->has_version == now->has_version && seen->version == now->version &&
+	       memcmp(seen->state, now->state, sizeof(seen->state)) == 0;
 }

@@ -37,7 +37,7 @@ enum amend_status amend_token_read(struct amend_conn *db, const struct amend_tab
 bool amend_token_names(const struct amend_token *token, const struct amend_table *table,
 		       const char *pk);
 
-/* Whether the record is still what the token saw: by the version column where there is one, else by its state. */
+/* Whether the record is still what the token saw: the same state and, where there is a version column, the same version. */
 bool amend_token_holds(const struct amend_token *seen, const struct amend_token *now);
 
 #endif
