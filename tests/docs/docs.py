@@ -4,7 +4,7 @@
     docs.py AMEND [SESSION]     AMEND: the command; SESSION: what examples/run.sh printed
 
 - each option that AMEND COMMAND --help names is in the command's manual page in the same words, and the
-  other way round; each command has a page, and amend(1) lists it
+  other way round; each exit code of --help is in the page; each command has a page, and amend(1) lists it
 - each relative link in README, HACKING and docs/ leads somewhere
 - the C code in them compiles
 - each `src/FILE` and the like that they name exists
@@ -58,6 +58,12 @@ def page_options(text):
     return {re.sub(r"[*_]", "", line) for line in lines}
 
 
+def exit_codes(text, heading):
+    """The digits that stand alone in the part below the heading."""
+    part = re.search(rf"^{heading}\n(.*?)(?=^#|\Z)", text, re.M | re.S)
+    return set(re.findall(r"(?<![\w-])\d(?![\w])", part[1])) if part else set()
+
+
 def check_pages(plan, amend):
     listed = re.findall(r"^  (\w+) {2,}", run(amend, "help"), re.M)
     plan.check("amend help lists commands", [] if len(listed) > 5 else [f"found {listed}"])
@@ -73,10 +79,14 @@ def check_pages(plan, amend):
     for name in listed:
         if name not in pages:
             continue
-        said, written = help_options(run(amend, name, "--help")), page_options(read("docs", "man", f"amend-{name}.1.scd"))
+        text, page = run(amend, name, "--help"), read("docs", "man", f"amend-{name}.1.scd")
+        said, written = help_options(text), page_options(page)
         faults = [f"in --help, not in the page: {option}" for option in sorted(said - written)]
         faults += [f"in the page, not in --help: {option}" for option in sorted(written - said)]
         plan.check(f"amend {name}: --help and the page name the same options", faults)
+        said, written = exit_codes(text, "exit status:"), exit_codes(page, "# EXIT STATUS")
+        faults = [f"in --help, not in the page: {code}" for code in sorted(said - written)]
+        plan.check(f"amend {name}: the page says each exit code of --help", faults + ([] if said else ["none found"]))
 
 
 def documents():
