@@ -84,7 +84,8 @@ static enum amend_status read_file(struct amend_ledger *ledger, const char *path
 	FILE *file = fopen(path, "re");
 	enum amend_status status = AMEND_OK;
 	struct stat about;
-	char line[256];
+	char *line = NULL;
+	size_t room = 0;
 	int number = 0;
 
 	if (!file)
@@ -94,7 +95,7 @@ static enum amend_status read_file(struct amend_ledger *ledger, const char *path
 		status = amend_error_set(err, AMEND_DENIED,
 					 "the key file %s can be read by others (hint: chmod 600 %s)",
 					 path, path);
-	while (status == AMEND_OK && fgets(line, sizeof(line), file)) {
+	while (status == AMEND_OK && getline(&line, &room, file) >= 0) {
 		size_t size = strcspn(line, "\r\n");
 		struct amend_secret secret = {0};
 
@@ -111,7 +112,9 @@ static enum amend_status read_file(struct amend_ledger *ledger, const char *path
 		secret.id = name_of(&secret);
 		status = add_secret(ledger, &secret, err);
 	}
-	sodium_memzero(line, sizeof(line));
+	if (line)
+		sodium_memzero(line, room);
+	free(line);
 	fclose(file);
 	if (status == AMEND_OK && ledger->n_secrets == 0)
 		status = amend_error_set(err, AMEND_INVALID, "the key file %s holds no key", path);
@@ -158,6 +161,14 @@ static void forget(struct amend_ledger *ledger)
 	ledger->n_secrets = 0;
 }
 
+static enum amend_status load_from_ledger(struct amend_conn *db, void *context,
+					  struct amend_error *err)
+{
+	enum amend_status status = amend_ledger_need(db, err);
+
+	return status == AMEND_OK ? read_ledger(db, context, err) : status;
+}
+
 static enum amend_status load(struct amend_conn *db, struct amend_ledger *ledger,
 			      struct amend_error *err)
 {
@@ -169,9 +180,9 @@ static enum amend_status load(struct amend_conn *db, struct amend_ledger *ledger
 	if (ledger->secrets_from_file)
 		status = read_file(ledger, path, err);
 	else {
-		status = amend_ledger_need(db, err);
-		if (status == AMEND_OK)
-			status = read_ledger(db, ledger, err);
+		/* A role that may not read the keys, which is the rule, must not lose its unit by it. */
+		status = amend_in_transaction(db) ? amend_atomic(db, NULL, load_from_ledger, ledger, err)
+						  : load_from_ledger(db, ledger, err);
 		if (status == AMEND_DENIED)
 			amend_error_wrap(err, "no key to sign tokens with (hint: --key-file, or "
 					      "AMEND_KEY_FILE)");

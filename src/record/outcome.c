@@ -6,6 +6,17 @@
 #include "record/call.h"
 #include "record/history.h"
 
+/*
+ * Without a token the record can be shown all the same, with the reason. What is
+ * committed already must not be reported as failed, whatever becomes of its token.
+ */
+static bool may_do_without(const struct amend_call *call, enum amend_status status)
+{
+	if (status == AMEND_DENIED || status == AMEND_UNSUPPORTED || status == AMEND_INVALID)
+		return true;
+	return call->work.result->revision != 0 && !amend_in_transaction(call->db);
+}
+
 static enum amend_status sign(struct amend_call *call, const struct amend_row *row, int64_t change,
 			      struct amend_error *err)
 {
@@ -17,12 +28,12 @@ static enum amend_status sign(struct amend_call *call, const struct amend_row *r
 		return status;
 	status = amend_token_write(call->db, call->table, &token, call->work.arena,
 				   &call->work.result->token, &why);
-	if (status == AMEND_OK || (status != AMEND_DENIED && status != AMEND_UNSUPPORTED)) {
-		if (status != AMEND_OK)
-			*err = why;
+	if (status == AMEND_OK)
+		return status;
+	if (!may_do_without(call, status)) {
+		*err = why;
 		return status;
 	}
-	/* The record can be shown all the same. */
 	call->work.result->no_token = amend_arena_text(call->work.arena, why.text);
 	return AMEND_OK;
 }

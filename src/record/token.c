@@ -20,6 +20,7 @@ static const char purpose[] = "amend token 1";
 
 enum { FORMAT = 1, MAC_SIZE = 16, BODY_SIZE = 1 + 4 + 5 + 6 + 1 + 8 + 12 + AMEND_STATE_SIZE };
 enum { SIZE = BODY_SIZE + MAC_SIZE };
+enum { CLOCKS_DIFFER = 300 }; /* seconds */
 
 static unsigned char *put_number(unsigned char *at, uint64_t number, size_t size)
 {
@@ -179,6 +180,11 @@ enum amend_status amend_token_read(struct amend_conn *db, const struct amend_tab
 		return not_ours(err);
 	out->issued = (int64_t)issued;
 	out->change = (int64_t)change;
+	/* Clocks differ a little; a token from a far future would never expire. */
+	if (out->issued - amend_clock_now() > CLOCKS_DIFFER)
+		return amend_error_set(err, AMEND_INVALID,
+				       "the token was given out in the future (hint: compare the clocks of "
+				       "the machines that give out tokens)");
 	if (amend_clock_now() - out->issued > db->options.token_lifetime)
 		return amend_error_set(err, AMEND_INVALID,
 				       "the token has expired: it is older than %lld seconds (hint: "

@@ -3,7 +3,7 @@
  * refused with base, current, incoming, who and when.
  * Leaves the token's bytes to token_test.c.
  */
-#include "road.h"
+#include "ask.h"
 
 static const char plain_sql[] = "CREATE TABLE doc (id integer PRIMARY KEY, title text, body text)";
 static const char counted_sql[] = "CREATE TABLE doc (id integer PRIMARY KEY, title text, body text, "

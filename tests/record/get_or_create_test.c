@@ -2,7 +2,7 @@
  * Get or create, and create: one record, however often and by whomever it is asked for.
  * Leaves keys to keys_test.c and races among processes to tests/race.
  */
-#include "road.h"
+#include "ask.h"
 
 static const char person_sql[] =
 	"CREATE TABLE person (id integer PRIMARY KEY, email text UNIQUE, name text NOT NULL, "

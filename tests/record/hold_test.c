@@ -2,7 +2,7 @@
  * Holding records and tables: what ORMs call select_for_update.
  * Leaves the engines' own locks to tests/driver/locks_test.c.
  */
-#include "road.h"
+#include "ask.h"
 
 static struct road *open_stock(struct engine *engine)
 {

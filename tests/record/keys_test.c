@@ -2,7 +2,7 @@
  * Keys: several in order, learning, contradictions, uniqueness, names that are hard to quote.
  * Leaves which index counts as unique to the drivers' description tests.
  */
-#include "road.h"
+#include "ask.h"
 
 /* --- Several keys --- */
 

@@ -2,7 +2,7 @@
  * Tables with a mind of their own: triggers, generated columns, policies, partitions.
  * What the road reports and records is what is stored in the end.
  */
-#include "road.h"
+#include "ask.h"
 
 static const char person_sql[] = "CREATE TABLE person (id integer PRIMARY KEY, name text, n integer)";
 

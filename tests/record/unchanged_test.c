@@ -2,7 +2,7 @@
  * What is equal is not written, and costs one trip; what is not equal costs one statement more.
  * Leaves which values are equal to types_test.c.
  */
-#include "road.h"
+#include "ask.h"
 
 static struct road *open_people(struct engine *engine)
 {

@@ -3,7 +3,7 @@
  * rival in between loses nothing.
  * Leaves expectations to expect_test.c and arithmetic to arithmetic_test.c.
  */
-#include "road.h"
+#include "ask.h"
 
 static const char person_sql[] =
 	"CREATE TABLE person (id integer PRIMARY KEY, email text UNIQUE, name text NOT NULL, "

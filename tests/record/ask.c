@@ -2,7 +2,7 @@
  * Requests from text, outcomes to text.
  * Leaves databases to tests/lib.
  */
-#include "road.h"
+#include "ask.h"
 
 #include <stdlib.h>
 

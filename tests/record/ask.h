@@ -12,8 +12,8 @@
  * behind the sign; NULL stands for NULL. On "postgresql-generic" the road goes statement by
  * statement. All of it lasts until the test ends.
  */
-#ifndef TESTS_RECORD_ROAD_H
-#define TESTS_RECORD_ROAD_H
+#ifndef TESTS_RECORD_ASK_H
+#define TESTS_RECORD_ASK_H
 
 #include "engines.h"
 
