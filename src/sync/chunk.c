@@ -436,6 +436,8 @@ enum amend_status amend_sync_chunk(struct amend_chunk *chunk, struct amend_error
 	struct amend_conn *db = chunk->sync->db;
 	struct amend_unit_options options = AMEND_UNIT_OPTIONS_INIT;
 
+	/* Also for a unit that never begins: its records are known. */
+	reset(chunk);
 	/* Where a writer holds the whole database, not waiting for it is what skipping means. */
 	if (chunk->sync->options->skip_locked && !amend_has(db, AMEND_HAS_ROW_LOCK))
 		options.lock_timeout_ms = 1;

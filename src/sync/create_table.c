@@ -146,15 +146,26 @@ enum amend_status amend_sync_design(struct amend_sync *sync, struct amend_error 
 	if (status != AMEND_OK)
 		return status;
 	amend_sql_init(&sql, sync->db);
+	amend_sql_text(&sql, " (");
+	add_columns(sync, &sql);
+	amend_sql_text(&sql, ")");
+	sync->create_columns =
+		sql.text.failed ? NULL : amend_arena_text(&sync->arena, sql.text.data);
+	amend_sql_release(&sql);
+	return sync->create_columns ? amend_sync_name_table(sync, err) : amend_no_memory(err);
+}
+
+enum amend_status amend_sync_name_table(struct amend_sync *sync, struct amend_error *err)
+{
+	struct amend_sql sql;
+
+	amend_sql_init(&sql, sync->db);
 	amend_sql_text(&sql, "CREATE TABLE ");
-	/* Once it has been made for rehearsal its schema is known: the search path may change with the ledger. */
 	if (sync->table)
 		amend_sql_text(&sql, sync->table->sql);
 	else
 		add_table_name(&sql, sync->table_name);
-	amend_sql_text(&sql, " (");
-	add_columns(sync, &sql);
-	amend_sql_text(&sql, ")");
+	amend_sql_text(&sql, sync->create_columns);
 	sync->create_sql = sql.text.failed ? NULL : amend_arena_text(&sync->arena, sql.text.data);
 	amend_sql_release(&sql);
 	return sync->create_sql ? AMEND_OK : amend_no_memory(err);

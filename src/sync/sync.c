@@ -101,7 +101,7 @@ static enum amend_status plan_new_table(struct amend_sync *sync, struct amend_er
 		status = amend_atomic(sync->db, NULL, rehearse, &rehearsal, err);
 	if (!rehearsal.done || status != AMEND_CONFLICT)
 		return status;
-	return amend_sync_design(sync, err);
+	return amend_sync_name_table(sync, err);
 }
 
 static enum amend_status plan_table(struct amend_sync *sync, struct amend_error *err)

@@ -141,6 +141,7 @@ struct amend_sync {
 	struct amend_sync_report *report;
 	const char *source_name, *table_name;
 	struct amend_table *table;
+	const char *create_columns; /* what follows the name in: */
 	const char *create_sql; /* how the table is made, in the first chunk; NULL: it is there */
 	struct amend_arena arena;
 
@@ -186,6 +187,12 @@ enum amend_status amend_sync_read(struct amend_sync *sync, struct amend_error *e
 
 /* create_table.c, detect.c */
 enum amend_status amend_sync_design(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+/*
+ * Once it has been made for rehearsal its schema is known, and the statement names
+ * it: what the search path finds may change with the ledger's schema.
+ */
+enum amend_status amend_sync_name_table(struct amend_sync *sync, struct amend_error *err)
+	AMEND_CHECK;
 const char *amend_sync_detect(const struct amend_sync *sync, uint32_t used);
 
 /* reject.c: the reason is kept, and told once the record's fate is final */

@@ -234,11 +234,12 @@ static void four_at_once(struct engine *engine)
 
 	for (int turn = 0; turn < 2; turn++) {
 		struct rival rivals[RIVALS] = {{0}};
+		const char *csv = write_csv(engine, "list", turn);
 		uint64_t written = 0;
 
 		for (int i = 0; i < RIVALS; i++) {
 			rivals[i].engine = engine;
-			rivals[i].csv = write_csv(engine, "list", turn);
+			rivals[i].csv = csv;
 			assert_int_equal(pthread_create(&rivals[i].thread, NULL, run_rival, &rivals[i]), 0);
 		}
 		for (int i = 0; i < RIVALS; i++)
