@@ -1,0 +1,15 @@
+/* What a racer writes to its log, one entry before and one after each call. */
+#ifndef TESTS_RACE_RACER_H
+#define TESTS_RACE_RACER_H
+
+#include <stdint.h>
+
+struct racer_entry {
+	uint32_t before; /* 1: a call begins; 0: it has returned */
+	uint32_t status; /* enum amend_status */
+	uint32_t outcome;
+	uint32_t told; /* STALE: whose write came first: N of "racer N", 1-based; 0: not told */
+	uint64_t microseconds; /* that the call took */
+};
+
+#endif
