@@ -35,7 +35,7 @@ struct amend_open_options {
 	bool read_only;       /* every unit is read-only */
 	int lock_timeout_ms;  /* how long to wait for what another holds; -1: no limit; default 30,000 */
 	const char *key_file; /* token keys (amend/token.h); NULL: $AMEND_KEY_FILE, else the ledger's */
-	int64_t token_lifetime; /* seconds a token is accepted; default 30 days */
+	int64_t token_lifetime; /* seconds a token is accepted, up to a 16th less; default 30 days */
 	/* Called with each statement's text (no values) before it is sent; NULL for none. */
 	void (*trace)(void *context, const char *sql);
 	void *trace_context;
@@ -51,8 +51,9 @@ AMEND_API enum amend_status amend_open(const char *url, const struct amend_open_
 AMEND_API void amend_close(struct amend_conn *db);
 
 /*
- * Makes the statement now running, or the wait for a lock, end with
- * AMEND_INTERRUPTED. Async-signal-safe. What runs later is not affected.
+ * Makes the call now running on this connection end with AMEND_INTERRUPTED: at
+ * once where it runs a statement or waits for a lock, else before its next statement; what it has
+ * committed stays. Async-signal-safe. Calls that begin later are not affected.
  */
 AMEND_API void amend_interrupt(struct amend_conn *db);
 

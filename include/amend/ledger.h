@@ -57,6 +57,7 @@ struct amend_log_filter {
 	int64_t limit;                   /* newest entries to show; 0: all */
 };
 
+/* The connection may be used inside the callback; what it returns other than OK ends the listing. */
 typedef enum amend_status (*amend_log_fn)(const struct amend_log_entry *entry, void *context,
 					  struct amend_error *err);
 
@@ -94,6 +95,7 @@ struct amend_conflict {
 	int64_t line;           /* of the input, the last time it was found */
 };
 
+/* As amend_log_fn. */
 typedef enum amend_status (*amend_conflict_fn)(const struct amend_conflict *conflict, void *context,
 					       struct amend_error *err);
 

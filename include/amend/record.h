@@ -150,7 +150,7 @@ struct amend_result {
 	const char *no_token; /* ..and then why not, where it was wanted */
 	int64_t revision;   /* that recorded the change; 0: nothing was recorded */
 	/*
-	 * When stale or missing: what the caller had seen, in column order (`base`
+	 * When stale (then `token` is one of what is there now, if it was wanted) or missing: what the caller had seen, in column order (`base`
 	 * NULL where it cannot be proved; its values then are unknown, not NULL), what it wanted, and the change that
 	 * came between, as far as the ledger knows (by and at NULL where it does not:
 	 * a program that does not take the road).

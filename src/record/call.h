@@ -64,6 +64,10 @@ enum amend_status amend_call_check_addends(const struct amend_call *call,
 /* CONSTRAINT, naming the bounded columns. */
 enum amend_status amend_call_out_of_bounds(const struct amend_call *call, struct amend_error *err);
 
+/* Signs a token for `row` into the result; `change`: a position in its history that it includes, 0 if none is known. */
+enum amend_status amend_call_sign(struct amend_call *call, const struct amend_row *row,
+				  int64_t change, struct amend_error *err) AMEND_CHECK;
+
 /* The outcome where nothing was written, and where something was. */
 enum amend_status amend_call_as_it_is(struct amend_call *call, enum amend_outcome outcome,
 				      struct amend_error *err) AMEND_CHECK;

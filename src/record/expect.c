@@ -262,32 +262,71 @@ enum amend_status amend_seen_check(struct amend_conn *db, const struct amend_tab
 	return stale(db, table, seen, row, puts, n_puts, work, err);
 }
 
+/* What a deletion took away. */
+static struct amend_value *deleted_values(const struct amend_table *table,
+					  const struct amend_history *entry,
+					  struct amend_arena *arena)
+{
+	struct amend_value *values = amend_arena_array(arena, table->n_columns, sizeof(*values));
+
+	if (values && !take_back(table, entry, values))
+		return NULL;
+	return values;
+}
+
+static enum amend_status base_of_deleted(struct amend_conn *db, const struct amend_table *table,
+					 const struct amend_token *token,
+					 const struct amend_history *deletion,
+					 struct amend_outcome_work *work, struct amend_error *err)
+{
+	struct amend_row row = {.values = deleted_values(table, deletion, work->arena)};
+	struct amend_history *entries = NULL;
+	size_t n = 0, first = 0;
+	enum amend_status status;
+
+	if (!row.values)
+		return AMEND_OK; /* the table has changed since: unknown */
+	status = amend_history_since(db, table, deletion->pk, token->change, STEPS_BACK, work->arena,
+				     &entries, &n, err);
+	while (first < n && entries[first].change >= deletion->change)
+		first++;
+	if (status == AMEND_OK)
+		status = find_base(table, token, &row, entries + first, n - first, work, err);
+	return status;
+}
+
 enum amend_status amend_seen_missing(struct amend_conn *db, const struct amend_table *table,
 				     const struct amend_seen *seen, const char *key_text,
+				     const struct amend_put *puts, size_t n_puts,
 				     struct amend_outcome_work *work, struct amend_error *err)
 {
+	struct amend_result *result = work->result;
 	struct amend_history *entries = NULL;
 	size_t n = 0;
 	enum amend_status status;
 
-	work->result->outcome = AMEND_IS_MISSING;
+	result->outcome = AMEND_IS_MISSING;
 	if (!seen->has_token)
 		return amend_error_set(err, AMEND_NOT_FOUND, "there is no record %s in %s", key_text,
 				       table->qualified);
-	status = amend_history_deletions(db, table, STEPS_BACK, work->arena, &entries, &n, err);
-	if (status != AMEND_OK)
-		return status;
-	for (size_t i = 0; i < n; i++) {
+	status = fill_incoming(table, puts, n_puts, work, err);
+	if (status == AMEND_OK)
+		status = amend_history_deletions(db, table, STEPS_BACK, work->arena, &entries, &n,
+						 err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 		if (entries[i].change <= seen->token.change ||
 		    !amend_token_names(&seen->token, table, entries[i].pk))
 			continue;
-		name_change(&entries[i], work->result);
-		return amend_error_set(err, AMEND_NOT_FOUND,
-				       "the record %s in %s was deleted by %s at %s, after you loaded "
-				       "it",
-				       key_text, table->qualified, work->result->by,
-				       work->result->at);
+		name_change(&entries[i], result);
+		status = base_of_deleted(db, table, &seen->token, &entries[i], work, err);
+		break;
 	}
+	if (status != AMEND_OK)
+		return status;
+	if (result->by)
+		return amend_error_set(err, AMEND_NOT_FOUND,
+				       "the record %s in %s was deleted by %s at %s, after you loaded it",
+				       key_text, table->qualified, result->by, result->at);
 	return amend_error_set(err, AMEND_NOT_FOUND,
 			       "the record %s in %s that you loaded is gone; who deleted it is not known",
 			       key_text, table->qualified);

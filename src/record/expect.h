@@ -32,9 +32,13 @@ enum amend_status amend_seen_check(struct amend_conn *db, const struct amend_tab
 				   struct amend_outcome_work *work,
 				   struct amend_error *err) AMEND_CHECK;
 
-/* There is no record: says whether it was deleted since it was seen, by whom and when. Returns NOT_FOUND. */
+/*
+ * There is no record: says whether it was deleted since it was seen, by whom
+ * and when, with base and incoming in the result. Returns NOT_FOUND.
+ */
 enum amend_status amend_seen_missing(struct amend_conn *db, const struct amend_table *table,
 				     const struct amend_seen *seen, const char *key_text,
+				     const struct amend_put *puts, size_t n_puts,
 				     struct amend_outcome_work *work, struct amend_error *err);
 
 #endif

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "core/json_text.h"
+
 struct amend_compute {
 	struct amend_call *call;
 };
@@ -120,17 +122,34 @@ enum amend_status amend_call_check_addends(const struct amend_call *call, struct
 
 enum amend_status amend_call_out_of_bounds(const struct amend_call *call, struct amend_error *err)
 {
-	struct amend_buffer names = AMEND_BUFFER_INIT;
+	struct amend_buffer text = AMEND_BUFFER_INIT;
 
 	for (size_t i = 0; i < call->n_puts; i++) {
-		if (!(call->puts[i].min.kind || call->puts[i].max.kind))
+		const struct amend_put *put = &call->puts[i];
+		const struct amend_column *column = &call->table->columns[put->column];
+
+		if (!(put->min.kind || put->max.kind))
 			continue;
-		amend_buffer_text(&names, names.size ? ", " : "");
-		amend_buffer_text(&names, call->table->columns[call->puts[i].column].name);
+		amend_buffer_printf(&text, "%s%s", text.size ? "; " : "", column->name);
+		if (call->row.values) {
+			amend_buffer_text(&text, " is ");
+			amend_json_value(&text, &call->row.values[put->column], column->class_);
+		}
+		amend_buffer_text(&text, put->op == AMEND_ADD ? ", adding " : ", setting ");
+		amend_json_value(&text, &put->value, column->class_);
+		amend_buffer_text(&text, " would break its bounds (");
+		if (put->min.kind) {
+			amend_buffer_text(&text, "at least ");
+			amend_json_value(&text, &put->min, column->class_);
+		}
+		if (put->max.kind) {
+			amend_buffer_text(&text, put->min.kind ? ", at most " : "at most ");
+			amend_json_value(&text, &put->max, column->class_);
+		}
+		amend_buffer_char(&text, ')');
 	}
-	amend_error_set(err, AMEND_CONSTRAINT,
-			"%s would leave the bounds given; nothing was written",
-			names.failed ? "a value" : amend_buffer_string(&names));
-	amend_buffer_release(&names);
+	amend_error_set(err, AMEND_CONSTRAINT, "%s; nothing was written",
+			text.failed ? "a value would break its bounds" : amend_buffer_string(&text));
+	amend_buffer_release(&text);
 	return AMEND_CONSTRAINT;
 }

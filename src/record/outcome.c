@@ -17,8 +17,8 @@ static bool may_do_without(const struct amend_call *call, enum amend_status stat
 	return call->work.result->revision != 0 && !amend_in_transaction(call->db);
 }
 
-static enum amend_status sign(struct amend_call *call, const struct amend_row *row, int64_t change,
-			      struct amend_error *err)
+enum amend_status amend_call_sign(struct amend_call *call, const struct amend_row *row,
+				  int64_t change, struct amend_error *err)
 {
 	struct amend_token token;
 	struct amend_error why;
@@ -78,13 +78,13 @@ enum amend_status amend_call_as_it_is(struct amend_call *call, enum amend_outcom
 		status = AMEND_OK;
 	}
 	if (status != AMEND_OK || change == 0 || call->row.held)
-		return status == AMEND_OK ? sign(call, &call->row, change, err) : status;
+		return status == AMEND_OK ? amend_call_sign(call, &call->row, change, err) : status;
 	status = amend_row_again(call->db, call->table, &call->row, NULL, call->work.arena, &now,
 				 &found, err);
 	if (status != AMEND_OK)
 		return status;
 	call->moved = !found || !amend_row_same(call->db, call->table, &call->row, &now);
-	return call->moved ? AMEND_OK : sign(call, &call->row, change, err);
+	return call->moved ? AMEND_OK : amend_call_sign(call, &call->row, change, err);
 }
 
 enum amend_status amend_call_written(struct amend_call *call, const struct amend_written *what,
@@ -99,6 +99,6 @@ enum amend_status amend_call_written(struct amend_call *call, const struct amend
 	status = amend_result_changes(&call->work, call->table, what->before,
 				      call->deleting ? NULL : what->row.values, err);
 	if (status == AMEND_OK && call->write->want_token && !call->deleting)
-		status = sign(call, &what->row, what->change, err);
+		status = amend_call_sign(call, &what->row, what->change, err);
 	return status;
 }

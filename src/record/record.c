@@ -59,6 +59,16 @@ static enum amend_status check_created(struct amend_call *call, const struct ame
 	return status != AMEND_OK || hold ? status : amend_call_out_of_bounds(call, err);
 }
 
+/* A token of what is there now: who has looked at both sides can save again with it. */
+static void sign_stale(struct amend_call *call)
+{
+	struct amend_error ignored;
+
+	if (amend_call_sign(call, &call->row, call->seen.has_token ? call->seen.token.change : 0,
+			    &ignored) != AMEND_OK)
+		call->work.result->token = NULL;
+}
+
 static enum amend_status update(struct amend_call *call, struct amend_error *err)
 {
 	struct amend_written what;
@@ -66,6 +76,8 @@ static enum amend_status update(struct amend_call *call, struct amend_error *err
 
 	status = amend_seen_check(call->db, call->table, &call->seen, &call->row, call->puts,
 				  call->n_puts, &call->work, err);
+	if (status == AMEND_STALE && call->write->want_token)
+		sign_stale(call);
 	if (status != AMEND_OK)
 		return status;
 	amend_call_keep_changes(call);
@@ -125,8 +137,7 @@ static enum amend_status create(struct amend_call *call, struct amend_error *err
 	if (status == AMEND_OK)
 		status = amend_ledger_need(call->db, err);
 	if (status == AMEND_OK)
-		status = amend_row_insert(call->db, call->table, unique, call->puts, call->n_puts,
-					  call->work.arena, &what, err);
+		status = insert(call, unique, &what, err);
 	if (status == AMEND_OK && !what.moved)
 		status = check_created(call, &what.row, err);
 	if (status != AMEND_OK)
@@ -182,8 +193,8 @@ static enum amend_status go(struct amend_call *call, const struct amend_lock *lo
 		return AMEND_OK;
 	}
 	if (!call->found && (call->deleting || mode == AMEND_UPDATE || call->seen.any))
-		return amend_seen_missing(call->db, call->table, &call->seen, amend_call_key(call),
-					  &call->work, err);
+		return amend_seen_missing(call->db, call->table, &call->seen, amend_call_key(call), call->set,
+					  call->n_set, &call->work, err);
 	if (call->found && !call->deleting && mode == AMEND_CREATE)
 		return exists(call, err);
 	if (call->found && !call->deleting && mode == AMEND_GET_OR_CREATE)
@@ -367,6 +378,13 @@ static enum amend_status run_as_unit(struct amend_conn *db, void *context, struc
 	return run(context, err);
 }
 
+/* The engine's own words may not say why. */
+static void explain_lock(struct amend_error *err, enum amend_status status)
+{
+	if (status == AMEND_LOCKED)
+		amend_error_wrap(err, "held by another");
+}
+
 static enum amend_status travel(struct amend_conn *db, const struct amend_table *table,
 				const struct amend_write *write, const struct amend_match *keys,
 				size_t n_keys, const struct amend_expect *expect, bool deleting,
@@ -387,6 +405,7 @@ static enum amend_status travel(struct amend_conn *db, const struct amend_table 
 	else if (status == AMEND_OK)
 		status = run(&call, err);
 	amend_result_status(result, status);
+	explain_lock(err, status);
 	return amend_leave(db, status, err);
 }
 
@@ -419,8 +438,8 @@ static enum amend_status get(struct amend_conn *db, void *context, struct amend_
 		call->moved = false;
 		status = amend_call_match(call, &no_lock, &skip, err);
 		if (status == AMEND_OK && !call->found)
-			status = amend_seen_missing(db, call->table, &call->seen, amend_call_key(call),
-						    &call->work, err);
+			status = amend_seen_missing(db, call->table, &call->seen, amend_call_key(call), call->set,
+						    call->n_set, &call->work, err);
 		if (status == AMEND_OK)
 			status = amend_call_as_it_is(call, AMEND_IS_FOUND, err);
 		if (!call->moved)
@@ -449,5 +468,6 @@ enum amend_status amend_get(struct amend_conn *db, const struct amend_table *tab
 	else if (status == AMEND_OK)
 		status = get(db, &call, err);
 	amend_result_status(result, status);
+	explain_lock(err, status);
 	return amend_leave(db, status, err);
 }

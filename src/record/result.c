@@ -98,8 +98,33 @@ enum amend_status amend_result_changes(struct amend_outcome_work *work,
 	return AMEND_OK;
 }
 
+static bool is_success(enum amend_outcome outcome)
+{
+	switch (outcome) {
+	case AMEND_IS_FOUND:
+	case AMEND_IS_CREATED:
+	case AMEND_IS_UPDATED:
+	case AMEND_IS_UNCHANGED:
+	case AMEND_IS_MERGED:
+	case AMEND_IS_DELETED:
+	case AMEND_IS_SKIPPED:
+		return true;
+	case AMEND_IS_NOTHING:
+	case AMEND_IS_STALE:
+	case AMEND_IS_MISSING:
+	case AMEND_IS_LOCKED:
+	case AMEND_IS_CONFLICT:
+	case AMEND_IS_REJECTED:
+		break;
+	}
+	return false;
+}
+
 void amend_result_status(struct amend_result *result, enum amend_status status)
 {
+	/* What was written was undone, or nobody knows: the unit failed after the road had its outcome. */
+	if (status != AMEND_OK && is_success(result->outcome))
+		*result = (struct amend_result){.owner = result->owner};
 	if (result->outcome != AMEND_IS_NOTHING)
 		return;
 	switch (status) {

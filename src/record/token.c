@@ -20,6 +20,9 @@ static const char purpose[] = "amend token 1";
 
 enum { FORMAT = 1, MAC_SIZE = 16, BODY_SIZE = 1 + 4 + 5 + 6 + 1 + 8 + 12 + AMEND_STATE_SIZE };
 enum { SIZE = BODY_SIZE + MAC_SIZE };
+
+/* A token expires up to one part in this many early. */
+enum { STEPS = 16 };
 enum { CLOCKS_DIFFER = 300 }; /* seconds */
 
 static unsigned char *put_number(unsigned char *at, uint64_t number, size_t size)
@@ -101,6 +104,7 @@ enum amend_status amend_token_write(struct amend_conn *db, const struct amend_ta
 				    const char **out, struct amend_error *err)
 {
 	unsigned char bytes[SIZE], *at = bytes;
+	int64_t step = db->options.token_lifetime / STEPS;
 	struct amend_secret secret;
 	enum amend_status status = amend_secret_get(db, 0, &secret, err);
 	char *text;
@@ -111,7 +115,9 @@ enum amend_status amend_token_write(struct amend_conn *db, const struct amend_ta
 		return status;
 	*at++ = FORMAT;
 	at = put_number(at, secret.id, 4);
-	at = put_number(at, (uint64_t)token->issued, 5);
+	/* Rounded down: the token of a record stays the same while the record does, and serves as its ETag. */
+	at = put_number(at, (uint64_t)(step > 1 ? token->issued - token->issued % step : token->issued),
+			5);
 	at = put_number(at, (uint64_t)token->change, 6);
 	*at++ = token->has_version;
 	at = put_number(at, token->version, 8);

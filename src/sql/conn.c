@@ -142,6 +142,7 @@ void amend_close(struct amend_conn *db)
 
 void amend_interrupt(struct amend_conn *db)
 {
+	db->interrupted = 1;
 	db->driver->interrupt(db->session);
 }
 
@@ -182,6 +183,8 @@ enum amend_status amend_enter(struct amend_conn *db, struct amend_error *err)
 {
 	enum amend_status status = AMEND_OK;
 
+	if (db->entered == 0)
+		db->interrupted = 0;
 	if (db->entered > 0 || !db->adopted) {
 		db->entered++;
 		return AMEND_OK;
@@ -249,10 +252,22 @@ enum amend_status amend_check_deadline(const struct amend_conn *db, struct amend
 	return AMEND_INTERRUPTED;
 }
 
+/* Between two statements nothing runs that the engine could interrupt. */
+enum amend_status amend_check_interrupted(const struct amend_conn *db, struct amend_error *err)
+{
+	if (!db->interrupted)
+		return AMEND_OK;
+	amend_error_set(err, AMEND_INTERRUPTED, "interrupted");
+	memcpy(err->sqlstate, AMEND_SQLSTATE_INTERRUPTED, sizeof(err->sqlstate));
+	return AMEND_INTERRUPTED;
+}
+
 static enum amend_status refuse_if_failed(const struct amend_conn *db, struct amend_error *err)
 {
 	const struct amend_open_unit *level = db->depth ? &db->levels[db->depth - 1] : NULL;
 
+	if (db->interrupted && (!level || !level->failed))
+		return amend_check_interrupted(db, err);
 	if (!level)
 		return AMEND_OK;
 	if (!level->failed)

@@ -6,6 +6,8 @@
 #ifndef AMEND_SQL_CONN_H
 #define AMEND_SQL_CONN_H
 
+#include <signal.h>
+
 #include "sql/driver.h"
 #include "sql/sql.h"
 
@@ -39,6 +41,7 @@ struct amend_conn {
 	bool adopted;
 
 	unsigned entered;  /* public calls under way, nested */
+	volatile sig_atomic_t interrupted; /* since the outermost of them began */
 	bool borrowed;     /* inside the application's own transaction */
 	struct amend_open_unit *levels;
 	size_t depth, levels_room;
@@ -87,6 +90,10 @@ enum amend_status amend_exec_text(struct amend_conn *db, const char *sql,
 /* Values to their columns' stored form; see driver.canonicalise. */
 enum amend_status amend_canonicalise(struct amend_conn *db, struct amend_canon *items, size_t n,
 				     struct amend_arena *arena, struct amend_error *err) AMEND_CHECK;
+
+/* INTERRUPTED once amend_interrupt was called in this public call: for loops that run no statement. */
+enum amend_status amend_check_interrupted(const struct amend_conn *db,
+					  struct amend_error *err) AMEND_CHECK;
 
 /* Where rows cannot be locked: makes the open transaction the one that writes. Nothing elsewhere. */
 enum amend_status amend_hold_database(struct amend_conn *db, struct amend_error *err) AMEND_CHECK;
