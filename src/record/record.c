@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "sql/sqlstate.h"
+
 /* How often a row that keeps moving is read again before it is held. */
 enum { OPTIMISTIC_TRIES = 8, HELD_TRIES = 20 };
 
@@ -111,6 +113,49 @@ static enum amend_status creation_key(const struct amend_call *call, const struc
 	}
 	return amend_error_set(err, AMEND_INVALID,
 			       "every key is blank: a blank key never matches and never creates");
+}
+
+struct insertion {
+	struct amend_call *call;
+	const struct amend_key *unique;
+	struct amend_written *what;
+};
+
+static enum amend_status insert_as_unit(struct amend_conn *db, void *context,
+					struct amend_error *err)
+{
+	const struct insertion *insertion = context;
+	const struct amend_call *call = insertion->call;
+
+	return amend_row_insert(db, call->table, insertion->unique, call->puts, call->n_puts,
+				call->work.arena, insertion->what, err);
+}
+
+/*
+ * A rival may have created the record meanwhile and be found by another key
+ * than the one that creates: that is no error, the next try finds it. A
+ * savepoint keeps the clash from ending the unit.
+ */
+static enum amend_status insert(struct amend_call *call, const struct amend_key *unique,
+				struct amend_written *what, struct amend_error *err)
+{
+	struct insertion insertion = {call, unique, what};
+	struct amend_error other;
+	enum amend_status status;
+	bool skip;
+
+	if (call->n_keys == 1)
+		return insert_as_unit(call->db, &insertion, err);
+	if (amend_in_transaction(call->db))
+		status = amend_atomic(call->db, NULL, insert_as_unit, &insertion, err);
+	else
+		status = insert_as_unit(call->db, &insertion, err);
+	if (status != AMEND_CONSTRAINT || strcmp(err->sqlstate, AMEND_SQLSTATE_UNIQUE) != 0)
+		return status;
+	if (amend_call_match(call, &no_lock, &skip, &other) != AMEND_OK || !call->found)
+		return status;
+	*what = (struct amend_written){.moved = true};
+	return AMEND_OK;
 }
 
 static enum amend_status create(struct amend_call *call, struct amend_error *err)
