@@ -58,7 +58,11 @@ static enum amend_status check_created(struct amend_call *call, const struct ame
 	for (size_t i = 0; i < call->n_puts; i++)
 		call->puts[i].op = AMEND_SET;
 	status = bounds_hold(call, row, &hold, err);
-	return status != AMEND_OK || hold ? status : amend_call_out_of_bounds(call, err);
+	if (status != AMEND_OK || hold)
+		return status;
+	amend_call_out_of_bounds(call, err);
+	amend_conn_fail(call->db, err);
+	return err->status;
 }
 
 /* A token of what is there now: who has looked at both sides can save again with it. */
@@ -283,9 +287,11 @@ static enum amend_status go_held(struct amend_conn *db, void *context, struct am
 		if (status != AMEND_OK || !call->moved)
 			return status;
 	}
-	if (status == AMEND_OK)
+	if (status == AMEND_OK) {
 		status = amend_error_set(err, AMEND_RETRY, "the record in %s kept moving",
 					 call->table->qualified);
+		amend_conn_fail(db, err);
+	}
 	return status;
 }
 
@@ -370,9 +376,14 @@ static enum amend_status run_held(struct amend_call *call, struct amend_error *e
 	/* Where the hold is the database's, not waiting means not waiting for the unit to begin. */
 	if (call->write->wait != AMEND_WAIT && !amend_has(call->db, AMEND_HAS_ROW_LOCK))
 		options.lock_timeout_ms = 1;
-	/* Inside a unit the hold lasts until the unit ends: no savepoint, unless a failure must not harm the rest. */
-	options.merged = call->write->wait == AMEND_WAIT;
-	status = amend_atomic(call->db, &options, go_held, call, err);
+	/*
+	 * Inside a unit the hold lasts until the unit ends: no savepoint, unless a failure must not
+	 * harm the rest. A refusal that wrote nothing leaves the unit as it is.
+	 */
+	if (call->db->depth > 0 && call->write->wait == AMEND_WAIT)
+		status = go_held(call->db, call, err);
+	else
+		status = amend_atomic(call->db, &options, go_held, call, err);
 	if (status == AMEND_LOCKED && call->write->wait == AMEND_SKIP_LOCKED) {
 		amend_result_reset(&call->work);
 		call->work.result->outcome = AMEND_IS_SKIPPED;

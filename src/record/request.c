@@ -258,6 +258,24 @@ static enum amend_status check_amount(const struct amend_table *table, const str
 			       item->column->name, whole ? "a number" : "a whole number");
 }
 
+/* A bound of a column of numbers that is none: where any value may stand anywhere it would always hold, or never. */
+static bool is_bad_bound(const struct amend_canon *item, const struct amend_put *puts, size_t n,
+			  const struct amend_value *place)
+{
+	bool numbers = item->column->class_ == AMEND_CLASS_INTEGER ||
+		       item->column->class_ == AMEND_CLASS_NUMBER ||
+		       item->column->class_ == AMEND_CLASS_REAL;
+
+	if (*item->column->cast || !numbers || item->out.kind == AMEND_INTEGER ||
+	    item->out.kind == AMEND_REAL)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (place == &puts[i].min || place == &puts[i].max)
+			return true;
+	}
+	return false;
+}
+
 enum amend_status amend_request_canonical(struct amend_conn *db, const struct amend_table *table,
 					  const struct amend_value *current, struct amend_put *puts,
 					  size_t n, struct amend_arena *arena,
@@ -265,20 +283,29 @@ enum amend_status amend_request_canonical(struct amend_conn *db, const struct am
 {
 	struct amend_canon *items = amend_arena_array(arena, 3 * n, sizeof(*items));
 	struct amend_value **places = amend_arena_array(arena, 3 * n, sizeof(struct amend_value *));
+	struct amend_column *plain = amend_arena_array(arena, n, sizeof(*plain));
 	enum amend_status status;
 	size_t count = 0;
 
-	if (!items || !places)
+	if (!items || !places || !plain)
 		return amend_no_memory(err);
 	for (size_t i = 0; i < n; i++) {
 		struct amend_value *values[] = {&puts[i].value, &puts[i].min, &puts[i].max};
 
+		/* Amounts and bounds are not values of a domain: they need not keep its rules. */
+		plain[i] = table->columns[puts[i].column];
+		if (strcmp(plain[i].cast, plain[i].number_cast) != 0) {
+			plain[i].type = plain[i].cast = plain[i].number_cast;
+			plain[i].type_id = plain[i].number_id;
+		}
 		for (size_t j = 0; j < 3; j++) {
 			if (values[j]->kind == AMEND_NULL ||
 			    (j == 0 && puts[i].op == AMEND_SET && current &&
 			     amend_value_equal(values[j], &current[puts[i].column])))
 				continue;
-			items[count].column = &table->columns[puts[i].column];
+			items[count].column = j > 0 || puts[i].op == AMEND_ADD
+						      ? &plain[i]
+						      : &table->columns[puts[i].column];
 			items[count].in = *values[j];
 			places[count++] = values[j];
 		}
@@ -288,6 +315,9 @@ enum amend_status amend_request_canonical(struct amend_conn *db, const struct am
 		if (items[i].problem)
 			return refuse(table, &items[i], err);
 		*places[i] = items[i].out;
+		if (is_bad_bound(&items[i], puts, n, places[i]))
+			return amend_error_set(err, AMEND_INVALID, "%s.%s: expected a number as its bound",
+					       table->qualified, items[i].column->name);
 	}
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 		const struct amend_canon item = {.column = &table->columns[puts[i].column],

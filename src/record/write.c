@@ -34,6 +34,8 @@ static void add_target(struct amend_sql *sql, const struct amend_column *column,
 	if (put->op == AMEND_ADD) {
 		amend_sql_name(sql, column->name);
 		amend_sql_text(sql, " + ");
+		amend_sql_number_as(sql, column, &put->value);
+		return;
 	}
 	amend_sql_value_as(sql, column, &put->value);
 }
@@ -82,13 +84,13 @@ void amend_write_bounds(struct amend_sql *sql, const struct amend_table *table,
 			amend_sql_text(sql, " AND (");
 			add_target(sql, column, &puts[i]);
 			amend_sql_text(sql, ") >= ");
-			amend_sql_value_as(sql, column, &puts[i].min);
+			amend_sql_number_as(sql, column, &puts[i].min);
 		}
 		if (puts[i].max.kind != AMEND_NULL) {
 			amend_sql_text(sql, " AND (");
 			add_target(sql, column, &puts[i]);
 			amend_sql_text(sql, ") <= ");
-			amend_sql_value_as(sql, column, &puts[i].max);
+			amend_sql_number_as(sql, column, &puts[i].max);
 		}
 	}
 }
@@ -149,6 +151,7 @@ struct step {
 	size_t n;
 	struct amend_arena *arena;
 	struct amend_written *out;
+	bool wrote; /* the row is written: what fails now must undo it */
 };
 
 /* Holds the row and proves that it is what was read. */
@@ -222,7 +225,7 @@ static enum amend_status check_sums(const struct step *step, const struct amend_
 
 static enum amend_status update_held(struct amend_conn *db, void *context, struct amend_error *err)
 {
-	const struct step *step = context;
+	struct step *step = context;
 	const struct amend_table *table = step->table;
 	struct amend_row now, moved;
 	struct amend_rows rows = AMEND_ROWS_INIT;
@@ -251,6 +254,7 @@ static enum amend_status update_held(struct amend_conn *db, void *context, struc
 			       ? AMEND_OK
 			       : amend_write_refused(table, "changed no row of", err);
 	}
+	step->wrote = true;
 	values = amend_arena_array(step->arena, table->n_columns, sizeof(*values));
 	if (!values)
 		return amend_no_memory(err);
@@ -273,7 +277,7 @@ static enum amend_status update_held(struct amend_conn *db, void *context, struc
 
 static enum amend_status insert_held(struct amend_conn *db, void *context, struct amend_error *err)
 {
-	const struct step *step = context;
+	struct step *step = context;
 	const struct amend_table *table = step->table;
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_row inserted;
@@ -289,6 +293,7 @@ static enum amend_status insert_held(struct amend_conn *db, void *context, struc
 	amend_sql_text(&sql, " RETURNING ");
 	amend_row_columns(&sql, db, table, "");
 	status = amend_exec(db, &sql, &rows, err);
+	step->wrote = rows.n_rows > 0;
 	if (status == AMEND_OK && rows.n_rows == 0 && step->key)
 		step->out->moved = true;
 	else if (status == AMEND_OK && rows.n_rows == 0)
@@ -312,7 +317,7 @@ static enum amend_status insert_held(struct amend_conn *db, void *context, struc
 
 static enum amend_status delete_held(struct amend_conn *db, void *context, struct amend_error *err)
 {
-	const struct step *step = context;
+	struct step *step = context;
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_sql sql;
 	struct amend_row now;
@@ -326,7 +331,7 @@ static enum amend_status delete_held(struct amend_conn *db, void *context, struc
 	amend_sql_text(&sql, step->table->sql);
 	amend_row_identity(&sql, step->table, &now);
 	status = amend_exec(db, &sql, &rows, err);
-	found = rows.changes > 0;
+	step->wrote = found = rows.changes > 0;
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
 	if (status == AMEND_OK && !found)
@@ -347,8 +352,15 @@ bool amend_write_in_one(const struct amend_conn *db, const struct amend_table *t
 static enum amend_status as_unit(struct amend_conn *db, amend_unit_fn fn, struct step *step,
 				 struct amend_error *err)
 {
+	enum amend_status status;
+
 	*step->out = (struct amend_written){0};
-	return db->depth > 0 ? fn(db, step, err) : amend_atomic(db, NULL, fn, step, err);
+	if (db->depth == 0)
+		return amend_atomic(db, NULL, fn, step, err);
+	status = fn(db, step, err);
+	if (status != AMEND_OK && step->wrote)
+		amend_conn_fail(db, err);
+	return status;
 }
 
 enum amend_status amend_row_update(struct amend_conn *db, const struct amend_table *table,
@@ -356,7 +368,7 @@ enum amend_status amend_row_update(struct amend_conn *db, const struct amend_tab
 				   size_t n_puts, struct amend_arena *arena,
 				   struct amend_written *out, struct amend_error *err)
 {
-	struct step step = {table, NULL, row, puts, n_puts, arena, out};
+	struct step step = {table, NULL, row, puts, n_puts, arena, out, false};
 
 	if (amend_write_in_one(db, table))
 		return amend_cte_update(db, table, row, puts, n_puts, arena, out, err);
@@ -368,7 +380,7 @@ enum amend_status amend_row_insert(struct amend_conn *db, const struct amend_tab
 				   size_t n_puts, struct amend_arena *arena,
 				   struct amend_written *out, struct amend_error *err)
 {
-	struct step step = {table, key, NULL, puts, n_puts, arena, out};
+	struct step step = {table, key, NULL, puts, n_puts, arena, out, false};
 
 	if (amend_write_in_one(db, table))
 		return amend_cte_insert(db, table, key, puts, n_puts, arena, out, err);
@@ -379,7 +391,7 @@ enum amend_status amend_row_delete(struct amend_conn *db, const struct amend_tab
 				   const struct amend_row *row, struct amend_arena *arena,
 				   struct amend_written *out, struct amend_error *err)
 {
-	struct step step = {table, NULL, row, NULL, 0, arena, out};
+	struct step step = {table, NULL, row, NULL, 0, arena, out, false};
 
 	if (amend_write_in_one(db, table))
 		return amend_cte_delete(db, table, row, arena, out, err);

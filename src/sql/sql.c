@@ -97,6 +97,16 @@ void amend_sql_value_as(struct amend_sql *sql, const struct amend_column *column
 	}
 }
 
+void amend_sql_number_as(struct amend_sql *sql, const struct amend_column *column,
+			 const struct amend_value *value)
+{
+	amend_sql_value(sql, value);
+	if (*column->number_cast) {
+		amend_sql_text(sql, "::");
+		amend_sql_text(sql, column->number_cast);
+	}
+}
+
 void amend_sql_integer(struct amend_sql *sql, int64_t integer)
 {
 	struct amend_value value = amend_integer(integer);

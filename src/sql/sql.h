@@ -46,6 +46,9 @@ void amend_sql_value(struct amend_sql *sql, const struct amend_value *value);
 /* A placeholder cast to the column's type where the engine needs to be told. */
 void amend_sql_value_as(struct amend_sql *sql, const struct amend_column *column,
 			const struct amend_value *value);
+/* The same for an amount to add to the column, or a bound of it: a domain's own rules are not for these. */
+void amend_sql_number_as(struct amend_sql *sql, const struct amend_column *column,
+			 const struct amend_value *value);
 void amend_sql_integer(struct amend_sql *sql, int64_t integer);
 /* A placeholder for text; NULL is SQL NULL. PostgreSQL is told that it is text. */
 void amend_sql_string(struct amend_sql *sql, const char *text);

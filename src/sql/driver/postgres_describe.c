@@ -48,7 +48,10 @@ static const char columns_sql[] =
 	"CASE WHEN l.collname = 'default' THEN NULL "
 	"WHEN pg_catalog.pg_collation_is_visible(l.oid) THEN l.collname::pg_catalog.text "
 	"ELSE ln.nspname || '.' || l.collname END, "
-	"coalesce(parts.unsound, x.typname IN " UNSOUND "), coalesce(parts.textual, " TEXTUAL ") "
+	"coalesce(parts.unsound, x.typname IN " UNSOUND "), coalesce(parts.textual, " TEXTUAL "), "
+	"(SELECT pg_catalog.quote_ident(bn.nspname) || '.' || pg_catalog.quote_ident(bt.typname) "
+	"FROM pg_catalog.pg_type bt JOIN pg_catalog.pg_namespace bn ON bn.oid = bt.typnamespace "
+	"WHERE bt.oid = base.oid) "
 	"FROM pg_catalog.pg_attribute a "
 	"JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
 	"CROSS JOIN LATERAL (SELECT t.typname, t.typcategory) x "
@@ -260,7 +263,10 @@ static bool read_columns(const struct amend_session *session, const struct amend
 		column->type = amend_arena_text(arena, cell(rows, i, 2));
 		column->type_id = (uint32_t)strtoul(cell(rows, i, 3), NULL, 10);
 		column->cast = amend_arena_text(arena, cell(rows, i, 4));
-		column->class_ = class_of((uint32_t)strtoul(cell(rows, i, 5), NULL, 10),
+		column->number_id = (uint32_t)strtoul(cell(rows, i, 5), NULL, 10);
+		column->number_cast = *cell(rows, i, 14) ? amend_arena_text(arena, cell(rows, i, 14))
+							 : column->cast;
+		column->class_ = class_of(column->number_id,
 					  *cell(rows, i, 6));
 		column->not_null = cell_true(rows, i, 7);
 		column->generated = generated != '\0' || identity == 'a';
@@ -270,7 +276,8 @@ static bool read_columns(const struct amend_session *session, const struct amend
 		column->default_ = *default_ ? amend_arena_text(arena, default_) : NULL;
 		column->collation = amend_arena_text(arena, cell(rows, i, 11));
 		column->unsound = cell_true(rows, i, 12) || (lossy && cell_true(rows, i, 13));
-		if (!column->name || !column->type || !column->cast || !column->collation ||
+		if (!column->name || !column->type || !column->cast ||
+		    !column->number_cast || !column->collation ||
 		    (*default_ && !column->default_))
 			return false;
 	}

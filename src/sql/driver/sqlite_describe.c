@@ -202,6 +202,7 @@ static enum amend_status read_column(struct reader *reader, const struct amend_r
 		.name = amend_arena_text(reader->arena, text_at(rows, i, 0)),
 		.type = amend_arena_text(reader->arena, text_at(rows, i, 1)),
 		.cast = "",
+		.number_cast = "",
 		.collation = "",
 		.not_null = integer_at(rows, i, 2) != 0,
 		.generated = integer_at(rows, i, 5) >= 2,
