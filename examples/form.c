@@ -86,9 +86,9 @@ static void show_clash(const struct amend_table *table, const struct amend_resul
 	printf("\n");
 }
 
-/* POST /article/1 */
+/* POST /article/1. When it is stale, the page comes back: the draft, and a token of what is there now. */
 static enum amend_status save(struct amend_conn *db, const struct amend_table *table,
-			      const struct form *form, const char *who, const char *why,
+			      struct form *form, const char *who, const char *why,
 			      struct amend_error *err)
 {
 	const struct amend_field id = {"id", amend_integer(1)};
@@ -109,48 +109,46 @@ static enum amend_status save(struct amend_conn *db, const struct amend_table *t
 	write.set = set;
 	write.n_set = 2;
 	write.expect.token = form->token;
+	write.want_token = true;
 	/* The check is part of the write itself: nothing can slip in between. */
 	status = amend_write(db, table, &write, &result, err);
 	printf("%s saves: %s\n", who, amend_outcome_name(result.outcome));
 	for (size_t i = 0; i < result.n_changes; i++)
 		printf("  %s is now \"%s\"\n", result.changes[i].column,
 		       result.changes[i].after.as.text);
-	if (status == AMEND_STALE)
+	if (status == AMEND_STALE) {
 		show_clash(table, &result);
+		free(form->token);
+		form->token = strdup(result.token);
+	}
 	amend_result_release(&result);
 	return status;
 }
 
 /* Ann and Ben load the same page; Ann saves, then Ben; then Ben again, having seen what Ann wrote. */
 static enum amend_status play(struct amend_conn *db, const struct amend_table *table,
-			      struct amend_error *err)
+			      struct form *ann, struct form *ben, struct amend_error *err)
 {
-	struct form ann = {.token = NULL}, ben = {.token = NULL};
-	enum amend_status status = load(db, table, &ann, err);
+	enum amend_status status = load(db, table, ann, err);
 
 	if (status == AMEND_OK)
-		status = load(db, table, &ben, err);
+		status = load(db, table, ben, err);
 	if (status == AMEND_OK) {
-		snprintf(ann.title, sizeof(ann.title), "Tea and coffee");
-		status = save(db, table, &ann, "ann", "coffee was missing", err);
+		snprintf(ann->title, sizeof(ann->title), "Tea and coffee");
+		status = save(db, table, ann, "ann", "coffee was missing", err);
 	}
-	if (status == AMEND_OK) {
-		snprintf(ben.body, sizeof(ben.body), "Three kinds.");
-		status = save(db, table, &ben, "ben", "one more", err);
-		/* This is what the program is about: it must not have worked. */
-		if (status == AMEND_OK)
-			return amend_error_set(err, AMEND_INTERNAL, "ann's change was overwritten");
-	}
-	free(ben.token);
-	if (status == AMEND_STALE)
-		status = load(db, table, &ben, err);
-	if (status == AMEND_OK) {
-		snprintf(ben.body, sizeof(ben.body), "Three kinds.");
-		status = save(db, table, &ben, "ben", "one more", err);
-	}
-	free(ann.token);
-	free(ben.token);
-	return status;
+	if (status != AMEND_OK)
+		return status;
+	snprintf(ben->body, sizeof(ben->body), "Three kinds.");
+	status = save(db, table, ben, "ben", "one more", err);
+	/* This is what the program is about: it must not have worked. */
+	if (status == AMEND_OK)
+		return amend_error_set(err, AMEND_INTERNAL, "ann's change was overwritten");
+	if (status != AMEND_STALE)
+		return status;
+	/* Ben sees the three sides, leaves the title as ann has it, and saves again. */
+	snprintf(ben->title, sizeof(ben->title), "%s", ann->title);
+	return save(db, table, ben, "ben", "one more", err);
 }
 
 int main(int argc, char **argv)
@@ -160,6 +158,7 @@ int main(int argc, char **argv)
 		"CREATE TABLE article (id integer NOT NULL PRIMARY KEY, title text, body text)",
 		"INSERT INTO article VALUES (1, 'Tea', 'Two kinds.')",
 	};
+	struct form ann = {.token = NULL}, ben = {.token = NULL};
 	struct amend_conn *db = NULL;
 	struct amend_table *table = NULL;
 	struct amend_error err;
@@ -175,9 +174,11 @@ int main(int argc, char **argv)
 	if (status == AMEND_OK)
 		status = amend_table_open(db, "article", &table, &err);
 	if (status == AMEND_OK)
-		status = play(db, table, &err);
+		status = play(db, table, &ann, &ben, &err);
 	if (status != AMEND_OK)
 		fprintf(stderr, "form: %s: %s\n", amend_status_name(status), err.text);
+	free(ann.token);
+	free(ben.token);
 	amend_table_close(table);
 	amend_close(db);
 	return status == AMEND_OK ? 0 : 1;

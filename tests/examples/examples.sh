@@ -77,7 +77,7 @@ counter_and_form() { # ENGINE URL
 			'base       title="Tea"  body="Two kinds."' \
 			'current    title="Tea and coffee"  body="Two kinds."' \
 			'incoming   title="Tea"  body="Three kinds."' \
-			'ben saves: updated'
+			'ben saves: updated' 'body is now "Three kinds."'
 }
 
 for engine in "$@"; do
@@ -107,7 +107,7 @@ for engine in "$@"; do
 		counter_and_form postgresql "$url"
 		runs 'postgresql: within a transaction of libpq' "$scratch/libpq" "$url" &&
 			says 'take 3 of lamp: updated' 'take 99 of lamp: rejected' \
-				'refused: qty would leave the bounds given; nothing was written'
+				'refused: qty is 7, adding -99 would break its bounds (at least 0)'
 		check 'postgresql: the database goes' \
 			psql -X -q "$AMEND_TEST_POSTGRES" -c "DROP DATABASE $database"
 		;;
