@@ -44,6 +44,9 @@ static enum amend_status load(struct amend_conn *db, const struct amend_table *t
 
 	/* Everything in a result lives until it is released: what the page needs is copied. */
 	memset(form, 0, sizeof(*form));
+	/* Without a key to sign with there is no token, and without a token no safe form. */
+	if (status == AMEND_OK && !result.token)
+		status = amend_error_set(err, AMEND_DENIED, "%s", result.no_token);
 	if (status == AMEND_OK) {
 		form->token = strdup(result.token);
 		copy(form->title, &result.record[amend_table_column(table, "title")]);
@@ -116,8 +119,9 @@ static enum amend_status save(struct amend_conn *db, const struct amend_table *t
 	for (size_t i = 0; i < result.n_changes; i++)
 		printf("  %s is now \"%s\"\n", result.changes[i].column,
 		       result.changes[i].after.as.text);
-	if (status == AMEND_STALE) {
+	if (status == AMEND_STALE)
 		show_clash(table, &result);
+	if (status == AMEND_STALE && result.token) {
 		free(form->token);
 		form->token = strdup(result.token);
 	}
