@@ -24,8 +24,8 @@ static enum amend_status claim_created(struct amend_sync *sync, struct amend_rec
 }
 
 /* The chunk is committed: its records are final, or to be decided again. */
-static enum amend_status settle(struct amend_chunk *chunk, struct amend_record **moved, size_t *n_moved,
-				struct amend_error *err)
+static enum amend_status settle(struct amend_chunk *chunk, struct amend_record **moved,
+				size_t *n_moved, struct amend_error *err)
 {
 	struct amend_sync *sync = chunk->sync;
 	enum amend_status status = amend_sync_revision(sync, chunk->revision, err);

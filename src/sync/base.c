@@ -37,7 +37,8 @@ static bool key_agrees(const struct amend_sync *sync, uint32_t k, const struct a
 		amend_json_string(&name, column->name, strlen(column->name));
 		named = !name.failed && strstr(base->first_key, name.data);
 		amend_buffer_release(&name);
-		same = named && amend_pack_find(base->pack, base->pack_size, column->name, &value) &&
+		same = named &&
+		       amend_pack_find(base->pack, base->pack_size, column->name, &value) &&
 		       (amend_sync_same_key(column, &value, &record->values[key->used[i]]) ||
 			amend_sync_same_key(column, &value, &row[key->columns[i]]));
 		if (!same)

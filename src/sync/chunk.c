@@ -57,8 +57,8 @@ static enum amend_status hold_by_rowid(struct amend_chunk *chunk, struct amend_r
 		struct amend_row now;
 		bool found;
 
-		status = amend_row_again(sync->db, sync->table, records[i]->row, NULL, &chunk->arena,
-					 &now, &found, err);
+		status = amend_row_again(sync->db, sync->table, records[i]->row, NULL,
+					 &chunk->arena, &now, &found, err);
 		if (status == AMEND_OK)
 			status = take_held(chunk, records[i], &now, found, err);
 	}

@@ -78,8 +78,9 @@ struct amend_conflict_field amend_sync_sides(const struct amend_sync *sync,
 	struct amend_conflict_field field = {.column = sync->table->columns[u->column].name};
 
 	field.base = amend_null();
-	field.has_base = record->based && amend_pack_find(record->seen->pack, record->seen->pack_size,
-							  field.column, &field.base);
+	field.has_base = record->based &&
+			 amend_pack_find(record->seen->pack, record->seen->pack_size, field.column,
+					 &field.base);
 	field.current = row ? row[u->column] : amend_null();
 	field.incoming = record->values[used];
 	return field;
@@ -97,7 +98,8 @@ static const struct amend_conflict_field *stored(const struct amend_conflict_row
 
 static bool same_field(const struct amend_conflict_field *a, const struct amend_conflict_field *b)
 {
-	return a->has_base == b->has_base && (!a->has_base || amend_value_equal(&a->base, &b->base)) &&
+	return a->has_base == b->has_base &&
+	       (!a->has_base || amend_value_equal(&a->base, &b->base)) &&
 	       amend_value_equal(&a->current, &b->current) &&
 	       amend_value_equal(&a->incoming, &b->incoming);
 }
@@ -133,8 +135,7 @@ enum amend_status amend_sync_conflict(struct amend_sync *sync, struct amend_reco
 {
 	struct amend_action *action = amend_sync_action(sync, record);
 	struct amend_conflict_spec *spec = amend_arena_alloc(&sync->arena, sizeof(*spec));
-	struct amend_conflict_field *copy =
-		amend_arena_array(&sync->arena, n_fields, sizeof(*copy));
+	struct amend_conflict_field *copy = amend_arena_array(&sync->arena, n_fields, sizeof(*copy));
 
 	if (!action || !spec || !copy)
 		return amend_no_memory(err);
@@ -144,7 +145,9 @@ enum amend_status amend_sync_conflict(struct amend_sync *sync, struct amend_reco
 		.source = sync->source_name,
 		.table = sync->table,
 		.kind = kind,
-		.pk = record->row ? record->row->pk : record->other ? record->other->pk : NULL,
+		.pk = record->row     ? record->row->pk
+		      : record->other ? record->other->pk
+				      : NULL,
 		.first_key = record->key,
 		.fields = copy,
 		.n_fields = n_fields,

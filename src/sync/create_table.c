@@ -36,8 +36,9 @@ static bool has_column(const struct amend_sync *sync, const char *name)
 /* A type is SQL text of the caller's: words, numbers, and what stands between them. */
 static bool is_type(const char *text)
 {
-	return *text && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ (),."
-				     "\"[]") == strlen(text);
+	return *text &&
+	       strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ (),."
+			    "\"[]") == strlen(text);
 }
 
 static enum amend_status check_types(const struct amend_sync *sync, struct amend_error *err)
@@ -47,11 +48,13 @@ static enum amend_status check_types(const struct amend_sync *sync, struct amend
 
 		if (!has_column(sync, type->left))
 			return amend_error_set(err, AMEND_INVALID,
-					       "--type names column %s, which is not used", type->left);
+					       "--type names column %s, which is not used",
+					       type->left);
 		if (!is_type(type->right))
-			return amend_error_set(err, AMEND_INVALID,
-					       "--type %s: expected the name of a type, found \"%s\"",
-					       type->left, type->right);
+			return amend_error_set(
+				err, AMEND_INVALID,
+				"--type %s: expected the name of a type, found \"%s\"", type->left,
+				type->right);
 	}
 	return AMEND_OK;
 }
@@ -149,8 +152,8 @@ enum amend_status amend_sync_design(struct amend_sync *sync, struct amend_error 
 	amend_sql_text(&sql, " (");
 	add_columns(sync, &sql);
 	amend_sql_text(&sql, ")");
-	sync->create_columns =
-		sql.text.failed ? NULL : amend_arena_text(&sync->arena, sql.text.data);
+	sync->create_columns = sql.text.failed ? NULL
+					       : amend_arena_text(&sync->arena, sql.text.data);
 	amend_sql_release(&sql);
 	return sync->create_columns ? amend_sync_name_table(sync, err) : amend_no_memory(err);
 }

@@ -14,7 +14,7 @@ enum verdict {
 	LOCAL, /* a local edit stays; the source has not moved, or it was decided so */
 	WRITE,
 	CLASH,
-	ASK,   /* nothing is known: --adopt must say */
+	ASK, /* nothing is known: --adopt must say */
 };
 
 /* Scratch for one record; of the used columns, but `puts` of the table's. */
@@ -149,15 +149,16 @@ static enum amend_status identity_conflict(struct amend_sync *sync, struct amend
 static enum amend_status decide_shared(struct amend_sync *sync, struct amend_record *record,
 				       struct fields *fields, struct amend_error *err)
 {
-	const char *note = amend_arena_printf(
-		&sync->arena, "two records of the source reach %s by %s: %s and %s", record->row->pk,
-		sync->keys[record->found_by].name, record->key, record->rival->key);
+	const char *note = amend_arena_printf(&sync->arena,
+					      "two records of the source reach %s by %s: %s and %s",
+					      record->row->pk, sync->keys[record->found_by].name,
+					      record->key, record->rival->key);
 
 	fields->n_clashes = 0;
 	for (uint32_t u = 0; u < sync->n_used; u++) {
 		if (in_key(sync, record->first, u))
-			fields->clashes[fields->n_clashes++] =
-				amend_sync_sides(sync, record, record->row->values, u);
+			fields->clashes[fields->n_clashes++] = amend_sync_sides(
+				sync, record, record->row->values, u);
 	}
 	return identity_conflict(sync, record, fields, note, err);
 }
@@ -185,41 +186,50 @@ static void put(struct fields *fields, uint32_t column, const struct amend_value
 	};
 }
 
+/* Most records have nothing to write: they get no action at all. */
+static bool idle(const struct amend_record *record, const struct amend_action *action,
+		 const struct fields *fields)
+{
+	return !action->n_puts && !action->write_base && !fields->n_clashes && !fields->settled &&
+	       !record->open;
+}
+
 /* Verdicts of all fields to puts, clashes and the record's fate. */
 static enum amend_status conclude(struct amend_sync *sync, struct amend_record *record,
 				  struct fields *fields, struct amend_error *err)
 {
-	struct amend_action *action = amend_sync_action(sync, record);
+	struct amend_action draft = {.settled = fields->settled}, *action;
 	enum amend_status status;
 	bool local = false;
 
-	if (!action)
-		return amend_no_memory(err);
 	for (uint32_t u = 0; u < sync->n_used; u++) {
 		local = local || fields->verdicts[u] == LOCAL;
 		if (fields->verdicts[u] == WRITE)
 			put(fields, sync->used[u].column, &record->values[u]);
 		else if (fields->verdicts[u] == CLASH)
-			fields->clashes[fields->n_clashes++] =
-				amend_sync_sides(sync, record, record->row->values, u);
+			fields->clashes[fields->n_clashes++] = amend_sync_sides(
+				sync, record, record->row->values, u);
 	}
-	action->settled = fields->settled;
-	status = keep_puts(sync, fields, action, err);
-	if (status == AMEND_OK)
-		status = amend_sync_base(sync, record, fields->take, action, err);
-	/* The base under the row is another record's, which waits for a decision about it. */
-	if (record->seen && !record->based &&
-	    amend_hash_get(&sync->held, record->seen->pk, strlen(record->seen->pk)))
-		action->write_base = false;
-	if (status != AMEND_OK)
-		return status;
-	if (fields->n_clashes)
-		return amend_sync_conflict(sync, record, AMEND_CONFLICT_FIELDS, fields->clashes,
-					   fields->n_clashes, NULL, err);
 	if (fields->n_puts)
 		record->fate = local ? AMEND_FATE_MERGED : AMEND_FATE_UPDATED;
 	else
 		record->fate = local ? AMEND_FATE_KEPT : AMEND_FATE_UNCHANGED;
+	status = amend_sync_base(sync, record, fields->take, &draft, err);
+	/* The base under the row is another record's, which waits for a decision about it. */
+	if (record->seen && !record->based &&
+	    amend_hash_get(&sync->held, record->seen->pk, strlen(record->seen->pk)))
+		draft.write_base = false;
+	if (status == AMEND_OK && fields->n_puts)
+		status = keep_puts(sync, fields, &draft, err);
+	if (status != AMEND_OK || idle(record, &draft, fields))
+		return status;
+	action = amend_sync_action(sync, record);
+	if (!action)
+		return amend_no_memory(err);
+	*action = draft;
+	if (fields->n_clashes)
+		return amend_sync_conflict(sync, record, AMEND_CONFLICT_FIELDS, fields->clashes,
+					   fields->n_clashes, NULL, err);
 	if (!fields->settled)
 		return amend_sync_no_conflict(sync, record, "closed", "", err);
 	return amend_sync_no_conflict(
@@ -271,17 +281,16 @@ static enum amend_status decide_other(struct amend_sync *sync, struct amend_reco
 {
 	const char *pk = record->other->pk;
 	void **slot = amend_hash_put(&sync->held, pk, strlen(pk));
-	const char *note = amend_arena_printf(&sync->arena,
-					      "%s was %s of the source; it has another key now", pk,
-					      record->key);
+	const char *note = amend_arena_printf(
+		&sync->arena, "%s was %s of the source; it has another key now", pk, record->key);
 
 	if (!slot)
 		return amend_no_memory(err);
 	*slot = record;
 	for (uint32_t u = 0; u < sync->n_used; u++) {
 		if (in_key(sync, record->first, u))
-			fields->clashes[fields->n_clashes++] =
-				amend_sync_sides(sync, record, record->other->values, u);
+			fields->clashes[fields->n_clashes++] = amend_sync_sides(
+				sync, record, record->other->values, u);
 	}
 	return identity_conflict(sync, record, fields, note, err);
 }
@@ -302,7 +311,8 @@ static enum amend_status decide_gone(struct amend_sync *sync, struct amend_recor
 	}
 	if (changed)
 		return amend_sync_conflict(sync, record, AMEND_CONFLICT_DELETED, fields->clashes,
-					   fields->n_clashes, "deleted here, changed by the source", err);
+					   fields->n_clashes, "deleted here, changed by the source",
+					   err);
 	record->fate = AMEND_FATE_KEPT;
 	return amend_sync_no_conflict(sync, record, "closed", "", err);
 }
@@ -317,7 +327,8 @@ static enum amend_status refuse_key(struct amend_sync *sync, struct amend_record
 
 	amend_buffer_text(&hint, "CREATE UNIQUE INDEX ");
 	for (uint32_t i = 0; i < key->n; i++)
-		amend_buffer_printf(&hint, "%s%s", i ? "_" : "", sync->table->columns[key->columns[i]].name);
+		amend_buffer_printf(&hint, "%s%s", i ? "_" : "",
+				    sync->table->columns[key->columns[i]].name);
 	amend_buffer_printf(&hint, "_key ON %s (", sync->table->sql);
 	for (uint32_t i = 0; i < key->n; i++) {
 		amend_buffer_text(&hint, i ? ", " : "");
@@ -325,11 +336,12 @@ static enum amend_status refuse_key(struct amend_sync *sync, struct amend_record
 				 sync->table->columns[key->columns[i]].name);
 	}
 	amend_buffer_char(&hint, ')');
-	status = hint.failed ? amend_no_memory(err)
-			     : amend_sync_reject(sync, record, err,
-						 "no record has this %s, and without a unique index it "
-						 "creates none (hint: %s)",
-						 key->name, hint.data);
+	status = hint.failed
+			 ? amend_no_memory(err)
+			 : amend_sync_reject(sync, record, err,
+					     "no record has this %s, and without a unique index it "
+					     "creates none (hint: %s)",
+					     key->name, hint.data);
 	amend_buffer_release(&hint);
 	return status;
 }

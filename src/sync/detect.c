@@ -40,7 +40,8 @@ static unsigned number_shape(const char *text, size_t size, size_t most_digits)
 	if (!digits(text, whole) || (whole > 1 && *text == '0'))
 		return 0;
 	if (!point)
-		return (whole <= 18 ? SHAPE_INTEGER : 0) | (whole <= most_digits ? SHAPE_DECIMAL : 0);
+		return (whole <= 18 ? SHAPE_INTEGER : 0) |
+		       (whole <= most_digits ? SHAPE_DECIMAL : 0);
 	if (!digits(point + 1, size - whole - 1) || size - 1 > most_digits)
 		return 0;
 	return SHAPE_DECIMAL;

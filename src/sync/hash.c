@@ -37,8 +37,8 @@ static struct amend_hash_slot *find(const struct amend_hash *hash, const void *k
 	for (;; i = (i + 1) & (hash->room - 1)) {
 		struct amend_hash_slot *slot = &hash->slots[i];
 
-		if (!slot->key || (slot->code == code && slot->size == size &&
-				   memcmp(slot->key, key, size) == 0))
+		if (!slot->key ||
+		    (slot->code == code && slot->size == size && memcmp(slot->key, key, size) == 0))
 			return slot;
 	}
 }

@@ -85,8 +85,8 @@ bool amend_sync_key_text(struct amend_buffer *buffer, const struct amend_sync *s
 	amend_buffer_char(buffer, '{');
 	for (uint32_t i = 0; i < k->n; i++) {
 		const struct amend_column *column = &sync->table->columns[k->columns[i]];
-		const struct amend_value *value =
-			record ? &record->values[k->used[i]] : &row[k->columns[i]];
+		const struct amend_value *value = record ? &record->values[k->used[i]]
+							 : &row[k->columns[i]];
 
 		if (amend_value_blank(value))
 			return false;
@@ -113,8 +113,8 @@ static enum amend_status take_canon(struct amend_sync *sync, const struct amend_
 		}
 		if (record->fate == AMEND_FATE_REJECTED)
 			continue;
-		status = amend_sync_reject(sync, record, err, "column %s: %s", canon[i].column->name,
-					   canon[i].problem);
+		status = amend_sync_reject(sync, record, err, "column %s: %s",
+					   canon[i].column->name, canon[i].problem);
 		if (status != AMEND_OK)
 			return status;
 	}
@@ -141,7 +141,8 @@ static enum amend_status canonical_keys(struct amend_sync *sync, struct amend_er
 		if (last || status != AMEND_OK || sync->list[i]->fate != AMEND_FATE_OPEN)
 			continue;
 		for (uint32_t u = 0; u < sync->n_used; u++) {
-			const struct amend_column *column = &sync->table->columns[sync->used[u].column];
+			const struct amend_column *column =
+				&sync->table->columns[sync->used[u].column];
 			struct amend_value *value = &sync->list[i]->values[u];
 
 			if (!sync->used[u].key)
@@ -237,8 +238,8 @@ static int compare_lines(const void *a, const void *b)
 }
 
 /* They differ, and nobody knows which is right. What has been told before stays as it is. */
-static enum amend_status reject_all(struct amend_sync *sync, struct amend_record **members, size_t n,
-				    struct amend_error *err)
+static enum amend_status reject_all(struct amend_sync *sync, struct amend_record **members,
+				    size_t n, struct amend_error *err)
 {
 	struct amend_buffer text = AMEND_BUFFER_INIT;
 	enum amend_status status = AMEND_OK;
@@ -270,7 +271,8 @@ static enum amend_status crown(struct amend_sync *sync, struct amend_record *lea
 	leader->fate = AMEND_FATE_DUPLICATE;
 	leader->row = NULL;
 	if (winner->row) {
-		void **slot = amend_hash_put(&sync->claims, winner->row->pk, strlen(winner->row->pk));
+		void **slot = amend_hash_put(&sync->claims, winner->row->pk,
+					     strlen(winner->row->pk));
 
 		if (!slot)
 			return amend_no_memory(err);
@@ -346,9 +348,9 @@ static enum amend_status find_duplicates(struct amend_sync *sync, struct amend_e
 		for (uint32_t j = 0; j < key->n; j++)
 			amend_sync_fold(&folded_key, &sync->table->columns[key->columns[j]],
 					&record->values[key->used[j]]);
-		name = folded_key.failed ? NULL
-					 : amend_arena_text_n(&sync->arena, folded_key.data,
-							      folded_key.size);
+		name = folded_key.failed
+			       ? NULL
+			       : amend_arena_text_n(&sync->arena, folded_key.data, folded_key.size);
 		slot = name ? amend_hash_put(&seen, name, folded_key.size) : NULL;
 		if (!slot)
 			status = amend_no_memory(err);

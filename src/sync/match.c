@@ -198,7 +198,8 @@ static enum amend_status bases_of_rows(struct amend_sync *sync, struct amend_err
 		if (!lookup.bases[i].pack)
 			continue;
 		record->seen = &lookup.bases[i];
-		record->based = amend_sync_base_agrees(sync, record->seen, record, record->row->values);
+		record->based = amend_sync_base_agrees(sync, record->seen, record,
+						       record->row->values);
 	}
 	release_lookup(&lookup);
 	return status;
@@ -227,8 +228,8 @@ static enum amend_status rows_of_bases(struct amend_sync *sync, struct amend_rec
 		n_found[i] = 0;
 		if (records[i]->seen->pk[0] != '{')
 			continue;
-		status = amend_pk_parse(records[i]->seen->pk, typed, &sync->arena, &fields, &n_fields,
-					err);
+		status = amend_pk_parse(records[i]->seen->pk, typed, &sync->arena, &fields,
+					&n_fields, err);
 		if (status == AMEND_OK && n_identity == 0 && n_fields == 1) {
 			struct amend_row by_rowid = {.rowid = fields[0].value};
 			bool there;
@@ -325,8 +326,9 @@ static enum amend_status bases_of_keys(struct amend_sync *sync, struct amend_err
 	if (status == AMEND_OK && n > 0) {
 		rows = amend_arena_array(&sync->arena, n, sizeof(*rows));
 		n_found = calloc(n, 1);
-		status = rows && n_found ? rows_of_bases(sync, lookup.records, n, rows, n_found, err)
-					 : amend_no_memory(err);
+		status = rows && n_found
+				 ? rows_of_bases(sync, lookup.records, n, rows, n_found, err)
+				 : amend_no_memory(err);
 	}
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 		if (n_found[i] == 1)

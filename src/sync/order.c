@@ -18,7 +18,8 @@ static bool writes_anything(const struct amend_record *record)
 	if (record->fate == AMEND_FATE_OPEN || record->fate == AMEND_FATE_REJECTED ||
 	    record->fate == AMEND_FATE_DUPLICATE || !action)
 		return false;
-	return action->create || action->n_puts || action->write_base || action->store || action->end;
+	return action->create || action->n_puts || action->write_base || action->store ||
+	       action->end;
 }
 
 /* ---- parents before children ---- */

@@ -77,8 +77,8 @@ static enum amend_status choose(struct amend_sync *sync, uint32_t column, struct
 			return status;
 		if (canon.problem)
 			continue;
-		status = amend_row_find(sync->db, sync->table, &column, &canon.out, 1, NULL, 1, arena,
-					&rows, &n, err);
+		status = amend_row_find(sync->db, sync->table, &column, &canon.out, 1, NULL, 1,
+					arena, &rows, &n, err);
 		if (status != AMEND_OK)
 			return status;
 		if (n > 0)
@@ -86,10 +86,11 @@ static enum amend_status choose(struct amend_sync *sync, uint32_t column, struct
 		*out = canon.out;
 		return AMEND_OK;
 	}
-	return amend_error_set(err, AMEND_CONSTRAINT,
-			       "column %s cannot be swapped: it is NOT NULL, and no free value of type "
-			       "%s was found to park it with",
-			       described->name, described->type);
+	return amend_error_set(
+		err, AMEND_CONSTRAINT,
+		"column %s cannot be swapped: it is NOT NULL, and no free value of type "
+		"%s was found to park it with",
+		described->name, described->type);
 }
 
 static enum amend_status exec_one(struct amend_sync *sync, const struct amend_sql *sql,
@@ -99,10 +100,11 @@ static enum amend_status exec_one(struct amend_sync *sync, const struct amend_sq
 	enum amend_status status = amend_exec(sync->db, sql, &rows, err);
 
 	if (status == AMEND_OK && rows.changes != 1)
-		status = amend_error_set(err, AMEND_CONSTRAINT,
-					 "the database changed no row of %s: a trigger or a policy of "
-					 "the table refused it",
-					 sync->table->qualified);
+		status = amend_error_set(
+			err, AMEND_CONSTRAINT,
+			"the database changed no row of %s: a trigger or a policy of "
+			"the table refused it",
+			sync->table->qualified);
 	amend_rows_release(&rows);
 	return status;
 }

@@ -112,9 +112,10 @@ static enum amend_status tell_change(struct amend_sync *sync, const struct amend
 	const struct amend_sync_options *options = sync->options;
 	size_t n_key = sync->keys[record->first].n;
 	struct amend_field *key = calloc(n_key, sizeof(*key));
-	struct amend_conflict_field *fields =
-		calloc(sync->table->n_columns + action->n_puts, sizeof(*fields));
-	struct amend_sync_change change = {.line = record->line, .n_key = n_key, .table = sync->table};
+	struct amend_conflict_field *fields = calloc(sync->table->n_columns + action->n_puts,
+						     sizeof(*fields));
+	struct amend_sync_change change = {
+		.line = record->line, .n_key = n_key, .table = sync->table};
 	enum amend_status status = AMEND_OK;
 
 	if (!key || !fields) {

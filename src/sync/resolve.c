@@ -21,9 +21,9 @@ struct settlement {
 	struct amend_arena *arena;
 	struct amend_conflict_row conflict;
 	struct amend_table *table;
-	struct amend_value *given;       /* `set`, canonical */
+	struct amend_value *given; /* `set`, canonical */
 	uint32_t *given_columns;
-	struct amend_field *key;         /* the first key's columns, as the source has them */
+	struct amend_field *key; /* the first key's columns, as the source has them */
 	size_t n_key;
 	const struct amend_value **incoming; /* by table column; NULL: not in the conflict */
 	struct amend_put *puts;
@@ -148,15 +148,16 @@ static enum amend_status decide(const struct settlement *s, const struct amend_c
 		return AMEND_OK;
 	case AMEND_TAKE_BASE:
 		if (!field->has_base)
-			return amend_error_set(err, AMEND_INVALID,
-					       "column %s has no base in conflict %lld: take current or "
-					       "incoming, or set it",
-					       field->column, (long long)s->id);
+			return amend_error_set(
+				err, AMEND_INVALID,
+				"column %s has no base in conflict %lld: take current or "
+				"incoming, or set it",
+				field->column, (long long)s->id);
 		*out = field->base;
 		return AMEND_OK;
 	}
-	return list_fields(s, err, "not decided yet: ",
-			   " (hint: --take current|incoming|base, or COL=VALUE)");
+	return list_fields(
+		s, err, "not decided yet: ", " (hint: --take current|incoming|base, or COL=VALUE)");
 }
 
 static void add_put(struct settlement *s, uint32_t column, const struct amend_value *value)
@@ -221,9 +222,8 @@ static enum amend_status write_base(struct amend_conn *db, const struct settleme
 {
 	bool ours = seen && strcmp(seen->first_key, s->conflict.first_key) == 0;
 	struct amend_buffer pack = AMEND_BUFFER_INIT;
-	struct amend_base base = {.source = s->conflict.source,
-				  .pk = pk,
-				  .first_key = s->conflict.first_key};
+	struct amend_base base = {
+		.source = s->conflict.source, .pk = pk, .first_key = s->conflict.first_key};
 	enum amend_status status;
 	bool moved = false;
 
@@ -276,8 +276,8 @@ static enum amend_status stale(struct settlement *s, const struct amend_row *row
 			       struct amend_error *err)
 {
 	struct amend_result *result = s->work.result;
-	struct amend_field *incoming =
-		amend_arena_array(s->arena, s->conflict.n_fields, sizeof(*incoming));
+	struct amend_field *incoming = amend_arena_array(s->arena, s->conflict.n_fields,
+							 sizeof(*incoming));
 
 	if (!incoming)
 		return amend_no_memory(err);
@@ -288,10 +288,11 @@ static enum amend_status stale(struct settlement *s, const struct amend_row *row
 	result->record = row ? row->values : NULL;
 	result->incoming = incoming;
 	result->n_incoming = s->conflict.n_fields;
-	return amend_error_set(err, AMEND_STALE,
-			       "%s since conflict %lld was found (hint: the next sync brings it up to "
-			       "date)",
-			       what, (long long)s->id);
+	return amend_error_set(
+		err, AMEND_STALE,
+		"%s since conflict %lld was found (hint: the next sync brings it up to "
+		"date)",
+		what, (long long)s->id);
 }
 
 static enum amend_status settle_row(struct amend_conn *db, struct settlement *s,
@@ -333,13 +334,15 @@ static enum amend_status settle_row(struct amend_conn *db, struct settlement *s,
 	result->outcome = AMEND_IS_UNCHANGED;
 	result->record = row.values;
 	if (s->n_puts) {
-		status = amend_row_update(db, s->table, &row, s->puts, s->n_puts, s->arena, &written,
-					  err);
+		status = amend_row_update(db, s->table, &row, s->puts, s->n_puts, s->arena,
+					  &written, err);
 		if (status != AMEND_OK)
 			return status;
 		if (written.moved)
-			return amend_error_set(err, AMEND_RETRY, "the record moved while it was held");
-		status = amend_result_changes(&s->work, s->table, row.values, written.row.values, err);
+			return amend_error_set(err, AMEND_RETRY,
+					       "the record moved while it was held");
+		status = amend_result_changes(&s->work, s->table, row.values, written.row.values,
+					      err);
 		result->outcome = AMEND_IS_UPDATED;
 		result->record = written.row.values;
 		result->revision = written.revision;
@@ -374,12 +377,12 @@ static enum amend_status find_by_key(struct amend_conn *db, const struct settlem
 		columns[i] = (uint32_t)at;
 		values[i] = s->key[i].value;
 	}
-	return amend_row_find(db, s->table, columns, values, s->n_key, &for_update, 1, s->arena, rows,
-			      n, err);
+	return amend_row_find(db, s->table, columns, values, s->n_key, &for_update, 1, s->arena,
+			      rows, n, err);
 }
 
-static enum amend_status create(struct amend_conn *db, struct settlement *s, const uint32_t *columns,
-				const char **pk, struct amend_error *err)
+static enum amend_status create(struct amend_conn *db, struct settlement *s,
+				const uint32_t *columns, const char **pk, struct amend_error *err)
 {
 	struct amend_result *result = s->work.result;
 	struct amend_written written;
@@ -429,8 +432,9 @@ static enum amend_status settle_absent(struct amend_conn *db, struct settlement 
 	if (!columns)
 		return amend_no_memory(err);
 	if (s->take == AMEND_TAKE_CURRENT && s->n_set)
-		return amend_error_set(err, AMEND_INVALID,
-				       "current is that there is no record: nothing can be set in it");
+		return amend_error_set(
+			err, AMEND_INVALID,
+			"current is that there is no record: nothing can be set in it");
 	status = find_by_key(db, s, columns, &rows, &n, err);
 	if (status != AMEND_OK)
 		return status;
@@ -448,7 +452,8 @@ static enum amend_status settle_absent(struct amend_conn *db, struct settlement 
 	if (s->take == AMEND_TAKE_CURRENT) {
 		s->work.result->outcome = AMEND_IS_UNCHANGED;
 		pk = seen ? seen->pk
-			  : amend_arena_printf(s->arena, AMEND_BASE_GONE "%s", s->conflict.first_key);
+			  : amend_arena_printf(s->arena, AMEND_BASE_GONE "%s",
+					       s->conflict.first_key);
 		if (!pk)
 			return amend_no_memory(err);
 	} else {

@@ -120,10 +120,11 @@ static enum amend_status choose_format(const char *path, enum amend_format *form
 	else if (ends_with(path, ".tsv") || ends_with(path, ".tab"))
 		*format = AMEND_FORMAT_TSV;
 	else
-		return amend_error_set(err, AMEND_INVALID,
-				       "%s: expected a name that ends in .csv or .tsv (hint: --format "
-				       "csv or --format tsv)",
-				       path);
+		return amend_error_set(
+			err, AMEND_INVALID,
+			"%s: expected a name that ends in .csv or .tsv (hint: --format "
+			"csv or --format tsv)",
+			path);
 	return AMEND_OK;
 }
 
@@ -175,8 +176,8 @@ enum amend_status amend_source_open(const char *path, enum amend_format format,
 	input = open_file(path, err);
 	if (!input)
 		return err->status;
-	return amend_source_new(input, strcmp(path, "-") == 0 ? "standard input" : path, format, out,
-				err);
+	return amend_source_new(input, strcmp(path, "-") == 0 ? "standard input" : path, format,
+				out, err);
 }
 
 void amend_source_close(struct amend_source *source)

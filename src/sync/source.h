@@ -10,8 +10,9 @@
 #include "core/arena.h"
 
 enum {
-	AMEND_FIELD_LIMIT = 64 << 20, /* bytes of one field; more is INVALID, so that memory stays bounded */
-	AMEND_COLUMN_LIMIT = 4096,    /* names in a header */
+	AMEND_FIELD_LIMIT =
+		64 << 20, /* bytes of one field; more is INVALID, so that memory stays bounded */
+	AMEND_COLUMN_LIMIT = 4096, /* names in a header */
 };
 
 /* One record as the source has it. Lives until the next one is asked for. */
@@ -37,11 +38,11 @@ struct amend_input {
 struct amend_source {
 	const struct amend_source_ops *ops;
 	struct amend_input *input;
-	char *path;         /* as given, for messages */
-	char **names;       /* of the columns */
+	char *path;   /* as given, for messages */
+	char **names; /* of the columns */
 	size_t n_names;
-	bool used;          /* it has been read: it cannot be read again */
-	void *state;        /* the format's */
+	bool used;   /* it has been read: it cannot be read again */
+	void *state; /* the format's */
 };
 
 /* Takes `input` over, also on failure. `path` is for messages alone. */

@@ -25,15 +25,15 @@ struct field {
 struct csv {
 	struct csv_parser parser;
 	struct amend_source *source;
-	char *bytes;      /* READ_SIZE, and what of it is left */
+	char *bytes; /* READ_SIZE, and what of it is left */
 	size_t at, size;
-	bool at_end;      /* of the input */
-	bool after_cr;    /* the byte before was CR: an LF now ends no other line */
-	int64_t line;     /* of the next byte */
-	int64_t begin;    /* where the record being read begins */
-	bool begun;       /* part of a record has been read */
-	bool ended;       /* the record being read is complete */
-	size_t pending;   /* bytes since the last field ended */
+	bool at_end;    /* of the input */
+	bool after_cr;  /* the byte before was CR: an LF now ends no other line */
+	int64_t line;   /* of the next byte */
+	int64_t begin;  /* where the record being read begins */
+	bool begun;     /* part of a record has been read */
+	bool ended;     /* the record being read is complete */
+	size_t pending; /* bytes since the last field ended */
 
 	struct field *fields;
 	size_t n_fields, room; /* n_fields counts those past the header's too; they are not kept */
@@ -157,10 +157,11 @@ static enum amend_status finish(struct csv *csv, struct amend_error *err)
 		return AMEND_OK;
 	if (csv_error(&csv->parser) != CSV_EPARSE)
 		return amend_no_memory(err);
-	return amend_error_set(err, AMEND_INVALID,
-			       "%s:%lld: the input ends inside a quoted field of the record that begins "
-			       "here: it is cut off, or a closing quote is missing",
-			       csv->source->path, (long long)csv->begin);
+	return amend_error_set(
+		err, AMEND_INVALID,
+		"%s:%lld: the input ends inside a quoted field of the record that begins "
+		"here: it is cut off, or a closing quote is missing",
+		csv->source->path, (long long)csv->begin);
 }
 
 /* Reads one record into `fields`; `ended` false: there was none left. */
@@ -268,10 +269,12 @@ static enum amend_status skip_mark(struct csv *csv, struct amend_error *err)
 	csv->size = size;
 	if (csv->at_end && size > 0)
 		csv->at_end = false; /* fill finds it again */
-	if (size >= 2 && (memcmp(csv->bytes, "\xff\xfe", 2) == 0 || memcmp(csv->bytes, "\xfe\xff", 2) == 0))
-		return amend_error_set(err, AMEND_INVALID,
-				       "%s: expected UTF-8, found UTF-16 (hint: iconv -f UTF-16 -t UTF-8)",
-				       csv->source->path);
+	if (size >= 2 &&
+	    (memcmp(csv->bytes, "\xff\xfe", 2) == 0 || memcmp(csv->bytes, "\xfe\xff", 2) == 0))
+		return amend_error_set(
+			err, AMEND_INVALID,
+			"%s: expected UTF-8, found UTF-16 (hint: iconv -f UTF-16 -t UTF-8)",
+			csv->source->path);
 	if (size >= 3 && memcmp(csv->bytes, "\xef\xbb\xbf", 3) == 0)
 		csv->at = 3;
 	return status;
@@ -285,9 +288,9 @@ static enum amend_status read_header(struct csv *csv, struct amend_error *err)
 	if (status == AMEND_OK)
 		status = read_record(csv, err);
 	if (status == AMEND_OK && !csv->ended)
-		status = amend_error_set(err, AMEND_INVALID,
-					 "%s: expected a line with the columns' names, found nothing",
-					 source->path);
+		status = amend_error_set(
+			err, AMEND_INVALID,
+			"%s: expected a line with the columns' names, found nothing", source->path);
 	for (size_t i = 0; i < csv->n_fields && status == AMEND_OK; i++) {
 		if (i == AMEND_COLUMN_LIMIT)
 			return amend_source_name(source, csv->begin, "", 0, err);

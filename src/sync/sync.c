@@ -121,8 +121,9 @@ static enum amend_status open_table(struct amend_sync *sync, struct amend_error 
 	struct amend_error why = *err;
 
 	if (status == AMEND_NOT_FOUND && !sync->options->create_table)
-		return amend_error_set(err, AMEND_NOT_FOUND, "%s%s", why.text,
-				       strstr(why.text, "hint:") ? "" : " (hint: --create-table makes it)");
+		return amend_error_set(
+			err, AMEND_NOT_FOUND, "%s%s", why.text,
+			strstr(why.text, "hint:") ? "" : " (hint: --create-table makes it)");
 	if (status == AMEND_NOT_FOUND)
 		return AMEND_OK;
 	if (status == AMEND_OK && !sync->options->create_table && sync->options->n_types)
@@ -144,8 +145,7 @@ static enum amend_status ask(const struct amend_sync *sync, struct amend_error *
 		for (uint32_t u = 0; u < sync->n_used; u++) {
 			const struct amend_value *now = &record->row->values[sync->used[u].column];
 			struct amend_buffer sides = AMEND_BUFFER_INIT;
-			enum amend_class class_ =
-				sync->table->columns[sync->used[u].column].class_;
+			enum amend_class class_ = sync->table->columns[sync->used[u].column].class_;
 
 			if (now->kind == AMEND_NULL || amend_value_equal(now, &record->values[u]))
 				continue;
@@ -161,11 +161,12 @@ static enum amend_status ask(const struct amend_sync *sync, struct amend_error *
 			break;
 		}
 	}
-	amend_error_set(err, AMEND_INVALID,
-			"%lld records of %s differ from the source, and nothing tells which side is "
-			"newer:%s (hint: --adopt incoming, --adopt current or --adopt conflict decides)",
-			(long long)sync->n_asks, sync->table->qualified,
-			amend_buffer_string(&text) ? text.data : "");
+	amend_error_set(
+		err, AMEND_INVALID,
+		"%lld records of %s differ from the source, and nothing tells which side is "
+		"newer:%s (hint: --adopt incoming, --adopt current or --adopt conflict decides)",
+		(long long)sync->n_asks, sync->table->qualified,
+		amend_buffer_string(&text) ? text.data : "");
 	amend_buffer_release(&text);
 	return err->status;
 }
@@ -183,11 +184,12 @@ static enum amend_status check_thresholds(const struct amend_sync *sync, struct 
 		rejects++;
 	}
 	if (first && sync->options->max_rejects >= 0 && rejects > sync->options->max_rejects)
-		return amend_error_set(err, AMEND_INVALID,
-				       "%lld records are rejected, %lld are allowed; nothing was written. "
-				       "The first is %s:%lld: %s",
-				       (long long)rejects, (long long)sync->options->max_rejects,
-				       sync->source->path, (long long)first->line, first->problem);
+		return amend_error_set(
+			err, AMEND_INVALID,
+			"%lld records are rejected, %lld are allowed; nothing was written. "
+			"The first is %s:%lld: %s",
+			(long long)rejects, (long long)sync->options->max_rejects,
+			sync->source->path, (long long)first->line, first->problem);
 	if (sync->n_asks)
 		return ask(sync, err);
 	return AMEND_OK;
@@ -209,8 +211,9 @@ static enum amend_status explain(const struct amend_sync *sync, struct amend_err
 
 	if (report->n_revisions == 0)
 		return amend_error_wrap(err, "nothing was written");
-	return amend_error_wrap(err, "%llu of %zu records are in, the rest is not (run it again to go on)",
-				(unsigned long long)report->read, sync->n_records);
+	return amend_error_wrap(
+		err, "%llu of %zu records are in, the rest is not (run it again to go on)",
+		(unsigned long long)report->read, sync->n_records);
 }
 
 static enum amend_status run(struct amend_sync *sync, struct amend_error *err)

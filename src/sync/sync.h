@@ -25,11 +25,11 @@
 #include "sync/source.h"
 
 enum {
-	AMEND_SYNC_KEYS = 32,    /* at most so many --match */
-	AMEND_SYNC_BATCH = 2000, /* records looked up, or made canonical, at a time */
-	AMEND_SYNC_CHUNK = 500,  /* records of a chunk (a later --batch) ... */
+	AMEND_SYNC_KEYS = 32,      /* at most so many --match */
+	AMEND_SYNC_BATCH = 2000,   /* records looked up, or made canonical, at a time */
+	AMEND_SYNC_CHUNK = 500,    /* records of a chunk (a later --batch) ... */
 	AMEND_SYNC_CHUNK_MS = 200, /* ... which ends after this long: what others wait at most */
-	AMEND_SYNC_ROUNDS = 20,  /* so often what moved is decided again */
+	AMEND_SYNC_ROUNDS = 20,    /* so often what moved is decided again */
 };
 
 /* What becomes of a record; the report's counters in order. */
@@ -70,26 +70,26 @@ struct amend_action {
 	struct amend_base base; /* of a creation: `pk` is known once the row is there */
 
 	const struct amend_conflict_spec *conflict; /* the tables yield one; NULL: none */
-	bool store;   /* it is not what is stored */
+	bool store;                                 /* it is not what is stored */
 	bool is_new;
 	bool settled; /* --on-conflict settled it */
 	const char *end; /* the open conflict ends: "settled", "closed"; NULL: it stays, or there is none */
 	const char *how;
 
-	uint32_t *parks;     /* table columns by which it makes way first */
+	uint32_t *parks; /* table columns by which it makes way first */
 	uint32_t n_parks;
-	bool glued;          /* must be in the chunk of what stands before it */
+	bool glued; /* must be in the chunk of what stands before it */
 
 	/* Of the chunk under way. */
-	struct amend_row now;   /* the row, held and proved to be what was seen; values NULL: none */
+	struct amend_row now; /* the row, held and proved to be what was seen; values NULL: none */
 	struct amend_row after; /* after the write; values NULL: nothing was written */
 	bool parked;
 };
 
 struct amend_record {
 	int64_t line;
-	struct amend_value *values; /* of the used columns; trimmed keys; canonical once decided */
-	const char *problem;        /* why it is rejected */
+	struct amend_value *values;  /* of the used columns; trimmed keys; canonical once decided */
+	const char *problem;         /* why it is rejected */
 	struct amend_record *leader; /* the record with the same key that it is compared with */
 	struct amend_record *next;   /* of the same leader */
 	const char *key;             /* the first key that is not blank: {"code":"FR"} */
@@ -97,41 +97,41 @@ struct amend_record {
 	const struct amend_row *other; /* no row, but its base's row stands, with another key */
 	const struct amend_base *seen; /* the base under the row, or under the key; NULL: none */
 	const struct amend_conflict_row *open; /* its open conflict */
-	struct amend_action *action;   /* NULL: nothing is written */
-	size_t mark;                   /* order.c: visited; 1 + position */
-	uint32_t missed;               /* bit k: no row has its key k */
-	int8_t first;                  /* the first key that is not blank, or -1 */
-	int8_t found_by;               /* a key, or AMEND_FOUND_... */
-	bool based;                    /* `seen` is this record's: it counts */
-	bool shared;                   /* another record reaches the row by the same later key */
-	bool asks;                     /* --adopt must say */
-	bool told;                     /* counted and reported */
-	bool clashed;                  /* a unique key refused it once: it was decided again */
-	uint8_t fate;                  /* enum amend_fate */
-	uint8_t effect;                /* enum amend_effect */
+	struct amend_action *action;           /* NULL: nothing is written */
+	size_t mark;                           /* order.c: visited; 1 + position */
+	uint32_t missed;                       /* bit k: no row has its key k */
+	int8_t first;                          /* the first key that is not blank, or -1 */
+	int8_t found_by;                       /* a key, or AMEND_FOUND_... */
+	bool based;                            /* `seen` is this record's: it counts */
+	bool shared;                      /* another record reaches the row by the same later key */
+	bool asks;                        /* --adopt must say */
+	bool told;                        /* counted and reported */
+	bool clashed;                     /* a unique key refused it once: it was decided again */
+	uint8_t fate;                     /* enum amend_fate */
+	uint8_t effect;                   /* enum amend_effect */
 	const struct amend_record *rival; /* shared with, or duplicate of */
 };
 
 struct amend_used {
-	const char *name;   /* the table column's, as given */
-	uint32_t source;    /* index of the source column */
-	uint32_t column;    /* index of the table column */
-	bool update;        /* written on existing records */
-	bool key;           /* part of a key: trimmed */
+	const char *name; /* the table column's, as given */
+	uint32_t source;  /* index of the source column */
+	uint32_t column;  /* index of the table column */
+	bool update;      /* written on existing records */
+	bool key;         /* part of a key: trimmed */
 };
 
 struct amend_sync_key {
 	uint32_t n;
-	uint32_t *used;     /* indices of the used columns */
-	uint32_t *columns;  /* likewise of the table */
+	uint32_t *used;                 /* indices of the used columns */
+	uint32_t *columns;              /* likewise of the table */
 	const struct amend_key *unique; /* NULL: it never creates */
-	const char *name;   /* "a,b" */
+	const char *name;               /* "a,b" */
 };
 
 /* This must be written before that. */
 struct amend_edge {
 	struct amend_record *before, *after;
-	int park;           /* the table column by whose parking `before` makes way; -1: it cannot */
+	int park; /* the table column by whose parking `before` makes way; -1: it cannot */
 };
 
 struct amend_sync {
@@ -147,7 +147,7 @@ struct amend_sync {
 
 	struct amend_used *used;
 	uint32_t n_used;
-	int *used_of;       /* by table column; -1: not used */
+	int *used_of; /* by table column; -1: not used */
 	struct amend_sync_key *keys;
 	uint32_t n_keys;
 	struct amend_put *on_create;
@@ -158,8 +158,8 @@ struct amend_sync {
 	struct amend_record **list; /* those being decided, in this round */
 	size_t n_list;
 
-	struct amend_hash claims;   /* primary key to the record that is about that row */
-	struct amend_hash held;     /* primary keys whose base belongs to a record in conflict */
+	struct amend_hash claims; /* primary key to the record that is about that row */
+	struct amend_hash held;   /* primary keys whose base belongs to a record in conflict */
 	struct amend_conflict_row *open;
 	size_t n_open;
 	struct amend_hash open_by_key;
@@ -169,17 +169,17 @@ struct amend_sync {
 	struct amend_record **todo; /* in order of writing */
 	size_t n_todo;
 
-	unsigned round;     /* 0: before the first write */
+	unsigned round; /* 0: before the first write */
 	int64_t n_asks;
 	int64_t open_delta; /* by how much the open conflicts grow */
 	size_t n_open_before;
-	unsigned parked;    /* values used to park so far */
-	int64_t begun;      /* monotonic ms */
+	unsigned parked; /* values used to park so far */
+	int64_t begun;   /* monotonic ms */
 };
 
 /* mapping.c */
-enum amend_status amend_sync_name_columns(struct amend_sync *sync, struct amend_error *err)
-	AMEND_CHECK;
+enum amend_status amend_sync_name_columns(struct amend_sync *sync,
+					  struct amend_error *err) AMEND_CHECK;
 enum amend_status amend_sync_bind(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 
 /* input.c: names are known, the table need not be */
@@ -191,8 +191,8 @@ enum amend_status amend_sync_design(struct amend_sync *sync, struct amend_error 
  * Once it has been made for rehearsal its schema is known, and the statement names
  * it: what the search path finds may change with the ledger's schema.
  */
-enum amend_status amend_sync_name_table(struct amend_sync *sync, struct amend_error *err)
-	AMEND_CHECK;
+enum amend_status amend_sync_name_table(struct amend_sync *sync,
+					struct amend_error *err) AMEND_CHECK;
 const char *amend_sync_detect(const struct amend_sync *sync, uint32_t used);
 
 /* reject.c: the reason is kept, and told once the record's fate is final */
@@ -213,8 +213,8 @@ bool amend_sync_same_key(const struct amend_column *column, const struct amend_v
 /* `record` has the same first key as `leader`; what follows is decided for all of them at once. */
 void amend_sync_duplicate(struct amend_record *leader, struct amend_record *record);
 /* Collapses, chooses or rejects. */
-enum amend_status amend_sync_settle_duplicates(struct amend_sync *sync, struct amend_error *err)
-	AMEND_CHECK;
+enum amend_status amend_sync_settle_duplicates(struct amend_sync *sync,
+					       struct amend_error *err) AMEND_CHECK;
 
 /* match.c */
 enum amend_status amend_sync_match(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
@@ -223,8 +223,9 @@ enum amend_status amend_sync_match(struct amend_sync *sync, struct amend_error *
 enum amend_status amend_sync_values(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 
 /* base.c */
-#define AMEND_BASE_TIED "\001tied" /* a name in a base's pack: the first key of the row it is tied to */
-#define AMEND_BASE_GONE "gone:"    /* begins the primary key of a base whose row is gone for good */
+#define AMEND_BASE_TIED \
+	"\001tied" /* a name in a base's pack: the first key of the row it is tied to */
+#define AMEND_BASE_GONE "gone:" /* begins the primary key of a base whose row is gone for good */
 /* Whether the base is this record's: its first key agrees with record or row. */
 bool amend_sync_base_agrees(const struct amend_sync *sync, const struct amend_base *base,
 			    const struct amend_record *record, const struct amend_value *row);
@@ -241,8 +242,8 @@ void amend_base_merge(struct amend_buffer *pack, const struct amend_table *table
 		      const char *tied);
 
 /* conflict.c */
-enum amend_status amend_sync_open_conflicts(struct amend_sync *sync, struct amend_error *err)
-	AMEND_CHECK;
+enum amend_status amend_sync_open_conflicts(struct amend_sync *sync,
+					    struct amend_error *err) AMEND_CHECK;
 /* Gives each record of the list its open conflict. */
 void amend_sync_find_open(struct amend_sync *sync);
 /* Whether the column is one of those that wait in it. */
@@ -253,8 +254,8 @@ enum amend_status amend_sync_conflict(struct amend_sync *sync, struct amend_reco
 				      const char *note, struct amend_error *err) AMEND_CHECK;
 /* The open conflict, if any, is over. */
 enum amend_status amend_sync_no_conflict(struct amend_sync *sync, struct amend_record *record,
-					 const char *end, const char *how, struct amend_error *err)
-	AMEND_CHECK;
+					 const char *end, const char *how,
+					 struct amend_error *err) AMEND_CHECK;
 /* Base, current (NULL without a row) and incoming of one used column. */
 struct amend_conflict_field amend_sync_sides(const struct amend_sync *sync,
 					     const struct amend_record *record,
@@ -270,8 +271,8 @@ enum amend_status amend_sync_unique(struct amend_sync *sync, struct amend_error 
 const struct amend_value *amend_sync_after(const struct amend_sync *sync,
 					   const struct amend_record *record, uint32_t column);
 enum amend_status amend_sync_edge(struct amend_sync *sync, struct amend_record *before,
-				  struct amend_record *after, int park, struct amend_error *err)
-	AMEND_CHECK;
+				  struct amend_record *after, int park,
+				  struct amend_error *err) AMEND_CHECK;
 
 /* order.c */
 enum amend_status amend_sync_order(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
@@ -285,12 +286,12 @@ enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *
 /* chunk.c */
 struct amend_chunk {
 	struct amend_sync *sync;
-	size_t from, to;       /* of todo; `to` is where it ended */
-	size_t limit;          /* at most so many, but what is glued stays together */
-	bool careful;          /* a savepoint a record, or what is glued: finds out which one fails */
-	bool again;            /* half of a record was done: run it carefully */
-	bool complete;         /* all was written: what fails now is COMMIT */
-	int64_t revision;      /* 0: none */
+	size_t from, to;  /* of todo; `to` is where it ended */
+	size_t limit;     /* at most so many, but what is glued stays together */
+	bool careful;     /* a savepoint a record, or what is glued: finds out which one fails */
+	bool again;       /* half of a record was done: run it carefully */
+	bool complete;    /* all was written: what fails now is COMMIT */
+	int64_t revision; /* 0: none */
 	struct amend_arena arena;
 	struct amend_record *culprit; /* being written */
 	struct amend_error why;

@@ -33,7 +33,7 @@ struct check {
 	size_t n_takers;
 	struct amend_hash by_value; /* folded value to the first taker */
 	struct amend_hash relied;   /* primary key of a holder to the takers that wait for it */
-	struct stack *stack;         /* of all checks */
+	struct stack *stack;        /* of all checks */
 };
 
 const struct amend_value *amend_sync_after(const struct amend_sync *sync,
@@ -67,8 +67,8 @@ static bool value_after(const struct check *check, const struct amend_record *re
 
 	amend_buffer_reset(buffer);
 	for (size_t i = 0; i < key->n_columns; i++) {
-		const struct amend_value *value =
-			amend_sync_after(check->sync, record, key->columns[i]);
+		const struct amend_value *value = amend_sync_after(check->sync, record,
+								   key->columns[i]);
 
 		if (!value || (value->kind == AMEND_NULL && !key->nulls_equal))
 			return false;
@@ -101,12 +101,11 @@ static const char *describe(struct check *check, const char *other)
 
 	for (size_t i = 0; i < check->key->n_columns; i++) {
 		amend_buffer_text(&names, i ? ", " : "");
-		amend_buffer_text(&names,
-				  check->sync->table->columns[check->key->columns[i]].name);
+		amend_buffer_text(&names, check->sync->table->columns[check->key->columns[i]].name);
 	}
 	if (!names.failed)
-		note = amend_arena_printf(&check->sync->arena, "%s would stand twice: %s has it too",
-					  names.data, other);
+		note = amend_arena_printf(&check->sync->arena,
+					  "%s would stand twice: %s has it too", names.data, other);
 	amend_buffer_release(&names);
 	return note;
 }
@@ -116,7 +115,8 @@ static enum amend_status push(struct stack *stack, const struct amend_record *re
 {
 	if (stack->n == stack->room) {
 		size_t room = stack->room ? stack->room * 2 : 64;
-		const struct amend_record **records = realloc(stack->records, room * sizeof(*records));
+		const struct amend_record **records = realloc(stack->records,
+							      room * sizeof(*records));
 
 		if (!records)
 			return amend_no_memory(err);
@@ -140,7 +140,8 @@ static enum amend_status fail(struct check *check, struct taker *taker, const ch
 	if (taker->failed)
 		return AMEND_OK;
 	taker->failed = true;
-	if (record->fate == AMEND_FATE_CONFLICT && record->action->conflict->kind != AMEND_CONFLICT_FIELDS)
+	if (record->fate == AMEND_FATE_CONFLICT &&
+	    record->action->conflict->kind != AMEND_CONFLICT_FIELDS)
 		return AMEND_OK;
 	note = describe(check, other);
 	fields = amend_arena_array(&sync->arena, sync->n_used, sizeof(*fields));
@@ -152,8 +153,8 @@ static enum amend_status fail(struct check *check, struct taker *taker, const ch
 		for (size_t i = 0; i < check->key->n_columns; i++)
 			part = part || check->key->columns[i] == sync->used[u].column;
 		if (part)
-			fields[n++] = amend_sync_sides(
-				sync, record, record->row ? record->row->values : NULL, u);
+			fields[n++] = amend_sync_sides(sync, record,
+						       record->row ? record->row->values : NULL, u);
 	}
 	status = amend_sync_conflict(sync, record, AMEND_CONFLICT_UNIQUE, fields, n, note, err);
 	if (status != AMEND_OK)

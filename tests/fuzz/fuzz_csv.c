@@ -63,7 +63,8 @@ static void read_all(const uint8_t *data, size_t size, size_t step, enum amend_f
 			break;
 		check(record.line > line);
 		line = record.line;
-		amend_buffer_printf(&all, "%lld %s;", (long long)line, record.problem ? record.problem : "");
+		amend_buffer_printf(&all, "%lld %s;", (long long)line,
+				    record.problem ? record.problem : "");
 		for (size_t i = 0; !record.problem && i < source->n_names; i++) {
 			const struct amend_value *value = &record.fields[i];
 

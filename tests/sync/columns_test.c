@@ -3,13 +3,14 @@
 
 static struct feed *countries(struct engine *engine)
 {
-	engine_exec(engine, engine_pick(engine,
-					"CREATE TABLE country (code TEXT PRIMARY KEY, name TEXT, note TEXT, "
-					"version INTEGER NOT NULL DEFAULT 1, "
-					"up TEXT GENERATED ALWAYS AS (upper(name)) STORED)",
-					"CREATE TABLE country (code text PRIMARY KEY, name text, note text, "
-					"version integer NOT NULL DEFAULT 1, "
-					"up text GENERATED ALWAYS AS (upper(name)) STORED)"));
+	engine_exec(engine,
+		    engine_pick(engine,
+				"CREATE TABLE country (code TEXT PRIMARY KEY, name TEXT, note TEXT, "
+				"version INTEGER NOT NULL DEFAULT 1, "
+				"up TEXT GENERATED ALWAYS AS (upper(name)) STORED)",
+				"CREATE TABLE country (code text PRIMARY KEY, name text, note text, "
+				"version integer NOT NULL DEFAULT 1, "
+				"up text GENERATED ALWAYS AS (upper(name)) STORED)"));
 	return feed_open(engine, "country", "code");
 }
 
@@ -58,8 +59,10 @@ static void refuses(struct engine *engine)
 	static const char *const nowhere[] = {"nowhere"};
 
 	refused(feed, AMEND_INVALID, "code,up\nFR,x\n", "column up of country is generated");
-	refused(feed, AMEND_INVALID, "code,version\nFR,3\n", "is its version, which moves by itself");
-	refused(feed, AMEND_INVALID, "name\nFrance\n", "expected the column to match by, code, found name");
+	refused(feed, AMEND_INVALID, "code,version\nFR,3\n",
+		"is its version, which moves by itself");
+	refused(feed, AMEND_INVALID, "name\nFrance\n",
+		"expected the column to match by, code, found name");
 	feed->options.columns = nowhere;
 	feed->options.n_columns = 1;
 	refused(feed, AMEND_INVALID, "code,name\nFR,x\n", "--columns names column nowhere");
@@ -121,30 +124,38 @@ static void detects_types(struct engine *engine)
 	feed->options.detect_types = true;
 	feed->options.types = &type;
 	feed->options.n_types = 1;
-	fed(feed, "code,n,big,dec,day,zip,mix,none,w\n"
-		  "a,1,9007199254740993,1.5,2020-02-29,01234,1,,1\n"
-		  "b,-20,,12.25,,99999,x,,2\n"
-		  "c,,,,,,,,\n",
+	fed(feed,
+	    "code,n,big,dec,day,zip,mix,none,w\n"
+	    "a,1,9007199254740993,1.5,2020-02-29,01234,1,,1\n"
+	    "b,-20,,12.25,,99999,x,,2\n"
+	    "c,,,,,,,,\n",
 	    "created=3");
-	engine_expect(engine,
-		      engine_pick(engine,
-				  "SELECT group_concat(name || ' ' || lower(type), ', ') FROM pragma_table_info('d')",
-				  "SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' "
-				  "ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'd'::regclass AND attnum > 0"),
-		      engine_pick(engine,
-				  "id integer, code text, n integer, big integer, dec numeric, day text, zip "
-				  "text, mix text, none text, w varchar(9)",
-				  "id bigint, code text, n bigint, big bigint, dec numeric, day date, zip "
-				  "text, mix text, none text, w character varying(9)"));
-	engine_expect(engine, "SELECT n, big, zip FROM d WHERE code = 'a'", "1|9007199254740993|01234");
+	engine_expect(
+		engine,
+		engine_pick(
+			engine,
+			"SELECT group_concat(name || ' ' || lower(type), ', ') FROM pragma_table_info('d')",
+			"SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' "
+			"ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'd'::regclass AND attnum > 0"),
+		engine_pick(
+			engine,
+			"id integer, code text, n integer, big integer, dec numeric, day text, zip "
+			"text, mix text, none text, w varchar(9)",
+			"id bigint, code text, n bigint, big bigint, dec numeric, day date, zip "
+			"text, mix text, none text, w character varying(9)"));
+	engine_expect(engine, "SELECT n, big, zip FROM d WHERE code = 'a'",
+		      "1|9007199254740993|01234");
 }
 
 static struct feed *typed(struct engine *engine)
 {
-	engine_exec(engine, engine_pick(engine,
-					"CREATE TABLE v (id INTEGER PRIMARY KEY, n INTEGER, d NUMERIC, f REAL, t TEXT)",
-					"CREATE TABLE v (id integer PRIMARY KEY, n bigint, d numeric(10,2), f "
-					"double precision, t text)"));
+	engine_exec(
+		engine,
+		engine_pick(
+			engine,
+			"CREATE TABLE v (id INTEGER PRIMARY KEY, n INTEGER, d NUMERIC, f REAL, t TEXT)",
+			"CREATE TABLE v (id integer PRIMARY KEY, n bigint, d numeric(10,2), f "
+			"double precision, t text)"));
 	return feed_open(engine, "v", "id");
 }
 
@@ -192,16 +203,19 @@ static void dates(struct engine *engine)
 {
 	struct feed *feed;
 
-	engine_exec(engine, "CREATE TABLE t (id integer PRIMARY KEY, d date, ts timestamp, tz timestamptz, b "
-			    "boolean, j jsonb, u uuid, c char(4), v varchar(3))");
+	engine_exec(engine,
+		    "CREATE TABLE t (id integer PRIMARY KEY, d date, ts timestamp, tz timestamptz, b "
+		    "boolean, j jsonb, u uuid, c char(4), v varchar(3))");
 	feed = feed_open(engine, "t", "id");
-	fed(feed, "id,d,ts,tz,b,j,u,c,v\n"
-		  "1,2020-02-29,2020-01-01T10:00,2020-01-01 10:00:00+02,yes,\"{\"\"b\"\":1,\"\"a\"\":2}\","
-		  "A0EEBC999C0B4EF8BB6D6BB9BD380A11,ab,abc\n",
+	fed(feed,
+	    "id,d,ts,tz,b,j,u,c,v\n"
+	    "1,2020-02-29,2020-01-01T10:00,2020-01-01 10:00:00+02,yes,\"{\"\"b\"\":1,\"\"a\"\":2}\","
+	    "A0EEBC999C0B4EF8BB6D6BB9BD380A11,ab,abc\n",
 	    "created=1");
-	fed(feed, "id,d,ts,tz,b,j,u,c,v\n"
-		  "1,2020-02-29,2020-01-01 10:00:00,2020-01-01 08:00:00Z,t,\"{\"\"a\"\": 2, \"\"b\"\": 1}\","
-		  "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11,ab,abc\n",
+	fed(feed,
+	    "id,d,ts,tz,b,j,u,c,v\n"
+	    "1,2020-02-29,2020-01-01 10:00:00,2020-01-01 08:00:00Z,t,\"{\"\"a\"\": 2, \"\"b\"\": 1}\","
+	    "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11,ab,abc\n",
 	    "unchanged=1");
 	fed_once(feed, "id,d,v\n2,2021-02-29,a\n3,2021-02-28,abcd\n4,2021-02-28,abc\n",
 		 "created=1 rejected=2");
@@ -223,7 +237,8 @@ static void hostile_names(struct engine *engine)
 	struct feed *feed;
 	const struct amend_pair map[] = {{"select", "c;--"}, {"a\"b", "x'y"}};
 
-	engine_exec(engine, "CREATE TABLE \"odd \"\"t\" (\"select\" text PRIMARY KEY, \"a\"\"b\" text)");
+	engine_exec(engine,
+		    "CREATE TABLE \"odd \"\"t\" (\"select\" text PRIMARY KEY, \"a\"\"b\" text)");
 	feed = feed_open(engine, "\"odd \"\"t\"", "select");
 	feed->options.map = map;
 	feed->options.n_map = 2;

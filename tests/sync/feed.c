@@ -38,7 +38,8 @@ static void add_key(struct amend_buffer *buffer, const struct amend_field *key, 
 	}
 }
 
-static void add_sides(struct amend_buffer *buffer, const struct amend_conflict_field *fields, size_t n)
+static void add_sides(struct amend_buffer *buffer, const struct amend_conflict_field *fields,
+		      size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		amend_buffer_printf(buffer, "%s %s: ", i ? "," : "", fields[i].column);
@@ -104,8 +105,8 @@ void feed_match(struct feed *feed, const char *match)
 		size_t size = end ? (size_t)(end - match) : strlen(match);
 
 		assert_true(feed->options.n_match < FEED_KEYS);
-		feed->match[feed->options.n_match] =
-			amend_arena_text_n(engine_arena(feed->engine), match, size);
+		feed->match[feed->options.n_match] = amend_arena_text_n(engine_arena(feed->engine),
+									match, size);
 		assert_non_null(feed->match[feed->options.n_match]);
 		feed->options.n_match++;
 		match = end ? end + 2 : NULL;
@@ -232,17 +233,19 @@ void refused_at(struct feed *feed, enum amend_status status, const char *csv, co
 
 static bool has_ledger(struct engine *engine)
 {
-	return atoi(engine_scalar(engine,
-				  engine_pick(engine,
-					      "SELECT count(*) FROM sqlite_master WHERE name = 'amend_base'",
-					      "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid "
-					      "= relnamespace WHERE nspname = 'amend' AND relname = "
-					      "'base'"))) > 0;
+	return atoi(engine_scalar(
+		       engine,
+		       engine_pick(engine,
+				   "SELECT count(*) FROM sqlite_master WHERE name = 'amend_base'",
+				   "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid "
+				   "= relnamespace WHERE nspname = 'amend' AND relname = "
+				   "'base'"))) > 0;
 }
 
 static const char *ledger(const struct engine *engine, const char *table)
 {
-	return engine_pick(engine, engine_printf((struct engine *)(uintptr_t)engine, "amend_%s", table),
+	return engine_pick(engine,
+			   engine_printf((struct engine *)(uintptr_t)engine, "amend_%s", table),
 			   engine_printf((struct engine *)(uintptr_t)engine, "amend.%s", table));
 }
 
@@ -255,8 +258,9 @@ const char *feed_bases(struct feed *feed)
 
 	if (!has_ledger(feed->engine))
 		return "";
-	sql = engine_printf(feed->engine, "SELECT first_key, pack FROM %s WHERE source = '%s' ORDER BY "
-					  "first_key, pk",
+	sql = engine_printf(feed->engine,
+			    "SELECT first_key, pack FROM %s WHERE source = '%s' ORDER BY "
+			    "first_key, pk",
 			    ledger(feed->engine, "base"), source);
 	expect_ok(amend_query(feed->db, sql, NULL, 0, &rows, &feed->err), &feed->err);
 	for (size_t i = 0; i < rows.n_rows; i++) {
@@ -265,7 +269,8 @@ const char *feed_bases(struct feed *feed)
 		size_t size;
 		const char *name;
 
-		amend_buffer_printf(&text, "%s%s", i ? "\n" : "", amend_rows_at(&rows, i, 0)->as.text);
+		amend_buffer_printf(&text, "%s%s", i ? "\n" : "",
+				    amend_rows_at(&rows, i, 0)->as.text);
 		assert_true(amend_value_bytes(amend_rows_at(&rows, i, 1),
 					      engine_arena(feed->engine), &bytes));
 		reader.at = bytes.as.blob;
@@ -330,8 +335,9 @@ int feed_changes(struct feed *feed)
 {
 	if (!has_ledger(feed->engine))
 		return 0;
-	return atoi(engine_scalar(feed->engine, engine_printf(feed->engine, "SELECT count(*) FROM %s",
-							      ledger(feed->engine, "change"))));
+	return atoi(
+		engine_scalar(feed->engine, engine_printf(feed->engine, "SELECT count(*) FROM %s",
+							  ledger(feed->engine, "change"))));
 }
 
 /* --- Snapshots --- */
@@ -375,10 +381,11 @@ static const char *snapshot_rows(struct engine *engine)
 	while (*tables) {
 		size_t size = strcspn(tables, "\n");
 
-		amend_buffer_printf(&sql,
-				    " UNION ALL SELECT '%.*s ' || coalesce(string_agg(t.ctid::text || "
-				    "t.xmin::text || ROW(t.*)::text, ' ' ORDER BY ROW(t.*)::text), '') FROM %.*s t",
-				    (int)size, tables, (int)size, tables);
+		amend_buffer_printf(
+			&sql,
+			" UNION ALL SELECT '%.*s ' || coalesce(string_agg(t.ctid::text || "
+			"t.xmin::text || ROW(t.*)::text, ' ' ORDER BY ROW(t.*)::text), '') FROM %.*s t",
+			(int)size, tables, (int)size, tables);
 		tables += size + (tables[size] == '\n');
 	}
 	assert_false(sql.failed);

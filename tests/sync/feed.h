@@ -32,7 +32,7 @@ struct feed {
 	struct amend_sync_report report; /* of the last run */
 	struct amend_error err;
 	enum amend_status status;
-	struct amend_buffer told;    /* what on_change and on_reject said, a line each */
+	struct amend_buffer told;           /* what on_change and on_reject said, a line each */
 	void (*between)(struct feed *feed); /* called once, between the phases */
 	void *context;
 	bool quiet; /* do not collect what is told */
@@ -56,8 +56,7 @@ void fed_at(struct feed *feed, const char *csv, const char *report, bool twice, 
 	    int line);
 
 /* The run is refused with this status, the text holds `needle`, and nothing is written. */
-#define refused(feed, status, csv, needle) \
-	refused_at(feed, status, csv, needle, __FILE__, __LINE__)
+#define refused(feed, status, csv, needle) refused_at(feed, status, csv, needle, __FILE__, __LINE__)
 void refused_at(struct feed *feed, enum amend_status status, const char *csv, const char *needle,
 		const char *file, int line);
 

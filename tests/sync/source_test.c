@@ -29,7 +29,8 @@ static const char *read_all(struct engine *engine, enum amend_format format, con
 			if (record.fields[i].kind == AMEND_NULL)
 				amend_buffer_text(&out, "NULL");
 			else
-				amend_buffer_add(&out, record.fields[i].as.text, record.fields[i].size);
+				amend_buffer_add(&out, record.fields[i].as.text,
+						 record.fields[i].size);
 		}
 	}
 	if (status != AMEND_OK)
@@ -52,7 +53,9 @@ static void readings(struct engine *engine)
 		{"a,b\n1,2\n", "2:1|2"},
 		{"a,b\r\n1,2\r\n3,4", "2:1|2 3:3|4"},
 		{"a,b\r1,2\r3,4\r", "2:1|2 3:3|4"},
-		{"\xef\xbb\xbf" "a,b\n1,2\n", "2:1|2"},
+		{"\xef\xbb\xbf"
+		 "a,b\n1,2\n",
+		 "2:1|2"},
 		{"\xef\xbb\xbf\"a\",b\n1,2\n", "2:1|2"},
 		{"a,b\n,\n\"\",x\n", "2:NULL|NULL 3:|x"},
 		{"a,b\n\n1,2\n\n\n3,4\n\n", "3:1|2 6:3|4"},
@@ -79,16 +82,22 @@ static void readings(struct engine *engine)
 		{"a,,b\n", "f.csv:1: column 2 of the header has no name"},
 		{"a,b,a\n", "f.csv:1: columns 1 and 3 of the header have one name, a"},
 		{"a,\xff\n", "f.csv:1: column 2 of the header is not UTF-8 text"},
-		{"\xff\xfe" "a\0", "f.csv: expected UTF-8, found UTF-16 (hint: iconv -f UTF-16 -t UTF-8)", 4},
-		{"a,b\n1,2\n3,\"4\n5,6\n", "2:1|2 f.csv:3: the input ends inside a quoted field of the "
-					   "record that begins here: it is cut off, or a closing quote "
-					   "is missing"},
-		{"a,b\n1,\"", "f.csv:2: the input ends inside a quoted field of the record that begins "
-			      "here: it is cut off, or a closing quote is missing"},
-		{"a,b\n1,2\nx\"y,2\n", "2:1|2 f.csv:3: a quote in the middle of a field (hint: a field that "
-				       "holds quotes is quoted as a whole, with each of them doubled)"},
-		{"a,b\n\"x\"y,2\n", "f.csv:2: a quote in the middle of a field (hint: a field that holds "
-				    "quotes is quoted as a whole, with each of them doubled)"},
+		{"\xff\xfe"
+		 "a\0",
+		 "f.csv: expected UTF-8, found UTF-16 (hint: iconv -f UTF-16 -t UTF-8)", 4},
+		{"a,b\n1,2\n3,\"4\n5,6\n",
+		 "2:1|2 f.csv:3: the input ends inside a quoted field of the "
+		 "record that begins here: it is cut off, or a closing quote "
+		 "is missing"},
+		{"a,b\n1,\"",
+		 "f.csv:2: the input ends inside a quoted field of the record that begins "
+		 "here: it is cut off, or a closing quote is missing"},
+		{"a,b\n1,2\nx\"y,2\n",
+		 "2:1|2 f.csv:3: a quote in the middle of a field (hint: a field that "
+		 "holds quotes is quoted as a whole, with each of them doubled)"},
+		{"a,b\n\"x\"y,2\n",
+		 "f.csv:2: a quote in the middle of a field (hint: a field that holds "
+		 "quotes is quoted as a whole, with each of them doubled)"},
 	};
 	struct amend_error err;
 
@@ -107,7 +116,8 @@ struct dribble {
 	size_t size, step;
 };
 
-static long dribble_read(struct amend_input *input, void *bytes, size_t size, struct amend_error *err)
+static long dribble_read(struct amend_input *input, void *bytes, size_t size,
+			 struct amend_error *err)
 {
 	struct dribble *dribble = (struct dribble *)input;
 	size_t n = dribble->size < dribble->step ? dribble->size : dribble->step;
@@ -128,16 +138,19 @@ static void dribble_close(struct amend_input *input)
 
 static void dribbling(struct engine *engine)
 {
-	static const char text[] = "\xef\xbb\xbf" "a,b\r\n\"x\r\ny\",1\r\n\r\nz,\"\"\"2\"\r\n";
+	static const char text[] = "\xef\xbb\xbf"
+				   "a,b\r\n\"x\r\ny\",1\r\n\r\nz,\"\"\"2\"\r\n";
 
 	for (size_t step = 1; step < sizeof(text); step++) {
-		struct dribble dribble = {{dribble_read, dribble_close}, text, sizeof(text) - 1, step};
+		struct dribble dribble = {
+			{dribble_read, dribble_close}, text, sizeof(text) - 1, step};
 		struct amend_source *source = NULL;
 		struct amend_source_record record;
 		struct amend_error err;
 		bool end;
 
-		expect_ok(amend_source_new(&dribble.input, "d", AMEND_FORMAT_CSV, &source, &err), &err);
+		expect_ok(amend_source_new(&dribble.input, "d", AMEND_FORMAT_CSV, &source, &err),
+			  &err);
 		expect_ok(source->ops->next(source, &record, &end, &err), &err);
 		assert_int_equal(record.line, 2);
 		assert_int_equal(record.fields[0].size, 4);
@@ -152,7 +165,8 @@ static void dribbling(struct engine *engine)
 }
 
 /* A field without end: memory stays bounded. */
-static long endless_read(struct amend_input *input, void *bytes, size_t size, struct amend_error *err)
+static long endless_read(struct amend_input *input, void *bytes, size_t size,
+			 struct amend_error *err)
 {
 	struct dribble *dribble = (struct dribble *)input;
 
@@ -172,9 +186,11 @@ static void gigabyte_field(struct engine *engine)
 	struct amend_error err;
 	bool end;
 
-	expect_ok(amend_source_new(&dribble.input, "big.csv", AMEND_FORMAT_CSV, &source, &err), &err);
+	expect_ok(amend_source_new(&dribble.input, "big.csv", AMEND_FORMAT_CSV, &source, &err),
+		  &err);
 	expect_status(AMEND_INVALID, source->ops->next(source, &record, &end, &err), &err);
-	expect_contains(err.text, "big.csv:2: a field of the record that begins here is longer than");
+	expect_contains(err.text,
+			"big.csv:2: a field of the record that begins here is longer than");
 	assert_true(dribble.size < (size_t)AMEND_FIELD_LIMIT + (1 << 20));
 	amend_source_close(source);
 	(void)engine;
@@ -197,12 +213,13 @@ static void opening(struct engine *engine)
 	amend_source_close(source);
 	expect_status(AMEND_INVALID, amend_source_open("-", AMEND_FORMAT_AUTO, &source, &err), &err);
 	expect_contains(err.text, "--format");
-	expect_status(AMEND_INVALID, amend_source_open("x.dat", AMEND_FORMAT_AUTO, &source, &err), &err);
-	expect_status(AMEND_INVALID, amend_source_open("/nowhere/x.csv", AMEND_FORMAT_AUTO, &source, &err),
+	expect_status(AMEND_INVALID, amend_source_open("x.dat", AMEND_FORMAT_AUTO, &source, &err),
 		      &err);
+	expect_status(AMEND_INVALID,
+		      amend_source_open("/nowhere/x.csv", AMEND_FORMAT_AUTO, &source, &err), &err);
 	expect_contains(err.text, "/nowhere/x.csv: No such file");
-	expect_status(AMEND_INVALID, amend_source_open(engine->folder, AMEND_FORMAT_CSV, &source, &err),
-		      &err);
+	expect_status(AMEND_INVALID,
+		      amend_source_open(engine->folder, AMEND_FORMAT_CSV, &source, &err), &err);
 	assert_null(source);
 }
 
