@@ -25,8 +25,9 @@ static void close_road(void *thing)
 	amend_close(road->db);
 }
 
-struct road *road_open_with(struct engine *engine, const char *url,
-			    const struct amend_open_options *options, const char *table)
+static struct road *open_road(struct engine *engine, const char *url,
+			      const struct amend_open_options *options, unsigned hide,
+			      const char *table)
 {
 	static const struct amend_open_options defaults = AMEND_OPEN_OPTIONS_INIT;
 	struct road *road = amend_arena_alloc(engine_arena(engine), sizeof(*road));
@@ -37,7 +38,7 @@ struct road *road_open_with(struct engine *engine, const char *url,
 	if (!options)
 		options = &defaults;
 	road->engine = engine;
-	road->trace.hide = engine->driver->features & ~engine->features;
+	road->trace.hide = hide;
 	expect_ok(driver->open(url ? url : engine->url, options, &session, &road->err), &road->err);
 	expect_ok(amend_trace_wrap(driver, session, &road->trace, &driver, &session, &road->err),
 		  &road->err);
@@ -48,6 +49,17 @@ struct road *road_open_with(struct engine *engine, const char *url,
 	if (table)
 		road_table(road, table);
 	return road;
+}
+
+struct road *road_open_with(struct engine *engine, const char *url,
+			    const struct amend_open_options *options, const char *table)
+{
+	return open_road(engine, url, options, engine->driver->features & ~engine->features, table);
+}
+
+struct road *road_open_hiding(struct engine *engine, unsigned hide, const char *table)
+{
+	return open_road(engine, NULL, NULL, hide, table);
 }
 
 struct road *road_open(struct engine *engine, const char *table)

@@ -33,6 +33,8 @@ struct road {
 struct road *road_open(struct engine *engine, const char *table);
 struct road *road_open_with(struct engine *engine, const char *url,
 			    const struct amend_open_options *options, const char *table);
+/* Without these feature bits, whatever the engine. */
+struct road *road_open_hiding(struct engine *engine, unsigned hide, const char *table);
 struct road *road_adopt(struct engine *engine, struct foreign *foreign, const char *table);
 /* Reads the description (again). */
 void road_table(struct road *road, const char *table);
