@@ -9,7 +9,8 @@
 - the C code in them compiles
 - each `src/FILE` and the like that they name exists
 - each `tests/FILE`, "NAME" in README is a test of that name in that file
-- the terminal session in README is what examples/run.sh prints, but for times, tokens and users
+- the terminal session in README is what examples/run.sh prints, but for times, tokens, users and
+  numbers of revisions
 - the decisions are all in their list; HACKING has fewer than 200 lines
 """
 
@@ -140,6 +141,9 @@ def plain(text, build):
     text = re.sub(r"a1\.[A-Za-z0-9_-]*…", "a1.TOKEN", text)
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?", "TIME", text)
     text = re.sub(r"\d+\.\d\d s\b", "SECONDS", text)
+    # A slow machine writes in more chunks, each a revision.
+    text = re.sub(r"^(run \d+), (revision \d+|\d+ revisions: .*)$", r"\1, REVISIONS", text, flags=re.M)
+    text = re.sub(r"\brevision \d+", "revision NUMBER", text)
     text = re.sub(r"(?<=, by )\S+(?=, TIME)", "NAME", text)
     return re.sub(r"(?<=TIME UTC, )[^\s:]+$", "NAME", text, flags=re.M)
 
