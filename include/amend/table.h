@@ -104,6 +104,14 @@ AMEND_API enum amend_status amend_table_open(struct amend_conn *db, const char *
 					     struct amend_table **out,
 					     struct amend_error *err) AMEND_CHECK;
 
+/*
+ * As above, by the name that history and conflicts have for a table
+ * (`qualified`): whatever the search path is, it is the same table.
+ */
+AMEND_API enum amend_status amend_table_open_recorded(struct amend_conn *db, const char *name,
+						      struct amend_table **out,
+						      struct amend_error *err) AMEND_CHECK;
+
 /* Takes NULL. */
 AMEND_API void amend_table_close(struct amend_table *table);
 

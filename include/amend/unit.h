@@ -67,7 +67,7 @@ AMEND_API bool amend_in_unit(const struct amend_conn *db);
  * (which run at once, or after the COMMIT of the unit that it opens). A hook's failure undoes nothing
  * and reruns nothing: with `robust` the later hooks run and the failure is
  * swallowed; without it the later hooks are dropped and amend_atomic returns
- * that failure, its text saying that the unit is committed. On an adopted connection inside the
+ * that failure (RETRY, UNREACHABLE and OUTCOME_UNKNOWN as INTERNAL), its text saying that the unit is committed. On an adopted connection inside the
  * application's own transaction: INVALID, for amend does not see its COMMIT.
  */
 typedef enum amend_status (*amend_hook_fn)(struct amend_conn *db, void *context,

@@ -47,9 +47,9 @@ static int resolve(struct cli_session *session, struct request *request)
 	if (amend_conflicts(session->db, NULL, request->id, note_conflict, request,
 			    &session->err) != AMEND_OK)
 		return cli_fail(session);
-	code = cli_open_table(session, request->table);
-	if (code != 0)
-		return code;
+	if (amend_table_open_recorded(session->db, request->table, &session->table,
+				      &session->err) != AMEND_OK)
+		return cli_fail(session);
 	set = cli_assign_make_all(args->pool, request->set, request->n_set, session->table);
 	subject = (struct cli_subject){.table = request->table, .key = request->key};
 	status = amend_resolve(session->db, request->id, request->take, set, request->n_set,

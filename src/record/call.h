@@ -54,6 +54,9 @@ enum amend_status amend_call_gather(struct amend_call *call, struct amend_error 
 /* The bounds of the call, on the puts they are for. */
 enum amend_status amend_call_bounds(struct amend_call *call, struct amend_error *err) AMEND_CHECK;
 
+/* `+= 0`, in any spelling. */
+bool amend_put_adds_nothing(const struct amend_put *put);
+
 /* Drops the puts that change nothing. */
 void amend_call_keep_changes(struct amend_call *call);
 

@@ -45,7 +45,9 @@ enum amend_status amend_seen_resolve(struct amend_conn *db, const struct amend_t
 
 		status = amend_table_find(table, expect->originals[i].column, &at, err);
 		out->originals[i].column = (uint32_t)at;
-		out->originals[i].value = expect->originals[i].value;
+		if (status == AMEND_OK && !amend_arena_value(arena, &expect->originals[i].value,
+							     &out->originals[i].value))
+			status = amend_no_memory(err);
 	}
 	out->n_originals = expect->n_originals;
 	return status;

@@ -80,6 +80,30 @@ enum amend_status amend_call_gather(struct amend_call *call, struct amend_error 
 	return status;
 }
 
+bool amend_put_adds_nothing(const struct amend_put *put)
+{
+	const struct amend_value *value = &put->value;
+
+	if (put->op != AMEND_ADD)
+		return false;
+	switch (value->kind) {
+	case AMEND_INTEGER:
+		return value->as.integer == 0;
+	case AMEND_REAL:
+		return value->as.real == 0.0;
+	case AMEND_TEXT:
+		for (size_t i = 0; i < value->size; i++) {
+			if (!strchr("+-0.", value->as.text[i]) || value->as.text[i] == '\0')
+				return false;
+		}
+		return value->size > 0;
+	case AMEND_NULL:
+	case AMEND_BLOB:
+		break;
+	}
+	return false;
+}
+
 /* Drops what is equal already. Bounds speak of what is written: an equal value breaks none. */
 void amend_call_keep_changes(struct amend_call *call)
 {
@@ -88,8 +112,9 @@ void amend_call_keep_changes(struct amend_call *call)
 	for (size_t i = 0; i < call->n_puts; i++) {
 		const struct amend_put *put = &call->puts[i];
 
-		if (put->op == AMEND_SET &&
-		    amend_value_equal(&put->value, &call->row.values[put->column]))
+		if (amend_put_adds_nothing(put) ||
+		    (put->op == AMEND_SET &&
+		     amend_value_equal(&put->value, &call->row.values[put->column])))
 			continue;
 		call->puts[kept++] = *put;
 	}

@@ -83,7 +83,14 @@ enum amend_status amend_call_as_it_is(struct amend_call *call, enum amend_outcom
 				 &found, err);
 	if (status != AMEND_OK)
 		return status;
-	call->moved = !found || !amend_row_same(call->db, call->table, &call->row, &now);
+	call->moved = !found;
+	if (found && outcome == AMEND_IS_FOUND) {
+		/* Nothing was compared with the first look: the second is as good, and does not race. */
+		call->row = now;
+		call->work.result->record = now.values;
+	} else if (found) {
+		call->moved = !amend_row_same(call->db, call->table, &call->row, &now);
+	}
 	return call->moved ? AMEND_OK : amend_call_sign(call, &call->row, change, err);
 }
 

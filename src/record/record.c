@@ -11,6 +11,9 @@
 /* How often a row that keeps moving is read again before it is held. */
 enum { OPTIMISTIC_TRIES = 8, HELD_TRIES = 20 };
 
+/* A result has at most 1,664 columns (PostgreSQL), and an addition returns the row before and after. */
+enum { MOST_COLUMNS = 800 };
+
 static const struct amend_lock no_lock = {false, AMEND_FOR_UPDATE, AMEND_WAIT};
 
 /* Whether what the puts lead to lies within their bounds; asked of the row as it is. */
@@ -311,20 +314,14 @@ static bool only_adds(const struct amend_call *call)
 {
 	const struct amend_write *write = call->write;
 
-	if (call->deleting || write->compute || call->seen.any || call->n_keys != 1 ||
+	if (call->table->n_columns > MOST_COLUMNS || call->deleting || write->compute ||
+	    call->seen.any || call->n_keys != 1 ||
 	    call->keys[0].blank || write->wait != AMEND_WAIT || call->n_set == 0 ||
 	    (write->mode != AMEND_UPDATE && write->mode != AMEND_UPDATE_OR_CREATE))
 		return false;
 	for (size_t i = 0; i < call->n_set; i++) {
-		const uint32_t column = call->set[i].column;
-
-		if (call->set[i].op != AMEND_ADD)
+		if (call->set[i].op != AMEND_ADD || amend_put_adds_nothing(&call->set[i]))
 			return false;
-		/* A key that moves is the road's, which follows it. */
-		for (size_t j = 0; j < call->table->n_identity; j++) {
-			if (call->table->identity[j] == column)
-				return false;
-		}
 	}
 	return true;
 }

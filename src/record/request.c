@@ -181,6 +181,13 @@ static enum amend_status check_column(const struct amend_table *table, size_t at
 				       table->qualified, column->name);
 	if (op != AMEND_ADD)
 		return AMEND_OK;
+	for (size_t i = 0; i < table->n_identity; i++) {
+		if (table->identity[i] == at)
+			return amend_error_set(err, AMEND_INVALID,
+					       "%s.%s identifies the record: nothing is added to it "
+					       "(hint: %s=VALUE)",
+					       table->qualified, column->name, column->name);
+	}
 	switch (column->class_) {
 	case AMEND_CLASS_INTEGER:
 	case AMEND_CLASS_NUMBER:

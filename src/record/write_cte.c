@@ -94,11 +94,11 @@ static void add_pk(struct amend_sql *sql, const struct amend_conn *db,
 enum before { NOTHING, VALUES, OLD };
 
 /* A column of the WITH's `old`, which are named by number: the table's own names stay unambiguous. */
-static struct amend_column old_column(const struct amend_table *table, size_t index, char name[24])
+static struct amend_column old_column(const struct amend_table *table, size_t index, char name[32])
 {
 	struct amend_column column = table->columns[index];
 
-	snprintf(name, 24, "o%zu", index);
+	snprintf(name, 32, "amend o%zu", index);
 	column.name = name;
 	return column;
 }
@@ -131,7 +131,7 @@ static void add_fields(struct amend_sql *sql, const struct amend_conn *db,
 			amend_json_value(&json, &before[i], column->class_);
 			amend_sql_kept(sql, &json);
 		} else if (from == OLD) {
-			char name[24];
+			char name[32];
 			struct amend_column old = old_column(table, i, name);
 
 			db->driver->json_of(sql, &old, "old.");
@@ -313,12 +313,12 @@ static void build_add(struct amend_sql *sql, struct amend_conn *db, const struct
 		      const struct amend_put *puts, size_t n)
 {
 	static const struct amend_lock hold = {true, AMEND_FOR_UPDATE, AMEND_WAIT};
-	char name[24];
+	char name[32];
 
 	amend_sql_text(sql, "WITH old (");
 	for (size_t i = 0; i < table->n_columns; i++) {
 		amend_sql_comma(sql, i);
-		amend_sql_printf(sql, "o%zu", i);
+		amend_sql_printf(sql, "\"amend o%zu\"", i);
 	}
 	amend_sql_text(sql, ") AS MATERIALIZED (SELECT ");
 	amend_row_columns(sql, db, table, "");
@@ -333,7 +333,7 @@ static void build_add(struct amend_sql *sql, struct amend_conn *db, const struct
 	for (size_t i = 0; i < table->n_identity; i++) {
 		amend_sql_text(sql, " AND ");
 		amend_sql_name(sql, table->columns[table->identity[i]].name);
-		amend_sql_printf(sql, " = old.o%u", (unsigned)table->identity[i]);
+		amend_sql_printf(sql, " = old.\"amend o%u\"", (unsigned)table->identity[i]);
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (puts[i].op != AMEND_ADD)
@@ -354,7 +354,8 @@ static void build_add(struct amend_sql *sql, struct amend_conn *db, const struct
 		struct amend_column old = old_column(table, i, name);
 
 		amend_sql_comma(sql, i);
-		amend_sql_printf(sql, "old.%s", old.name);
+		amend_sql_text(sql, "old.");
+		amend_sql_name(sql, old.name);
 	}
 	amend_sql_text(sql, ", ");
 	amend_row_columns(sql, db, table, "u.");

@@ -219,11 +219,12 @@ enum amend_status amend_leave(struct amend_conn *db, enum amend_status status,
 	if (db->entered > 0 || !db->adopted)
 		return status;
 	db->borrowed = false;
-	if (db->driver->unpin(db->session, &unpin) != AMEND_OK && status == AMEND_OK) {
-		*err = unpin;
-		return err->status;
-	}
-	return status;
+	/* A connection that broke only now takes nothing back of what the call has done: the next call tells. */
+	if (db->driver->unpin(db->session, &unpin) == AMEND_OK || status != AMEND_OK ||
+	    unpin.status == AMEND_UNREACHABLE)
+		return status;
+	*err = unpin;
+	return amend_error_wrap(err, "done, but the application's settings could not be put back");
 }
 
 /* The innermost unit remembers the first error; RETRY dooms every unit, for the engine undid all of them. */
@@ -362,7 +363,12 @@ static const char *skip_blank(const char *sql)
 	for (;;) {
 		const char *end = NULL;
 
-		sql += strspn(sql, " \t\r\n\f\v;");
+		sql += strspn(sql, " \t\r\n\f\v;\xef\xbb\xbf");
+		/* Comments nest in PostgreSQL: what is left of an outer one. */
+		if (strncmp(sql, "*/", 2) == 0) {
+			sql += 2;
+			continue;
+		}
 		if (strncmp(sql, "--", 2) == 0)
 			end = strchr(sql, '\n');
 		else if (strncmp(sql, "/*", 2) == 0)

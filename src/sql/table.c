@@ -171,7 +171,7 @@ static enum amend_status complete(struct amend_conn *db, struct amend_table *tab
 	return AMEND_OK;
 }
 
-static enum amend_status describe(struct amend_conn *db, const char *name,
+static enum amend_status describe(struct amend_conn *db, const char *name, bool recorded,
 				  struct amend_arena *arena, struct amend_table *table,
 				  struct amend_error *err)
 {
@@ -185,16 +185,18 @@ static enum amend_status describe(struct amend_conn *db, const char *name,
 				       "expected TABLE or SCHEMA.TABLE, found '%s' (hint: put odd names "
 				       "in double quotes)",
 				       name);
+	if (recorded && !schema)
+		schema = db->dialect->default_schema;
 	status = db->driver->describe(db->session, schema, bare, arena, table, &visible, err);
 	/* A dot in the table's own name, not quoted. */
-	if (status == AMEND_NOT_FOUND && schema && *name != '"' &&
+	if (status == AMEND_NOT_FOUND && !recorded && schema && *name != '"' &&
 	    db->driver->describe(db->session, NULL, name, arena, table, &visible, &second) == AMEND_OK)
 		status = AMEND_OK;
 	return status;
 }
 
-enum amend_status amend_table_open(struct amend_conn *db, const char *name,
-				   struct amend_table **out, struct amend_error *err)
+static enum amend_status open_table(struct amend_conn *db, const char *name, bool recorded,
+				    struct amend_table **out, struct amend_error *err)
 {
 	struct amend_table *table = calloc(1, sizeof(*table));
 	struct amend_arena *arena = calloc(1, sizeof(*arena));
@@ -209,10 +211,11 @@ enum amend_status amend_table_open(struct amend_conn *db, const char *name,
 	table->owner = arena;
 	status = amend_enter(db, err);
 	if (status == AMEND_OK) {
-		status = describe(db, name, arena, table, err);
+		status = describe(db, name, recorded, arena, table, err);
 		if (status == AMEND_OK)
 			status = complete(db, table, arena, err);
-		if (status != AMEND_OK)
+		/* Not finding it harms no unit; what the engine did not survive does. */
+		if (status != AMEND_OK && db->driver->state(db->session) != AMEND_TX_ACTIVE)
 			amend_conn_fail(db, err);
 		status = amend_leave(db, status, err);
 	}
@@ -222,6 +225,18 @@ enum amend_status amend_table_open(struct amend_conn *db, const char *name,
 	}
 	*out = table;
 	return AMEND_OK;
+}
+
+enum amend_status amend_table_open(struct amend_conn *db, const char *name,
+				   struct amend_table **out, struct amend_error *err)
+{
+	return open_table(db, name, false, out, err);
+}
+
+enum amend_status amend_table_open_recorded(struct amend_conn *db, const char *name,
+					    struct amend_table **out, struct amend_error *err)
+{
+	return open_table(db, name, true, out, err);
 }
 
 void amend_table_close(struct amend_table *table)

@@ -35,12 +35,28 @@ static enum amend_status add_hook(struct amend_conn *db, const struct amend_hook
 	return AMEND_OK;
 }
 
+/* A hook's failure must not read as if the unit before it had failed: nobody shall run that again. */
+static enum amend_status run_hook(struct amend_conn *db, const struct amend_hook *hook,
+				  struct amend_error *err)
+{
+	struct amend_error own = {.status = AMEND_OK};
+	enum amend_status status = hook->fn(db, hook->context, &own);
+
+	if (status == AMEND_OK)
+		return AMEND_OK;
+	if (own.status != status)
+		amend_error_set(&own, status, "the hook returned %s", amend_status_name(status));
+	if (status == AMEND_RETRY || status == AMEND_UNREACHABLE || status == AMEND_OUTCOME_UNKNOWN)
+		own.status = AMEND_INTERNAL;
+	*err = own;
+	return err->status;
+}
+
 enum amend_status amend_on_commit(struct amend_conn *db, amend_hook_fn fn, void *context,
 				  bool robust, struct amend_error *err)
 {
 	const struct amend_hook hook = {.fn = fn, .context = context, .robust = robust};
 	enum amend_status status = amend_enter(db, err);
-	struct amend_error hook_error;
 
 	if (status != AMEND_OK)
 		return status;
@@ -58,8 +74,8 @@ enum amend_status amend_on_commit(struct amend_conn *db, amend_hook_fn fn, void 
 			"this unit has failed: it will not commit, so no hook is taken");
 	else if (db->depth > 0)
 		status = add_hook(db, &hook, err);
-	else if (fn(db, context, &hook_error) != AMEND_OK && !robust)
-		status = (*err = hook_error).status;
+	else if (run_hook(db, &hook, err) != AMEND_OK && !robust)
+		status = err->status;
 	return amend_leave(db, status, err);
 }
 
@@ -99,12 +115,8 @@ enum amend_status amend_hooks_run(struct amend_conn *db, struct amend_error *err
 			hooks[i].ended(db, hooks[i].context, true);
 	}
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
-		struct amend_error hook_error;
-
-		if (hooks[i].ended || hooks[i].fn(db, hooks[i].context, &hook_error) == AMEND_OK ||
-		    hooks[i].robust)
+		if (hooks[i].ended || run_hook(db, &hooks[i], err) == AMEND_OK || hooks[i].robust)
 			continue;
-		*err = hook_error;
 		status = amend_error_wrap(err, "the unit is committed, but a hook after it failed");
 	}
 	free(hooks);
@@ -314,7 +326,7 @@ static enum amend_status run_once(struct amend_conn *db, const struct amend_unit
 		return AMEND_OK;
 	amend_hooks_undo(db, 0);
 	if (db->driver->rollback(db->session, &undo) != AMEND_OK &&
-	    status != AMEND_OUTCOME_UNKNOWN && status == AMEND_RETRY)
+	    status == AMEND_RETRY)
 		return (*err = undo).status; /* a rerun needs a connection */
 	return status;
 }

@@ -493,7 +493,7 @@ static enum amend_status begin(struct amend_conn *db, struct settlement *s, stru
 	s->n_puts = 0;
 	status = amend_conflict_by_id(db, s->id, s->arena, &s->conflict, err);
 	if (status == AMEND_OK)
-		status = amend_table_open(db, s->conflict.table, &s->table, err);
+		status = amend_table_open_recorded(db, s->conflict.table, &s->table, err);
 	if (status == AMEND_OK)
 		status = amend_pk_parse(s->conflict.first_key, typed, s->arena, &s->key, &s->n_key,
 					err);

@@ -38,6 +38,32 @@ static void adds_to_what_is_there_now(struct engine *engine)
 	said(road, "updated qty: 1000 -> 1001");
 }
 
+/* What is equal is not written, whatever spelling nothing has. */
+static void adds_nothing(struct engine *engine)
+{
+	struct road *road = open_stock(engine);
+
+	ok(road, .keys = "id=1", .set = "qty+=0");
+	said(road, "unchanged");
+	ok(road, .keys = "id=1", .set = "qty-=0, big+=1");
+	said(road, "updated big: 100 -> 101");
+	engine_expect(engine, "SELECT qty, big FROM stock WHERE id = 1", "10|101");
+}
+
+/* The single statement names the row before by names of its own. */
+static void odd_columns(struct engine *engine)
+{
+	struct road *road;
+
+	engine_exec(engine, "CREATE TABLE odd (id integer PRIMARY KEY, o0 integer, o1 integer, n integer);"
+			    "INSERT INTO odd VALUES (1, 5, 6, 7)");
+	road = road_open(engine, "odd");
+	ok(road, .keys = "id=1", .set = "n+=1, o1+=2");
+	said(road, "updated o1: 6 -> 8, n: 7 -> 8");
+	refused(AMEND_INVALID, road, .keys = "id=1", .set = "id+=1");
+	expect_contains(road->err.text, "identifies the record");
+}
+
 static void bounds(struct engine *engine)
 {
 	struct road *road = open_stock(engine);
@@ -46,13 +72,14 @@ static void bounds(struct engine *engine)
 	said(road, "updated qty: 10 -> 0");
 	refused(AMEND_CONSTRAINT, road, .keys = "id=1", .set = "qty-=1", .bounds = "qty>=0");
 	said(road, "rejected");
-	expect_contains(road->err.text, "qty would leave the bounds");
+	expect_contains(road->err.text, "qty is 0, adding -1 would break its bounds (at least 0)");
 	ok(road, .keys = "id=1", .set = "qty+=9", .bounds = "qty>=0, qty<=9");
 	refused(AMEND_CONSTRAINT, road, .keys = "id=1", .set = "qty+=1", .bounds = "qty<=9");
 	/* One of two columns: neither is written, both are named if both are bounded. */
 	refused(AMEND_CONSTRAINT, road, .keys = "id=1", .set = "qty+=1, big+=1",
 		.bounds = "qty<=9, big<=1000");
-	expect_contains(road->err.text, "qty, big");
+	expect_contains(road->err.text, "qty is 9, adding 1");
+	expect_contains(road->err.text, "big is 100, adding 1");
 	engine_expect(engine, "SELECT qty, big FROM stock WHERE id = 1", "9|100");
 	/* Of values that are set, too. */
 	refused(AMEND_CONSTRAINT, road, .keys = "id=1", .set = "qty=10, note=x", .bounds = "qty<=9");
@@ -239,6 +266,8 @@ static void domains(struct engine *engine)
 static const struct engine_test tests[] = {
 	{"adds and subtracts, several at once, beside other values", adds_and_subtracts},
 	{"adds to what is there now, not to what was read", adds_to_what_is_there_now},
+	{"adding nothing is no change", adds_nothing},
+	{"columns of any name; the identity is not added to", odd_columns},
 	{"bounds of what is added and of what is set", bounds},
 	{"bounds compare numbers", bounds_of_integers_as_numbers},
 	{"bounds on creation: nothing is created", bounds_on_creation},
