@@ -112,6 +112,75 @@ static enum amend_status hold(struct amend_chunk *chunk, struct amend_error *err
 				       : hold_by_rowid(chunk, records, n, err);
 }
 
+/* Whether any of these is there by key `k`, which found none in phase 1. */
+static enum amend_status prove_missed(struct amend_chunk *chunk, uint32_t k,
+				      struct amend_record **records, size_t n,
+				      struct amend_error *err)
+{
+	struct amend_sync *sync = chunk->sync;
+	const struct amend_sync_key *key = &sync->keys[k];
+	struct amend_value *values = amend_arena_array(&chunk->arena, n * key->n, sizeof(*values));
+	struct amend_row *rows = amend_arena_array(&chunk->arena, n, sizeof(*rows));
+	unsigned char *n_found = amend_arena_alloc(&chunk->arena, n);
+	enum amend_status status;
+
+	if (!values || !rows || !n_found)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		for (uint32_t j = 0; j < key->n; j++)
+			values[i * key->n + j] = records[i]->values[key->used[j]];
+	}
+	status = amend_row_find_many(sync->db, sync->table, key->columns, key->n, values, n, NULL,
+				     &chunk->arena, rows, n_found, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		if (n_found[i])
+			records[i]->effect = AMEND_EFFECT_MOVED;
+	}
+	return status;
+}
+
+/*
+ * A conflict of a record without a row: another run, or anybody, may have created
+ * it between two looks of phase 1, and what it clashed with is then itself.
+ */
+static enum amend_status prove_absent(struct amend_chunk *chunk, struct amend_error *err)
+{
+	struct amend_sync *sync = chunk->sync;
+	struct amend_record **records = amend_arena_array(&chunk->arena, chunk->to - chunk->from,
+							  sizeof(struct amend_record *));
+	enum amend_status status = AMEND_OK;
+
+	if (!records)
+		return amend_no_memory(err);
+	for (uint32_t k = 0; k < sync->n_keys && status == AMEND_OK; k++) {
+		size_t n = 0;
+
+		for (size_t i = chunk->from; i < chunk->to; i++) {
+			struct amend_record *record = sync->todo[i];
+
+			if (!record->row && record->action->store &&
+			    (record->missed & (uint32_t)1 << k))
+				records[n++] = record;
+		}
+		if (n > 0)
+			status = prove_missed(chunk, k, records, n, err);
+	}
+	for (size_t i = chunk->from; i < chunk->to && status == AMEND_OK; i++) {
+		struct amend_record *record = sync->todo[i];
+		struct amend_row now;
+		bool found;
+
+		if (record->row || !record->other || !record->action->store)
+			continue;
+		status = amend_row_again(sync->db, sync->table, record->other, NULL, &chunk->arena,
+					 &now, &found, err);
+		if (status == AMEND_OK &&
+		    (!found || !amend_row_same(sync->db, sync->table, record->other, &now)))
+			record->effect = AMEND_EFFECT_MOVED;
+	}
+	return status;
+}
+
 /* Another run may have stored or ended a record's conflict meanwhile: then it is decided again. */
 static enum amend_status prove_conflicts(struct amend_chunk *chunk, struct amend_error *err)
 {
@@ -416,6 +485,8 @@ static enum amend_status run(struct amend_conn *db, void *context, struct amend_
 		status = amend_exec_text(db, sync->create_sql, err);
 	if (status == AMEND_OK)
 		status = hold(chunk, err);
+	if (status == AMEND_OK)
+		status = prove_absent(chunk, err);
 	if (status == AMEND_OK)
 		status = prove_conflicts(chunk, err);
 	for (group.from = chunk->from; group.from < chunk->to && status == AMEND_OK;

@@ -177,9 +177,11 @@ static enum amend_status visit(struct walk *walk, struct amend_record *record,
 	while (walk->n_steps > 0 && status == AMEND_OK) {
 		struct step *step = &walk->steps[walk->n_steps - 1];
 		struct amend_record *here = step->record;
-		const struct amend_edge *edge = &sync->edges[step->edge];
+		const struct amend_edge *edge = step->edge < sync->n_edges
+							? &sync->edges[step->edge]
+							: NULL;
 
-		if (step->edge == sync->n_edges || edge->after != here) {
+		if (!edge || edge->after != here) {
 			here->mark = PLACED + sync->n_todo;
 			sync->todo[sync->n_todo++] = here;
 			walk->n_steps--;

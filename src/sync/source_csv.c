@@ -14,7 +14,7 @@
 #include "core/json_text.h"
 #include "sync/source.h"
 
-enum { READ_SIZE = 1 << 16 };
+enum { READ_SIZE = 1 << 16, FIELD_SIZE = 1 << 12 };
 
 /* A field of the record being read: where its bytes are, in `text`. */
 struct field {
@@ -133,6 +133,9 @@ static enum amend_status feed(struct csv *csv, struct amend_error *err)
 	if (!csv->begun)
 		csv->begin = csv->line;
 	csv->pending += size;
+	/* libcsv grows its buffer by as much at a time: by a share of a long field, not by a constant. */
+	csv_set_blk_size(&csv->parser,
+			 csv->pending / 2 > FIELD_SIZE ? csv->pending / 2 : FIELD_SIZE);
 	if (csv_parse(&csv->parser, begin, size, take_field, take_end, csv) != size)
 		return parse_error(csv, err);
 	if (csv->pending > AMEND_FIELD_LIMIT)
@@ -314,7 +317,7 @@ enum amend_status amend_source_csv(struct amend_source *source, char delimiter,
 	}
 	csv_set_delim(&csv->parser, (unsigned char)delimiter);
 	csv_set_space_func(&csv->parser, no_space);
-	csv_set_blk_size(&csv->parser, 1 << 14);
+	csv_set_blk_size(&csv->parser, FIELD_SIZE);
 	source->ops = &csv_ops;
 	source->state = csv;
 	csv->source = source;

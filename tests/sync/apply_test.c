@@ -74,6 +74,17 @@ static void created_meanwhile(struct engine *engine)
 	conflicts(feed, "fields code=DE name: -|ours|Germany");
 }
 
+/* What clashed in phase 1 was another run's creation of the same record. */
+static void clash_with_itself(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+
+	engine_exec(engine, "INSERT INTO country (code, slug) VALUES ('XX', 'b')");
+	meanwhile(feed, "UPDATE country SET code = 'DE', name = 'Germany'");
+	fed(feed, "code,name,slug\nDE,Germany,b\n", "unchanged=1");
+	conflicts(feed, "");
+}
+
 static void value_taken_meanwhile(struct engine *engine)
 {
 	struct feed *feed = countries(engine);
@@ -354,6 +365,7 @@ static const struct engine_test tests[] = {
 	{"deleted meanwhile: conflict (deleted)", deleted_meanwhile},
 	{"created meanwhile: found, not created twice", created_meanwhile},
 	{"a unique value taken meanwhile: conflict (unique)", value_taken_meanwhile},
+	{"created meanwhile, clashing with itself: no conflict", clash_with_itself},
 	{"a record that breaks a constraint is rejected alone", rejects_are_isolated},
 	{"a reject inside a swap leaves nothing parked", reject_inside_a_swap},
 	{"what only COMMIT finds is rejected alone", deferred_constraint},
