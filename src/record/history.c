@@ -102,6 +102,34 @@ static enum amend_status read_record(struct amend_conn *db, const char *table, c
 	return status;
 }
 
+/* Whether the record of this key got another one between the two: what is older then belongs to it, not to who has the key now. */
+static enum amend_status moved_away(struct amend_conn *db, const char *table, const char *pk,
+				    int64_t after, int64_t before, bool *moved,
+				    struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	enum amend_status status;
+
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "SELECT 1 FROM ");
+	amend_sql_ledger(&sql, "change");
+	amend_sql_text(&sql, " WHERE tbl = ");
+	amend_sql_string(&sql, table);
+	amend_sql_text(&sql, " AND was = ");
+	amend_sql_string(&sql, pk);
+	amend_sql_text(&sql, " AND id > ");
+	amend_sql_integer(&sql, after);
+	amend_sql_text(&sql, " AND id < ");
+	amend_sql_integer(&sql, before);
+	amend_sql_text(&sql, " LIMIT 1");
+	status = amend_exec(db, &sql, &rows, err);
+	*moved = rows.n_rows > 0;
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
 typedef enum amend_status (*history_fn)(const struct amend_history *entry, void *context,
 					struct amend_error *err);
 
@@ -114,7 +142,7 @@ static enum amend_status each_of_record(struct amend_conn *db, const struct amen
 	struct amend_buffer key = AMEND_BUFFER_INIT;
 	enum amend_status status = AMEND_OK;
 	int64_t before = INT64_MAX;
-	bool more = true;
+	bool more = true, born = false; /* the entry before was a creation */
 
 	amend_buffer_text(&key, pk);
 	while (status == AMEND_OK && more && limit > 0 && !key.failed) {
@@ -125,11 +153,18 @@ static enum amend_status each_of_record(struct amend_conn *db, const struct amen
 		more = status == AMEND_OK && rows.n_rows == page;
 		for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++) {
 			struct amend_history entry;
+			bool moved = false;
 
 			status = take(db, &rows, i, arena, &entry, err);
-			if (status != AMEND_OK)
+			if (status == AMEND_OK && born && strcmp(entry.op, "delete") != 0)
+				status = moved_away(db, table->qualified, key.data, entry.change,
+						    before, &moved, err);
+			if (status == AMEND_OK && moved)
+				more = false;
+			if (status != AMEND_OK || moved)
 				break;
 			status = each(&entry, context, err);
+			born = strcmp(entry.op, "create") == 0;
 			limit--;
 			before = entry.change;
 			if (entry.was) {
