@@ -1,0 +1,329 @@
+/*
+ * What sync remembers: bases and conflicts; and what amend_check finds.
+ * Leaves what follows from them to tests/sync.
+ */
+#include "ask.h"
+
+#include "core/buffer.h"
+#include "ledger/ledger.h"
+
+static struct road *open_t(struct engine *engine)
+{
+	struct road *road;
+
+	engine_exec(engine, "CREATE TABLE t (id integer PRIMARY KEY, v text)");
+	engine_exec(engine, "CREATE TABLE u (id integer PRIMARY KEY, v text)");
+	road = road_open(engine, "t");
+	expect_ok(amend_init(road->db, NULL, &road->err), &road->err);
+	return road;
+}
+
+/* --- Bases --- */
+
+static struct amend_base make_base(struct engine *engine, const char *pk, const char *first_key,
+				   const char *content, size_t size)
+{
+	struct amend_base base = {
+		.source = "feed", .pk = pk, .first_key = first_key, .pack_size = size};
+	char *pack = amend_arena_text_n(engine_arena(engine), content, size);
+
+	base.pack = pack;
+	amend_digest(pack, size, base.digest);
+	return base;
+}
+
+static void write_base(struct road *road, const struct amend_base *seen,
+		       const struct amend_base *base, bool expect_moved)
+{
+	bool moved = !expect_moved;
+
+	expect_ok(amend_base_write(road->db, road->table, seen, base, &moved, &road->err),
+		  &road->err);
+	assert_int_equal(moved, expect_moved);
+}
+
+static struct amend_base find_base(struct road *road, const char *source, bool by_first_key,
+				   const char *key)
+{
+	struct amend_base found;
+
+	expect_ok(amend_base_find(road->db, source, road->table, by_first_key, &key, 1, &found,
+				  engine_arena(road->engine), &road->err),
+		  &road->err);
+	return found;
+}
+
+static void bases(struct engine *engine)
+{
+	struct road *road = open_t(engine);
+	/* Packs hold any byte. */
+	struct amend_base one = make_base(engine, "{\"id\":1}", "{\"k\":\"x\"}", "a\0b\xff'\\", 6),
+			  found;
+	struct amend_base two = make_base(engine, "{\"id\":1}", "{\"k\":\"y\"}", "second", 6);
+	struct amend_base other = make_base(engine, "{\"id\":2}", "", "", 0);
+
+	assert_null(find_base(road, "feed", false, one.pk).pack);
+	write_base(road, NULL, &one, false);
+	/* There is one already: who believed that there was none comes too late. */
+	write_base(road, NULL, &two, true);
+	found = find_base(road, "feed", false, one.pk);
+	assert_int_equal(found.pack_size, 6);
+	assert_memory_equal(found.pack, one.pack, 6);
+	assert_memory_equal(found.digest, one.digest, AMEND_DIGEST_SIZE);
+	expect_text(found.first_key, one.first_key);
+	found = find_base(road, "feed", true, "{\"k\":\"x\"}");
+	expect_text(found.pk, one.pk);
+	/* Of another source, table, key: not this one. */
+	assert_null(find_base(road, "other", false, one.pk).pack);
+	assert_null(find_base(road, "feed", true, "{\"k\":\"y\"}").pack);
+	road_table(road, "u");
+	assert_null(find_base(road, "feed", false, one.pk).pack);
+	road_table(road, "t");
+	/* In place of what was seen; not of what has changed since. */
+	write_base(road, &one, &two, false);
+	write_base(road, &one, &other, true);
+	assert_null(find_base(road, "feed", false, other.pk).pack);
+	assert_memory_equal(find_base(road, "feed", false, one.pk).pack, "second", 6);
+	/* Under another primary key the old one goes. */
+	write_base(road, &two, &other, false);
+	assert_null(find_base(road, "feed", false, one.pk).pack);
+	found = find_base(road, "feed", false, other.pk);
+	assert_non_null(found.pack);
+	assert_int_equal(found.pack_size, 0);
+	/* Removed, if it is still what was seen. */
+	write_base(road, &two, NULL, true);
+	write_base(road, &other, NULL, false);
+	assert_null(find_base(road, "feed", false, other.pk).pack);
+	write_base(road, NULL, NULL, false);
+}
+
+static enum amend_status many_bases(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct road *road = context;
+
+	(void)db, (void)err;
+	for (int i = 0; i < 2500; i++) {
+		const char *content = engine_printf(road->engine, "content %d", i);
+		struct amend_base base = make_base(
+			road->engine, engine_printf(road->engine, "{\"id\":%d}", i),
+			engine_printf(road->engine, "{\"k\":\"%d\"}", i / 2), content,
+			strlen(content));
+
+		write_base(road, NULL, &base, false);
+	}
+	return AMEND_OK;
+}
+
+/* Few are looked up, many are scanned for: the same is found. */
+static void many_at_once(struct engine *engine)
+{
+	enum { ALL = 2600 };
+	struct road *road = open_t(engine);
+	const char **keys = amend_arena_array(engine_arena(engine), ALL, sizeof(*keys));
+	struct amend_base *found = amend_arena_array(engine_arena(engine), ALL, sizeof(*found));
+
+	expect_ok(road_atomic(road, many_bases, road), &road->err);
+	for (size_t n = 1; n <= ALL; n = n == ALL ? n + 1 : n * 500 > ALL ? ALL : n * 500) {
+		for (size_t i = 0; i < n; i++)
+			keys[i] = engine_printf(engine, "{\"id\":%zu}", (i * 7) % ALL);
+		expect_ok(amend_base_find(road->db, "feed", road->table, false, keys, n, found,
+					  engine_arena(engine), &road->err),
+			  &road->err);
+		for (size_t i = 0; i < n; i++) {
+			const char *content = engine_printf(engine, "content %zu", (i * 7) % ALL);
+
+			if ((i * 7) % ALL >= 2500) {
+				assert_null(found[i].pack);
+				continue;
+			}
+			assert_int_equal(found[i].pack_size, strlen(content));
+			assert_memory_equal(found[i].pack, content, strlen(content));
+		}
+		/* By first key, which two may share: one of them, the same one each time. */
+		for (size_t i = 0; i < n; i++)
+			keys[i] = engine_printf(engine, "{\"k\":\"%zu\"}", i / 2);
+		expect_ok(amend_base_find(road->db, "feed", road->table, true, keys, n, found,
+					  engine_arena(engine), &road->err),
+			  &road->err);
+		for (size_t i = 0; i < n && i < 2500; i++) {
+			assert_non_null(found[i].pack);
+			expect_text(found[i].first_key, keys[i]);
+			if (i % 2)
+				expect_text(found[i].pk, found[i - 1].pk);
+		}
+	}
+}
+
+/* --- Conflicts --- */
+
+struct storing {
+	struct road *road;
+	struct amend_conflict_spec spec;
+	int64_t id;
+};
+
+static enum amend_status store(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct storing *storing = context;
+
+	return amend_conflict_store(db, &storing->spec, &storing->id, err);
+}
+
+static enum amend_status add_conflict(const struct amend_conflict *conflict, void *context,
+				      struct amend_error *err)
+{
+	struct amend_buffer *text = context;
+
+	(void)err;
+	amend_buffer_printf(text, "%s%s %s %s %s line %lld by %s", text->size ? "\n" : "",
+			    conflict->source, conflict->table,
+			    amend_conflict_kind_name(conflict->kind), conflict->first_key,
+			    (long long)conflict->line, conflict->who);
+	for (size_t i = 0; i < conflict->n_key; i++)
+		amend_buffer_printf(text, " key %s", conflict->key[i].column);
+	for (size_t i = 0; i < conflict->n_fields; i++) {
+		const struct amend_conflict_field *field = &conflict->fields[i];
+
+		amend_buffer_printf(text, " %s: %s/%.*s/%.*s", field->column,
+				    !field->has_base                 ? "none"
+				    : field->base.kind == AMEND_NULL ? "NULL"
+								     : field->base.as.text,
+				    (int)field->current.size, field->current.as.text,
+				    (int)field->incoming.size, field->incoming.as.text);
+	}
+	if (*conflict->note)
+		amend_buffer_printf(text, " note %s", conflict->note);
+	return AMEND_OK;
+}
+
+static const char *list(struct road *road, const char *table, int64_t id)
+{
+	struct amend_buffer text = AMEND_BUFFER_INIT;
+	const char *copy;
+
+	expect_ok(amend_conflicts(road->db, table, id, add_conflict, &text, &road->err), &road->err);
+	copy = engine_printf(road->engine, "%s", amend_buffer_string(&text));
+	amend_buffer_release(&text);
+	return copy;
+}
+
+static void conflicts(struct engine *engine)
+{
+	struct road *road = open_t(engine);
+	struct amend_conflict_field field = {"v", true, amend_text("old"), amend_text("here"),
+					     amend_text("there")};
+	struct storing storing = {road,
+				  {.source = "feed",
+				   .table = road->table,
+				   .pk = "{\"id\":1}",
+				   .first_key = "{\"id\":1}",
+				   .fields = &field,
+				   .n_fields = 1,
+				   .line = 3},
+				  0};
+	struct amend_error err;
+	bool moved = true;
+	int64_t first;
+
+	expect_text(list(road, NULL, 0), "");
+	expect_ok(road_atomic(road, store, &storing), &road->err);
+	first = storing.id;
+	expect_text(list(road, NULL, 0),
+		    "feed t fields id=1 line 3 by ada key id v: old/here/there");
+	/* The source moves again: incoming follows, and it is the same conflict. */
+	field.incoming = amend_text("elsewhere");
+	field.base = amend_null();
+	storing.spec.line = 9;
+	expect_ok(road_atomic(road, store, &storing), &road->err);
+	assert_int_equal(storing.id, first);
+	expect_text(list(road, "t", 0),
+		    "feed t fields id=1 line 9 by ada key id v: NULL/here/elsewhere");
+	/* Another source, another record, no row: others. */
+	field.has_base = false;
+	storing.spec.source = "other";
+	expect_ok(road_atomic(road, store, &storing), &road->err);
+	assert_int_not_equal(storing.id, first);
+	storing.spec = (struct amend_conflict_spec){.source = "feed",
+						    .table = road->table,
+						    .kind = AMEND_CONFLICT_UNIQUE,
+						    .first_key = "{\"a\":\"x\",\"b\":7}",
+						    .note = "taken by line 4",
+						    .line = 1};
+	expect_ok(road_atomic(road, store, &storing), &road->err);
+	expect_text(list(road, NULL, 0),
+		    "feed t fields id=1 line 9 by ada key id v: NULL/here/elsewhere\n"
+		    "other t fields id=1 line 9 by ada key id v: none/here/elsewhere\n"
+		    "feed t unique a=x,b=7 line 1 by ada note taken by line 4");
+	expect_text(list(road, NULL, storing.id),
+		    "feed t unique a=x,b=7 line 1 by ada note taken by line 4");
+	expect_text(list(road, "u", 0), "");
+	/* Ended: once, and not listed any more; the same record may clash anew. */
+	expect_ok(amend_conflict_end(road->db, first, "settled", "incoming", &moved, &road->err),
+		  &road->err);
+	assert_false(moved);
+	expect_ok(amend_conflict_end(road->db, first, "settled", "current", &moved, &road->err),
+		  &road->err);
+	assert_true(moved);
+	expect_status(AMEND_NOT_FOUND,
+		      amend_conflicts(road->db, NULL, first, add_conflict, NULL, &err), &err);
+	expect_contains(err.text, "amend conflicts");
+	storing.spec = (struct amend_conflict_spec){.source = "feed",
+						    .table = road->table,
+						    .pk = "{\"id\":1}",
+						    .first_key = "{\"id\":1}"};
+	expect_ok(road_atomic(road, store, &storing), &road->err);
+	assert_int_not_equal(storing.id, first);
+	engine_expect(
+		engine,
+		engine_pick(engine,
+			    "SELECT state, taken, ended_by FROM amend_conflict ORDER BY id LIMIT 1",
+			    "SELECT state, taken, ended_by FROM amend.conflict ORDER BY id LIMIT 1"),
+		"settled|incoming|ada");
+}
+
+/* --- Check --- */
+
+static void add_finding(void *context, enum amend_level level, const char *topic, const char *text)
+{
+	amend_buffer_printf(context, "%d %s: %s\n", (int)level, topic, text);
+}
+
+static const char *check(struct road *road)
+{
+	struct amend_buffer text = AMEND_BUFFER_INIT;
+	const char *copy;
+
+	expect_ok(amend_check(road->db, add_finding, &text, &road->err), &road->err);
+	copy = engine_printf(road->engine, "%s", amend_buffer_string(&text));
+	amend_buffer_release(&text);
+	return copy;
+}
+
+static void findings(struct engine *engine)
+{
+	struct storing storing = {.spec = {.source = "feed", .first_key = "{\"id\":1}"}};
+	struct road *road;
+
+	engine_exec(engine, "CREATE TABLE t (id integer PRIMARY KEY, v text)");
+	road = road_open(engine, "t");
+	expect_contains(check(road), "1 ledger: not installed yet");
+	ok(road, AMEND_CREATE, .keys = "id=1");
+	expect_contains(check(road), "0 ledger: installed, version 1, 1 revision\n");
+	storing.spec.table = road->table;
+	expect_ok(road_atomic(road, store, &storing), &road->err);
+	expect_contains(check(road), "1 conflicts: 1 waits for a decision");
+	engine_exec(engine, engine_pick(engine, "DELETE FROM amend_revision",
+					"DELETE FROM amend.revision"));
+	expect_contains(check(road), "2 ledger: 1 change belongs to no revision");
+	/* Looking changes nothing. */
+	engine_expect(engine, "SELECT id FROM t", "1");
+}
+
+static const struct engine_test tests[] = {
+	{"bases: written in place of what was seen, found by both keys", bases},
+	{"bases: few are looked up, many scanned for, the same is found", many_at_once},
+	{"conflicts: stored once, brought up to date, ended once", conflicts},
+	{"check: what it finds in the ledger", findings},
+};
+
+ENGINE_MAIN_WITH(tests, ENGINES_GENERIC)
