@@ -1,0 +1,181 @@
+/*
+ * Scenarios: several people and programs at one database, step by step, in every
+ * order (README.md describes the files). What the runner's files share.
+ */
+#ifndef TESTS_SCENARIO_SCENARIO_H
+#define TESTS_SCENARIO_SCENARIO_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engines_private.h"
+
+#include <amend/amend.h>
+
+enum { MAX_SESSIONS = 6, MAX_STEPS = 24, MAX_TABLES = 4, MAX_LINES = 64, MAX_EDGES = 256 };
+
+/* --- The file, parse.c --- */
+
+struct step {
+	const char *name;   /* without its session's */
+	const char *engine; /* NULL: any */
+	const char *text;
+};
+
+struct plan {
+	const char *name;
+	bool program; /* not amend: its steps are SQL */
+	struct step steps[MAX_STEPS];
+	size_t n_steps;
+};
+
+/* Lines, each for one engine or (NULL) for all. */
+struct lines {
+	const char *engine[MAX_LINES];
+	const char *text[MAX_LINES];
+	size_t n;
+};
+
+struct order {
+	const char *steps;   /* "ada.load bob.load", NULL: all interleavings */
+	struct lines expect; /* none: only what holds in every order */
+};
+
+struct final {
+	const char *sql;
+	struct lines expect;
+};
+
+struct scenario {
+	struct lines setup; /* SQL */
+	const char *tables[MAX_TABLES];
+	size_t n_tables;
+	struct plan plans[MAX_SESSIONS];
+	size_t n_plans;
+	struct order orders[MAX_LINES];
+	size_t n_orders;
+	struct final finals[8];
+	size_t n_finals;
+};
+
+/* Everything lives in the arena. Fails the test where the file is wrong. */
+struct scenario *scenario_read(const char *path, struct amend_arena *arena);
+
+/* Whether what is marked for `engine` (NULL: any) is for this one. */
+bool scenario_for(const struct engine *this, const char *engine);
+
+/* --- What was acknowledged, facts.c --- */
+
+/* One acknowledged write: a record's state before and after it. "none": there was, or is, no record. */
+struct edge {
+	size_t table;
+	char *key, *before, *after;
+};
+
+struct facts {
+	pthread_mutex_t mutex;
+	struct edge edges[MAX_EDGES]; /* committed */
+	size_t n;
+	struct amend_buffer wrong; /* lines: what must not be */
+	bool foreign;              /* programs write too: their edges are not known */
+};
+
+void facts_edge(struct edge *edge, size_t table, const char *key, const char *before,
+		const char *after);
+void facts_drop(struct edge *edges, size_t n);
+/* Takes the edges over. */
+void facts_add(struct facts *facts, const struct edge *edges, size_t n);
+void facts_wrong(struct facts *facts, const char *format, ...) AMEND_PRINTF(2, 3);
+/* The records of a table, "KEY\tSTATE" by line, in order. */
+char *facts_dump(struct amend_conn *db, const struct amend_table *table);
+/* Every acknowledged write is one link of a chain from the first state to the last. */
+void facts_check(struct facts *facts, size_t table, const char *name, const char *first,
+		 const char *last);
+void facts_release(struct facts *facts);
+struct run;
+/* History has as many changes as were acknowledged; the scenario's `final` queries. */
+void facts_history(struct run *run);
+void facts_finals(struct run *run);
+
+/* "1|ada|NULL" and the identity's part of it. Freed by the caller. */
+char *facts_state(const struct amend_table *table, const struct amend_value *record);
+char *facts_key(const struct amend_table *table, const struct amend_value *record);
+void facts_value(struct amend_buffer *out, const struct amend_value *value);
+
+/* --- Sessions, session.c --- */
+
+/* What a session saw last of a table. */
+struct seen {
+	char *state;
+	char *token;
+	char **values; /* by column; NULL: SQL NULL */
+	size_t n;
+};
+
+struct session {
+	struct run *run;
+	const struct plan *plan;
+	struct amend_conn *db; /* not of a program */
+	void *handle;          /* of a program */
+	atomic_bool waiting;   /* SQLite: its busy handler was asked */
+	struct foreign_result result;
+	char pid[32]; /* PostgreSQL */
+	pthread_t thread;
+	bool started;
+	struct seen seen[MAX_TABLES];
+
+	/* SQLite: its write lock, as the driver's trace tells of it */
+	atomic_bool beginning, holds;
+
+	/* under run->mutex: */
+	const struct step *queue[MAX_STEPS];
+	size_t n_queue, taken;
+	const struct step *now; /* running; NULL: idle */
+	bool finished;          /* and its output waits to be collected */
+	bool said_waiting;
+	struct amend_buffer output; /* lines */
+
+	/* the thread's own: the unit that is open */
+	size_t depth;
+	const struct step *done[MAX_STEPS];
+	bool reported[MAX_STEPS];
+	size_t n_done, replay;
+	struct edge pending[MAX_EDGES];
+	size_t n_pending;
+	const struct step *ending;
+};
+
+/* One order of the steps on one engine. */
+struct run {
+	struct engine *engine;
+	const struct scenario *scenario;
+	struct session sessions[MAX_SESSIONS];
+	size_t n;
+	struct amend_table *tables[MAX_TABLES];
+	struct facts facts;
+	void *monitor; /* asks who waits */
+	size_t acting; /* the session whose step was handed out last */
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	bool stop;
+};
+
+void session_start(struct session *session);
+/* After run->stop is set and the condition is signalled. */
+void session_stop(struct session *session);
+/* The result of the step that now runs; in a rerun, of one that ran before. */
+void session_say(struct session *session, size_t place, const struct step *step, const char *text);
+
+/* --- One operation, operation.c --- */
+
+/* Runs one step that is a call of amend's; appends what it came to. */
+enum amend_status operation_run(struct session *session, const struct step *step,
+				struct amend_buffer *said, struct amend_error *err);
+
+/* --- One order, run.c --- */
+
+/* Runs it; the output, one line a step; false: something that holds in every order does not. */
+bool run_order(struct engine *engine, const struct scenario *scenario, const char *order,
+	       struct amend_buffer *output);
+
+#endif
