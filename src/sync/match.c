@@ -264,20 +264,42 @@ static enum amend_status rows_of_bases(struct amend_sync *sync, struct amend_rec
 	return status;
 }
 
-/* The row under the base stands, with another first key: tied to it by a person, or not. */
+static bool has_first_key(const struct amend_sync *sync, const struct amend_record *record,
+			  const struct amend_row *row)
+{
+	const struct amend_sync_key *key = &sync->keys[record->first];
+
+	for (uint32_t i = 0; i < key->n; i++) {
+		if (!amend_sync_same_key(&sync->table->columns[key->columns[i]],
+					 &row->values[key->columns[i]],
+					 &record->values[key->used[i]]))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The row under the base stands. With the record's own first key it was created
+ * since rows were looked up; with another it is tied to the record by a person, or not.
+ */
 static enum amend_status take_other(struct amend_sync *sync, struct amend_record *record,
 				    const struct amend_row *row, struct amend_buffer *buffer,
 				    struct amend_error *err)
 {
+	const struct amend_record *holder = amend_hash_get(&sync->claims, row->pk, strlen(row->pk));
 	struct amend_value tied;
 
+	/* A row claimed by an earlier key is not found by this one. */
+	if ((!holder || holder->found_by == record->first) && has_first_key(sync, record, row)) {
+		record->missed &= ~((uint32_t)1 << record->first);
+		return take_found(sync, record, record->first, row, 1, err);
+	}
 	/* Where the row's key is blank the tie is to "". */
 	if (!amend_sync_key_text(buffer, sync, (uint32_t)record->first, NULL, row->values))
 		amend_buffer_reset(buffer);
 	if (amend_pack_find(record->seen->pack, record->seen->pack_size, AMEND_BASE_TIED, &tied) &&
 	    tied.kind == AMEND_TEXT && buffer->size == tied.size &&
-	    (tied.size == 0 || memcmp(buffer->data, tied.as.text, tied.size) == 0) &&
-	    !amend_hash_get(&sync->claims, row->pk, strlen(row->pk))) {
+	    (tied.size == 0 || memcmp(buffer->data, tied.as.text, tied.size) == 0) && !holder) {
 		record->based = true;
 		return claim(sync, record, row, AMEND_FOUND_TIED, err);
 	}

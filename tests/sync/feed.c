@@ -91,9 +91,16 @@ static void tell_progress(void *context, const char *phase, uint64_t records)
 	struct feed *feed = context;
 	void (*between)(struct feed *) = feed->between;
 
-	if (!between || strcmp(phase, "apply") != 0 || records != 0)
+	if (!between)
 		return;
+	if (feed->when && strcmp(feed->when, "match") == 0) {
+		if (strcmp(phase, "match") != 0)
+			return;
+	} else if (strcmp(phase, "apply") != 0 || (records == 0) != !feed->when) {
+		return;
+	}
 	feed->between = NULL;
+	feed->when = NULL;
 	between(feed);
 }
 

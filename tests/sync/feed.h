@@ -33,7 +33,9 @@ struct feed {
 	struct amend_error err;
 	enum amend_status status;
 	struct amend_buffer told;           /* what on_change and on_reject said, a line each */
-	void (*between)(struct feed *feed); /* called once, between the phases */
+	void (*between)(struct feed *feed); /* called once, between the phases, or: */
+	/* "match": rows have been looked up, bases not yet; "chunk": one has been committed. */
+	const char *when;
 	void *context;
 	bool quiet; /* do not collect what is told */
 };
