@@ -11,12 +11,20 @@
 
 /* ---- holding and proving ---- */
 
-static bool needs_proof(const struct amend_record *record)
+static bool needs_hold(const struct amend_record *record)
 {
-	const struct amend_action *action = record->action;
+	return record->row && (record->action->n_puts || record->action->store);
+}
 
-	/* A base that moves alone says nothing of the row: a later edit is then seen as one. */
-	return record->row && (action->n_puts || action->store);
+/*
+ * A base that moves alone, or a conflict that ends, needs no lock: an edit that comes
+ * later is seen as one. But row and base were read one after the other, and another
+ * run may have written both in between: then the pair never stood, and its verdict is about nothing.
+ */
+static bool needs_look(const struct amend_record *record)
+{
+	return record->row && !needs_hold(record) &&
+	       (record->action->write_base || record->action->end);
 }
 
 static int by_pk(const void *a, const void *b)
@@ -26,21 +34,36 @@ static int by_pk(const void *a, const void *b)
 	return strcmp((*x)->row->pk, (*y)->row->pk);
 }
 
-/* What holding brought: the row, or nothing, or one that another holds. */
+/* What is compared is as it was: enough for a verdict, and an edit of anything else is no reason to decide again. */
+static bool same_used(const struct amend_sync *sync, const struct amend_row *then,
+		      const struct amend_row *now)
+{
+	for (uint32_t u = 0; u < sync->n_used; u++) {
+		uint32_t column = sync->used[u].column;
+
+		if (!amend_value_equal(&then->values[column], &now->values[column]))
+			return false;
+	}
+	return true;
+}
+
+/* What holding or looking brought: the row, or nothing, or one that another holds. */
 static enum amend_status take_held(struct amend_chunk *chunk, struct amend_record *record,
 				   const struct amend_row *now, bool found, struct amend_error *err)
 {
 	struct amend_sync *sync = chunk->sync;
 	struct amend_row again;
 	enum amend_status status = AMEND_OK;
-	bool there = false;
+	bool there = false, held = needs_hold(record);
 
-	if (found && amend_row_same(sync->db, sync->table, record->row, now)) {
+	if (found && held && amend_row_same(sync->db, sync->table, record->row, now)) {
 		record->action->now = *now;
 		record->action->now.held = true;
 		return AMEND_OK;
 	}
-	if (!found && sync->options->skip_locked)
+	if (found && !held && same_used(sync, record->row, now))
+		return AMEND_OK;
+	if (!found && held && sync->options->skip_locked)
 		status = amend_row_again(sync->db, sync->table, record->row, NULL, &chunk->arena,
 					 &again, &there, err);
 	record->effect = there ? AMEND_EFFECT_SKIPPED : AMEND_EFFECT_MOVED;
@@ -66,7 +89,7 @@ static enum amend_status hold_by_rowid(struct amend_chunk *chunk, struct amend_r
 }
 
 static enum amend_status hold_by_identity(struct amend_chunk *chunk, struct amend_record **records,
-					  size_t n, struct amend_error *err)
+					  size_t n, bool look, struct amend_error *err)
 {
 	struct amend_sync *sync = chunk->sync;
 	const struct amend_table *table = sync->table;
@@ -84,14 +107,15 @@ static enum amend_status hold_by_identity(struct amend_chunk *chunk, struct amen
 		for (size_t j = 0; j < width; j++)
 			values[i * width + j] = records[i]->row->values[table->identity[j]];
 	}
-	status = amend_row_find_many(sync->db, table, table->identity, width, values, n, &lock,
-				     &chunk->arena, rows, n_found, err);
+	status = amend_row_find_many(sync->db, table, table->identity, width, values, n,
+				     look ? NULL : &lock, &chunk->arena, rows, n_found, err);
 	for (size_t i = 0; i < n && status == AMEND_OK; i++)
 		status = take_held(chunk, records[i], &rows[i], n_found[i] == 1, err);
 	return status;
 }
 
-static enum amend_status hold(struct amend_chunk *chunk, struct amend_error *err)
+/* Locks those that are written to, or, to `look`, reads the others without a lock. */
+static enum amend_status hold(struct amend_chunk *chunk, bool look, struct amend_error *err)
 {
 	struct amend_sync *sync = chunk->sync;
 	struct amend_record **records;
@@ -102,14 +126,21 @@ static enum amend_status hold(struct amend_chunk *chunk, struct amend_error *err
 	if (!records)
 		return amend_no_memory(err);
 	for (size_t i = chunk->from; i < chunk->to; i++) {
-		if (needs_proof(sync->todo[i]))
+		if (look ? needs_look(sync->todo[i]) : needs_hold(sync->todo[i]))
 			records[n++] = sync->todo[i];
 	}
 	if (n == 0)
 		return AMEND_OK;
 	qsort(records, n, sizeof(struct amend_record *), by_pk);
-	return sync->table->n_identity ? hold_by_identity(chunk, records, n, err)
+	return sync->table->n_identity ? hold_by_identity(chunk, records, n, look, err)
 				       : hold_by_rowid(chunk, records, n, err);
+}
+
+/* There is no row, it is said, and a conflict is stored or ended for that; a creation proves itself. */
+static bool absent(const struct amend_record *record)
+{
+	return !record->row && !record->action->create &&
+	       (record->action->store || record->action->end);
 }
 
 /* Whether any of these is there by key `k`, which found none in phase 1. */
@@ -158,8 +189,7 @@ static enum amend_status prove_absent(struct amend_chunk *chunk, struct amend_er
 		for (size_t i = chunk->from; i < chunk->to; i++) {
 			struct amend_record *record = sync->todo[i];
 
-			if (!record->row && record->action->store &&
-			    (record->missed & (uint32_t)1 << k))
+			if (absent(record) && (record->missed & (uint32_t)1 << k))
 				records[n++] = record;
 		}
 		if (n > 0)
@@ -170,7 +200,7 @@ static enum amend_status prove_absent(struct amend_chunk *chunk, struct amend_er
 		struct amend_row now;
 		bool found;
 
-		if (record->row || !record->other || !record->action->store)
+		if (!absent(record) || !record->other)
 			continue;
 		status = amend_row_again(sync->db, sync->table, record->other, NULL, &chunk->arena,
 					 &now, &found, err);
@@ -484,7 +514,9 @@ static enum amend_status run(struct amend_conn *db, void *context, struct amend_
 	if (sync->create_sql)
 		status = amend_exec_text(db, sync->create_sql, err);
 	if (status == AMEND_OK)
-		status = hold(chunk, err);
+		status = hold(chunk, false, err);
+	if (status == AMEND_OK)
+		status = hold(chunk, true, err);
 	if (status == AMEND_OK)
 		status = prove_absent(chunk, err);
 	if (status == AMEND_OK)

@@ -77,10 +77,25 @@ static void created_by_a_later_key(struct engine *engine)
 	conflicts(pair->feed, "");
 }
 
+static void older_run_makes_no_local_edit(struct engine *engine)
+{
+	struct pair *pair = pair_open(engine);
+
+	fed_once(pair->feed, "code,name\nFR,old\n", "created=1");
+	/* The row is seen as it was, its base as the newer run left it: together they say "edited here". */
+	between_looks(pair, "code,name\nFR,new\n", "updated=1");
+	fed_once(pair->feed, "code,name\nFR,old\n", "updated=1");
+	engine_expect(engine, by_code, "FR|old");
+	bases(pair->feed, "{\"code\":\"FR\"} code=FR name=old");
+	fed(pair->feed, "code,name\nFR,new\n", "updated=1");
+	engine_expect(engine, by_code, "FR|new");
+}
+
 static const struct engine_test tests[] = {
 	{"a record created between the looks for rows and bases is found", created_between_looks},
 	{"and brought up to date", created_between_looks_for_real},
 	{"also by a later key", created_by_a_later_key},
+	{"an older run's value is never taken for a local edit", older_run_makes_no_local_edit},
 };
 
 ENGINE_MAIN_WITH(tests, ENGINES_GENERIC)
