@@ -319,19 +319,24 @@ static enum amend_status write_row(struct amend_chunk *chunk, struct amend_recor
 
 	if (action->parked)
 		return amend_sync_unpark(sync, record, &chunk->arena, err);
+	/* Without the key the database says what it refuses. */
 	if (action->create)
-		status = amend_row_insert(sync->db, sync->table, sync->keys[record->first].unique,
-					  action->puts, action->n_puts, &chunk->arena, &written,
-					  err);
+		status = amend_row_insert(
+			sync->db, sync->table,
+			record->refusals < AMEND_SYNC_REFUSALS ? sync->keys[record->first].unique
+							       : NULL,
+			action->puts, action->n_puts, &chunk->arena, &written, err);
 	else
 		status = amend_row_update(sync->db, sync->table, &action->now, action->puts,
 					  action->n_puts, &chunk->arena, &written, err);
 	if (status != AMEND_OK)
 		return status;
-	if (written.moved)
+	if (written.moved) {
 		record->effect = AMEND_EFFECT_MOVED;
-	else
+		action->refused = action->create;
+	} else {
 		action->after = written.row;
+	}
 	return AMEND_OK;
 }
 
@@ -497,7 +502,7 @@ static void reset(struct amend_chunk *chunk)
 		struct amend_record *record = sync->todo[i];
 
 		record->effect = AMEND_EFFECT_NONE;
-		record->action->parked = false;
+		record->action->parked = record->action->refused = false;
 		record->action->now = record->action->after = (struct amend_row){0};
 	}
 }

@@ -30,6 +30,7 @@ enum {
 	AMEND_SYNC_CHUNK = 500,    /* records of a chunk (a later --batch) ... */
 	AMEND_SYNC_CHUNK_MS = 200, /* ... which ends after this long: what others wait at most */
 	AMEND_SYNC_ROUNDS = 20,    /* so often what moved is decided again */
+	AMEND_SYNC_REFUSALS = 3, /* a creation that so often meets a row that nobody finds is refused */
 };
 
 /* What becomes of a record; the report's counters in order. */
@@ -84,6 +85,7 @@ struct amend_action {
 	struct amend_row now; /* the row, held and proved to be what was seen; values NULL: none */
 	struct amend_row after; /* after the write; values NULL: nothing was written */
 	bool parked;
+	bool refused; /* the database created nothing, and gave no reason: somebody else was first, or it never will */
 };
 
 struct amend_record {
@@ -107,6 +109,7 @@ struct amend_record {
 	bool asks;                        /* --adopt must say */
 	bool told;                        /* counted and reported */
 	bool clashed;                     /* a unique key refused it once: it was decided again */
+	uint8_t refusals;                 /* so often `refused`, each time committed */
 	uint8_t fate;                     /* enum amend_fate */
 	uint8_t effect;                   /* enum amend_effect */
 	const struct amend_record *rival; /* shared with, or duplicate of */

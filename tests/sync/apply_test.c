@@ -112,6 +112,40 @@ static void rejects_are_isolated(struct engine *engine)
 	fed(feed, "code,name,slug\nA,aa,a\nB,b,b\nC,c,c\nE,e,e\n", "unchanged=4");
 }
 
+/* A trigger that drops the row looks like a rival who was first, until nobody is found. */
+static void refused_without_a_reason(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+
+	engine_exec(engine,
+		    engine_pick(engine,
+				"CREATE TRIGGER no BEFORE INSERT ON country WHEN new.code = 'bad' "
+				"BEGIN SELECT RAISE(IGNORE); END",
+				"CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN "
+				"IF new.code = ''bad'' THEN RETURN NULL; END IF; RETURN new; END';"
+				"CREATE TRIGGER no BEFORE INSERT ON country FOR EACH ROW EXECUTE "
+				"FUNCTION no()"));
+	fed_once(feed, "code,name\nA,a\nbad,b\nC,c\n", "created=2 rejected=1");
+	expect_contains(feed->told.data, "reject 3 the database created no row in ");
+	engine_expect(engine, by_code, "A|a\nC|c");
+	fed_once(feed, "code,name\nA,a\nbad,b\nC,c\n", "unchanged=2 rejected=1");
+}
+
+/* The unique index finds equal what the column's own rule does not. */
+static void refused_by_a_stricter_index(struct engine *engine)
+{
+	struct feed *feed;
+
+	engine_exec(engine, "CREATE TABLE y (id INTEGER PRIMARY KEY, code TEXT);"
+			    "CREATE UNIQUE INDEX yy ON y (code COLLATE NOCASE);"
+			    "INSERT INTO y (code) VALUES ('fr')");
+	feed = feed_open(engine, "y", "code");
+	fed_once(feed, "code\nFR\nDE\n", "created=1 rejected=1");
+	expect_contains(feed->told.data, "reject 2 ");
+	expect_contains(feed->told.data, "y.code");
+	engine_expect(engine, "SELECT code FROM y ORDER BY code", "DE\nfr");
+}
+
 static void reject_inside_a_swap(struct engine *engine)
 {
 	struct feed *feed = countries(engine);
@@ -367,6 +401,9 @@ static const struct engine_test tests[] = {
 	{"a unique value taken meanwhile: conflict (unique)", value_taken_meanwhile},
 	{"created meanwhile, clashing with itself: no conflict", clash_with_itself},
 	{"a record that breaks a constraint is rejected alone", rejects_are_isolated},
+	{"a record that the database drops is rejected alone", refused_without_a_reason},
+	{"a record that a stricter index refuses is rejected alone", refused_by_a_stricter_index,
+	 .only = "sqlite"},
 	{"a reject inside a swap leaves nothing parked", reject_inside_a_swap},
 	{"what only COMMIT finds is rejected alone", deferred_constraint},
 	{"--max-rejects stops before the first write", too_many_rejects},
