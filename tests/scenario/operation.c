@@ -388,10 +388,8 @@ enum amend_status operation_run(struct session *session, const struct step *step
 	if (status == AMEND_INTERNAL)
 		facts_wrong(&session->run->facts, "%s.%s: %s", session->plan->name, step->name,
 			    err->text);
-	else if (status != AMEND_RETRY || result.outcome != AMEND_IS_NOTHING)
-		say(op, status, &result, said);
 	else
-		amend_buffer_text(said, "failed RETRY");
+		say(op, status, &result, said);
 	if (status == AMEND_OK) {
 		acknowledge(op, step, &result);
 		remember(op, &result);

@@ -256,7 +256,7 @@ static void set_up(struct run *run)
 		engine->url = engine_printf(engine, "%s/order%u.db", engine->folder, count++);
 	else
 		engine->url = engine->private_->ops->fresh(engine);
-	run->monitor = engine->private_->ops->connect(engine, &(atomic_bool){false}, &result);
+	run->monitor = engine->private_->ops->connect(engine, &run->asking, &result);
 	assert_non_null(run->monitor);
 	if (engine_is(engine, "sqlite"))
 		must(run, "PRAGMA journal_mode = WAL");

@@ -107,6 +107,13 @@ static void commits_nothing(struct engine *engine)
 	engine_expect(engine, changes_sql(engine), "3");
 }
 
+static enum amend_status ignore_entry(const struct amend_log_entry *entry, void *context,
+				      struct amend_error *err)
+{
+	(void)entry, (void)context, (void)err;
+	return AMEND_OK;
+}
+
 /* Its rollback takes changes, history, and a ledger installed in it; a later call installs it again. */
 static void rollback_takes_all(struct engine *engine)
 {
@@ -123,6 +130,11 @@ static void rollback_takes_all(struct engine *engine)
 		engine_expect(engine, ledger_sql(engine), "0");
 		engine_expect(engine, "SELECT name FROM person WHERE id = 1", "ada");
 	}
+	foreign_exec(application, "BEGIN");
+	expect_ok(set_name(db, person, AMEND_UPDATE, amend_integer(1), "eve", &err), &err);
+	expect_ok(amend_log(db, &(struct amend_log_filter){.limit = 1}, ignore_entry, NULL, &err),
+		  &err); /* a call that only looks remembers nothing either */
+	foreign_exec(application, "ROLLBACK");
 	foreign_exec(application, "BEGIN; SAVEPOINT mine");
 	expect_ok(set_name(db, person, AMEND_UPDATE, amend_integer(1), "eve", &err), &err);
 	foreign_exec(application, "ROLLBACK TO mine");
