@@ -57,6 +57,7 @@ static enum amend_status get_and_write(struct amend_conn *db, void *context, str
 	const struct amend_match key = {&field, 1};
 
 	/* No right to the keys, and the unit goes on all the same. */
+	amend_result_release(&road->result);
 	expect_ok(amend_get(db, road->table, &key, true, &road->result, err), err);
 	assert_null(road->result.token);
 	return road_write(road, ask(.keys = "id=1", .set = "v=unit", .want_token = true));

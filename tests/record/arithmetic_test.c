@@ -55,8 +55,9 @@ static void odd_columns(struct engine *engine)
 {
 	struct road *road;
 
-	engine_exec(engine, "CREATE TABLE odd (id integer PRIMARY KEY, o0 integer, o1 integer, n integer);"
-			    "INSERT INTO odd VALUES (1, 5, 6, 7)");
+	engine_exec(engine,
+		    "CREATE TABLE odd (id integer PRIMARY KEY, o0 integer, o1 integer, n integer);"
+		    "INSERT INTO odd VALUES (1, 5, 6, 7)");
 	road = road_open(engine, "odd");
 	ok(road, .keys = "id=1", .set = "n+=1, o1+=2");
 	said(road, "updated o1: 6 -> 8, n: 7 -> 8");

@@ -80,7 +80,7 @@ const char *road_incoming(struct road *road);
 /* What amend_log shows, a line a change: "update id=1 name: a -> b". `key` NULL: all of the table. */
 const char *road_history(struct road *road, const char *key);
 #define history(road, key, text) \
-	expect_text_at(road_history(road, key), text, key ? key : "all", __FILE__, __LINE__)
+	expect_text_at(road_history(road, key), text, #key, __FILE__, __LINE__)
 
 /* Counts from now on. */
 void road_count(struct road *road);
