@@ -40,6 +40,7 @@ static enum amend_status settle(struct amend_chunk *chunk, struct amend_record *
 			moved[(*n_moved)++] = record;
 			continue;
 		case AMEND_EFFECT_DONE:
+			sync->committed = true;
 			if (record->action->create)
 				status = claim_created(sync, record, err);
 			break;
@@ -123,7 +124,10 @@ static enum amend_status run_chunks(struct amend_sync *sync, struct amend_record
 		/* Once COMMIT has refused a chunk, the rest of it goes one by one. */
 		if (chunk.limit == 1 && single_until <= from)
 			single_until = from + AMEND_SYNC_CHUNK;
+		if (status == AMEND_OUTCOME_UNKNOWN)
+			sync->n_unknown = chunk.to - chunk.from;
 		if (status == AMEND_OK) {
+			sync->committed = sync->committed || sync->create_sql;
 			sync->create_sql = NULL;
 			status = settle(&chunk, moved, n_moved, err);
 		}

@@ -208,12 +208,18 @@ static enum amend_status tell_all(struct amend_sync *sync, struct amend_error *e
 static enum amend_status explain(const struct amend_sync *sync, struct amend_error *err)
 {
 	const struct amend_sync_report *report = sync->report;
+	uint64_t in = report->read - report->rejected - report->skipped;
 
-	if (report->n_revisions == 0)
+	if (sync->n_unknown)
+		return amend_error_wrap(err,
+					"%llu of %zu records are in; whether the next %zu are is not "
+					"known (run it again to go on)",
+					(unsigned long long)in, sync->n_records, sync->n_unknown);
+	if (!sync->committed)
 		return amend_error_wrap(err, "nothing was written");
 	return amend_error_wrap(
 		err, "%llu of %zu records are in, the rest is not (run it again to go on)",
-		(unsigned long long)report->read, sync->n_records);
+		(unsigned long long)in, sync->n_records);
 }
 
 static enum amend_status run(struct amend_sync *sync, struct amend_error *err)

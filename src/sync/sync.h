@@ -172,7 +172,9 @@ struct amend_sync {
 	struct amend_record **todo; /* in order of writing */
 	size_t n_todo;
 
-	unsigned round; /* 0: before the first write */
+	unsigned round;   /* 0: before the first write */
+	bool committed;   /* a chunk was, with something in it */
+	size_t n_unknown; /* records of the chunk whose COMMIT was not answered */
 	int64_t n_asks;
 	int64_t open_delta; /* by how much the open conflicts grow */
 	size_t n_open_before;

@@ -233,6 +233,72 @@ static void chunks_are_revisions(struct engine *engine)
 	amend_buffer_release(&csv);
 }
 
+/* --- What a failure says --- */
+
+enum { KNOWN = 700 };
+
+/* A record that cannot be read, and KNOWN that the table has as they are: only bases are written. */
+static const char *known(struct engine *engine)
+{
+	struct amend_buffer csv = AMEND_BUFFER_INIT;
+	const char *copy;
+
+	engine_execf(engine,
+		     "INSERT INTO country (code, name) WITH RECURSIVE s (i) AS (SELECT 0 UNION ALL "
+		     "SELECT i + 1 FROM s WHERE i < %d) SELECT 'k' || i, 'n' FROM s",
+		     KNOWN - 1);
+	amend_buffer_text(&csv, "code,name\nzzz\n");
+	for (int i = 0; i < KNOWN; i++)
+		amend_buffer_printf(&csv, "k%d,n\n", i);
+	copy = amend_arena_text_n(engine_arena(engine), csv.data, csv.size);
+	assert_non_null(copy);
+	amend_buffer_release(&csv);
+	return copy;
+}
+
+static void bases_alone_are_in(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+	const char *csv = known(engine);
+
+	feed->quiet = true;
+	meanwhile(feed, "ALTER TABLE country RENAME TO gone");
+	feed->when = "chunk";
+	assert_int_not_equal(feed_text(feed, csv), AMEND_OK);
+	assert_int_equal(feed->report.n_revisions, 0);
+	assert_true(feed->report.unchanged > 0);
+	/* Neither the rejected record nor the rest. */
+	expect_contains(feed->err.text,
+			engine_printf(engine, "%llu of %d records are in, the rest is not",
+				      (unsigned long long)feed->report.unchanged, KNOWN + 1));
+	engine_exec(engine, "ALTER TABLE gone RENAME TO country");
+	fed(feed, csv, engine_printf(engine, "unchanged=%d rejected=1", KNOWN));
+}
+
+static void nothing_is_in(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+
+	meanwhile(feed, "ALTER TABLE country RENAME TO gone");
+	assert_int_not_equal(feed_text(feed, "code,name\nA,a\n"), AMEND_OK);
+	expect_contains(feed->err.text, "nothing was written: ");
+}
+
+static void commit_without_an_answer(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+	struct amend_trace *trace = connect_trace(engine, feed->db);
+
+	fed_once(feed, "code,name\nA,a\n", "created=1");
+	trace->fault = (struct amend_trace_fault){
+		.op = AMEND_TRACE_COMMIT, .after = true, .status = AMEND_OUTCOME_UNKNOWN};
+	assert_int_equal(feed_text(feed, "code,name\nA,a\nB,b\nC,c\n"), AMEND_OUTCOME_UNKNOWN);
+	assert_true(trace->fault.fired);
+	expect_contains(feed->err.text, "1 of 3 records are in; whether the next 2 are is not known "
+					"(run it again to go on): ");
+	engine_expect(engine, by_code, "A|a\nB|b\nC|c");
+}
+
 /* --- Rivals --- */
 
 enum { RIVALS = 4, ROWS = 1000 };
@@ -410,6 +476,9 @@ static const struct engine_test tests[] = {
 	{"parents before children, self-references in order", parents_first},
 	{"--skip-locked skips what another holds", skip_locked},
 	{"chunks commit on their own", chunks_are_revisions},
+	{"a failure after bases alone says what is in", bases_alone_are_in},
+	{"a failure before the first commit says so", nothing_is_in},
+	{"a COMMIT without an answer is neither in nor not", commit_without_an_answer},
 	{"four identical syncs at once end as one", four_at_once},
 	{"editors edit while a sync runs: no edit is lost", editors_lose_nothing},
 };
