@@ -155,8 +155,8 @@ enum amend_status amend_sync_conflict(struct amend_sync *sync, struct amend_reco
 		.line = record->line,
 	};
 	if (kind != AMEND_CONFLICT_FIELDS) {
-		/* Nothing is written, and the base stays. */
-		action->create = false;
+		/* Nothing is written, the base stays, and --on-conflict has settled nothing. */
+		action->create = action->settled = false;
 		action->puts = NULL;
 		action->n_puts = 0;
 		action->write_base = false;
