@@ -257,6 +257,8 @@ static enum amend_status decide_found(struct amend_sync *sync, struct amend_reco
 		return identity_conflict(sync, record, fields, note, err);
 	}
 	for (uint32_t u = 0; u < sync->n_used; u++) {
+		bool asked = record->asks;
+
 		if (judged[u])
 			continue;
 		if (in_key(sync, record->found_by, u)) {
@@ -267,6 +269,8 @@ static enum amend_status decide_found(struct amend_sync *sync, struct amend_reco
 		}
 		fields->verdicts[u] = rule(sync, record, judge(sync, record, u), fields,
 					   &fields->take[u]);
+		if (record->asks && !asked)
+			record->asked = u;
 	}
 	if (record->asks) {
 		sync->n_asks++;

@@ -139,27 +139,22 @@ static enum amend_status ask(const struct amend_sync *sync, struct amend_error *
 
 	for (size_t i = 0; i < sync->n_records && n < EXAMPLES; i++) {
 		const struct amend_record *record = &sync->records[i];
+		struct amend_buffer sides = AMEND_BUFFER_INIT;
+		const struct amend_column *column;
+		const struct amend_used *used;
 
 		if (!record->asks)
 			continue;
-		for (uint32_t u = 0; u < sync->n_used; u++) {
-			const struct amend_value *now = &record->row->values[sync->used[u].column];
-			struct amend_buffer sides = AMEND_BUFFER_INIT;
-			enum amend_class class_ = sync->table->columns[sync->used[u].column].class_;
-
-			if (now->kind == AMEND_NULL || amend_value_equal(now, &record->values[u]))
-				continue;
-			amend_json_value(&sides, now, class_);
-			amend_buffer_text(&sides, " here, ");
-			amend_json_value(&sides, &record->values[u], class_);
-			amend_buffer_printf(&text, "%s line %lld %s.%s is %.120s in the source",
-					    n ? ";" : "", (long long)record->line, record->key,
-					    sync->table->columns[sync->used[u].column].name,
-					    sides.failed ? "?" : sides.data);
-			amend_buffer_release(&sides);
-			n++;
-			break;
-		}
+		used = &sync->used[record->asked];
+		column = &sync->table->columns[used->column];
+		amend_json_value(&sides, &record->row->values[used->column], column->class_);
+		amend_buffer_text(&sides, " here, ");
+		amend_json_value(&sides, &record->values[record->asked], column->class_);
+		amend_buffer_printf(&text, "%s line %lld %s.%s is %.120s in the source",
+				    n ? ";" : "", (long long)record->line, record->key,
+				    column->name, sides.failed ? "?" : sides.data);
+		amend_buffer_release(&sides);
+		n++;
 	}
 	amend_error_set(
 		err, AMEND_INVALID,

@@ -102,9 +102,10 @@ struct amend_record {
 	struct amend_action *action;           /* NULL: nothing is written */
 	size_t mark;                           /* order.c: visited; 1 + position */
 	uint32_t missed;                       /* bit k: no row has its key k */
-	int8_t first;                          /* the first key that is not blank, or -1 */
-	int8_t found_by;                       /* a key, or AMEND_FOUND_... */
-	bool based;                            /* `seen` is this record's: it counts */
+	uint32_t asked;                   /* the used column that --adopt must say of, the first */
+	int8_t first;                     /* the first key that is not blank, or -1 */
+	int8_t found_by;                  /* a key, or AMEND_FOUND_... */
+	bool based;                       /* `seen` is this record's: it counts */
 	bool shared;                      /* another record reaches the row by the same later key */
 	bool asks;                        /* --adopt must say */
 	bool told;                        /* counted and reported */

@@ -267,6 +267,17 @@ static void policy_and_a_taken_value(struct engine *engine)
 		      "a|sa|edited\nb|sb|NULL");
 }
 
+/* The example is of the column that nothing is known of, not of one edited here. */
+static void adopt_asks_about_that_column(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+
+	fed_once(feed, "code,name\nFR,France\n", "created=1");
+	engine_exec(engine, "UPDATE country SET name = 'edited', note = 'ours'");
+	refused(feed, AMEND_INVALID, "code,name,note\nFR,France,theirs\n",
+		"note is \"ours\" here, \"theirs\" in the source");
+}
+
 static const struct engine_test tests[] = {
 	{"no base, no row: created", creates},
 	{"C = I: nothing to write, base := I", equal_adopts},
@@ -284,6 +295,7 @@ static const struct engine_test tests[] = {
 	{"no B, C differs, adopt current", adopt_current},
 	{"no B, C differs, adopt conflict", adopt_conflict},
 	{"a new column is adopted for that column only", new_column_is_adopted_alone},
+	{"no B, C differs: the example is of the column asked about", adopt_asks_about_that_column},
 	{"a conflict of another kind settles nothing", policy_and_a_taken_value},
 	{"a column absent from the input is left alone, its base too", absent_column_is_left_alone},
 	{"an unquoted empty field is NULL, a quoted one is ''", empty_and_null_differ},
