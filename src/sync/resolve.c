@@ -215,12 +215,35 @@ static enum amend_status find_base(struct amend_conn *db, const struct settlemen
 	return status;
 }
 
-/* base := incoming, for the fields of the conflict; `tied`: the key of a row that is to be this record's. */
-static enum amend_status write_base(struct amend_conn *db, const struct settlement *s,
-				    const struct amend_base *seen, const char *pk, const char *tied,
-				    struct amend_error *err)
+/* The base is the record's by its name, or the row's (NULL: none) as it stood: what a sync goes by. */
+static enum amend_status base_agrees(struct amend_conn *db, const struct settlement *s,
+				     const struct amend_base *seen, const struct amend_value *row,
+				     bool *out, struct amend_error *err)
 {
-	bool ours = seen && strcmp(seen->first_key, s->conflict.first_key) == 0;
+	struct amend_field *fields;
+	enum amend_status status;
+	size_t n;
+
+	*out = seen && strcmp(seen->first_key, s->conflict.first_key) == 0;
+	if (*out || !seen || !row || !*seen->first_key)
+		return AMEND_OK;
+	status = amend_pk_parse(seen->first_key, amend_has(db, AMEND_HAS_TYPED_STORAGE), s->arena,
+				&fields, &n, err);
+	*out = status == AMEND_OK && n > 0;
+	for (size_t i = 0; *out && i < n; i++) {
+		int at = amend_table_column(s->table, fields[i].column);
+
+		*out = at >= 0 &&
+		       amend_sync_same_key(&s->table->columns[at], &row[at], &fields[i].value);
+	}
+	return status;
+}
+
+/* base := incoming, for the fields of the conflict; the others' stay if `ours`. `tied`: the key of a row that is to be this record's. */
+static enum amend_status write_base(struct amend_conn *db, const struct settlement *s,
+				    const struct amend_base *seen, bool ours, const char *pk,
+				    const char *tied, struct amend_error *err)
+{
 	struct amend_buffer pack = AMEND_BUFFER_INIT;
 	struct amend_base base = {
 		.source = s->conflict.source, .pk = pk, .first_key = s->conflict.first_key};
@@ -305,7 +328,7 @@ static enum amend_status settle_row(struct amend_conn *db, struct settlement *s,
 	struct amend_value old_tie;
 	const char *tied = NULL;
 	enum amend_status status;
-	bool found;
+	bool found, ours;
 
 	status = find_row(db, s, &row, &found, err);
 	if (status != AMEND_OK)
@@ -329,6 +352,8 @@ static enum amend_status settle_row(struct amend_conn *db, struct settlement *s,
 	}
 	if (status == AMEND_OK)
 		status = find_base(db, s, false, s->conflict.pk, &seen, err);
+	if (status == AMEND_OK)
+		status = base_agrees(db, s, seen, row.values, &ours, err);
 	if (status != AMEND_OK)
 		return status;
 	result->outcome = AMEND_IS_UNCHANGED;
@@ -355,7 +380,7 @@ static enum amend_status settle_row(struct amend_conn *db, struct settlement *s,
 		if (status == AMEND_OK && strcmp(tied, s->conflict.first_key) == 0)
 			tied = NULL;
 	}
-	return status == AMEND_OK ? write_base(db, s, seen, row.pk, tied, err) : status;
+	return status == AMEND_OK ? write_base(db, s, seen, ours, row.pk, tied, err) : status;
 }
 
 /* ---- there is no record ---- */
@@ -459,7 +484,7 @@ static enum amend_status settle_absent(struct amend_conn *db, struct settlement 
 	} else {
 		status = create(db, s, columns, &pk, err);
 	}
-	return status == AMEND_OK ? write_base(db, s, seen, pk, NULL, err) : status;
+	return status == AMEND_OK ? write_base(db, s, seen, seen, pk, NULL, err) : status;
 }
 
 /* ---- the unit ---- */

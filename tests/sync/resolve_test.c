@@ -109,6 +109,36 @@ static void stale(struct engine *engine)
 	expect_ok(settle(feed, AMEND_TAKE_INCOMING, NULL, 0, AMEND_IS_UPDATED), &feed->err);
 }
 
+/* The row is given to a record with another key: what the source said of its other fields stays known. */
+static void other_bases_stay(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+
+	feed_match(feed, "code; slug");
+	fed_once(feed, "code,slug,name,note\nFR,fr,France,a\n", "created=1");
+	engine_exec(engine, "UPDATE country SET name = 'mine'");
+	fed_once(feed, "code,slug,name,note\nFX,fr,France,a\n",
+		 "conflicts=1 new_conflicts=1 open_conflicts=1");
+	expect_ok(settle(feed, AMEND_TAKE_INCOMING, NULL, 0, AMEND_IS_UPDATED), &feed->err);
+	bases(feed, "{\"code\":\"FX\"} code=FX slug=fr name=France note=a");
+	fed(feed, "code,slug,name,note\nFX,fr,France,b\n", "merged=1");
+	engine_expect(engine, all, "FX|mine|b");
+}
+
+/* A base left under a primary key that is another record's now says nothing of it. */
+static void strange_base_goes(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+
+	feed_match(feed, "code; slug");
+	fed_once(feed, "code,slug,name\nDE,de,Germany\n", "created=1");
+	engine_exec(engine, "UPDATE country SET code = 'FR', slug = 'fr', name = 'mine'");
+	fed_once(feed, "code,slug,name\nFX,fr,France\n",
+		 "conflicts=1 new_conflicts=1 open_conflicts=1");
+	expect_ok(settle(feed, AMEND_TAKE_INCOMING, NULL, 0, AMEND_IS_UPDATED), &feed->err);
+	bases(feed, "{\"code\":\"FX\"} code=FX");
+}
+
 static void unknown_id(struct engine *engine)
 {
 	struct feed *feed = countries(engine);
@@ -294,6 +324,8 @@ static const struct engine_test tests[] = {
 	{"unique, to be created: another value, or never", unique_creation},
 	{"unique, to be created: current leaves it out", unique_stays_absent},
 	{"unique, of a row: current stays, the rest follows", unique_update},
+	{"the bases of other fields outlive another first key", other_bases_stay},
+	{"but not those of another record", strange_base_goes},
 };
 
 ENGINE_MAIN_WITH(tests, ENGINES_GENERIC)
