@@ -77,9 +77,13 @@ static enum verdict rule(struct amend_sync *sync, struct amend_record *record, e
 	if (verdict == ASK) {
 		switch (sync->options->adopt) {
 		case AMEND_ADOPT_ASK:
-			/* Once something is written it is too late to ask: it waits as a conflict. */
-			record->asks = sync->round == 0;
-			return record->asks ? LEAVE : CLASH;
+			if (sync->round == 0) {
+				record->asks = true;
+				return LEAVE;
+			}
+			/* Once something is written it is too late to ask: it is a conflict. */
+			verdict = CLASH;
+			break;
 		case AMEND_ADOPT_INCOMING:
 			*take = true;
 			return WRITE;

@@ -91,11 +91,34 @@ static void older_run_makes_no_local_edit(struct engine *engine)
 	engine_expect(engine, by_code, "FR|new");
 }
 
+static void create_row(struct feed *feed)
+{
+	engine_exec(feed->engine, "INSERT INTO country (code, name) VALUES ('FR', 'ours')");
+}
+
+/* Too late to ask, but not to do as --on-conflict says. */
+static void policy_of_what_is_found_late(struct engine *engine)
+{
+	struct pair *pair = pair_open(engine);
+
+	pair->feed->between = create_row;
+	pair->feed->options.on_conflict = AMEND_POLICY_INCOMING;
+	fed(pair->feed, "code,name\nFR,France\n", "updated=1 settled=1");
+	engine_expect(engine, by_code, "FR|France");
+	engine_exec(engine, "DELETE FROM country");
+	engine_exec(engine, engine_pick(engine, "DELETE FROM amend_base", "DELETE FROM amend.base"));
+	pair->feed->between = create_row;
+	pair->feed->options.on_conflict = AMEND_POLICY_CURRENT;
+	fed(pair->feed, "code,name\nFR,France\n", "kept=1 settled=1");
+	engine_expect(engine, by_code, "FR|ours");
+}
+
 static const struct engine_test tests[] = {
 	{"a record created between the looks for rows and bases is found", created_between_looks},
 	{"and brought up to date", created_between_looks_for_real},
 	{"also by a later key", created_by_a_later_key},
 	{"an older run's value is never taken for a local edit", older_run_makes_no_local_edit},
+	{"what is found too late to ask goes by --on-conflict", policy_of_what_is_found_late},
 };
 
 ENGINE_MAIN_WITH(tests, ENGINES_GENERIC)
