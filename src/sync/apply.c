@@ -36,6 +36,7 @@ static enum amend_status settle(struct amend_chunk *chunk, struct amend_record *
 		switch ((enum amend_effect)record->effect) {
 		case AMEND_EFFECT_NONE:
 		case AMEND_EFFECT_MOVED:
+			record->clashed = record->clashed || record->action->clashed;
 			record->refusals = (uint8_t)(record->refusals + record->action->refused);
 			moved[(*n_moved)++] = record;
 			continue;

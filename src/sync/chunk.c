@@ -458,7 +458,7 @@ static enum amend_status blame(const struct group *group, const struct amend_err
 		return AMEND_OK;
 	if (clash && !culprit->clashed) {
 		/* Someone took the value meanwhile: seen now, it is a conflict that says with whom. */
-		culprit->clashed = true;
+		culprit->action->clashed = true;
 		return AMEND_OK;
 	}
 	culprit->effect = AMEND_EFFECT_REJECTED;
@@ -502,7 +502,8 @@ static void reset(struct amend_chunk *chunk)
 		struct amend_record *record = sync->todo[i];
 
 		record->effect = AMEND_EFFECT_NONE;
-		record->action->parked = record->action->refused = false;
+		record->action->parked = false;
+		record->action->clashed = record->action->refused = false;
 		record->action->now = record->action->after = (struct amend_row){0};
 	}
 }

@@ -85,6 +85,7 @@ struct amend_action {
 	struct amend_row now; /* the row, held and proved to be what was seen; values NULL: none */
 	struct amend_row after; /* after the write; values NULL: nothing was written */
 	bool parked;
+	bool clashed; /* a unique key refused it */
 	bool refused; /* the database created nothing, and gave no reason: somebody else was first, or it never will */
 };
 

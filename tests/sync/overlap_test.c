@@ -113,12 +113,32 @@ static void policy_of_what_is_found_late(struct engine *engine)
 	engine_expect(engine, by_code, "FR|ours");
 }
 
+static void take_values(struct feed *feed)
+{
+	engine_exec(feed->engine, "INSERT INTO country (code, name, slug) VALUES ('XX', 'n', 'b')");
+	connect_trace(feed->engine, feed->db)->fault = (struct amend_trace_fault){
+		.op = AMEND_TRACE_COMMIT, .nth = 1, .status = AMEND_RETRY};
+}
+
+/* The engine asks for the whole chunk again: it has clashed once, not twice. */
+static void a_clash_is_counted_once(struct engine *engine)
+{
+	struct pair *pair = pair_open(engine);
+
+	pair->feed->between = take_values;
+	fed(pair->feed, "code,name,slug\nFR,France,b\nDE,Germany,d\n",
+	    "created=1 conflicts=1 new_conflicts=1 open_conflicts=1");
+	assert_true(connect_trace(engine, pair->feed->db)->fault.fired);
+}
+
 static const struct engine_test tests[] = {
 	{"a record created between the looks for rows and bases is found", created_between_looks},
 	{"and brought up to date", created_between_looks_for_real},
 	{"also by a later key", created_by_a_later_key},
 	{"an older run's value is never taken for a local edit", older_run_makes_no_local_edit},
 	{"what is found too late to ask goes by --on-conflict", policy_of_what_is_found_late},
+	{"a clash counts once, however often the engine asks for the chunk again",
+	 a_clash_is_counted_once},
 };
 
 ENGINE_MAIN_WITH(tests, ENGINES_GENERIC)
