@@ -1,4 +1,4 @@
-/* The two ways a row is written; for src/record alone. */
+/* The two ways a row is written; for src/record, and for src/sync/park.c, which writes a row in two steps. */
 #ifndef AMEND_RECORD_WRITE_H
 #define AMEND_RECORD_WRITE_H
 

@@ -100,11 +100,7 @@ static enum amend_status exec_one(struct amend_sync *sync, const struct amend_sq
 	enum amend_status status = amend_exec(sync->db, sql, &rows, err);
 
 	if (status == AMEND_OK && rows.changes != 1)
-		status = amend_error_set(
-			err, AMEND_CONSTRAINT,
-			"the database changed no row of %s: a trigger or a policy of "
-			"the table refused it",
-			sync->table->qualified);
+		status = amend_write_refused(sync->table, "changed no row of", err);
 	amend_rows_release(&rows);
 	return status;
 }
