@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "complain.h"
 #include "exit.h"
 #include "json.h"
 #include "print.h"
@@ -45,6 +46,7 @@ static enum cli_ink ink_of(enum amend_level level)
 static void add_finding(void *context, enum amend_level level, const char *topic, const char *text)
 {
 	struct report *report = context;
+	struct cli_pool pool = CLI_POOL_INIT;
 
 	report->problem |= level == AMEND_LEVEL_PROBLEM;
 	if (report->findings) {
@@ -57,7 +59,9 @@ static void add_finding(void *context, enum amend_level level, const char *topic
 		return;
 	}
 	cli_ink(stdout, ink_of(level), level_name(level));
-	printf("%*s %s: %s\n", (int)(7 - strlen(level_name(level))), "", topic, text);
+	printf("%*s %s: %s\n", (int)(7 - strlen(level_name(level))), "", topic,
+	       cli_scrub(&pool, text));
+	cli_pool_release(&pool);
 }
 
 static int check(struct cli_session *session, bool json)

@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "exit.h"
 #include "json.h"
+#include "plain.h"
 #include "print.h"
 #include "tables.h"
 
@@ -31,7 +32,7 @@ static void print_fields(struct cli_pool *pool, const struct amend_conflict *con
 		const struct amend_conflict_field *field = &conflict->fields[i];
 		const char **row = cells + (i + 1) * COLUMNS;
 
-		row[0] = field->column;
+		row[0] = cli_plain(pool, field->column);
 		row[1] = field->has_base ? cli_show(pool, &field->base, LONGEST) : "-";
 		row[2] = cli_show(pool, &field->current, LONGEST);
 		row[3] = cli_show(pool, &field->incoming, LONGEST);
@@ -45,7 +46,8 @@ static void print_record(struct cli_pool *pool, const struct amend_conflict *con
 {
 	const char *key = cli_show_fields(pool, conflict->key, conflict->n_key);
 
-	printf(": %s %s", conflict->table, cli_show_text(pool, conflict->first_key));
+	printf(": %s %s", cli_plain(pool, conflict->table),
+	       cli_show_text(pool, conflict->first_key));
 	if (conflict->n_key && strcmp(key, conflict->first_key) != 0)
 		printf(" (%s)", key);
 	printf("\n");

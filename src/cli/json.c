@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "complain.h"
+#include "plain.h"
+
 static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /* json-c returns NULL for null and when memory is out: the callers of these know that it is not null. */
@@ -241,23 +244,15 @@ static struct json_object *hex_bytes(const char *text, size_t size)
 
 static bool is_utf8(const char *text, size_t size)
 {
-	const unsigned char *at = (const unsigned char *)text, *end = at + size;
+	const char *end = text + size;
+	uint32_t point;
 
-	while (at < end) {
-		static const unsigned least[] = {0, 0x80, 0x800, 0x10000};
-		size_t more = *at < 0x80 ? 0 : *at < 0xe0 ? 1 : *at < 0xf0 ? 2 : 3;
-		unsigned point = more ? *at & (0x3fu >> more) : *at;
+	while (text < end) {
+		size_t bytes = cli_utf8(text, end, &point);
 
-		if ((*at >= 0x80 && *at < 0xc2) || *at > 0xf4 || (size_t)(end - at) <= more)
+		if (bytes == 0)
 			return false;
-		for (size_t i = 1; i <= more; i++) {
-			if ((at[i] & 0xc0) != 0x80)
-				return false;
-			point = point << 6 | (at[i] & 0x3fu);
-		}
-		if (point < least[more] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000))
-			return false;
-		at += more + 1;
+		text += bytes;
 	}
 	return true;
 }
@@ -448,8 +443,10 @@ struct json_object *cli_json_id(int64_t id)
 struct json_object *cli_json_error(const struct amend_error *err)
 {
 	struct json_object *object = there(json_object_new_object());
+	struct cli_pool pool = CLI_POOL_INIT;
 
 	cli_json_add(object, "status", cli_json_text(amend_status_name(err->status)));
-	cli_json_add(object, "text", cli_json_text(err->text));
+	cli_json_add(object, "text", cli_json_text(cli_hide(&pool, err->text)));
+	cli_pool_release(&pool);
 	return object;
 }

@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "exit.h"
 #include "json.h"
+#include "plain.h"
 #include "print.h"
 #include "tables.h"
 
@@ -48,7 +49,7 @@ static enum amend_status print_entry(const struct amend_log_entry *entry, void *
 		print_heading(&pool, entry, listing->with_program);
 		listing->revision = entry->revision;
 	}
-	printf("  %s %s %s\n", entry->op, entry->table,
+	printf("  %s %s %s\n", entry->op, cli_plain(&pool, entry->table),
 	       cli_show_fields(&pool, entry->key, entry->n_key));
 	cli_print_changes(&pool, stdout, "    ", entry->changes, entry->n_changes);
 	cli_pool_release(&pool);

@@ -11,6 +11,7 @@
 #include <wchar.h>
 
 #include "json.h"
+#include "plain.h"
 
 static bool coloured(FILE *out)
 {
@@ -47,7 +48,8 @@ static size_t character(const char *at, const char *end, bool *harmless)
 		return 1;
 	}
 	size = mbrtowc(&wide, at, (size_t)(end - at), &state);
-	*harmless = size != (size_t)-1 && size != (size_t)-2 && wcwidth(wide) >= 0;
+	*harmless = size != (size_t)-1 && size != (size_t)-2 && wcwidth(wide) >= 0 &&
+		    cli_is_harmless((uint32_t)wide);
 	return size == (size_t)-1 || size == (size_t)-2 ? 1 : size;
 }
 
@@ -77,22 +79,6 @@ static char *hex(char *to, unsigned byte)
 	return to;
 }
 
-static char *escape(char *to, const char *at, size_t size)
-{
-	static const struct {
-		char byte;
-		const char *text;
-	} names[] = {{'\n', "\\n"}, {'\t', "\\t"}, {'\r', "\\r"}, {'"', "\\\""}, {'\\', "\\\\"}};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (*at == names[i].byte)
-			return stpcpy(to, names[i].text);
-	}
-	for (size_t i = 0; i < size; i++)
-		to = hex(stpcpy(to, "\\x"), (unsigned char)at[i]);
-	return to;
-}
-
 static char *show_text(struct cli_pool *pool, const char *text, size_t size, size_t limit)
 {
 	const char *end = text + size;
@@ -103,7 +89,7 @@ static char *show_text(struct cli_pool *pool, const char *text, size_t size, siz
 	/* What will not be shown need not be copied: a character has four bytes at most. */
 	if (limit && size > limit * 4)
 		end = text + limit * 4;
-	shown = to = cli_alloc(pool, (size_t)(end - text) * 4 + 8, 1);
+	shown = to = cli_alloc(pool, (size_t)(end - text) * CLI_ESCAPE_ROOM + 8, 1);
 	if (quotes)
 		*to++ = '"';
 	while (text < end && (!limit || n < limit)) {
@@ -111,7 +97,7 @@ static char *show_text(struct cli_pool *pool, const char *text, size_t size, siz
 		size_t bytes = character(text, end, &harmless);
 
 		if (!harmless || (quotes && (*text == '"' || *text == '\\')))
-			to = escape(to, text, bytes);
+			to = cli_escape(to, text, bytes);
 		else
 			to = (char *)mempcpy(to, text, bytes);
 		text += bytes;
@@ -170,7 +156,8 @@ char *cli_show_fields(struct cli_pool *pool, const struct amend_field *fields, s
 	char *text = cli_copy(pool, "", 0);
 
 	for (size_t i = 0; i < n; i++)
-		text = cli_format(pool, "%s%s%s=%s", text, i ? " " : "", fields[i].column,
+		text = cli_format(pool, "%s%s%s=%s", text, i ? " " : "",
+				  cli_plain(pool, fields[i].column),
 				  cli_show(pool, &fields[i].value, 80));
 	return text;
 }
@@ -181,7 +168,7 @@ void cli_print_changes(struct cli_pool *pool, FILE *out, const char *indent,
 	enum { LONGEST = 200 };
 
 	for (size_t i = 0; i < n; i++) {
-		fprintf(out, "%s%s: ", indent, changes[i].column);
+		fprintf(out, "%s%s: ", indent, cli_plain(pool, changes[i].column));
 		cli_ink(out, CLI_BAD, cli_show(pool, &changes[i].before, LONGEST));
 		fputs(" -> ", out);
 		cli_ink(out, CLI_GOOD, cli_show(pool, &changes[i].after, LONGEST));

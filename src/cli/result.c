@@ -10,6 +10,7 @@
 #include "complain.h"
 #include "exit.h"
 #include "json.h"
+#include "plain.h"
 #include "print.h"
 
 /* Outcomes that have something to show; the others are errors and nothing more. */
@@ -92,12 +93,12 @@ static void print_record(struct cli_session *session, const struct amend_value *
 	size_t widest = 0;
 
 	for (size_t i = 0; i < table->n_columns; i++) {
-		size_t width = cli_width(table->columns[i].name);
+		size_t width = cli_width(cli_plain(pool, table->columns[i].name));
 
 		widest = width > widest ? width : widest;
 	}
 	for (size_t i = 0; i < table->n_columns; i++) {
-		const char *name = table->columns[i].name;
+		const char *name = cli_plain(pool, table->columns[i].name);
 
 		printf("  %s:%*s %s\n", name, (int)(widest - cli_width(name)), "",
 		       cli_show(pool, &record[i], 0));
@@ -125,7 +126,7 @@ static void print_sides(struct cli_session *session, const struct amend_result *
 
 		if (!incoming && !(base && current && !amend_value_equal(base, current)))
 			continue;
-		row[0] = table->columns[i].name;
+		row[0] = cli_plain(pool, table->columns[i].name);
 		row[1] = base ? cli_show(pool, base, LONGEST) : "?";
 		row[2] = current ? cli_show(pool, current, LONGEST) : "";
 		row[3] = incoming ? cli_show(pool, incoming, LONGEST) : "";
@@ -155,7 +156,7 @@ static void print_text(struct cli_session *session, const struct cli_subject *su
 	struct cli_pool *pool = session->args->pool;
 
 	cli_ink(stdout, ink_of(result->outcome), amend_outcome_name(result->outcome));
-	printf(" %s %s", subject->table, subject->key);
+	printf(" %s %s", cli_plain(pool, subject->table), cli_plain(pool, subject->key));
 	if (result->revision)
 		printf(" (revision %lld)", (long long)result->revision);
 	printf("\n");
@@ -188,7 +189,7 @@ static void print_text(struct cli_session *session, const struct cli_subject *su
 	else if (result->token)
 		printf("version: %s\n", result->token);
 	else if (result->no_token)
-		printf("no version token: %s\n", result->no_token);
+		printf("no version token: %s\n", cli_plain(pool, result->no_token));
 }
 
 /* Whose failure it is, where the engine's words do not say. */

@@ -14,6 +14,7 @@
 #include "complain.h"
 #include "exit.h"
 #include "json.h"
+#include "plain.h"
 
 /* A signal handler gets no argument: these two are what it works on. */
 static struct amend_conn *volatile running;
@@ -143,15 +144,22 @@ char *cli_quote(struct cli_pool *pool, const char *word)
 {
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 				    "@%_+=:,./-";
-	const char *text = cli_scrub(pool, word);
+	const char *text = cli_hide(pool, word);
+	bool harmless = strcmp(cli_plain(pool, text), text) == 0;
 	char *quoted, *to;
 
 	if (*text && text[strspn(text, plain)] == '\0')
 		return cli_copy(pool, text, strlen(text));
-	quoted = to = cli_alloc(pool, strlen(text) * 4 + 3, 1);
-	*to++ = '\'';
+	quoted = to = cli_alloc(pool, strlen(text) * 4 + 4, 1);
+	to = stpcpy(to, harmless ? "'" : "$'");
 	for (; *text; text++) {
-		if (*text == '\'')
+		bool odd = (unsigned char)*text < ' ' || (unsigned char)*text > '~';
+
+		if (!harmless && odd)
+			to += snprintf(to, CLI_ESCAPE_ROOM, "\\x%02x", (unsigned char)*text);
+		else if (!harmless && strchr("'\\", *text))
+			to += snprintf(to, CLI_ESCAPE_ROOM, "\\%c", *text);
+		else if (*text == '\'')
 			to = stpcpy(to, "'\\''");
 		else
 			*to++ = *text;

@@ -13,7 +13,7 @@
 #include "complain.h"
 #include "exit.h"
 #include "json.h"
-#include "print.h"
+#include "plain.h"
 
 enum { REJECTS_SHOWN = 20, PROGRESS_MS = 200 };
 
@@ -48,13 +48,15 @@ void cli_sync_on_progress(void *context, const char *phase, uint64_t records)
 void cli_sync_on_reject(void *context, int64_t line, const char *text)
 {
 	struct cli_sync_output *output = context;
+	struct cli_pool pool = CLI_POOL_INIT;
 
 	if (output->rejects++ >= REJECTS_SHOWN)
 		return;
 	clear_progress(output);
 	fflush(stdout);
-	fprintf(stderr, "%s:%" PRId64 ": %s\n", output->source, line,
-		cli_scrub(output->session->args->pool, text));
+	fprintf(stderr, "%s:%" PRId64 ": %s\n", cli_scrub(&pool, output->source), line,
+		cli_scrub(&pool, text));
+	cli_pool_release(&pool);
 }
 
 static struct json_object *change_json(const struct amend_sync_change *change,
@@ -155,7 +157,7 @@ static void print_text(const struct cli_sync_output *output, FILE *out,
 
 	fprintf(out, "%s%s: %" PRIu64 " read",
 		output->dry_run ? "dry run, nothing is written: " : "",
-		*report->table ? report->table : output->table, report->read);
+		cli_plain(pool, *report->table ? report->table : output->table), report->read);
 	for (; counts->name; counts++) {
 		if (counts->n)
 			fprintf(out, ", %" PRIu64 " %s", counts->n,
@@ -218,7 +220,8 @@ int cli_sync_finish(struct cli_sync_output *output, enum amend_status status,
 	clear_progress(output);
 	code = finish_changes(output);
 	if (output->rejects > REJECTS_SHOWN)
-		fprintf(stderr, "%s: and %" PRIu64 " more rejected\n", output->source,
+		fprintf(stderr, "%s: and %" PRIu64 " more rejected\n",
+			cli_scrub(output->session->args->pool, output->source),
 			output->rejects - REJECTS_SHOWN);
 	if (output->json)
 		print_json(output, status, report, counts);

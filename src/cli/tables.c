@@ -38,7 +38,8 @@ void cli_tables_open(struct cli_tables *tables, struct cli_session *session)
 	struct amend_error ignored; /* a table that was dropped has a history all the same */
 
 	for (struct cli_named_table *named = tables->first; named; named = named->next) {
-		if (amend_table_open_recorded(session->db, named->name, &named->table, &ignored) != AMEND_OK)
+		if (amend_table_open_recorded(session->db, named->name, &named->table, &ignored) !=
+		    AMEND_OK)
 			named->table = NULL;
 	}
 }
