@@ -34,7 +34,7 @@ struct amend_open_options {
 	bool must_exist;      /* SQLite: do not create the file */
 	bool read_only;       /* every unit is read-only */
 	int lock_timeout_ms;  /* how long to wait for what another holds; -1: no limit; default 30,000 */
-	const char *key_file; /* token keys (amend/token.h); NULL: $AMEND_KEY_FILE, else the ledger's */
+	const char *key_file; /* keys that sign tokens (docs/token.md); NULL: $AMEND_KEY_FILE, else the ledger's */
 	int64_t token_lifetime; /* seconds a token is accepted, up to a 16th less; default 30 days */
 	/* Called with each statement's text (no values) before it is sent; NULL for none. */
 	void (*trace)(void *context, const char *sql);

@@ -51,7 +51,7 @@ struct amend_log_entry {
 
 struct amend_log_filter {
 	const struct amend_table *table; /* NULL: any */
-	const struct amend_match *key;   /* one record, also a deleted one, by its primary key or, while it lives, any key; NULL: any */
+	const struct amend_match *key;   /* one record by any key, also a deleted one by a key it had then; NULL: any */
 	int64_t revision;                /* 0: any */
 	int64_t run;                     /* 0: any */
 	int64_t limit;                   /* newest entries to show; 0: all */

@@ -133,7 +133,7 @@ enum amend_outcome {
 	AMEND_IS_REJECTED, /* status CONSTRAINT or INVALID */
 };
 
-/* "found", "created", ... as CONTRACT's `outcome` spells it. */
+/* "found", "created", ... as the command prints it. */
 AMEND_API const char *amend_outcome_name(enum amend_outcome outcome);
 
 struct amend_change {

@@ -34,7 +34,7 @@ static enum amend_status count(struct amend_conn *db, const char *table, const c
 static enum amend_status check_ledger(struct amend_conn *db, const struct finding *finding,
 				      struct amend_error *err)
 {
-	int64_t revisions = 0, conflicts = 0, orphans = 0;
+	int64_t revisions = 0, conflicts = 0, orphans = 0, keys = 0;
 	enum amend_status status;
 	char text[200];
 	bool present;
@@ -66,6 +66,13 @@ static enum amend_status check_ledger(struct amend_conn *db, const struct findin
 		return AMEND_OK;
 	}
 	if (status != AMEND_OK)
+		return status;
+	/* Its owner alone may look. */
+	status = count(db, "token_key", "", &keys, err);
+	if (status == AMEND_OK && keys == 0)
+		finding->each(finding->context, AMEND_LEVEL_PROBLEM, "tokens",
+			      "there is no key to sign them with (hint: amend init DB --rotate-key)");
+	else if (status != AMEND_OK && status != AMEND_DENIED)
 		return status;
 	snprintf(text, sizeof(text), "installed, version %d, %lld revision%s", db->ledger->version,
 		 (long long)revisions, revisions == 1 ? "" : "s");

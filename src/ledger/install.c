@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/rows.h"
 #include "ledger/state.h"
@@ -54,6 +55,25 @@ static const char *const step_1[] = {
 static const struct step steps[] = {{1, step_1}};
 
 enum { LATEST = sizeof(steps) / sizeof(steps[0]) };
+
+enum amend_status amend_ledger_refuse(const struct amend_conn *db, const struct amend_table *table,
+				      struct amend_error *err)
+{
+	static const char *const names[] = {"meta", "run",      "revision", "change",
+					    "base", "conflict", "token_key"};
+	size_t prefix = strlen(db->dialect->ledger);
+
+	if (strncasecmp(table->qualified, db->dialect->ledger, prefix) != 0)
+		return AMEND_OK;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcasecmp(table->qualified + prefix, names[i]) == 0)
+			return amend_error_set(err, AMEND_INVALID,
+					       "%s is amend's own: history that can be edited is none "
+					       "(hint: amend log, amend conflicts)",
+					       table->qualified);
+	}
+	return AMEND_OK;
+}
 
 static bool word_is(const char *at, const char *word)
 {

@@ -22,6 +22,10 @@ enum amend_status amend_ledger_look(struct amend_conn *db, bool *present,
 /* Installs it where it is missing or old; DENIED says what to hand to the administrator. */
 enum amend_status amend_ledger_need(struct amend_conn *db, struct amend_error *err) AMEND_CHECK;
 
+/* INVALID: the table is the ledger's own, whose records take no road but amend's. OK for any other. */
+enum amend_status amend_ledger_refuse(const struct amend_conn *db, const struct amend_table *table,
+				      struct amend_error *err) AMEND_CHECK;
+
 /* {"id":42}: the record's name in the ledger, from its values in the table's column order. `rowid` where the table has no key, else NULL. */
 void amend_pk_text(struct amend_buffer *buffer, const struct amend_table *table,
 		   const struct amend_value *values, const struct amend_value *rowid);

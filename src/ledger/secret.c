@@ -218,6 +218,10 @@ enum amend_status amend_secret_get(struct amend_conn *db, uint32_t id, struct am
 			return status;
 		secret = find(ledger, id);
 	}
+	if (!secret && id == 0)
+		return amend_error_set(err, AMEND_DENIED,
+				       "the ledger holds no key to sign tokens with (hint: amend init DB "
+				       "--rotate-key makes one)");
 	if (!secret)
 		return amend_error_set(err, AMEND_NOT_FOUND, "there is no such token key");
 	*out = *secret;

@@ -9,7 +9,7 @@
 #include "core/rows.h"
 #include "record/request.h"
 
-enum { PAGE = 500 };
+enum { PAGE = 500, DELETIONS = 10000 };
 enum { CHANGE, REVISION, RUN, AT, WHO, WHY, PROGRAM, TBL, OP, PK, WAS, FIELDS };
 
 static void select_history(struct amend_sql *sql, struct amend_conn *db)
@@ -347,6 +347,45 @@ static enum amend_status log_many(struct amend_conn *db, const struct amend_log_
 	return status;
 }
 
+static bool had_key(const struct amend_table *table, const struct amend_history *deletion,
+		    const struct amend_put *key, size_t n)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < deletion->n_changes; i++) {
+		int at = amend_table_column(table, deletion->changes[i].column);
+
+		for (size_t j = 0; j < n; j++)
+			found += (int)key[j].column == at &&
+				 amend_value_equal(&deletion->changes[i].before, &key[j].value);
+	}
+	return found == n;
+}
+
+/* A record that had this key when it was deleted, the last one of them. */
+static enum amend_status find_deleted(struct amend_conn *db, const struct amend_table *table,
+				      const struct amend_request_key *key, struct amend_arena *arena,
+				      const char **pk, struct amend_error *err)
+{
+	struct amend_put *puts = amend_arena_array(arena, key->n, sizeof(*puts));
+	struct amend_history *deletions = NULL;
+	size_t n = 0;
+	enum amend_status status;
+
+	if (!puts)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < key->n; i++)
+		puts[i] = (struct amend_put){.column = key->columns[i], .value = key->values[i]};
+	status = amend_request_canonical(db, table, NULL, puts, key->n, arena, err);
+	if (status == AMEND_OK)
+		status = amend_history_deletions(db, table, DELETIONS, arena, &deletions, &n, err);
+	for (size_t i = 0; i < n && status == AMEND_OK && !*pk; i++) {
+		if (had_key(table, &deletions[i], puts, key->n))
+			*pk = deletions[i].pk;
+	}
+	return status;
+}
+
 /* The record's name: from its row while it lives, else from the key itself when that is the primary key. */
 static enum amend_status find_pk(struct amend_conn *db, const struct amend_log_filter *filter,
 				 struct amend_arena *arena, const char **pk, bool *lives,
@@ -372,8 +411,10 @@ static enum amend_status find_pk(struct amend_conn *db, const struct amend_log_f
 	if (n == 1)
 		*pk = rows[0].pk;
 	else
-		return amend_request_pk(db, filter->table, &key, arena, pk, err);
-	return AMEND_OK;
+		status = amend_request_pk(db, filter->table, &key, arena, pk, err);
+	if (status == AMEND_OK && !*pk)
+		status = find_deleted(db, filter->table, &key, arena, pk, err);
+	return status;
 }
 
 static enum amend_status log_record(struct amend_conn *db, const struct amend_log_filter *filter,
@@ -389,8 +430,7 @@ static enum amend_status log_record(struct amend_conn *db, const struct amend_lo
 		status = each_of_record(db, filter->table, pk, 0, limit, &arena, show, log, err);
 	if (status == AMEND_OK && log->shown == 0 && !lives)
 		status = amend_error_set(err, AMEND_NOT_FOUND,
-					 "no such record in %s, and none in its history (hint: a deleted "
-					 "record is found by its primary key)",
+					 "no such record in %s, and none in its history",
 					 filter->table->qualified);
 	amend_arena_release(&arena);
 	return status;

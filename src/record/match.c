@@ -132,6 +132,7 @@ enum amend_status amend_call_resolve(struct amend_call *call, const struct amend
 		return amend_no_memory(err);
 	if (n_keys == 0)
 		return amend_error_set(err, AMEND_INVALID, "expected a key");
+	status = amend_ledger_refuse(call->db, call->table, err);
 	for (size_t i = 0; i < n_keys && status == AMEND_OK; i++)
 		status = amend_request_key(call->db, call->table, &keys[i], arena, &call->keys[i],
 					   err);

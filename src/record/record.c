@@ -165,6 +165,31 @@ static enum amend_status insert(struct amend_call *call, const struct amend_key 
 	return AMEND_OK;
 }
 
+/* What is created must be found by the key that created it, or the next call creates it again. */
+static enum amend_status check_key_put(const struct amend_call *call,
+				       const struct amend_request_key *key, size_t part,
+				       struct amend_error *err)
+{
+	struct amend_put wanted = {.column = key->columns[part], .value = key->values[part]};
+	const struct amend_put *put = NULL;
+	enum amend_status status;
+
+	for (size_t i = 0; i < call->n_puts; i++) {
+		if (call->puts[i].column == wanted.column)
+			put = &call->puts[i];
+	}
+	if (!put)
+		return AMEND_OK;
+	status = amend_request_canonical(call->db, call->table, NULL, &wanted, 1, call->work.arena,
+					 err);
+	if (status != AMEND_OK || (put->op == AMEND_SET && amend_value_equal(&put->value, &wanted.value)))
+		return status;
+	return amend_error_set(err, AMEND_INVALID,
+			       "%s.%s is part of the key, and the record to create would have another "
+			       "value there: the key would not find it",
+			       call->table->qualified, call->table->columns[wanted.column].name);
+}
+
 static enum amend_status create(struct amend_call *call, struct amend_error *err)
 {
 	const struct amend_key *unique = NULL;
@@ -178,6 +203,8 @@ static enum amend_status create(struct amend_call *call, struct amend_error *err
 
 		for (size_t j = 0; j < key->n && !key->blank; j++) {
 			status = amend_request_writable(call->table, key->columns[j], err);
+			if (status == AMEND_OK)
+				status = check_key_put(call, key, j, err);
 			if (status != AMEND_OK)
 				return status;
 			amend_request_put(call->puts, &call->n_puts, key->columns[j],

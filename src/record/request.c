@@ -265,6 +265,29 @@ static enum amend_status check_amount(const struct amend_table *table, const str
 			       item->column->name, whole ? "a number" : "a whole number");
 }
 
+/* SQLite would store any bytes as text, and other programs could not read them. */
+static bool is_no_text(const struct amend_value *value)
+{
+	return value->kind == AMEND_TEXT &&
+	       (memchr(value->size ? value->as.text : "", '\0', value->size) ||
+		!amend_utf8_valid(value->as.text, value->size));
+}
+
+static bool is_whole(const struct amend_value *value)
+{
+	size_t digits = 0;
+
+	if (value->kind != AMEND_TEXT)
+		return false;
+	for (size_t i = 0; i < value->size; i++) {
+		if (value->as.text[i] >= '0' && value->as.text[i] <= '9')
+			digits++;
+		else if (i > 0 || (value->as.text[i] != '-' && value->as.text[i] != '+'))
+			return false;
+	}
+	return digits > 0;
+}
+
 /* A bound of a column of numbers that is none: where any value may stand anywhere it would always hold, or never. */
 static bool is_bad_bound(const struct amend_canon *item, const struct amend_put *puts, size_t n,
 			  const struct amend_value *place)
@@ -310,6 +333,10 @@ enum amend_status amend_request_canonical(struct amend_conn *db, const struct am
 			    (j == 0 && puts[i].op == AMEND_SET && current &&
 			     amend_value_equal(values[j], &current[puts[i].column])))
 				continue;
+			if (is_no_text(values[j]))
+				return amend_error_set(err, AMEND_INVALID,
+						       "%s.%s: expected UTF-8 text without NUL bytes",
+						       table->qualified, plain[i].name);
 			items[count].column = j > 0 || puts[i].op == AMEND_ADD
 						      ? &plain[i]
 						      : &table->columns[puts[i].column];
@@ -321,6 +348,12 @@ enum amend_status amend_request_canonical(struct amend_conn *db, const struct am
 	for (size_t i = 0; i < count && status == AMEND_OK; i++) {
 		if (items[i].problem)
 			return refuse(table, &items[i], err);
+		/* SQLite keeps a whole number beyond 64 bits as a real, without its last digits. */
+		if (items[i].out.kind == AMEND_REAL && items[i].column->class_ != AMEND_CLASS_REAL &&
+		    is_whole(&items[i].in))
+			return amend_error_set(err, AMEND_INVALID,
+					       "%s.%s: expected an integer of 64 bits",
+					       table->qualified, items[i].column->name);
 		*places[i] = items[i].out;
 		if (is_bad_bound(&items[i], puts, n, places[i]))
 			return amend_error_set(err, AMEND_INVALID, "%s.%s: expected a number as its bound",

@@ -5,6 +5,7 @@
  */
 #include "record/write.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -218,6 +219,11 @@ static enum amend_status check_sums(const struct step *step, const struct amend_
 		    to->kind != AMEND_INTEGER)
 			return amend_error_set(err, AMEND_CONSTRAINT,
 					       "%s.%s would leave the range of integers",
+					       step->table->qualified, step->table->columns[at].name);
+		if (to->kind == AMEND_REAL && !isfinite(to->as.real) &&
+		    !(from->kind == AMEND_REAL && !isfinite(from->as.real)))
+			return amend_error_set(err, AMEND_CONSTRAINT,
+					       "%s.%s would leave the range of numbers",
 					       step->table->qualified, step->table->columns[at].name);
 	}
 	return AMEND_OK;

@@ -65,6 +65,41 @@ static void odd_columns(struct engine *engine)
 	expect_contains(road->err.text, "identifies the record");
 }
 
+/* SQLite would store what no program can read, or a number without its last digits. */
+static void sqlite_values(struct engine *engine)
+{
+	struct road *road;
+
+	engine_exec(engine, "CREATE TABLE v (id integer PRIMARY KEY, t text, n integer, r real);"
+			    "INSERT INTO v VALUES (1, 'a', 1, 1e308)");
+	road = road_open(engine, "v");
+	refused(AMEND_INVALID, road, .keys = "id=1", .set = "t=\xff");
+	expect_contains(road->err.text, "UTF-8");
+	refused(AMEND_INVALID, road, .keys = "id=1", .set = "n=9223372036854775808");
+	expect_contains(road->err.text, "64 bits");
+	ok(road, .keys = "id=1", .set = "n=-9223372036854775808");
+	refused(AMEND_CONSTRAINT, road, .keys = "id=1", .set = "r+=1e308");
+	expect_contains(road->err.text, "range");
+	engine_expect(engine, "SELECT t, n, r FROM v", "a|-9223372036854775808|1.0e+308");
+}
+
+/* What the key would not find again is not created, or it is created once more each time. */
+static void key_columns_of_a_creation(struct engine *engine)
+{
+	struct road *road;
+
+	engine_exec(engine, "CREATE TABLE k (id integer PRIMARY KEY, code text UNIQUE)");
+	road = road_open(engine, "k");
+	refused(AMEND_INVALID, road, AMEND_UPDATE_OR_CREATE, .keys = "code=q", .set = "code=NULL, id=1");
+	refused(AMEND_INVALID, road, AMEND_UPDATE_OR_CREATE, .keys = "code=q", .set = "code=r, id=1");
+	expect_contains(road->err.text, "the key would not find it");
+	refused(AMEND_INVALID, road, AMEND_GET_OR_CREATE, .keys = "code=q", .set = "id=1",
+		.on_create = "code=r");
+	ok(road, AMEND_UPDATE_OR_CREATE, .keys = "code=q", .set = "code=q, id=1");
+	ok(road, AMEND_UPDATE_OR_CREATE, .keys = "code=q", .set = "code=r");
+	engine_expect(engine, "SELECT id, code FROM k", "1|r");
+}
+
 static void bounds(struct engine *engine)
 {
 	struct road *road = open_stock(engine);
@@ -269,6 +304,8 @@ static const struct engine_test tests[] = {
 	{"adds to what is there now, not to what was read", adds_to_what_is_there_now},
 	{"adding nothing is no change", adds_nothing},
 	{"columns of any name; the identity is not added to", odd_columns},
+	{"SQLite: what it would store but nobody could use", sqlite_values, .only = "sqlite"},
+	{"a creation is found by its key", key_columns_of_a_creation},
 	{"bounds of what is added and of what is set", bounds},
 	{"bounds compare numbers", bounds_of_integers_as_numbers},
 	{"bounds on creation: nothing is created", bounds_on_creation},

@@ -205,6 +205,12 @@ static enum amend_status refuse_kind(char kind, const char *name, struct amend_e
 			       words);
 }
 
+static bool is_system(const char *schema)
+{
+	return strcmp(schema, "pg_catalog") == 0 || strcmp(schema, "pg_toast") == 0 ||
+	       strcmp(schema, "information_schema") == 0;
+}
+
 /* --- columns ------------------------------------------------------------ */
 
 static enum amend_class class_of(uint32_t base, char category)
@@ -396,6 +402,13 @@ enum amend_status amend_postgres_describe(struct amend_session *session, const c
 		goto out;
 	}
 	kind = *cell(&found, 0, 2);
+	/* Who may write there can undo the database itself. */
+	if (is_system(cell(&found, 0, 1))) {
+		status = amend_error_set(err, AMEND_UNSUPPORTED,
+					 "%s.%s is a table of PostgreSQL's own", cell(&found, 0, 1),
+					 name);
+		goto out;
+	}
 	if (kind != 'r' && kind != 'p') {
 		status = refuse_kind(kind, name, err);
 		goto out;
