@@ -85,7 +85,8 @@ enum amend_status amend_sync_base(struct amend_sync *sync, struct amend_record *
 {
 	const struct amend_table *table = sync->table;
 	const struct amend_base *old = record->based ? record->seen : NULL;
-	const struct amend_value **incoming = calloc(table->n_columns, sizeof(*incoming));
+	const struct amend_value **incoming = calloc(table->n_columns,
+						     sizeof(const struct amend_value *));
 	struct amend_buffer pack = AMEND_BUFFER_INIT;
 	struct amend_base *base = &action->base;
 	enum amend_status status = AMEND_OK;
@@ -98,7 +99,7 @@ enum amend_status amend_sync_base(struct amend_sync *sync, struct amend_record *
 		if (take[u])
 			incoming[sync->used[u].column] = &record->values[u];
 	}
-	if (record->found_by == AMEND_FOUND_TIED &&
+	if (record->found_by == AMEND_FOUND_TIED && old &&
 	    amend_pack_find(old->pack, old->pack_size, AMEND_BASE_TIED, &tied)) {
 		tied_to = amend_arena_text_n(&sync->arena, tied.as.text, tied.size);
 		if (!tied_to)
@@ -109,8 +110,8 @@ enum amend_status amend_sync_base(struct amend_sync *sync, struct amend_record *
 	base->pk = record->row ? record->row->pk : NULL;
 	base->first_key = record->key;
 	if (old && base->pk && pack.size == old->pack_size &&
-	    memcmp(pack.data, old->pack, pack.size) == 0 && strcmp(old->pk, base->pk) == 0 &&
-	    strcmp(old->first_key, base->first_key) == 0)
+	    (pack.size == 0 || memcmp(pack.data, old->pack, pack.size) == 0) &&
+	    strcmp(old->pk, base->pk) == 0 && strcmp(old->first_key, base->first_key) == 0)
 		goto out;
 	base->pack = pack.failed ? NULL : amend_arena_text_n(&sync->arena, pack.data, pack.size);
 	base->pack_size = pack.size;

@@ -412,8 +412,10 @@ enum amend_status amend_sync_decide(struct amend_sync *sync, struct amend_error 
 	bool *judged = calloc(sync->n_used, sizeof(*judged));
 	enum amend_status status = AMEND_OK;
 
-	if (!fields.verdicts || !fields.take || !fields.puts || !fields.clashes || !judged)
+	if (!fields.verdicts || !fields.take || !fields.puts || !fields.clashes || !judged) {
 		status = amend_no_memory(err);
+		goto out;
+	}
 	/* Those without a row first: a base that one of them claims is not given to another. */
 	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
 		struct amend_record *record = sync->list[i];
@@ -436,6 +438,7 @@ enum amend_status amend_sync_decide(struct amend_sync *sync, struct amend_error 
 		reset(sync, &fields);
 		status = decide_found(sync, record, &fields, judged, err);
 	}
+out:
 	free(fields.verdicts);
 	free(fields.take);
 	free(fields.puts);

@@ -55,7 +55,7 @@ static bool grow(struct amend_hash *hash)
 		return false;
 	if (!hash->slots)
 		randombytes_buf(bigger.secret, sizeof(bigger.secret));
-	for (size_t i = 0; i < hash->room; i++) {
+	for (size_t i = 0; hash->slots && i < hash->room; i++) {
 		const struct amend_hash_slot *slot = &hash->slots[i];
 
 		if (slot->key)

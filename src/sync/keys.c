@@ -127,8 +127,12 @@ static enum amend_status canonical_keys(struct amend_sync *sync, struct amend_er
 	size_t room = AMEND_SYNC_BATCH + sync->n_used, n = 0;
 	struct amend_canon *canon = calloc(room, sizeof(*canon));
 	size_t *which = calloc(room, sizeof(*which));
-	enum amend_status status = canon && which ? AMEND_OK : amend_no_memory(err);
+	enum amend_status status = AMEND_OK;
 
+	if (!canon || !which) {
+		status = amend_no_memory(err);
+		goto out;
+	}
 	for (size_t i = 0; i <= sync->n_list && status == AMEND_OK; i++) {
 		bool last = i == sync->n_list;
 
@@ -156,6 +160,7 @@ static enum amend_status canonical_keys(struct amend_sync *sync, struct amend_er
 			which[n++] = i * sync->n_used + u;
 		}
 	}
+out:
 	free(canon);
 	free(which);
 	return status;
@@ -291,13 +296,13 @@ static enum amend_status settle_group(struct amend_sync *sync, struct amend_reco
 
 	for (const struct amend_record *at = leader->next; at; at = at->next)
 		n++;
-	members = calloc(n, sizeof(*members));
+	members = calloc(n, sizeof(struct amend_record *));
 	if (!members)
 		return amend_no_memory(err);
 	n = 0;
 	for (struct amend_record *at = leader; at; at = at->next)
 		members[n++] = at;
-	qsort(members, n, sizeof(*members), compare_lines);
+	qsort(members, n, sizeof(struct amend_record *), compare_lines);
 	if (sync->options->duplicates == AMEND_DUPLICATES_REJECT) {
 		for (size_t i = 0; i < n && same && status == AMEND_OK; i++) {
 			if (members[i] != leader)

@@ -111,9 +111,11 @@ out:
 static enum amend_status find_by_key(struct amend_sync *sync, int key, struct amend_error *err)
 {
 	struct amend_record **batch = calloc(AMEND_SYNC_BATCH, sizeof(struct amend_record *));
-	enum amend_status status = batch ? AMEND_OK : amend_no_memory(err);
+	enum amend_status status = AMEND_OK;
 	size_t n = 0;
 
+	if (!batch)
+		return amend_no_memory(err);
 	for (size_t i = 0; i <= sync->n_list && status == AMEND_OK; i++) {
 		struct amend_record *record = i < sync->n_list ? sync->list[i] : NULL;
 
@@ -150,7 +152,8 @@ static bool add_lookup(struct lookup *lookup, struct amend_record *record, const
 {
 	if (lookup->n == lookup->room) {
 		size_t room = lookup->room ? lookup->room * 2 : 1024;
-		struct amend_record **records = realloc(lookup->records, room * sizeof(*records));
+		struct amend_record **records = realloc(lookup->records,
+							room * sizeof(struct amend_record *));
 		const char **keys;
 
 		if (!records)
@@ -219,8 +222,10 @@ static enum amend_status rows_of_bases(struct amend_sync *sync, struct amend_rec
 	unsigned char *counts = calloc(n + 1, 1);
 	enum amend_status status = AMEND_OK;
 
-	if (!values || !which || !found || !counts)
+	if (!values || !which || !found || !counts) {
 		status = amend_no_memory(err);
+		goto out;
+	}
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 		struct amend_field *fields;
 		size_t n_fields, given = 0;
@@ -258,6 +263,7 @@ static enum amend_status rows_of_bases(struct amend_sync *sync, struct amend_rec
 		n_found[which[i]] = counts[i];
 		rows[which[i]] = found[i];
 	}
+out:
 	free(values);
 	free(which);
 	free(counts);
@@ -348,14 +354,17 @@ static enum amend_status bases_of_keys(struct amend_sync *sync, struct amend_err
 	if (status == AMEND_OK && n > 0) {
 		rows = amend_arena_array(&sync->arena, n, sizeof(*rows));
 		n_found = calloc(n, 1);
-		status = rows && n_found
-				 ? rows_of_bases(sync, lookup.records, n, rows, n_found, err)
-				 : amend_no_memory(err);
+		if (!rows || !n_found) {
+			status = amend_no_memory(err);
+			goto out;
+		}
+		status = rows_of_bases(sync, lookup.records, n, rows, n_found, err);
 	}
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 		if (n_found[i] == 1)
 			status = take_other(sync, lookup.records[i], &rows[i], &buffer, err);
 	}
+out:
 	free(n_found);
 	release_lookup(&lookup);
 	amend_buffer_release(&buffer);

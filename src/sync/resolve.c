@@ -222,7 +222,7 @@ static enum amend_status base_agrees(struct amend_conn *db, const struct settlem
 {
 	struct amend_field *fields;
 	enum amend_status status;
-	size_t n;
+	size_t n = 0;
 
 	*out = seen && strcmp(seen->first_key, s->conflict.first_key) == 0;
 	if (*out || !seen || !row || !*seen->first_key)
@@ -276,7 +276,7 @@ static enum amend_status find_row(struct amend_conn *db, const struct settlement
 	struct amend_row row = {.values = values};
 	struct amend_field *fields;
 	enum amend_status status;
-	size_t n;
+	size_t n = 0;
 
 	if (!values)
 		return amend_no_memory(err);
@@ -328,7 +328,7 @@ static enum amend_status settle_row(struct amend_conn *db, struct settlement *s,
 	struct amend_value old_tie;
 	const char *tied = NULL;
 	enum amend_status status;
-	bool found, ours;
+	bool found = false, ours = false;
 
 	status = find_row(db, s, &row, &found, err);
 	if (status != AMEND_OK)
@@ -377,7 +377,7 @@ static enum amend_status settle_row(struct amend_conn *db, struct settlement *s,
 	    (s->conflict.kind == AMEND_CONFLICT_IDENTITY ||
 	     (seen && amend_pack_find(seen->pack, seen->pack_size, AMEND_BASE_TIED, &old_tie)))) {
 		status = key_now(s, row.values, &tied, err);
-		if (status == AMEND_OK && strcmp(tied, s->conflict.first_key) == 0)
+		if (status == AMEND_OK && tied && strcmp(tied, s->conflict.first_key) == 0)
 			tied = NULL;
 	}
 	return status == AMEND_OK ? write_base(db, s, seen, ours, row.pk, tied, err) : status;
@@ -415,7 +415,7 @@ static enum amend_status create(struct amend_conn *db, struct settlement *s,
 
 	for (uint32_t c = 0; c < s->table->n_columns && status == AMEND_OK; c++) {
 		const struct amend_conflict_field *field = field_of(s, c);
-		struct amend_value value;
+		struct amend_value value = amend_null();
 		int given = given_for(s, c);
 
 		if (given >= 0)
@@ -452,7 +452,7 @@ static enum amend_status settle_absent(struct amend_conn *db, struct settlement 
 	struct amend_base *seen;
 	const char *pk = NULL;
 	enum amend_status status;
-	size_t n;
+	size_t n = 0;
 
 	if (!columns)
 		return amend_no_memory(err);
@@ -526,7 +526,8 @@ static enum amend_status begin(struct amend_conn *db, struct settlement *s, stru
 		status = read_given(db, s, err);
 	if (status != AMEND_OK)
 		return status;
-	s->incoming = amend_arena_array(s->arena, s->table->n_columns, sizeof(*s->incoming));
+	s->incoming = amend_arena_array(s->arena, s->table->n_columns,
+					sizeof(const struct amend_value *));
 	s->puts = amend_arena_array(s->arena, s->table->n_columns, sizeof(*s->puts));
 	return s->incoming && s->puts ? AMEND_OK : amend_no_memory(err);
 }

@@ -226,9 +226,9 @@ static enum amend_status run(struct amend_sync *sync, struct amend_error *err)
 	if (status != AMEND_OK)
 		return status;
 	status = sync->table ? plan_table(sync, err) : plan_new_table(sync, err);
-	if (sync->table)
-		snprintf(sync->report->table, sizeof(sync->report->table), "%s",
-			 sync->table->qualified);
+	if (!sync->table)
+		return status;
+	snprintf(sync->report->table, sizeof(sync->report->table), "%s", sync->table->qualified);
 	if (status == AMEND_OK)
 		status = check_thresholds(sync, err);
 	if (status != AMEND_OK)

@@ -115,8 +115,8 @@ static enum amend_status push(struct stack *stack, const struct amend_record *re
 {
 	if (stack->n == stack->room) {
 		size_t room = stack->room ? stack->room * 2 : 64;
-		const struct amend_record **records = realloc(stack->records,
-							      room * sizeof(*records));
+		const struct amend_record **records = realloc(
+			stack->records, room * sizeof(const struct amend_record *));
 
 		if (!records)
 			return amend_no_memory(err);
@@ -228,7 +228,7 @@ static enum amend_status meet_holder(struct check *check, struct taker *taker,
 
 	if (taker->record->row && strcmp(taker->record->row->pk, row->pk) == 0)
 		return AMEND_OK;
-	if (!holder || holder->told || !writes(holder) || !moves(check, holder))
+	if (!holder || holder->told || !holder->row || !writes(holder) || !moves(check, holder))
 		return fail(check, taker, holder ? name_of(holder) : row->pk, err);
 	slot = amend_hash_put(&check->relied, holder->row->pk, strlen(holder->row->pk));
 	if (!slot)
@@ -248,8 +248,10 @@ static enum amend_status look_up(struct check *check, struct taker **batch, size
 	unsigned char *n_found = calloc(n, 1);
 	enum amend_status status = AMEND_OK;
 
-	if (!values || !rows || !n_found)
+	if (!values || !rows || !n_found) {
 		status = amend_no_memory(err);
+		goto out;
+	}
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 		for (size_t j = 0; j < width; j++)
 			values[i * width + j] = *amend_sync_after(sync, batch[i]->record,
@@ -262,6 +264,7 @@ static enum amend_status look_up(struct check *check, struct taker **batch, size
 		if (n_found[i])
 			status = meet_holder(check, batch[i], &rows[i], err);
 	}
+out:
 	free(values);
 	free(n_found);
 	return status;
@@ -270,9 +273,11 @@ static enum amend_status look_up(struct check *check, struct taker **batch, size
 static enum amend_status find_holders(struct check *check, struct amend_error *err)
 {
 	struct taker **batch = calloc(AMEND_SYNC_BATCH, sizeof(struct taker *));
-	enum amend_status status = batch ? AMEND_OK : amend_no_memory(err);
+	enum amend_status status = AMEND_OK;
 	size_t n = 0;
 
+	if (!batch)
+		return amend_no_memory(err);
 	for (size_t i = 0; i <= check->n_takers && status == AMEND_OK; i++) {
 		struct taker *taker = i < check->n_takers ? &check->takers[i] : NULL;
 

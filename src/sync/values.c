@@ -82,8 +82,12 @@ enum amend_status amend_sync_values(struct amend_sync *sync, struct amend_error 
 	size_t room = AMEND_SYNC_BATCH + sync->n_used, n = 0;
 	struct amend_canon *canon = calloc(room, sizeof(*canon));
 	size_t *which = calloc(room, sizeof(*which));
-	enum amend_status status = canon && which ? AMEND_OK : amend_no_memory(err);
+	enum amend_status status = AMEND_OK;
 
+	if (!canon || !which) {
+		status = amend_no_memory(err);
+		goto out;
+	}
 	for (size_t i = 0; i <= sync->n_list && status == AMEND_OK; i++) {
 		bool last = i == sync->n_list;
 
@@ -106,6 +110,7 @@ enum amend_status amend_sync_values(struct amend_sync *sync, struct amend_error 
 			which[n++] = i * sync->n_used + u;
 		}
 	}
+out:
 	free(canon);
 	free(which);
 	return status;
