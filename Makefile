@@ -20,7 +20,12 @@ build:
 	@ninja -C $(BUILD)
 
 # A first look: two snapshots of real data, local edits, and what a sync does with them.
-run: build
+# Only the command is built, and only what goes wrong in building it is shown.
+run:
+	@tools/deps run
+	@test -f $(BUILD)/build.ninja || meson setup $(MESON_FLAGS) $(BUILD) >/dev/null || \
+		meson setup $(MESON_FLAGS) $(BUILD)
+	@ninja --quiet -C $(BUILD) amend
 	@examples/run.sh
 
 # A build folder made before the tests' own packages were there is told to look again.
