@@ -35,22 +35,24 @@ static FILE *open_value(const char *path)
 	return strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
 }
 
+enum { LARGEST_FILE = 256 * 1024 * 1024 };
+
 /* The whole of a file; NULL with errno. */
 static char *slurp(const char *path, size_t *size)
 {
 	FILE *file = open_value(path), *copy;
 	char *text = NULL, part[65536];
 	int failure = 0;
-	size_t n;
+	size_t n, all = 0;
 
 	*size = 0;
 	if (!file)
 		return NULL;
 	copy = open_memstream(&text, size);
 	if (copy) {
-		while ((n = fread(part, 1, sizeof(part), file)) > 0)
-			fwrite(part, 1, n, copy);
-		failure = ferror(file) ? (errno ? errno : EIO) : 0;
+		while (all <= LARGEST_FILE && (n = fread(part, 1, sizeof(part), file)) > 0)
+			all += fwrite(part, 1, n, copy);
+		failure = ferror(file) ? (errno ? errno : EIO) : all > LARGEST_FILE ? EFBIG : 0;
 		if (fclose(copy) != 0 && failure == 0)
 			failure = ENOMEM;
 	}
@@ -74,6 +76,11 @@ static bool take_value(const struct cli_args *args, const char *text, struct cli
 
 		errno = 0;
 		content = slurp(text + 1, &out->size);
+		if (!content && errno == EFBIG) {
+			cli_usage(args, "%s: expected a file of at most 256 MiB, found more",
+				  out->word);
+			return false;
+		}
 		if (!content) {
 			cli_usage(args,
 				  "%s: the file could not be read: %s (hint: \\@ begins a plain @)",
@@ -337,6 +344,27 @@ bool cli_assign_parse_all(const struct cli_args *args, const char *name, const c
 			return false;
 		if (plain && (one->verb == CLI_ADD || one->verb == CLI_SUBTRACT)) {
 			cli_usage(args, "expected %s or COL:=JSON, found \"%s\"", name, words[i]);
+			return false;
+		}
+	}
+	return true;
+}
+
+bool cli_assign_once(const struct cli_args *args, const char *option,
+		     const struct cli_assignment *assignments, size_t n,
+		     const struct amend_table *table)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *column = assignments[i].column;
+		int at = table ? amend_table_column(table, column) : -1;
+
+		for (size_t j = 0; j < i; j++) {
+			const char *other = assignments[j].column;
+
+			if (strcmp(column, other) != 0 &&
+			    (at < 0 || at != amend_table_column(table, other)))
+				continue;
+			cli_usage(args, "--%s: column %s is given twice", option, column);
 			return false;
 		}
 	}

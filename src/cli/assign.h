@@ -4,7 +4,7 @@
  *	COL=TEXT   COL=   COL:=JSON   COL:=null   COL+=N   COL-=N
  *
  * In COL a backslash makes the next of = : + - \ plain (`a\=b=1`). A value of
- * @FILE is that file's content (@- standard input); \@ begins a plain @.
+ * @FILE is that file's content (@- standard input), 256 MiB at most; \@ begins a plain @.
  *
  * JSON becomes what the column holds: in a JSON column the document itself;
  * elsewhere a string its text, true and false what the column's class has for
@@ -41,6 +41,10 @@ struct amend_assign cli_assign_make(struct cli_pool *pool, const struct cli_assi
 /* Several. With `plain` += and -= are refused. */
 bool cli_assign_parse_all(const struct cli_args *args, const char *name, const char *const *words,
 			  size_t n, bool plain, struct cli_assignment **out);
+/* That no column is given twice. `option`: whose values these are, for the complaint. */
+bool cli_assign_once(const struct cli_args *args, const char *option,
+		     const struct cli_assignment *assignments, size_t n,
+		     const struct amend_table *table);
 struct amend_assign *cli_assign_make_all(struct cli_pool *pool,
 					 const struct cli_assignment *assignments, size_t n,
 					 const struct amend_table *table);

@@ -2,10 +2,13 @@
  * Finds the command and runs it.
  * Leaves the list of commands to help.c, and all that they do to their own files.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <amend/amend.h>
 
@@ -13,6 +16,19 @@
 #include "complain.h"
 #include "exit.h"
 #include "session.h"
+
+/*
+ * A closed descriptor 0, 1 or 2 would become the database's, and what is printed would go there.
+ * Opened the other way round, so that using it stays the error that it is.
+ */
+static void hold_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) == -1 && errno == EBADF &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			_exit(CLI_FAILED);
+	}
+}
 
 static int run(const struct cli_command *command, int argc, char **argv)
 {
@@ -34,9 +50,11 @@ int main(int argc, char **argv)
 	const struct cli_command *command = cli_find_command(name);
 	int code;
 
+	hold_descriptors();
 	setlocale(LC_CTYPE, "");
-	/* A reader that goes away must not end a write half way. */
+	/* A reader that goes away, or a file that grows too large, must not end a write half way. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (command) {
 		code = run(command, argc - 2, argv + 2);
 	} else if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 ||

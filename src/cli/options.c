@@ -15,6 +15,7 @@
 
 #include "complain.h"
 #include "exit.h"
+#include "json.h"
 
 static size_t least_of(size_t a, size_t b)
 {
@@ -61,15 +62,34 @@ const char *cli_nearest(const char *word, const char *const *names)
 	return nearest;
 }
 
+/* Also where --json comes behind the fault. */
+static bool wants_json(const struct cli_args *args)
+{
+	if (!cli_takes(args, "json"))
+		return false;
+	for (char **word = args->unread; word && *word && strcmp(*word, "--") != 0; word++) {
+		if (strcmp(*word, "--json") == 0)
+			return true;
+	}
+	return cli_has(args, "json");
+}
+
 static int complain_usage(const struct cli_args *args, const char *format, va_list list)
 {
-	const char *text = cli_format_list(args->pool, format, list);
+	const char *name = args->command->name, *text = cli_format_list(args->pool, format, list);
+	struct amend_error err;
 
-	if (strstr(text, "(hint: "))
-		cli_complain("%s: %s", args->command->name, text);
-	else
-		cli_complain("%s: %s (hint: amend %s --help)", args->command->name, text,
-			     args->command->name);
+	text = strstr(text, "(hint: ")
+		       ? cli_format(args->pool, "%s: %s", name, text)
+		       : cli_format(args->pool, "%s: %s (hint: amend %s --help)", name, text, name);
+	if (wants_json(args)) {
+		struct json_object *object = json_object_new_object();
+
+		amend_error_set(&err, AMEND_INVALID, "%s", cli_hide(args->pool, text));
+		cli_json_add(object, "error", cli_json_error(&err));
+		cli_json_print(object);
+	}
+	cli_complain("%s", text);
 	return CLI_USAGE;
 }
 
@@ -171,6 +191,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, struct c
 	args->words = cli_alloc(pool, (size_t)argc, sizeof(*args->words));
 	args->given = cli_alloc(pool, (size_t)argc, sizeof(*args->given));
 	for (int i = 0; i < argc && code == 0; i++) {
+		args->unread = options_ended ? NULL : argv + i + 1;
 		if (options_ended || argv[i][0] != '-' || argv[i][1] == '\0')
 			args->words[args->n_words++] = argv[i];
 		else if (strcmp(argv[i], "--") == 0)
@@ -178,6 +199,8 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, struct c
 		else
 			code = take_option(args, argc, argv, &i);
 	}
+	if (code == 0)
+		args->unread = NULL;
 	if (code == 0 && !args->help)
 		code = check_words(args);
 	return code;

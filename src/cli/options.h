@@ -69,6 +69,7 @@ struct cli_args {
 	struct cli_given *given;
 	size_t n_given;
 	bool help;
+	char **unread; /* while it is parsed: what is not yet, ended by NULL */
 	struct cli_pool *pool;
 };
 
@@ -78,7 +79,10 @@ enum { CLI_ANY_NUMBER = 1000000 };
 int cli_parse(const struct cli_command *command, int argc, char **argv, struct cli_pool *pool,
 	      struct cli_args *args);
 
-/* Wrong use of this command: complains, adds where to look, and returns the exit code. */
+/*
+ * Wrong use of this command: complains, adds where to look, and returns the exit code. With --json
+ * the error is the object printed.
+ */
 int cli_usage(const struct cli_args *args, const char *format, ...) AMEND_PRINTF(2, 3);
 
 /* Of the command's options; a name that is not among them is a defect. */

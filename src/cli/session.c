@@ -34,7 +34,7 @@ static void on_signal(int number)
 
 static void listen_to_signals(struct amend_conn *db)
 {
-	static const int numbers[] = {SIGINT, SIGTERM};
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction action = {.sa_handler = on_signal};
 
 	running = db;

@@ -8,6 +8,7 @@
 #include "assign.h"
 #include "commands.h"
 #include "exit.h"
+#include "json.h"
 #include "result.h"
 
 /* The command line, before there is a table to make values for. */
@@ -25,6 +26,28 @@ static bool parse_option(const struct cli_args *args, const char *name, struct c
 	*n = cli_values(args, name, &words);
 	return cli_assign_parse_all(args, cli_format(args->pool, "--%s COL=VALUE", name), words, *n,
 				    true, out);
+}
+
+/* What can be no bound of any column. */
+static bool parse_bounds(const struct cli_args *args, const char *name, struct cli_assignment **out,
+			 size_t *n)
+{
+	if (!parse_option(args, name, out, n))
+		return false;
+	for (size_t i = 0; i < *n; i++) {
+		const struct cli_assignment *bound = &(*out)[i];
+		const char *text = bound->value;
+		size_t size = bound->size;
+
+		cli_json_trim(&text, &size);
+		if (size > 0 && (bound->verb != CLI_JSON || cli_json_is_number(text, size) ||
+				 (*text == '"' && size > 2)))
+			continue;
+		cli_usage(args, "--%s %s: expected a number, found %.*s", name, bound->column,
+			  size ? (int)size : 7, size ? text : "nothing");
+		return false;
+	}
+	return true;
 }
 
 static bool parse(const struct cli_args *args, struct request *request)
@@ -52,8 +75,8 @@ static bool parse(const struct cli_args *args, struct request *request)
 	       cli_assign_parse_all(args, "COL=VALUE", args->words + 3, request->n_set, false,
 				    &request->set) &&
 	       parse_option(args, "on-create", &request->on_create, &request->n_on_create) &&
-	       parse_option(args, "min", &request->min, &request->n_min) &&
-	       parse_option(args, "max", &request->max, &request->n_max);
+	       parse_bounds(args, "min", &request->min, &request->n_min) &&
+	       parse_bounds(args, "max", &request->max, &request->n_max);
 }
 
 /* A number as a number; else (a date) as the column has it. */
@@ -136,6 +159,9 @@ static int set(struct cli_session *session, struct request *request)
 
 	if (code != 0)
 		return code;
+	if (!cli_assign_once(args, "on-create", request->on_create, request->n_on_create,
+			     session->table))
+		return CLI_USAGE;
 	make(args, request, session->table, &write);
 	status = amend_write(session->db, session->table, &write, &result, &session->err);
 	code = cli_print_result(session, &subject, status, &result);

@@ -200,6 +200,9 @@ static int sync_source(struct cli_session *session, struct request *request,
 
 	if (code != 0)
 		return code;
+	if (!cli_assign_once(args, "on-create", request->on_create, options->n_on_create,
+			     session->table))
+		return CLI_USAGE;
 	code = open_changes(&output);
 	if (code != 0)
 		return code;
