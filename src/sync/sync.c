@@ -120,6 +120,8 @@ static enum amend_status open_table(struct amend_sync *sync, struct amend_error 
 	enum amend_status status = amend_table_open(sync->db, sync->table_name, &sync->table, err);
 	struct amend_error why = *err;
 
+	if (status == AMEND_OK)
+		status = amend_ledger_refuse(sync->db, sync->table, err);
 	if (status == AMEND_NOT_FOUND && !sync->options->create_table)
 		return amend_error_set(
 			err, AMEND_NOT_FOUND, "%s%s", why.text,

@@ -209,7 +209,7 @@ static void scrub(char *text, const char *secret)
 	if (size < 3)
 		return;
 	for (char *at = text; (at = strstr(at, secret)); at += 3) {
-		memcpy(at, "***", 3);
+		memset(at, '*', 3);
 		memmove(at + 3, at + size, strlen(at + size) + 1);
 	}
 }

@@ -74,7 +74,7 @@ static enum amend_postgres_local local_text(struct amend_canon *item, const char
 	padded = amend_arena_alloc(arena, size + limit - count + 1);
 	if (!padded)
 		return AMEND_LOCAL_NO_MEMORY;
-	memcpy(padded, text, size);
+	memcpy(padded, text, size + 1);
 	memset(padded + size, ' ', limit - count);
 	return done(item, padded);
 }

@@ -122,7 +122,7 @@ static bool send_step(struct amend_session *session, struct slice *slice, enum s
 		sent = PQsendQueryParams(session->conn, text, 0, NULL, NULL, NULL, NULL, 0) == 1;
 		break;
 	case STEP_PREPARE:
-		snprintf(text, sizeof(text), "amend_%u", plan->entry->number);
+		snprintf(text, sizeof(text), "amend_%u", step->number);
 		sent = PQsendPrepare(session->conn, text, statement->sql, 0, NULL) == 1;
 		break;
 	case STEP_RUN:
@@ -186,10 +186,9 @@ static void fail_slice(struct amend_session *session, struct slice *slice, const
 }
 
 /* What the statement did to the session itself. */
-static void watch_tag(struct amend_session *session, const PGresult *result)
+static void watch_tag(struct amend_session *session, PGresult *result)
 {
-	PGresult *writable = (PGresult *)(uintptr_t)result; /* libpq's prototype lacks the const */
-	const char *tag = PQcmdStatus(writable);
+	const char *tag = PQcmdStatus(result);
 
 	if (strcmp(tag, "DISCARD ALL") == 0 || strcmp(tag, "DEALLOCATE ALL") == 0)
 		amend_postgres_forget(session);

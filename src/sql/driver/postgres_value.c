@@ -25,7 +25,7 @@ static const char *real_text(struct amend_arena *arena, double real)
 
 		snprintf(text, sizeof(text), "%.*g", digits, real);
 		back = strtod(text, NULL);
-		if (memcmp(&back, &real, sizeof(real)) == 0)
+		if (back == real)
 			break;
 	}
 	point = text + strspn(text, "0123456789+-");
