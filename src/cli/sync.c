@@ -2,13 +2,11 @@
  * `amend sync`: reconciles a source into a table.
  * Leaves what is printed to sync_report.c, and all that a sync means to the library.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "assign.h"
 #include "commands.h"
-#include "complain.h"
 #include "exit.h"
 #include "sync_report.h"
 
@@ -131,10 +129,11 @@ static bool parse(const struct cli_args *args, struct request *request)
 		cli_usage(args, "standard input needs --format csv or tsv");
 		return false;
 	}
-	if (cli_has(args, "json") && cli_has(args, "changes") &&
-	    strcmp(cli_value(args, "changes"), "-") == 0) {
-		cli_usage(args, "--json and --changes - would both print to standard output (hint: "
-				"--changes FILE)");
+	if (cli_has(args, "json") && cli_changes_to_stdout(args)) {
+		cli_usage(args,
+			  "--json and --changes %s would both print to standard output (hint: "
+			  "--changes FILE)",
+			  cli_value(args, "changes"));
 		return false;
 	}
 	options->create_only = cli_has(args, "create-only");
@@ -167,18 +166,12 @@ static int open_table(struct cli_session *session, const char *name, bool may_la
 	return 0;
 }
 
-static int open_changes(struct cli_sync_output *output)
+/* The engines have words of their own for it. */
+static void explain_interruption(struct cli_session *session, const struct amend_sync_report *report)
 {
-	const char *name = cli_value(output->session->args, "changes");
-
-	output->changes_name = name;
-	if (!name)
-		return 0;
-	output->changes = strcmp(name, "-") == 0 ? stdout : fopen(name, "w");
-	if (output->changes)
-		return 0;
-	cli_complain("--changes: %s could not be opened: %s", name, strerror(errno));
-	return CLI_FAILED;
+	if (cli_interrupted() && session->err.status == AMEND_INTERRUPTED && !report->n_revisions)
+		amend_error_set(&session->err, AMEND_INTERRUPTED,
+				"interrupted: nothing was written");
 }
 
 static int sync_source(struct cli_session *session, struct request *request,
@@ -203,7 +196,7 @@ static int sync_source(struct cli_session *session, struct request *request,
 	if (!cli_assign_once(args, "on-create", request->on_create, options->n_on_create,
 			     session->table))
 		return CLI_USAGE;
-	code = open_changes(&output);
+	code = cli_changes_open(session, &output.changes);
 	if (code != 0)
 		return code;
 	options->on_create = cli_assign_make_all(args->pool, request->on_create,
@@ -214,6 +207,8 @@ static int sync_source(struct cli_session *session, struct request *request,
 	options->context = &output;
 	memset(&report, 0, sizeof(report));
 	status = amend_sync(session->db, source, args->words[2], options, &report, &session->err);
+	if (status != AMEND_OK)
+		explain_interruption(session, &report);
 	code = cli_sync_finish(&output, status, &report);
 	amend_sync_report_release(&report);
 	return code;
@@ -226,7 +221,7 @@ static int run(const struct cli_args *args)
 	struct request request;
 	int code = 0;
 
-	if (!parse(args, &request))
+	if (!parse(args, &request) || !cli_changes_allowed(args, args->words[0], args->words[1]))
 		return CLI_USAGE;
 	if (amend_source_open(args->words[0], request.format, &source, &session.err) != AMEND_OK)
 		return cli_fail(&session);

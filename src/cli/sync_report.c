@@ -4,7 +4,6 @@
  */
 #include "sync_report.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -93,16 +92,10 @@ static struct json_object *change_json(const struct amend_sync_change *change,
 void cli_sync_on_change(void *context, const struct amend_sync_change *change)
 {
 	struct cli_sync_output *output = context;
-	struct json_object *object;
+	const struct amend_table *table = change->table ? change->table : output->session->table;
 
-	if (!output->changes)
-		return;
-	object = change_json(change, change->table ? change->table : output->session->table);
-	fputs(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
-							     JSON_C_TO_STRING_NOSLASHESCAPE),
-	      output->changes);
-	fputc('\n', output->changes);
-	json_object_put(object);
+	if (output->changes.file)
+		cli_changes_add(&output->changes, change_json(change, table));
 }
 
 /* --- when it is through --- */
@@ -182,24 +175,6 @@ static void print_text(const struct cli_sync_output *output, FILE *out,
 	}
 }
 
-static int finish_changes(struct cli_sync_output *output)
-{
-	bool failed;
-
-	if (!output->changes)
-		return 0;
-	failed = fflush(output->changes) != 0 || ferror(output->changes);
-	if (output->changes == stdout)
-		return 0; /* main looks at that */
-	if (fclose(output->changes) != 0 || failed) {
-		cli_complain("%s could not be written, so the list of changes is not whole: %s "
-			     "(the sync itself is not concerned)",
-			     output->changes_name, strerror(errno));
-		return CLI_FAILED;
-	}
-	return 0;
-}
-
 int cli_sync_finish(struct cli_sync_output *output, enum amend_status status,
 		    const struct amend_sync_report *report)
 {
@@ -215,10 +190,14 @@ int cli_sync_finish(struct cli_sync_output *output, enum amend_status status,
 		{"duplicates", "duplicate", "duplicates", report->duplicates},
 		{NULL, NULL, NULL, 0},
 	};
+	bool to_stdout = output->changes.file == stdout;
+	/* What is told is in, also before a failure. */
+	bool keep = status == AMEND_OK ||
+		    (!output->dry_run && (output->changes.lines || report->n_revisions));
 	int code;
 
 	clear_progress(output);
-	code = finish_changes(output);
+	code = cli_changes_close(&output->changes, keep);
 	if (output->rejects > REJECTS_SHOWN)
 		fprintf(stderr, "%s: and %" PRIu64 " more rejected\n",
 			cli_scrub(output->session->args->pool, output->source),
@@ -226,7 +205,7 @@ int cli_sync_finish(struct cli_sync_output *output, enum amend_status status,
 	if (output->json)
 		print_json(output, status, report, counts);
 	else if (!output->quiet && (status == AMEND_OK || report->run))
-		print_text(output, output->changes == stdout ? stderr : stdout, report, counts);
+		print_text(output, to_stdout ? stderr : stdout, report, counts);
 	if (status != AMEND_OK)
 		return cli_complain_of(output->session);
 	if (code != 0)

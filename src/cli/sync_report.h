@@ -2,8 +2,7 @@
 #ifndef CLI_SYNC_REPORT_H
 #define CLI_SYNC_REPORT_H
 
-#include <stdio.h>
-
+#include "changes.h"
 #include "session.h"
 
 struct cli_sync_output {
@@ -11,9 +10,7 @@ struct cli_sync_output {
 	const char *source; /* the file as named, for FILE:LINE */
 	const char *table;  /* as named */
 	bool dry_run, quiet, json;
-	FILE *changes; /* NULL: not wanted */
-	const char *changes_name;
-	bool changes_failed;
+	struct cli_changes changes;
 	uint64_t rejects;
 	int64_t shown_ms; /* when the progress was shown last */
 	bool progress;    /* a line of it stands on the terminal */

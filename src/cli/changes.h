@@ -1,0 +1,34 @@
+/*
+ * Where `sync --changes` writes: to standard output, straight into what is no ordinary file, or to
+ * a temporary file that takes its name when the run has ended. What stood under the name stays
+ * until then, and stays for good when nothing came of the run.
+ */
+#ifndef CLI_CHANGES_H
+#define CLI_CHANGES_H
+
+#include <stdio.h>
+
+#include "json.h"
+#include "session.h"
+
+struct cli_changes {
+	FILE *file;       /* NULL: not wanted */
+	const char *name; /* as given */
+	char *target;     /* through links; NULL: it is written directly */
+	char *temporary;
+	uint64_t lines;
+	int failure; /* errno of the first line that could not be written */
+};
+
+bool cli_changes_to_stdout(const struct cli_args *args);
+/* That the file is neither the source nor of the database. Nothing is opened; complains. */
+bool cli_changes_allowed(const struct cli_args *args, const char *source, const char *database);
+
+/* 0, or the exit code after the complaint. */
+int cli_changes_open(struct cli_session *session, struct cli_changes *changes);
+/* A line; takes `object` over. */
+void cli_changes_add(struct cli_changes *changes, struct json_object *object);
+/* `keep` false: nothing came of the run. 0, or the exit code after the complaint. */
+int cli_changes_close(struct cli_changes *changes, bool keep);
+
+#endif
