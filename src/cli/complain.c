@@ -115,7 +115,7 @@ char *cli_hide(struct cli_pool *pool, const char *text)
 	size_t room = strlen(text) * 3 + 1;
 	char *copy = cli_alloc(pool, room, 1);
 
-	memcpy(copy, text, strlen(text));
+	stpcpy(copy, text);
 	hide_in_urls(copy);
 	hide_settings(copy);
 	return copy;
