@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "complain.h"
@@ -20,15 +21,32 @@
 static struct amend_conn *volatile running;
 static volatile sig_atomic_t caught;
 
-/* The first one ends the statement, and with it the command; the second ends the program. */
+static int64_t now_ms(void)
+{
+	struct timespec now = {0};
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/*
+ * The first one ends the statement, and with it the command; the second ends the program. One right
+ * behind is the same one: timeout(1) and shells send it to the process and to its group.
+ */
 static void on_signal(int number)
 {
-	if (!running || caught) {
+	enum { SAME_MS = 200 };
+	static int64_t caught_ms; /* of this handler alone, which does not interrupt itself */
+
+	if (!running || (caught && now_ms() - caught_ms > SAME_MS)) {
 		signal(number, SIG_DFL);
 		raise(number);
 		return;
 	}
+	if (caught)
+		return;
 	caught = number;
+	caught_ms = now_ms();
 	amend_interrupt(running);
 }
 
@@ -38,7 +56,7 @@ static void listen_to_signals(struct amend_conn *db)
 	struct sigaction action = {.sa_handler = on_signal};
 
 	running = db;
-	sigemptyset(&action.sa_mask);
+	sigfillset(&action.sa_mask);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		struct sigaction before;
 
