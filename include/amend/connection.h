@@ -31,9 +31,9 @@ extern "C" {
 struct amend_conn;
 
 struct amend_open_options {
-	bool must_exist;      /* SQLite: do not create the file */
-	bool read_only;       /* every unit is read-only */
-	int lock_timeout_ms;  /* how long to wait for what another holds; -1: no limit; default 30,000 */
+	bool must_exist;     /* SQLite: do not create the file */
+	bool read_only;      /* every unit is read-only */
+	int lock_timeout_ms; /* how long to wait for what another holds; -1: no limit; default 30,000 */
 	const char *key_file; /* keys that sign tokens (docs/token.md); NULL: $AMEND_KEY_FILE, else the ledger's */
 	int64_t token_lifetime; /* seconds a token is accepted, up to a 16th less; default 30 days */
 	/* Called with each statement's text (no values) before it is sent; NULL for none. */
@@ -41,7 +41,10 @@ struct amend_open_options {
 	void *trace_context;
 };
 
-#define AMEND_OPEN_OPTIONS_INIT {false, false, 30000, NULL, 2592000, NULL, NULL}
+#define AMEND_OPEN_OPTIONS_INIT                                \
+	{                                                      \
+		false, false, 30000, NULL, 2592000, NULL, NULL \
+	}
 
 /* NULL options are AMEND_OPEN_OPTIONS_INIT. UNREACHABLE, DENIED, NOT_FOUND (must_exist), INVALID, UNSUPPORTED. */
 AMEND_API enum amend_status amend_open(const char *url, const struct amend_open_options *options,
@@ -65,8 +68,9 @@ AMEND_API const char *amend_engine(const struct amend_conn *db);
  * from now on. NULL leaves `who` to the default (the operating system's user)
  * and the others empty. The texts are copied.
  */
-AMEND_API enum amend_status amend_set_author(struct amend_conn *db, const char *who, const char *why,
-					     const char *program, struct amend_error *err) AMEND_CHECK;
+AMEND_API enum amend_status amend_set_author(struct amend_conn *db, const char *who,
+					     const char *why, const char *program,
+					     struct amend_error *err) AMEND_CHECK;
 
 /*
  * One statement of the application's own, on this connection and in its unit
@@ -77,7 +81,8 @@ AMEND_API enum amend_status amend_set_author(struct amend_conn *db, const char *
  */
 AMEND_API enum amend_status amend_query(struct amend_conn *db, const char *sql,
 					const struct amend_value *values, size_t n_values,
-					struct amend_rows *rows, struct amend_error *err) AMEND_CHECK;
+					struct amend_rows *rows,
+					struct amend_error *err) AMEND_CHECK;
 
 #ifdef __cplusplus
 }

@@ -34,19 +34,19 @@ extern "C" {
  */
 enum amend_status {
 	AMEND_OK,
-	AMEND_NOT_FOUND,       /* no such record, table, conflict, revision */
-	AMEND_STALE,           /* the record is no longer what the caller saw */
-	AMEND_EXISTS,          /* it must not exist, and it does */
-	AMEND_CONFLICT,        /* the record contradicts the request: keys that point to two records */
-	AMEND_LOCKED,          /* held by another: nowait, or the wait limit passed */
-	AMEND_CONSTRAINT,      /* a bound, or a constraint of the database, would be broken */
-	AMEND_INVALID,         /* wrong use, or a value the column cannot hold; a token that is not ours */
-	AMEND_RETRY,           /* the engine undid the transaction; nothing of it is in */
+	AMEND_NOT_FOUND,  /* no such record, table, conflict, revision */
+	AMEND_STALE,      /* the record is no longer what the caller saw */
+	AMEND_EXISTS,     /* it must not exist, and it does */
+	AMEND_CONFLICT,   /* the record contradicts the request: keys that point to two records */
+	AMEND_LOCKED,     /* held by another: nowait, or the wait limit passed */
+	AMEND_CONSTRAINT, /* a bound, or a constraint of the database, would be broken */
+	AMEND_INVALID, /* wrong use, or a value the column cannot hold; a token that is not ours */
+	AMEND_RETRY,   /* the engine undid the transaction; nothing of it is in */
 	AMEND_OUTCOME_UNKNOWN, /* the connection died during COMMIT: it is in, or it is not */
-	AMEND_UNREACHABLE,     /* no connection to the server, or it broke outside COMMIT: nothing is in */
-	AMEND_DENIED,          /* the role, or the file's mode, does not allow it */
-	AMEND_UNSUPPORTED,     /* this engine, or this build, lacks it */
-	AMEND_INTERRUPTED,     /* amend_interrupt, or the time limit of the unit */
+	AMEND_UNREACHABLE, /* no connection to the server, or it broke outside COMMIT: nothing is in */
+	AMEND_DENIED,      /* the role, or the file's mode, does not allow it */
+	AMEND_UNSUPPORTED, /* this engine, or this build, lacks it */
+	AMEND_INTERRUPTED, /* amend_interrupt, or the time limit of the unit */
 	AMEND_NO_MEMORY,
 	AMEND_INTERNAL, /* a defect in amend, a damaged file, a full disk */
 };
@@ -55,7 +55,7 @@ struct amend_error {
 	enum amend_status status;
 	int native;       /* the engine's own code, 0 where there is none */
 	char sqlstate[6]; /* ISO 9075 / PostgreSQL appendix A; "" where unknown; set by every driver */
-	char text[1018];  /* one line: what, where, expected, found; " (hint: ...)" at its end */
+	char text[1018]; /* one line: what, where, expected, found; " (hint: ...)" at its end */
 };
 
 /* "OK", "NOT_FOUND", ...: the name without its prefix. Never NULL. */

@@ -36,13 +36,13 @@ AMEND_API enum amend_status amend_rotate_key(struct amend_conn *db,
 
 /* One change of one record, as history holds it. Lives during the callback. */
 struct amend_log_entry {
-	int64_t change;   /* position in history: order by it, never by time */
-	int64_t revision; /* what committed together */
-	int64_t run;      /* 0: not part of a sync */
-	const char *at;   /* UTC, "2026-11-21 21:30:04.123456" */
+	int64_t change;                  /* position in history: order by it, never by time */
+	int64_t revision;                /* what committed together */
+	int64_t run;                     /* 0: not part of a sync */
+	const char *at;                  /* UTC, "2026-11-21 21:30:04.123456" */
 	const char *who, *why, *program; /* "" where not given */
 	const char *table;
-	const char *op;   /* "create", "update", "delete" */
+	const char *op;                /* "create", "update", "delete" */
 	const struct amend_field *key; /* the primary key's columns */
 	size_t n_key;
 	const struct amend_change *changes;
@@ -51,10 +51,11 @@ struct amend_log_entry {
 
 struct amend_log_filter {
 	const struct amend_table *table; /* NULL: any */
-	const struct amend_match *key;   /* one record by any key, also a deleted one by a key it had then; NULL: any */
-	int64_t revision;                /* 0: any */
-	int64_t run;                     /* 0: any */
-	int64_t limit;                   /* newest entries to show; 0: all */
+	const struct amend_match *
+		key; /* one record by any key, also a deleted one by a key it had then; NULL: any */
+	int64_t revision; /* 0: any */
+	int64_t run;      /* 0: any */
+	int64_t limit;    /* newest entries to show; 0: all */
 };
 
 /* The connection may be used inside the callback; what it returns other than OK ends the listing. */
@@ -69,8 +70,8 @@ AMEND_API enum amend_status amend_log(struct amend_conn *db, const struct amend_
 enum amend_conflict_kind {
 	AMEND_CONFLICT_FIELDS,
 	AMEND_CONFLICT_IDENTITY, /* keys of one record point to two, or the row has another first key */
-	AMEND_CONFLICT_UNIQUE,   /* a unique value would stand twice */
-	AMEND_CONFLICT_DELETED,  /* deleted here, changed by the source */
+	AMEND_CONFLICT_UNIQUE,  /* a unique value would stand twice */
+	AMEND_CONFLICT_DELETED, /* deleted here, changed by the source */
 };
 
 AMEND_API const char *amend_conflict_kind_name(enum amend_conflict_kind kind);
@@ -87,12 +88,12 @@ struct amend_conflict {
 	enum amend_conflict_kind kind;
 	const struct amend_field *key; /* the record's primary key; none where there is no row */
 	size_t n_key;
-	const char *first_key;  /* the input record's first key, as text "code=FR" */
+	const char *first_key; /* the input record's first key, as text "code=FR" */
 	const struct amend_conflict_field *fields;
 	size_t n_fields;
-	const char *note;       /* what clashes, in words; "" for kind fields */
-	const char *at, *who;   /* when it was found, by whom the incoming values came */
-	int64_t line;           /* of the input, the last time it was found */
+	const char *note;     /* what clashes, in words; "" for kind fields */
+	const char *at, *who; /* when it was found, by whom the incoming values came */
+	int64_t line;         /* of the input, the last time it was found */
 };
 
 /* As amend_log_fn. */

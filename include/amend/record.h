@@ -67,10 +67,10 @@ enum amend_strength {
 };
 
 enum amend_mode {
-	AMEND_UPDATE,           /* the record must exist */
+	AMEND_UPDATE, /* the record must exist */
 	AMEND_UPDATE_OR_CREATE,
-	AMEND_GET_OR_CREATE,    /* an existing record is returned as it is */
-	AMEND_CREATE,           /* the record must not exist: EXISTS */
+	AMEND_GET_OR_CREATE, /* an existing record is returned as it is */
+	AMEND_CREATE,        /* the record must not exist: EXISTS */
 };
 
 /* What the caller saw. Everything given is checked, in the write itself or under its lock. */
@@ -114,8 +114,11 @@ struct amend_write {
 	bool want_token; /* fill in amend_result.token: costs a look at the ledger */
 };
 
-#define AMEND_WRITE_INIT                                                                           \
-	{AMEND_UPDATE, NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, NULL, {NULL, NULL, NULL, 0, false}, AMEND_WAIT, false}
+#define AMEND_WRITE_INIT                                                      \
+	{                                                                     \
+		AMEND_UPDATE, NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, NULL, \
+			{NULL, NULL, NULL, 0, false}, AMEND_WAIT, false       \
+	}
 
 enum amend_outcome {
 	AMEND_IS_NOTHING, /* the call failed before there was an outcome */
@@ -125,10 +128,10 @@ enum amend_outcome {
 	AMEND_IS_UNCHANGED,
 	AMEND_IS_MERGED,
 	AMEND_IS_DELETED,
-	AMEND_IS_STALE,   /* status STALE */
-	AMEND_IS_MISSING, /* status NOT_FOUND; with a token: deleted since it was seen */
-	AMEND_IS_LOCKED,  /* status LOCKED */
-	AMEND_IS_SKIPPED, /* status OK: held by another, with AMEND_SKIP_LOCKED */
+	AMEND_IS_STALE,    /* status STALE */
+	AMEND_IS_MISSING,  /* status NOT_FOUND; with a token: deleted since it was seen */
+	AMEND_IS_LOCKED,   /* status LOCKED */
+	AMEND_IS_SKIPPED,  /* status OK: held by another, with AMEND_SKIP_LOCKED */
 	AMEND_IS_CONFLICT, /* status CONFLICT or EXISTS */
 	AMEND_IS_REJECTED, /* status CONSTRAINT or INVALID */
 };
@@ -143,12 +146,13 @@ struct amend_change {
 
 struct amend_result {
 	enum amend_outcome outcome;
-	const struct amend_value *record; /* table->n_columns values, or NULL: there is none (a deletion: what it was) */
+	const struct amend_value *
+		record; /* table->n_columns values, or NULL: there is none (a deletion: what it was) */
 	const struct amend_change *changes;
 	size_t n_changes;
-	const char *token;  /* NULL unless wanted and there is a key to sign it with.. */
+	const char *token;    /* NULL unless wanted and there is a key to sign it with.. */
 	const char *no_token; /* ..and then why not, where it was wanted */
-	int64_t revision;   /* that recorded the change; 0: nothing was recorded */
+	int64_t revision;     /* that recorded the change; 0: nothing was recorded */
 	/*
 	 * When stale (then `token` is one of what is there now, if it was wanted) or missing: what the caller had seen, in column order (`base`
 	 * NULL where it cannot be proved; its values then are unknown, not NULL), what it wanted, and the change that
@@ -162,7 +166,11 @@ struct amend_result {
 	void *owner; /* private */
 };
 
-#define AMEND_RESULT_INIT {AMEND_IS_NOTHING, NULL, NULL, 0, NULL, NULL, 0, NULL, NULL, 0, NULL, NULL, NULL, NULL}
+#define AMEND_RESULT_INIT                                                                        \
+	{                                                                                        \
+		AMEND_IS_NOTHING, NULL, NULL, 0, NULL, NULL, 0, NULL, NULL, 0, NULL, NULL, NULL, \
+			NULL                                                                     \
+	}
 
 /* Everything in a result lives until here. Takes a zeroed struct. */
 AMEND_API void amend_result_release(struct amend_result *result);
@@ -183,8 +191,7 @@ AMEND_API enum amend_status amend_get(struct amend_conn *db, const struct amend_
  * learned); where it holds another value: CONFLICT.
  */
 AMEND_API enum amend_status amend_write(struct amend_conn *db, const struct amend_table *table,
-					const struct amend_write *write,
-					struct amend_result *result,
+					const struct amend_write *write, struct amend_result *result,
 					struct amend_error *err) AMEND_CHECK;
 
 /* NOT_FOUND when there is none. `expect` may be NULL. */

@@ -35,11 +35,15 @@ AMEND_API enum amend_status amend_source_open(const char *path, enum amend_forma
 AMEND_API void amend_source_close(struct amend_source *source);
 
 /* The source's columns, in order. */
-AMEND_API size_t amend_source_columns(const struct amend_source *source,
-				      const char *const **names);
+AMEND_API size_t amend_source_columns(const struct amend_source *source, const char *const **names);
 
 enum amend_policy { AMEND_POLICY_STORE, AMEND_POLICY_INCOMING, AMEND_POLICY_CURRENT };
-enum amend_adopt { AMEND_ADOPT_ASK, AMEND_ADOPT_INCOMING, AMEND_ADOPT_CURRENT, AMEND_ADOPT_CONFLICT };
+enum amend_adopt {
+	AMEND_ADOPT_ASK,
+	AMEND_ADOPT_INCOMING,
+	AMEND_ADOPT_CURRENT,
+	AMEND_ADOPT_CONFLICT
+};
 enum amend_duplicates { AMEND_DUPLICATES_REJECT, AMEND_DUPLICATES_FIRST, AMEND_DUPLICATES_LAST };
 
 struct amend_pair { /* COL=VALUE, COL=SOURCECOL, COL=TYPE */
@@ -54,7 +58,7 @@ struct amend_sync_change {
 	size_t n_key;
 	const struct amend_conflict_field *fields; /* an update: current is old, incoming is new */
 	size_t n_fields;
-	const char *kind, *note; /* of a conflict */
+	const char *kind, *note;         /* of a conflict */
 	const struct amend_table *table; /* its description: how values are typed */
 };
 
@@ -87,10 +91,12 @@ struct amend_sync_options {
 	void *context;
 };
 
-#define AMEND_SYNC_OPTIONS_INIT                                                                    \
-	{NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, 0, false, false, false, false, NULL, 0, false,     \
-	 AMEND_POLICY_STORE, AMEND_ADOPT_ASK, AMEND_DUPLICATES_REJECT, -1, false, NULL, NULL, NULL, \
-	 NULL, NULL}
+#define AMEND_SYNC_OPTIONS_INIT                                                                   \
+	{                                                                                         \
+		NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, 0, false, false, false, false, NULL, 0, \
+			false, AMEND_POLICY_STORE, AMEND_ADOPT_ASK, AMEND_DUPLICATES_REJECT, -1,  \
+			false, NULL, NULL, NULL, NULL, NULL                                       \
+	}
 
 struct amend_sync_report {
 	/* their sum is `read` */

@@ -46,8 +46,8 @@ struct amend_column {
 	const char *collation; /* as the engine names it, "" where it is the default one */
 	bool unsound; /* its text does not prove equality (xml, tsquery, ...): amend does not write it */
 	const char *number_cast; /* what an amount to add, and a bound, is cast to: what a domain stands for; else `cast` */
-	uint32_t number_id;      /* PostgreSQL: its pg_type.oid */
-	uint32_t type_id; /* PostgreSQL: pg_type.oid; else the driver's own */
+	uint32_t number_id; /* PostgreSQL: its pg_type.oid */
+	uint32_t type_id;   /* PostgreSQL: pg_type.oid; else the driver's own */
 };
 
 struct amend_key {

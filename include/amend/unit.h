@@ -32,17 +32,21 @@ enum amend_isolation {
 };
 
 struct amend_unit_options {
-	enum amend_isolation isolation; /* of the outermost unit; inside one it must be DEFAULT or the same */
-	bool read_only;                 /* of the outermost unit, likewise; SQLite: begins deferred; writes and holds are refused */
-	bool durable;                   /* outermost only: inside another unit, or transaction, it is INVALID */
-	bool merged;                    /* inside another unit: no savepoint; its failure dooms the outer unit */
-	bool no_rerun;                  /* AMEND_RETRY goes to the caller */
-	int lock_timeout_ms;            /* 0: the connection's; -1: no limit; else this many ms (1: about nowait) */
-	int time_limit_ms;              /* of the whole outermost unit, reruns included; 0: none: AMEND_INTERRUPTED */
-	int max_tries;                  /* 0: 10 */
+	enum amend_isolation
+		isolation; /* of the outermost unit; inside one it must be DEFAULT or the same */
+	bool read_only; /* of the outermost unit, likewise; SQLite: begins deferred; writes and holds are refused */
+	bool durable;  /* outermost only: inside another unit, or transaction, it is INVALID */
+	bool merged;   /* inside another unit: no savepoint; its failure dooms the outer unit */
+	bool no_rerun; /* AMEND_RETRY goes to the caller */
+	int lock_timeout_ms; /* 0: the connection's; -1: no limit; else this many ms (1: about nowait) */
+	int time_limit_ms; /* of the whole outermost unit, reruns included; 0: none: AMEND_INTERRUPTED */
+	int max_tries; /* 0: 10 */
 };
 
-#define AMEND_UNIT_OPTIONS_INIT {AMEND_ISOLATION_DEFAULT, false, false, false, false, 0, 0, 0}
+#define AMEND_UNIT_OPTIONS_INIT                                              \
+	{                                                                    \
+		AMEND_ISOLATION_DEFAULT, false, false, false, false, 0, 0, 0 \
+	}
 
 typedef enum amend_status (*amend_unit_fn)(struct amend_conn *db, void *context,
 					   struct amend_error *err);

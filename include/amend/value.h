@@ -67,7 +67,10 @@ struct amend_rows {
 	void *owner;     /* private */
 };
 
-#define AMEND_ROWS_INIT {0, 0, NULL, 0, NULL}
+#define AMEND_ROWS_INIT             \
+	{                           \
+		0, 0, NULL, 0, NULL \
+	}
 
 static inline const struct amend_value *amend_rows_at(const struct amend_rows *rows, size_t row,
 						      size_t column)

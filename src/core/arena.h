@@ -16,7 +16,10 @@ struct amend_arena {
 	size_t total; /* bytes handed out */
 };
 
-#define AMEND_ARENA_INIT {NULL, 0}
+#define AMEND_ARENA_INIT \
+	{                \
+		NULL, 0  \
+	}
 
 /* NULL when there is no memory. Zeroed. */
 void *amend_arena_alloc(struct amend_arena *arena, size_t size);

@@ -16,7 +16,10 @@ struct amend_buffer {
 	bool failed;
 };
 
-#define AMEND_BUFFER_INIT {NULL, 0, 0, false}
+#define AMEND_BUFFER_INIT         \
+	{                         \
+		NULL, 0, 0, false \
+	}
 
 void amend_buffer_add(struct amend_buffer *buffer, const void *bytes, size_t size);
 void amend_buffer_text(struct amend_buffer *buffer, const char *text);

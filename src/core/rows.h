@@ -8,7 +8,7 @@
 
 struct amend_rows_owner {
 	struct amend_arena arena;
-	void *extra;             /* e.g. the engine's own result that the values borrow from */
+	void *extra;                  /* e.g. the engine's own result that the values borrow from */
 	void (*release)(void *extra); /* NULL when there is none */
 };
 

@@ -120,8 +120,9 @@ bool amend_value_bytes(const struct amend_value *value, struct amend_arena *aren
 	if (value->kind != AMEND_TEXT || value->size < 2 || memcmp(value->as.text, "\\x", 2) != 0)
 		return false;
 	bytes = amend_arena_alloc(arena, value->size / 2);
-	if (!bytes || sodium_hex2bin(bytes, value->size / 2, value->as.text + 2, value->size - 2, NULL,
-				     &size, NULL) != 0 ||
+	if (!bytes ||
+	    sodium_hex2bin(bytes, value->size / 2, value->as.text + 2, value->size - 2, NULL, &size,
+			   NULL) != 0 ||
 	    size != value->size / 2 - 1)
 		return false;
 	*out = amend_blob(bytes, size);

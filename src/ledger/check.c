@@ -47,8 +47,9 @@ static enum amend_status check_ledger(struct amend_conn *db, const struct findin
 	if (status != AMEND_OK)
 		return status;
 	if (!present) {
-		finding->each(finding->context, AMEND_LEVEL_ADVICE, "ledger",
-			      "not installed yet (hint: amend init, or the first change installs it)");
+		finding->each(
+			finding->context, AMEND_LEVEL_ADVICE, "ledger",
+			"not installed yet (hint: amend init, or the first change installs it)");
 		return AMEND_OK;
 	}
 	status = count(db, "revision", "", &revisions, err);
@@ -57,8 +58,8 @@ static enum amend_status check_ledger(struct amend_conn *db, const struct findin
 	if (status == AMEND_OK) {
 		char where[160];
 
-		snprintf(where, sizeof(where),
-			 " WHERE revision NOT IN (SELECT id FROM %srevision)", db->dialect->ledger);
+		snprintf(where, sizeof(where), " WHERE revision NOT IN (SELECT id FROM %srevision)",
+			 db->dialect->ledger);
 		status = count(db, "change", where, &orphans, err);
 	}
 	if (status == AMEND_DENIED) {
@@ -70,8 +71,9 @@ static enum amend_status check_ledger(struct amend_conn *db, const struct findin
 	/* Its owner alone may look. */
 	status = count(db, "token_key", "", &keys, err);
 	if (status == AMEND_OK && keys == 0)
-		finding->each(finding->context, AMEND_LEVEL_PROBLEM, "tokens",
-			      "there is no key to sign them with (hint: amend init DB --rotate-key)");
+		finding->each(
+			finding->context, AMEND_LEVEL_PROBLEM, "tokens",
+			"there is no key to sign them with (hint: amend init DB --rotate-key)");
 	else if (status != AMEND_OK && status != AMEND_DENIED)
 		return status;
 	snprintf(text, sizeof(text), "installed, version %d, %lld revision%s", db->ledger->version,

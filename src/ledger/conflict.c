@@ -45,7 +45,8 @@ static void write_fields(struct amend_buffer *buffer, const struct amend_conflic
 	for (size_t i = 0; i < spec->n_fields; i++) {
 		const struct amend_conflict_field *field = &spec->fields[i];
 		int at = amend_table_column(spec->table, field->column);
-		enum amend_class class_ = at < 0 ? AMEND_CLASS_TEXT : spec->table->columns[at].class_;
+		enum amend_class class_ = at < 0 ? AMEND_CLASS_TEXT
+						 : spec->table->columns[at].class_;
 
 		amend_buffer_text(buffer, i ? "," : "");
 		amend_json_string(buffer, field->column, strlen(field->column));
@@ -123,8 +124,9 @@ enum { ID, SOURCE, TBL, PK, FIRST_KEY, KIND, FIELDS, NOTE, LINE, AT, WHO };
 static void select_open(struct amend_sql *sql, const struct amend_conn *db)
 {
 	amend_sql_init(sql, db);
-	amend_sql_text(sql, "SELECT id, source, tbl, pk, first_key, kind, fields, note, line, at, who "
-			    "FROM ");
+	amend_sql_text(sql,
+		       "SELECT id, source, tbl, pk, first_key, kind, fields, note, line, at, who "
+		       "FROM ");
 	amend_sql_ledger(sql, "conflict");
 	amend_sql_text(sql, " WHERE state = 'open'");
 }
@@ -220,9 +222,10 @@ enum amend_status amend_conflict_by_id(struct amend_conn *db, int64_t id, struct
 	if (status != AMEND_OK)
 		return status;
 	if (!rows || n == 0)
-		return amend_error_set(err, AMEND_NOT_FOUND,
-				       "there is no open conflict %lld (hint: see `amend conflicts`)",
-				       (long long)id);
+		return amend_error_set(
+			err, AMEND_NOT_FOUND,
+			"there is no open conflict %lld (hint: see `amend conflicts`)",
+			(long long)id);
 	*out = rows[0];
 	return AMEND_OK;
 }
@@ -250,8 +253,9 @@ enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend
 	}
 	amend_sql_text(&sql, "INSERT INTO ");
 	amend_sql_ledger(&sql, "conflict");
-	amend_sql_text(&sql, " (source, tbl, pk, first_key, open_key, kind, fields, note, line, run, at, "
-			     "who, state, taken) VALUES (");
+	amend_sql_text(&sql,
+		       " (source, tbl, pk, first_key, open_key, kind, fields, note, line, run, at, "
+		       "who, state, taken) VALUES (");
 	amend_sql_string(&sql, spec->source);
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, spec->table->qualified);
@@ -273,10 +277,11 @@ enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend
 	amend_sql_integer(&sql, run);
 	amend_sql_printf(&sql, ", %s, ", db->dialect->now);
 	amend_sql_string(&sql, amend_author_who(db));
-	amend_sql_text(&sql, ", 'open', '') ON CONFLICT (open_key) DO UPDATE SET pk = excluded.pk, kind = "
-			     "excluded.kind, fields = excluded.fields, note = excluded.note, line = "
-			     "excluded.line, run = excluded.run, at = excluded.at, who = excluded.who "
-			     "RETURNING id");
+	amend_sql_text(&sql,
+		       ", 'open', '') ON CONFLICT (open_key) DO UPDATE SET pk = excluded.pk, kind = "
+		       "excluded.kind, fields = excluded.fields, note = excluded.note, line = "
+		       "excluded.line, run = excluded.run, at = excluded.at, who = excluded.who "
+		       "RETURNING id");
 	status = amend_exec(db, &sql, &rows, err);
 	if (status == AMEND_OK && !amend_value_number(amend_rows_at(&rows, 0, 0), id))
 		status = amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");

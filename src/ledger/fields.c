@@ -113,8 +113,10 @@ enum amend_status amend_fields_parse(const char *text, bool typed, struct amend_
 		change->column = amend_arena_text(arena, name);
 		if (!change->column || !json_object_is_type(pair, json_type_array) ||
 		    json_object_array_length(pair) != 2 ||
-		    !amend_json_read(json_object_array_get_idx(pair, 0), typed, arena, &change->before) ||
-		    !amend_json_read(json_object_array_get_idx(pair, 1), typed, arena, &change->after)) {
+		    !amend_json_read(json_object_array_get_idx(pair, 0), typed, arena,
+				     &change->before) ||
+		    !amend_json_read(json_object_array_get_idx(pair, 1), typed, arena,
+				     &change->after)) {
 			status = amend_json_malformed(err, text);
 			goto out;
 		}

@@ -67,10 +67,11 @@ enum amend_status amend_ledger_refuse(const struct amend_conn *db, const struct 
 		return AMEND_OK;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcasecmp(table->qualified + prefix, names[i]) == 0)
-			return amend_error_set(err, AMEND_INVALID,
-					       "%s is amend's own: history that can be edited is none "
-					       "(hint: amend log, amend conflicts)",
-					       table->qualified);
+			return amend_error_set(
+				err, AMEND_INVALID,
+				"%s is amend's own: history that can be edited is none "
+				"(hint: amend log, amend conflicts)",
+				table->qualified);
 	}
 	return AMEND_OK;
 }
@@ -158,10 +159,12 @@ static enum amend_status read_version(struct amend_conn *db, int *version, struc
 	amend_sql_text(&sql, " WHERE name = 'version'");
 	status = amend_exec(db, &sql, &rows, err);
 	if (status == AMEND_OK && rows.n_rows == 1 &&
-	    amend_value_number(amend_rows_at(&rows, 0, 0), &number) && number > 0 && number < INT_MAX)
+	    amend_value_number(amend_rows_at(&rows, 0, 0), &number) && number > 0 &&
+	    number < INT_MAX)
 		*version = (int)number;
 	else if (status == AMEND_OK)
-		status = amend_error_set(err, AMEND_INTERNAL, "the ledger does not know its version");
+		status = amend_error_set(err, AMEND_INTERNAL,
+					 "the ledger does not know its version");
 out:
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
@@ -266,8 +269,7 @@ static enum amend_status emit_steps(const struct amend_dialect *dialect, int ver
 	return status;
 }
 
-static enum amend_status run_statement(void *context, const char *statement,
-				       struct amend_error *err)
+static enum amend_status run_statement(void *context, const char *statement, struct amend_error *err)
 {
 	return amend_exec_text(context, statement, err);
 }
@@ -404,8 +406,8 @@ enum amend_status amend_init_script(struct amend_conn *db,
 	if (status == AMEND_OK && role.failed)
 		status = amend_no_memory(err);
 	if (status == AMEND_OK && role.size > 0)
-		status = emit_all(db->dialect, role.data, db->dialect->ledger_grants, emit_statement,
-				  &script, err);
+		status = emit_all(db->dialect, role.data, db->dialect->ledger_grants,
+				  emit_statement, &script, err);
 	amend_buffer_release(&role);
 	return amend_leave(db, status, err);
 }

@@ -125,7 +125,7 @@ struct amend_conflict_spec {
 	const char *source;
 	const struct amend_table *table;
 	enum amend_conflict_kind kind;
-	const char *pk;        /* NULL: no row */
+	const char *pk; /* NULL: no row */
 	const char *first_key; /* names the input record; never "" (a later key where the first is blank) */
 	const struct amend_conflict_field *fields;
 	size_t n_fields;

@@ -48,15 +48,16 @@ static bool decode_secret(const char *hex, size_t size, struct amend_secret *out
 	size_t decoded = 0;
 
 	return size == (size_t)2 * AMEND_SECRET_SIZE &&
-	       sodium_hex2bin(out->bytes, sizeof(out->bytes), hex, size, NULL, &decoded, NULL) == 0 &&
+	       sodium_hex2bin(out->bytes, sizeof(out->bytes), hex, size, NULL, &decoded, NULL) ==
+		       0 &&
 	       decoded == AMEND_SECRET_SIZE;
 }
 
 static enum amend_status add_secret(struct amend_ledger *ledger, const struct amend_secret *secret,
 				    struct amend_error *err)
 {
-	struct amend_secret *more =
-		realloc(ledger->secrets, (ledger->n_secrets + 1) * sizeof(*ledger->secrets));
+	struct amend_secret *more = realloc(ledger->secrets,
+					    (ledger->n_secrets + 1) * sizeof(*ledger->secrets));
 
 	if (!more)
 		return amend_no_memory(err);
@@ -92,9 +93,9 @@ static enum amend_status read_file(struct amend_ledger *ledger, const char *path
 		return amend_error_set(err, errno == EACCES ? AMEND_DENIED : AMEND_INVALID,
 				       "cannot read the key file %s: %s", path, strerror(errno));
 	if (fstat(fileno(file), &about) == 0 && (about.st_mode & 077) != 0)
-		status = amend_error_set(err, AMEND_DENIED,
-					 "the key file %s can be read by others (hint: chmod 600 %s)",
-					 path, path);
+		status = amend_error_set(
+			err, AMEND_DENIED,
+			"the key file %s can be read by others (hint: chmod 600 %s)", path, path);
 	while (status == AMEND_OK && getline(&line, &room, file) >= 0) {
 		size_t size = strcspn(line, "\r\n");
 		struct amend_secret secret = {0};
@@ -103,10 +104,11 @@ static enum amend_status read_file(struct amend_ledger *ledger, const char *path
 		if (size == 0 || *line == '#')
 			continue;
 		if (!decode_secret(line, size, &secret)) {
-			status = amend_error_set(err, AMEND_INVALID,
-						 "%s:%d: expected 64 hexadecimal digits (hint: head -c "
-						 "32 /dev/urandom | od -An -tx1 | tr -d ' \\n')",
-						 path, number);
+			status = amend_error_set(
+				err, AMEND_INVALID,
+				"%s:%d: expected 64 hexadecimal digits (hint: head -c "
+				"32 /dev/urandom | od -An -tx1 | tr -d ' \\n')",
+				path, number);
 			break;
 		}
 		secret.id = name_of(&secret);
@@ -181,8 +183,9 @@ static enum amend_status load(struct amend_conn *db, struct amend_ledger *ledger
 		status = read_file(ledger, path, err);
 	else {
 		/* A role that may not read the keys, which is the rule, must not lose its unit by it. */
-		status = amend_in_transaction(db) ? amend_atomic(db, NULL, load_from_ledger, ledger, err)
-						  : load_from_ledger(db, ledger, err);
+		status = amend_in_transaction(db)
+				 ? amend_atomic(db, NULL, load_from_ledger, ledger, err)
+				 : load_from_ledger(db, ledger, err);
 		if (status == AMEND_DENIED)
 			amend_error_wrap(err, "no key to sign tokens with (hint: --key-file, or "
 					      "AMEND_KEY_FILE)");
@@ -219,9 +222,10 @@ enum amend_status amend_secret_get(struct amend_conn *db, uint32_t id, struct am
 		secret = find(ledger, id);
 	}
 	if (!secret && id == 0)
-		return amend_error_set(err, AMEND_DENIED,
-				       "the ledger holds no key to sign tokens with (hint: amend init DB "
-				       "--rotate-key makes one)");
+		return amend_error_set(
+			err, AMEND_DENIED,
+			"the ledger holds no key to sign tokens with (hint: amend init DB "
+			"--rotate-key makes one)");
 	if (!secret)
 		return amend_error_set(err, AMEND_NOT_FOUND, "there is no such token key");
 	*out = *secret;

@@ -12,7 +12,7 @@ struct amend_ledger {
 	const struct amend_run_spec *run_spec;
 	struct amend_run_spec run_copy;
 	int64_t run;
-	char who[256];   /* the operating system's user, read when it is needed */
+	char who[256]; /* the operating system's user, read when it is needed */
 
 	struct amend_secret *secrets; /* newest first */
 	size_t n_secrets;

@@ -26,7 +26,7 @@ struct amend_call {
 	struct amend_row row; /* the one found */
 	bool found;
 	size_t found_by;
-	bool moved; /* this try came too late: try again */
+	bool moved;       /* this try came too late: try again */
 	unsigned refused; /* tries in a row in which the table gave or made no row, for no reason seen */
 };
 
@@ -36,8 +36,8 @@ enum amend_status amend_call_resolve(struct amend_call *call, const struct amend
 				     struct amend_error *err) AMEND_CHECK;
 
 /* Finds the record by its keys, in order. SKIPPED is an outcome without being an error: `*skip` ends the call. */
-enum amend_status amend_call_match(struct amend_call *call, const struct amend_lock *lock, bool *skip,
-				   struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_call_match(struct amend_call *call, const struct amend_lock *lock,
+				   bool *skip, struct amend_error *err) AMEND_CHECK;
 
 /* Rivals that create and delete again can make some tries look as if the table itself refused. */
 enum { AMEND_REFUSED_TRIES = 9 };
@@ -75,6 +75,7 @@ enum amend_status amend_call_sign(struct amend_call *call, const struct amend_ro
 enum amend_status amend_call_as_it_is(struct amend_call *call, enum amend_outcome outcome,
 				      struct amend_error *err) AMEND_CHECK;
 enum amend_status amend_call_written(struct amend_call *call, const struct amend_written *what,
-				     enum amend_outcome outcome, struct amend_error *err) AMEND_CHECK;
+				     enum amend_outcome outcome,
+				     struct amend_error *err) AMEND_CHECK;
 
 #endif

@@ -62,17 +62,17 @@ static const struct amend_put *find_put(const struct amend_put *puts, size_t n, 
 	return NULL;
 }
 
-static enum amend_status fill_incoming(const struct amend_table *table, const struct amend_put *puts,
-				       size_t n, struct amend_outcome_work *work,
-				       struct amend_error *err)
+static enum amend_status fill_incoming(const struct amend_table *table,
+				       const struct amend_put *puts, size_t n,
+				       struct amend_outcome_work *work, struct amend_error *err)
 {
 	struct amend_field *incoming = amend_arena_array(work->arena, n, sizeof(*incoming));
 
 	if (!incoming)
 		return amend_no_memory(err);
 	for (size_t i = 0; i < n; i++) {
-		incoming[i].column =
-			amend_arena_text(work->arena, table->columns[puts[i].column].name);
+		incoming[i].column = amend_arena_text(work->arena,
+						      table->columns[puts[i].column].name);
 		if (!incoming[i].column ||
 		    !amend_arena_value(work->arena, &puts[i].value, &incoming[i].value))
 			return amend_no_memory(err);
@@ -111,7 +111,8 @@ static bool still_there(const struct amend_table *table, const struct amend_hist
 }
 
 static enum amend_status matches(const struct amend_table *table, const struct amend_value *values,
-				 const struct amend_token *token, bool *same, struct amend_error *err)
+				 const struct amend_token *token, bool *same,
+				 struct amend_error *err)
 {
 	unsigned char digest[AMEND_DIGEST_SIZE];
 	enum amend_status status = amend_row_digest(table, values, digest, err);
@@ -123,10 +124,11 @@ static enum amend_status matches(const struct amend_table *table, const struct a
 /* Walks back from what is there to the state whose digest the token carries: only that proves it. */
 static enum amend_status find_base(const struct amend_table *table, const struct amend_token *token,
 				   const struct amend_row *row, const struct amend_history *entries,
-				   size_t n, struct amend_outcome_work *work, struct amend_error *err)
+				   size_t n, struct amend_outcome_work *work,
+				   struct amend_error *err)
 {
-	struct amend_value *values =
-		amend_arena_array(work->arena, table->n_columns, sizeof(*values));
+	struct amend_value *values = amend_arena_array(work->arena, table->n_columns,
+						       sizeof(*values));
 	enum amend_status status;
 	bool same;
 
@@ -165,10 +167,9 @@ static enum amend_status stale(struct amend_conn *db, const struct amend_table *
 	result->outcome = AMEND_IS_STALE;
 	result->record = row->values;
 	if (status == AMEND_OK)
-		status = amend_history_since(db, table, row->pk,
-					     seen->has_token ? seen->token.change : 0,
-					     seen->has_token ? STEPS_BACK : 1, work->arena, &entries, &n,
-					     err);
+		status = amend_history_since(
+			db, table, row->pk, seen->has_token ? seen->token.change : 0,
+			seen->has_token ? STEPS_BACK : 1, work->arena, &entries, &n, err);
 	if (status == AMEND_OK && seen->has_token)
 		status = find_base(table, &seen->token, row, entries, n, work, err);
 	if (status != AMEND_OK)
@@ -176,9 +177,10 @@ static enum amend_status stale(struct amend_conn *db, const struct amend_table *
 	if (n > 0 && still_there(table, &entries[0], row->values))
 		name_change(&entries[0], result);
 	if (result->by)
-		return amend_error_set(err, AMEND_STALE,
-				       "the record in %s was changed by %s at %s, after you loaded it",
-				       table->qualified, result->by, result->at);
+		return amend_error_set(
+			err, AMEND_STALE,
+			"the record in %s was changed by %s at %s, after you loaded it",
+			table->qualified, result->by, result->at);
 	return amend_error_set(err, AMEND_STALE,
 			       "the record in %s is no longer what you loaded; who changed it is not "
 			       "known (a program that does not use amend)",
@@ -288,8 +290,8 @@ static enum amend_status base_of_deleted(struct amend_conn *db, const struct ame
 
 	if (!row.values)
 		return AMEND_OK; /* the table has changed since: unknown */
-	status = amend_history_since(db, table, deletion->pk, token->change, STEPS_BACK, work->arena,
-				     &entries, &n, err);
+	status = amend_history_since(db, table, deletion->pk, token->change, STEPS_BACK,
+				     work->arena, &entries, &n, err);
 	while (first < n && entries[first].change >= deletion->change)
 		first++;
 	if (status == AMEND_OK)
@@ -309,8 +311,8 @@ enum amend_status amend_seen_missing(struct amend_conn *db, const struct amend_t
 
 	result->outcome = AMEND_IS_MISSING;
 	if (!seen->has_token)
-		return amend_error_set(err, AMEND_NOT_FOUND, "there is no record %s in %s", key_text,
-				       table->qualified);
+		return amend_error_set(err, AMEND_NOT_FOUND, "there is no record %s in %s",
+				       key_text, table->qualified);
 	status = fill_incoming(table, puts, n_puts, work, err);
 	if (status == AMEND_OK)
 		status = amend_history_deletions(db, table, STEPS_BACK, work->arena, &entries, &n,
@@ -326,10 +328,12 @@ enum amend_status amend_seen_missing(struct amend_conn *db, const struct amend_t
 	if (status != AMEND_OK)
 		return status;
 	if (result->by)
-		return amend_error_set(err, AMEND_NOT_FOUND,
-				       "the record %s in %s was deleted by %s at %s, after you loaded it",
-				       key_text, table->qualified, result->by, result->at);
-	return amend_error_set(err, AMEND_NOT_FOUND,
-			       "the record %s in %s that you loaded is gone; who deleted it is not known",
-			       key_text, table->qualified);
+		return amend_error_set(
+			err, AMEND_NOT_FOUND,
+			"the record %s in %s was deleted by %s at %s, after you loaded it",
+			key_text, table->qualified, result->by, result->at);
+	return amend_error_set(
+		err, AMEND_NOT_FOUND,
+		"the record %s in %s that you loaded is gone; who deleted it is not known",
+		key_text, table->qualified);
 }

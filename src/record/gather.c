@@ -40,7 +40,8 @@ enum amend_status amend_call_bounds(struct amend_call *call, struct amend_error 
 			return amend_error_set(err, AMEND_INVALID,
 					       "a bound is given for %s, which is not assigned",
 					       write->bounds[i].column);
-		if (write->bounds[i].min.kind == AMEND_NULL && write->bounds[i].max.kind == AMEND_NULL)
+		if (write->bounds[i].min.kind == AMEND_NULL &&
+		    write->bounds[i].max.kind == AMEND_NULL)
 			return amend_error_set(err, AMEND_INVALID,
 					       "the bound of %s is NULL: expected a value",
 					       write->bounds[i].column);

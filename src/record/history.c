@@ -36,8 +36,8 @@ static const char *keep(struct amend_arena *arena, const struct amend_rows *rows
 	return text;
 }
 
-static enum amend_status take(const struct amend_conn *db, const struct amend_rows *rows, size_t row,
-			      struct amend_arena *arena, struct amend_history *out,
+static enum amend_status take(const struct amend_conn *db, const struct amend_rows *rows,
+			      size_t row, struct amend_arena *arena, struct amend_history *out,
 			      struct amend_error *err)
 {
 	bool ok = true;
@@ -149,7 +149,8 @@ static enum amend_status each_of_record(struct amend_conn *db, const struct amen
 		struct amend_rows rows = AMEND_ROWS_INIT;
 		size_t page = limit < PAGE ? limit : PAGE;
 
-		status = read_record(db, table->qualified, key.data, after, before, page, &rows, err);
+		status = read_record(db, table->qualified, key.data, after, before, page, &rows,
+				     err);
 		more = status == AMEND_OK && rows.n_rows == page;
 		for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++) {
 			struct amend_history entry;
@@ -195,7 +196,8 @@ static enum amend_status add_to_list(const struct amend_history *entry, void *co
 
 	if (list->n == list->room) {
 		size_t room = list->room ? list->room * 2 : 8;
-		struct amend_history *entries = amend_arena_array(list->arena, room, sizeof(*entries));
+		struct amend_history *entries = amend_arena_array(list->arena, room,
+								  sizeof(*entries));
 
 		if (!entries)
 			return amend_no_memory(err);
@@ -210,8 +212,8 @@ static enum amend_status add_to_list(const struct amend_history *entry, void *co
 
 enum amend_status amend_history_since(struct amend_conn *db, const struct amend_table *table,
 				      const char *pk, int64_t after, size_t limit,
-				      struct amend_arena *arena, struct amend_history **out, size_t *n,
-				      struct amend_error *err)
+				      struct amend_arena *arena, struct amend_history **out,
+				      size_t *n, struct amend_error *err)
 {
 	struct list list = {.arena = arena};
 	bool present;
@@ -286,9 +288,9 @@ static enum amend_status show(const struct amend_history *history, void *context
 		.changes = history->changes,
 		.n_changes = history->n_changes,
 	};
-	enum amend_status status =
-		amend_pk_parse(history->pk, amend_has(log->db, AMEND_HAS_TYPED_STORAGE), &arena, &key,
-			       &entry.n_key, err);
+	enum amend_status status = amend_pk_parse(history->pk,
+						  amend_has(log->db, AMEND_HAS_TYPED_STORAGE),
+						  &arena, &key, &entry.n_key, err);
 
 	entry.key = key;
 	log->shown++;
@@ -329,7 +331,8 @@ static enum amend_status log_many(struct amend_conn *db, const struct amend_log_
 			amend_sql_text(&sql, " AND r.run = ");
 			amend_sql_integer(&sql, filter->run);
 		}
-		amend_sql_printf(&sql, " ORDER BY c.id %s LIMIT %zu", forward ? "ASC" : "DESC", page);
+		amend_sql_printf(&sql, " ORDER BY c.id %s LIMIT %zu", forward ? "ASC" : "DESC",
+				 page);
 		status = amend_exec(db, &sql, &rows, err);
 		more = status == AMEND_OK && rows.n_rows == page;
 		for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++, limit--) {
@@ -394,8 +397,8 @@ static enum amend_status find_pk(struct amend_conn *db, const struct amend_log_f
 	struct amend_request_key key;
 	struct amend_row *rows;
 	size_t n;
-	enum amend_status status =
-		amend_request_key(db, filter->table, filter->key, arena, &key, err);
+	enum amend_status status = amend_request_key(db, filter->table, filter->key, arena, &key,
+						     err);
 
 	*pk = NULL;
 	*lives = false;
@@ -452,8 +455,9 @@ enum amend_status amend_log(struct amend_conn *db, const struct amend_log_filter
 		status = filter->key ? log_record(db, filter, &log, err)
 				     : log_many(db, filter, &log, err);
 	if (status == AMEND_OK && log.shown == 0 && (filter->revision || filter->run))
-		status = amend_error_set(err, AMEND_NOT_FOUND, "no %s %lld is known here",
-					 filter->revision ? "revision" : "run",
-					 (long long)(filter->revision ? filter->revision : filter->run));
+		status = amend_error_set(
+			err, AMEND_NOT_FOUND, "no %s %lld is known here",
+			filter->revision ? "revision" : "run",
+			(long long)(filter->revision ? filter->revision : filter->run));
 	return amend_leave(db, status, err);
 }

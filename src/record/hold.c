@@ -50,8 +50,8 @@ static enum amend_status hold_record(struct amend_conn *db, void *context, struc
 		return AMEND_OK;
 	}
 	if (!call->found)
-		return amend_seen_missing(db, call->table, &call->seen, amend_call_key(call), call->set, call->n_set, &call->work,
-					  err);
+		return amend_seen_missing(db, call->table, &call->seen, amend_call_key(call),
+					  call->set, call->n_set, &call->work, err);
 	call->work.result->outcome = AMEND_IS_FOUND;
 	call->work.result->record = call->row.values;
 	return AMEND_OK;

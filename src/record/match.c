@@ -4,8 +4,9 @@
  */
 #include "record/call.h"
 
-static enum amend_status seen_without_hold(struct amend_call *call, const struct amend_request_key *key,
-					   bool *seen, struct amend_error *err)
+static enum amend_status seen_without_hold(struct amend_call *call,
+					   const struct amend_request_key *key, bool *seen,
+					   struct amend_error *err)
 {
 	struct amend_row *rows;
 	size_t n;
@@ -31,15 +32,16 @@ static enum amend_status look_without_hold(struct amend_call *call, struct amend
 	call->moved = true;
 	if (++call->refused <= AMEND_REFUSED_TRIES)
 		return AMEND_OK;
-	return amend_error_set(err, AMEND_CONSTRAINT,
-			       "the record in %s can be seen but not held: a policy of the table does "
-			       "not let this role change it",
-			       call->table->qualified);
+	return amend_error_set(
+		err, AMEND_CONSTRAINT,
+		"the record in %s can be seen but not held: a policy of the table does "
+		"not let this role change it",
+		call->table->qualified);
 }
 
 /* SKIPPED is an outcome without being an error: `*skip` ends the call. */
-enum amend_status amend_call_match(struct amend_call *call, const struct amend_lock *lock, bool *skip,
-			       struct amend_error *err)
+enum amend_status amend_call_match(struct amend_call *call, const struct amend_lock *lock,
+				   bool *skip, struct amend_error *err)
 {
 	bool skips = lock->hold && lock->wait == AMEND_SKIP_LOCKED &&
 		     amend_has(call->db, AMEND_HAS_ROW_LOCK);
@@ -118,8 +120,9 @@ enum amend_status amend_call_learn(struct amend_call *call, struct amend_error *
 	return AMEND_OK;
 }
 
-enum amend_status amend_call_resolve(struct amend_call *call, const struct amend_match *keys, size_t n_keys,
-				 const struct amend_expect *expect, struct amend_error *err)
+enum amend_status amend_call_resolve(struct amend_call *call, const struct amend_match *keys,
+				     size_t n_keys, const struct amend_expect *expect,
+				     struct amend_error *err)
 {
 	struct amend_arena *arena = call->work.arena;
 	size_t room = call->table->n_columns + 1;

@@ -61,7 +61,7 @@ static enum amend_status last_change(struct amend_call *call, const char *pk, in
 
 /* The record as it is, nothing written. */
 enum amend_status amend_call_as_it_is(struct amend_call *call, enum amend_outcome outcome,
-				  struct amend_error *err)
+				      struct amend_error *err)
 {
 	struct amend_row now;
 	bool found = true;
@@ -95,7 +95,7 @@ enum amend_status amend_call_as_it_is(struct amend_call *call, enum amend_outcom
 }
 
 enum amend_status amend_call_written(struct amend_call *call, const struct amend_written *what,
-				 enum amend_outcome outcome, struct amend_error *err)
+				     enum amend_outcome outcome, struct amend_error *err)
 {
 	struct amend_result *result = call->work.result;
 	enum amend_status status;

@@ -17,8 +17,8 @@ enum { MOST_COLUMNS = 800 };
 static const struct amend_lock no_lock = {false, AMEND_FOR_UPDATE, AMEND_WAIT};
 
 /* Whether what the puts lead to lies within their bounds; asked of the row as it is. */
-static enum amend_status bounds_hold(struct amend_call *call, const struct amend_row *row, bool *hold,
-				     struct amend_error *err)
+static enum amend_status bounds_hold(struct amend_call *call, const struct amend_row *row,
+				     bool *hold, struct amend_error *err)
 {
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_sql sql;
@@ -107,8 +107,8 @@ static enum amend_status update(struct amend_call *call, struct amend_error *err
 }
 
 /* The first key that is not blank must be unique, or two could create the same record. */
-static enum amend_status creation_key(const struct amend_call *call, const struct amend_key **unique,
-				      struct amend_error *err)
+static enum amend_status creation_key(const struct amend_call *call,
+				      const struct amend_key **unique, struct amend_error *err)
 {
 	for (size_t i = 0; i < call->n_keys; i++) {
 		if (call->keys[i].blank)
@@ -182,12 +182,14 @@ static enum amend_status check_key_put(const struct amend_call *call,
 		return AMEND_OK;
 	status = amend_request_canonical(call->db, call->table, NULL, &wanted, 1, call->work.arena,
 					 err);
-	if (status != AMEND_OK || (put->op == AMEND_SET && amend_value_equal(&put->value, &wanted.value)))
+	if (status != AMEND_OK ||
+	    (put->op == AMEND_SET && amend_value_equal(&put->value, &wanted.value)))
 		return status;
-	return amend_error_set(err, AMEND_INVALID,
-			       "%s.%s is part of the key, and the record to create would have another "
-			       "value there: the key would not find it",
-			       call->table->qualified, call->table->columns[wanted.column].name);
+	return amend_error_set(
+		err, AMEND_INVALID,
+		"%s.%s is part of the key, and the record to create would have another "
+		"value there: the key would not find it",
+		call->table->qualified, call->table->columns[wanted.column].name);
 }
 
 static enum amend_status create(struct amend_call *call, struct amend_error *err)
@@ -249,8 +251,8 @@ static enum amend_status exists(struct amend_call *call, struct amend_error *err
 {
 	call->work.result->outcome = AMEND_IS_CONFLICT;
 	call->work.result->record = call->row.values;
-	return amend_error_set(err, AMEND_EXISTS, "the record %s is in %s already", amend_call_key(call),
-			       call->table->qualified);
+	return amend_error_set(err, AMEND_EXISTS, "the record %s is in %s already",
+			       amend_call_key(call), call->table->qualified);
 }
 
 /* One try. `call->moved`: nothing was written, the world was faster. `may_write` false: stops before the first write. */
@@ -272,8 +274,8 @@ static enum amend_status go(struct amend_call *call, const struct amend_lock *lo
 		return AMEND_OK;
 	}
 	if (!call->found && (call->deleting || mode == AMEND_UPDATE || call->seen.any))
-		return amend_seen_missing(call->db, call->table, &call->seen, amend_call_key(call), call->set,
-					  call->n_set, &call->work, err);
+		return amend_seen_missing(call->db, call->table, &call->seen, amend_call_key(call),
+					  call->set, call->n_set, &call->work, err);
 	if (call->found && !call->deleting && mode == AMEND_CREATE)
 		return exists(call, err);
 	if (call->found && !call->deleting && mode == AMEND_GET_OR_CREATE)
@@ -342,8 +344,8 @@ static bool only_adds(const struct amend_call *call)
 	const struct amend_write *write = call->write;
 
 	if (call->table->n_columns > MOST_COLUMNS || call->deleting || write->compute ||
-	    call->seen.any || call->n_keys != 1 ||
-	    call->keys[0].blank || write->wait != AMEND_WAIT || call->n_set == 0 ||
+	    call->seen.any || call->n_keys != 1 || call->keys[0].blank ||
+	    write->wait != AMEND_WAIT || call->n_set == 0 ||
 	    (write->mode != AMEND_UPDATE && write->mode != AMEND_UPDATE_OR_CREATE))
 		return false;
 	for (size_t i = 0; i < call->n_set; i++) {
@@ -518,8 +520,9 @@ static enum amend_status get(struct amend_conn *db, void *context, struct amend_
 		call->moved = false;
 		status = amend_call_match(call, &no_lock, &skip, err);
 		if (status == AMEND_OK && !call->found)
-			status = amend_seen_missing(db, call->table, &call->seen, amend_call_key(call), call->set,
-						    call->n_set, &call->work, err);
+			status = amend_seen_missing(db, call->table, &call->seen,
+						    amend_call_key(call), call->set, call->n_set,
+						    &call->work, err);
 		if (status == AMEND_OK)
 			status = amend_call_as_it_is(call, AMEND_IS_FOUND, err);
 		if (!call->moved)

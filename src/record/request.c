@@ -69,8 +69,7 @@ const char *amend_request_text(const struct amend_table *table, const struct ame
 }
 
 enum amend_status amend_request_several(const struct amend_table *table,
-					const struct amend_request_key *key,
-					struct amend_error *err)
+					const struct amend_request_key *key, struct amend_error *err)
 {
 	struct amend_arena arena = AMEND_ARENA_INIT;
 
@@ -202,9 +201,9 @@ static enum amend_status check_column(const struct amend_table *table, size_t at
 	case AMEND_CLASS_OTHER:
 		break;
 	}
-	return amend_error_set(err, AMEND_INVALID,
-			       "%s.%s has type %s: expected a number to add to", table->qualified,
-			       column->name, *column->type ? column->type : "none");
+	return amend_error_set(err, AMEND_INVALID, "%s.%s has type %s: expected a number to add to",
+			       table->qualified, column->name,
+			       *column->type ? column->type : "none");
 }
 
 enum amend_status amend_request_puts(const struct amend_table *table,
@@ -247,13 +246,13 @@ void amend_request_put(struct amend_put *puts, size_t *n_puts, uint32_t column,
 static enum amend_status refuse(const struct amend_table *table, const struct amend_canon *item,
 				struct amend_error *err)
 {
-	return amend_error_set(err, AMEND_INVALID, "%s.%s: %s", table->qualified, item->column->name,
-			       item->problem);
+	return amend_error_set(err, AMEND_INVALID, "%s.%s: %s", table->qualified,
+			       item->column->name, item->problem);
 }
 
 /* An amount to add must be of the column's own kind: 0.5 in an integer column would change what it holds. */
-static enum amend_status check_amount(const struct amend_table *table, const struct amend_canon *item,
-				      struct amend_error *err)
+static enum amend_status check_amount(const struct amend_table *table,
+				      const struct amend_canon *item, struct amend_error *err)
 {
 	bool whole = item->column->class_ != AMEND_CLASS_INTEGER || *item->column->cast ||
 		     item->out.kind == AMEND_INTEGER;
@@ -290,7 +289,7 @@ static bool is_whole(const struct amend_value *value)
 
 /* A bound of a column of numbers that is none: where any value may stand anywhere it would always hold, or never. */
 static bool is_bad_bound(const struct amend_canon *item, const struct amend_put *puts, size_t n,
-			  const struct amend_value *place)
+			 const struct amend_value *place)
 {
 	bool numbers = item->column->class_ == AMEND_CLASS_INTEGER ||
 		       item->column->class_ == AMEND_CLASS_NUMBER ||
@@ -334,9 +333,10 @@ enum amend_status amend_request_canonical(struct amend_conn *db, const struct am
 			     amend_value_equal(values[j], &current[puts[i].column])))
 				continue;
 			if (is_no_text(values[j]))
-				return amend_error_set(err, AMEND_INVALID,
-						       "%s.%s: expected UTF-8 text without NUL bytes",
-						       table->qualified, plain[i].name);
+				return amend_error_set(
+					err, AMEND_INVALID,
+					"%s.%s: expected UTF-8 text without NUL bytes",
+					table->qualified, plain[i].name);
 			items[count].column = j > 0 || puts[i].op == AMEND_ADD
 						      ? &plain[i]
 						      : &table->columns[puts[i].column];
@@ -349,14 +349,15 @@ enum amend_status amend_request_canonical(struct amend_conn *db, const struct am
 		if (items[i].problem)
 			return refuse(table, &items[i], err);
 		/* SQLite keeps a whole number beyond 64 bits as a real, without its last digits. */
-		if (items[i].out.kind == AMEND_REAL && items[i].column->class_ != AMEND_CLASS_REAL &&
-		    is_whole(&items[i].in))
+		if (items[i].out.kind == AMEND_REAL &&
+		    items[i].column->class_ != AMEND_CLASS_REAL && is_whole(&items[i].in))
 			return amend_error_set(err, AMEND_INVALID,
 					       "%s.%s: expected an integer of 64 bits",
 					       table->qualified, items[i].column->name);
 		*places[i] = items[i].out;
 		if (is_bad_bound(&items[i], puts, n, places[i]))
-			return amend_error_set(err, AMEND_INVALID, "%s.%s: expected a number as its bound",
+			return amend_error_set(err, AMEND_INVALID,
+					       "%s.%s: expected a number as its bound",
 					       table->qualified, items[i].column->name);
 	}
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {

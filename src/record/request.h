@@ -9,7 +9,7 @@ struct amend_request_key {
 	uint32_t *columns;
 	struct amend_value *values;
 	size_t n;
-	bool blank; /* a part is NULL or blank: it never matches */
+	bool blank;                     /* a part is NULL or blank: it never matches */
 	const struct amend_key *unique; /* the index that makes it unique; NULL: none */
 };
 

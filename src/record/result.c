@@ -72,8 +72,8 @@ enum amend_status amend_result_changes(struct amend_outcome_work *work,
 				       const struct amend_value *before,
 				       const struct amend_value *after, struct amend_error *err)
 {
-	struct amend_change *changes =
-		amend_arena_array(work->arena, table->n_columns, sizeof(*changes));
+	struct amend_change *changes = amend_arena_array(work->arena, table->n_columns,
+							 sizeof(*changes));
 	size_t n = 0;
 
 	if (!changes)

@@ -17,7 +17,7 @@ struct amend_row {
 	struct amend_value rowid;         /* where the rowid identifies it */
 	struct amend_value version;       /* dialect.row_version, or NULL kind */
 	const char *pk;                   /* its name in the ledger */
-	bool held;                        /* read under a hold in the open unit: nobody else can write to it */
+	bool held; /* read under a hold in the open unit: nobody else can write to it */
 };
 
 /* How rows are locked while they are read. */
@@ -37,10 +37,11 @@ void amend_row_identity(struct amend_sql *sql, const struct amend_table *table,
 /* Appends "SELECT <columns, rowid, row version> FROM table" and " WHERE key AND ..." for one key. */
 void amend_row_select(struct amend_sql *sql, const struct amend_conn *db,
 		      const struct amend_table *table);
-void amend_row_where(struct amend_sql *sql, const struct amend_table *table, const uint32_t *columns,
-		     const struct amend_value *values, size_t n);
+void amend_row_where(struct amend_sql *sql, const struct amend_table *table,
+		     const uint32_t *columns, const struct amend_value *values, size_t n);
 /* " FOR UPDATE NOWAIT" and the like; nothing on an engine that holds the database. */
-void amend_row_lock(struct amend_sql *sql, const struct amend_conn *db, const struct amend_lock *lock);
+void amend_row_lock(struct amend_sql *sql, const struct amend_conn *db,
+		    const struct amend_lock *lock);
 
 /* Takes row `index` of what amend_row_select returned; copies into the arena. */
 enum amend_status amend_row_take(const struct amend_conn *db, const struct amend_table *table,
@@ -53,8 +54,8 @@ enum amend_status amend_row_take(const struct amend_conn *db, const struct amend
  * identity. With a hold: inside a unit only.
  */
 enum amend_status amend_row_find(struct amend_conn *db, const struct amend_table *table,
-				 const uint32_t *columns, const struct amend_value *values, size_t n,
-				 const struct amend_lock *lock, size_t limit,
+				 const uint32_t *columns, const struct amend_value *values,
+				 size_t n, const struct amend_lock *lock, size_t limit,
 				 struct amend_arena *arena, struct amend_row **out, size_t *n_out,
 				 struct amend_error *err) AMEND_CHECK;
 
@@ -95,12 +96,12 @@ struct amend_put {
 
 /* What a write did. */
 struct amend_written {
-	bool moved;            /* the row is no longer what was read (or the key was taken): nothing was written */
-	bool out_of_bounds;    /* a bound would be broken: nothing was written */
-	struct amend_row row;  /* after the write (a deletion: before it) */
+	bool moved; /* the row is no longer what was read (or the key was taken): nothing was written */
+	bool out_of_bounds;               /* a bound would be broken: nothing was written */
+	struct amend_row row;             /* after the write (a deletion: before it) */
 	const struct amend_value *before; /* the values replaced; NULL for a creation */
 	int64_t revision;
-	int64_t change;                   /* its position in history */
+	int64_t change; /* its position in history */
 };
 
 /*

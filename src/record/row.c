@@ -39,8 +39,8 @@ void amend_row_select(struct amend_sql *sql, const struct amend_conn *db,
 	amend_sql_text(sql, table->sql);
 }
 
-void amend_row_where(struct amend_sql *sql, const struct amend_table *table, const uint32_t *columns,
-		     const struct amend_value *values, size_t n)
+void amend_row_where(struct amend_sql *sql, const struct amend_table *table,
+		     const uint32_t *columns, const struct amend_value *values, size_t n)
 {
 	amend_sql_text(sql, " WHERE ");
 	for (size_t i = 0; i < n; i++) {
@@ -72,7 +72,8 @@ void amend_row_identity(struct amend_sql *sql, const struct amend_table *table,
 	}
 }
 
-void amend_row_lock(struct amend_sql *sql, const struct amend_conn *db, const struct amend_lock *lock)
+void amend_row_lock(struct amend_sql *sql, const struct amend_conn *db,
+		    const struct amend_lock *lock)
 {
 	const char *strength = "";
 
@@ -144,8 +145,8 @@ static void order_by_identity(struct amend_sql *sql, const struct amend_table *t
 }
 
 enum amend_status amend_row_find(struct amend_conn *db, const struct amend_table *table,
-				 const uint32_t *columns, const struct amend_value *values, size_t n,
-				 const struct amend_lock *lock, size_t limit,
+				 const uint32_t *columns, const struct amend_value *values,
+				 size_t n, const struct amend_lock *lock, size_t limit,
 				 struct amend_arena *arena, struct amend_row **out, size_t *n_out,
 				 struct amend_error *err)
 {

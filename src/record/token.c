@@ -108,16 +108,16 @@ enum amend_status amend_token_write(struct amend_conn *db, const struct amend_ta
 	struct amend_secret secret;
 	enum amend_status status = amend_secret_get(db, 0, &secret, err);
 	char *text;
-	size_t room = sizeof(prefix) + sodium_base64_ENCODED_LEN(
-					       SIZE, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	size_t room = sizeof(prefix) +
+		      sodium_base64_ENCODED_LEN(SIZE, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 
 	if (status != AMEND_OK)
 		return status;
 	*at++ = FORMAT;
 	at = put_number(at, secret.id, 4);
 	/* Rounded down: the token of a record stays the same while the record does, and serves as its ETag. */
-	at = put_number(at, (uint64_t)(step > 1 ? token->issued - token->issued % step : token->issued),
-			5);
+	at = put_number(
+		at, (uint64_t)(step > 1 ? token->issued - token->issued % step : token->issued), 5);
 	at = put_number(at, (uint64_t)token->change, 6);
 	*at++ = token->has_version;
 	at = put_number(at, token->version, 8);
@@ -131,8 +131,8 @@ enum amend_status amend_token_write(struct amend_conn *db, const struct amend_ta
 	if (!text)
 		return amend_no_memory(err);
 	memcpy(text, prefix, sizeof(prefix));
-	sodium_bin2base64(text + sizeof(prefix) - 1, room - sizeof(prefix) + 1, bytes, sizeof(bytes),
-			  sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	sodium_bin2base64(text + sizeof(prefix) - 1, room - sizeof(prefix) + 1, bytes,
+			  sizeof(bytes), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	*out = text;
 	return AMEND_OK;
 }
@@ -145,7 +145,8 @@ static enum amend_status not_ours(struct amend_error *err)
 }
 
 enum amend_status amend_token_read(struct amend_conn *db, const struct amend_table *table,
-				   const char *text, struct amend_token *out, struct amend_error *err)
+				   const char *text, struct amend_token *out,
+				   struct amend_error *err)
 {
 	unsigned char bytes[SIZE], mac[MAC_SIZE];
 	const unsigned char *at = bytes;
@@ -188,9 +189,10 @@ enum amend_status amend_token_read(struct amend_conn *db, const struct amend_tab
 	out->change = (int64_t)change;
 	/* Clocks differ a little; a token from a far future would never expire. */
 	if (out->issued - amend_clock_now() > CLOCKS_DIFFER)
-		return amend_error_set(err, AMEND_INVALID,
-				       "the token was given out in the future (hint: compare the clocks of "
-				       "the machines that give out tokens)");
+		return amend_error_set(
+			err, AMEND_INVALID,
+			"the token was given out in the future (hint: compare the clocks of "
+			"the machines that give out tokens)");
 	if (amend_clock_now() - out->issued > db->options.token_lifetime)
 		return amend_error_set(err, AMEND_INVALID,
 				       "the token has expired: it is older than %lld seconds (hint: "

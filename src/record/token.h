@@ -14,8 +14,8 @@ struct amend_token {
 	int64_t change; /* the record's history, at least up to here, was in when it was read */
 	bool has_version;
 	uint64_t version; /* the version column's value; of a timestamp: a digest */
-	unsigned char state[AMEND_STATE_SIZE];  /* digest of the stored state */
-	unsigned char record[12];               /* digest of table and primary key */
+	unsigned char state[AMEND_STATE_SIZE]; /* digest of the stored state */
+	unsigned char record[12];              /* digest of table and primary key */
 };
 
 /* What `row` is now; `change` as above. */

@@ -24,8 +24,8 @@ enum amend_status amend_write_refused(const struct amend_table *table, const cha
 				      struct amend_error *err)
 {
 	return amend_error_set(err, AMEND_CONSTRAINT,
-			       "the database %s %s: a trigger or a policy of the table refused it", did,
-			       table->qualified);
+			       "the database %s %s: a trigger or a policy of the table refused it",
+			       did, table->qualified);
 }
 
 /* The value a put leads to: a parameter, or `column + parameter`. */
@@ -217,14 +217,14 @@ static enum amend_status check_sums(const struct step *step, const struct amend_
 			continue;
 		if (from->kind == AMEND_INTEGER && step->puts[i].value.kind == AMEND_INTEGER &&
 		    to->kind != AMEND_INTEGER)
-			return amend_error_set(err, AMEND_CONSTRAINT,
-					       "%s.%s would leave the range of integers",
-					       step->table->qualified, step->table->columns[at].name);
+			return amend_error_set(
+				err, AMEND_CONSTRAINT, "%s.%s would leave the range of integers",
+				step->table->qualified, step->table->columns[at].name);
 		if (to->kind == AMEND_REAL && !isfinite(to->as.real) &&
 		    !(from->kind == AMEND_REAL && !isfinite(from->as.real)))
-			return amend_error_set(err, AMEND_CONSTRAINT,
-					       "%s.%s would leave the range of numbers",
-					       step->table->qualified, step->table->columns[at].name);
+			return amend_error_set(
+				err, AMEND_CONSTRAINT, "%s.%s would leave the range of numbers",
+				step->table->qualified, step->table->columns[at].name);
 	}
 	return AMEND_OK;
 }

@@ -111,8 +111,9 @@ static void add_fields(struct amend_sql *sql, const struct amend_conn *db,
 	struct amend_buffer json = AMEND_BUFFER_INIT;
 	size_t n = 0;
 
-	amend_sql_text(sql, "'{' || coalesce((SELECT string_agg(f.n || '[' || f.o || ',' || f.v || ']', "
-			    "',' ORDER BY f.i) FROM (VALUES ");
+	amend_sql_text(sql,
+		       "'{' || coalesce((SELECT string_agg(f.n || '[' || f.o || ',' || f.v || ']', "
+		       "',' ORDER BY f.i) FROM (VALUES ");
 	for (size_t i = 0; i < table->n_columns; i++) {
 		const struct amend_column *column = &table->columns[i];
 
@@ -237,8 +238,7 @@ enum amend_status amend_cte_update(struct amend_conn *db, const struct amend_tab
 	/* Held, so it cannot have moved. */
 	out->moved = false;
 	out->out_of_bounds = amend_write_has_bounds(puts, n);
-	return out->out_of_bounds ? AMEND_OK
-				  : amend_write_refused(table, "changed no row of", err);
+	return out->out_of_bounds ? AMEND_OK : amend_write_refused(table, "changed no row of", err);
 }
 
 enum amend_status amend_cte_insert(struct amend_conn *db, const struct amend_table *table,
@@ -406,7 +406,8 @@ enum amend_status amend_cte_add(struct amend_conn *db, const struct amend_table 
 	if (status != AMEND_OK)
 		goto out;
 	out->before = old.values;
-	out->out_of_bounds = !amend_value_number(amend_rows_at(&rows, 0, rows.n_columns - 1), &out->change);
+	out->out_of_bounds = !amend_value_number(amend_rows_at(&rows, 0, rows.n_columns - 1),
+						 &out->change);
 	if (out->out_of_bounds)
 		goto out;
 	if (!amend_value_number(amend_rows_at(&rows, 0, rows.n_columns - 2), &out->revision))

@@ -40,9 +40,9 @@ struct amend_conn {
 	char *key_file; /* options.key_file, copied */
 	bool adopted;
 
-	unsigned entered;  /* public calls under way, nested */
+	unsigned entered;                  /* public calls under way, nested */
 	volatile sig_atomic_t interrupted; /* since the outermost of them began */
-	bool borrowed;     /* inside the application's own transaction */
+	bool borrowed;                     /* inside the application's own transaction */
 	struct amend_open_unit *levels;
 	size_t depth, levels_room;
 	struct amend_hook *hooks;

@@ -22,41 +22,48 @@ struct amend_sql;     /* sql/sql.h */
 struct amend_session; /* a driver's own connection state; each driver defines its own */
 
 enum amend_feature {
-	AMEND_HAS_ROW_LOCK = 1 << 0,     /* SELECT ... FOR UPDATE; without it a writing unit holds the database */
+	AMEND_HAS_ROW_LOCK =
+		1 << 0, /* SELECT ... FOR UPDATE; without it a writing unit holds the database */
 	AMEND_HAS_KEY_STRENGTHS = 1 << 1, /* FOR NO KEY UPDATE */
-	AMEND_HAS_SHARE = 1 << 2,        /* FOR SHARE */
+	AMEND_HAS_SHARE = 1 << 2,         /* FOR SHARE */
 	AMEND_HAS_TABLE_LOCK = 1 << 3,
-	AMEND_HAS_WRITE_CTE = 1 << 4,    /* UPDATE, INSERT, DELETE ... RETURNING inside WITH: one statement writes and records */
+	AMEND_HAS_WRITE_CTE =
+		1 << 4, /* UPDATE, INSERT, DELETE ... RETURNING inside WITH: one statement writes and records */
 	AMEND_HAS_SCHEMAS = 1 << 5,      /* the ledger has a schema of its own */
 	AMEND_HAS_DDL_ROLLBACK = 1 << 6, /* DDL is part of the transaction */
-	AMEND_HAS_SNAPSHOT_MOVES = 1 << 7, /* by default each statement sees what is committed when it begins */
-	AMEND_HAS_TYPED_STORAGE = 1 << 8, /* a column holds values of its type alone; values print as text */
-	AMEND_HAS_ROW_VERSION = 1 << 9,  /* dialect.row_version */
+	AMEND_HAS_SNAPSHOT_MOVES =
+		1 << 7, /* by default each statement sees what is committed when it begins */
+	AMEND_HAS_TYPED_STORAGE =
+		1 << 8, /* a column holds values of its type alone; values print as text */
+	AMEND_HAS_ROW_VERSION = 1 << 9, /* dialect.row_version */
 };
 
 /* Pieces of SQL text. "" where the engine lacks it (the feature bit says so too). */
 struct amend_dialect {
-	char quote;               /* of identifiers: doubled inside */
-	char placeholder;         /* '$' or '?': followed by the parameter's number, from 1 */
-	bool numbered;            /* false: '?' alone, in order of use (a later driver) */
-	const char *same;         /* infix, NULL-safe: "IS NOT DISTINCT FROM", "IS", "<=>" */
+	char quote;       /* of identifiers: doubled inside */
+	char placeholder; /* '$' or '?': followed by the parameter's number, from 1 */
+	bool numbered;    /* false: '?' alone, in order of use (a later driver) */
+	const char *same; /* infix, NULL-safe: "IS NOT DISTINCT FROM", "IS", "<=>" */
 	const char *for_update, *for_no_key_update, *for_share; /* suffixes, without leading space */
 	const char *nowait, *skip_locked;                       /* behind them */
-	const char *lock_table_update, *lock_table_share; /* "LOCK TABLE %s IN ... MODE" around the quoted name: prefix.. */
+	const char *lock_table_update,
+		*lock_table_share; /* "LOCK TABLE %s IN ... MODE" around the quoted name: prefix.. */
 	const char *lock_table_update_mode, *lock_table_share_mode; /* ..and what follows the name */
-	const char *row_version;  /* expression on a row, of type text: differs after any write to that row; NULL: none */
-	const char *now;          /* expression: UTC as text "YYYY-MM-DD HH:MM:SS.ffffff", the clock, not the transaction's start */
+	const char *row_version; /* expression on a row, of type text: differs after any write to that row; NULL: none */
+	const char *now; /* expression: UTC as text "YYYY-MM-DD HH:MM:SS.ffffff", the clock, not the transaction's start */
 	const char *next_time[2]; /* around a version column of type timestamp: its next value, always later */
 	const char *default_schema; /* left out in the ledger's names of tables: "public", "main" */
-	const char *ledger;       /* prefix of the ledger's tables: "amend." or "amend_" */
-	const char *ledger_index; /* prefix of its indexes: "" or "amend_" */
+	const char *ledger;         /* prefix of the ledger's tables: "amend." or "amend_" */
+	const char *ledger_index;   /* prefix of its indexes: "" or "amend_" */
 	const char *ledger_present; /* a query that returns a row when the ledger is there, whatever the role may read */
-	const char *const *ledger_lock;   /* NULL-ended: makes a second installer wait for this transaction */
+	const char *const
+		*ledger_lock; /* NULL-ended: makes a second installer wait for this transaction */
 	const char *const *ledger_before; /* NULL-ended: before its tables, e.g. the schema */
-	const char *const *ledger_grants; /* NULL-ended: let {role} write through amend; {ledger} as above */
+	const char *const
+		*ledger_grants; /* NULL-ended: let {role} write through amend; {ledger} as above */
 	const char *random_secret; /* expression: 64 hexadecimal digits that nobody can guess */
-	const char *epoch;        /* expression: the clock, whole seconds since 1970, as integer_type */
-	const char *role;         /* a query for this session's role, quoted; "" where there are none */
+	const char *epoch; /* expression: the clock, whole seconds since 1970, as integer_type */
+	const char *role;  /* a query for this session's role, quoted; "" where there are none */
 	const char *serial_type;  /* 64-bit key that rises: never reused */
 	const char *integer_type; /* 64 bits */
 	const char *text_type;
@@ -72,7 +79,7 @@ struct amend_statement {
 };
 
 enum amend_tx {
-	AMEND_TX_IDLE,   /* no transaction */
+	AMEND_TX_IDLE, /* no transaction */
 	AMEND_TX_ACTIVE,
 	AMEND_TX_FAILED, /* PostgreSQL: aborted, only ROLLBACK is accepted */
 	AMEND_TX_LOST,   /* the connection is gone */
@@ -90,7 +97,7 @@ struct amend_canon {
 	const struct amend_column *column;
 	struct amend_value in;
 	struct amend_value out; /* lives in the arena, or is `in` itself */
-	const char *problem;    /* NULL, or why the column cannot hold it: "expected integer, found \"abc\"" */
+	const char *problem; /* NULL, or why the column cannot hold it: "expected integer, found \"abc\"" */
 };
 
 struct amend_driver {
@@ -122,9 +129,9 @@ struct amend_driver {
 	 * `rows` has n elements, each filled in or zeroed; NULL where the caller
 	 * wants none of them. Outside a transaction each statement is its own.
 	 */
-	enum amend_status (*run)(struct amend_session *session, const struct amend_statement *statements,
-				 size_t n, struct amend_rows *rows, size_t *failed,
-				 struct amend_error *err);
+	enum amend_status (*run)(struct amend_session *session,
+				 const struct amend_statement *statements, size_t n,
+				 struct amend_rows *rows, size_t *failed, struct amend_error *err);
 
 	/* SQLite: takes its turn, then BEGIN IMMEDIATE unless read-only; LOCKED after the limit. */
 	enum amend_status (*begin)(struct amend_session *session, const struct amend_begin *begin,

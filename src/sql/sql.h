@@ -25,8 +25,8 @@ struct amend_sql {
 	struct amend_buffer text;
 	struct amend_value *values; /* their bytes are borrowed until the statement has run */
 	size_t n_values, room;
-	struct amend_arena kept;    /* amend_sql_kept's copies */
-	bool once; /* as in amend_statement */
+	struct amend_arena kept; /* amend_sql_kept's copies */
+	bool once;               /* as in amend_statement */
 };
 
 void amend_sql_init(struct amend_sql *sql, const struct amend_conn *db);

@@ -62,7 +62,8 @@ static bool is_plain_name(const char *name)
 	if (*name == '\0' || (*name >= '0' && *name <= '9'))
 		return false;
 	for (; *name; name++) {
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", *name))
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_",
+			    *name))
 			return false;
 	}
 	return true;
@@ -181,16 +182,18 @@ static enum amend_status describe(struct amend_conn *db, const char *name, bool 
 	struct amend_error second;
 
 	if (!split_name(arena, name, &schema, &bare))
-		return amend_error_set(err, AMEND_INVALID,
-				       "expected TABLE or SCHEMA.TABLE, found '%s' (hint: put odd names "
-				       "in double quotes)",
-				       name);
+		return amend_error_set(
+			err, AMEND_INVALID,
+			"expected TABLE or SCHEMA.TABLE, found '%s' (hint: put odd names "
+			"in double quotes)",
+			name);
 	if (recorded && !schema)
 		schema = db->dialect->default_schema;
 	status = db->driver->describe(db->session, schema, bare, arena, table, &visible, err);
 	/* A dot in the table's own name, not quoted. */
 	if (status == AMEND_NOT_FOUND && !recorded && schema && *name != '"' &&
-	    db->driver->describe(db->session, NULL, name, arena, table, &visible, &second) == AMEND_OK)
+	    db->driver->describe(db->session, NULL, name, arena, table, &visible, &second) ==
+		    AMEND_OK)
 		status = AMEND_OK;
 	return status;
 }
@@ -297,10 +300,11 @@ enum amend_status amend_table_set_version(struct amend_table *table, const char 
 				       "a version column is an integer or a timestamp; %s.%s is %s",
 				       table->qualified, column, table->columns[at].type);
 	if (table->columns[at].generated || in_a_key(table, (uint32_t)at))
-		return amend_error_set(err, AMEND_INVALID,
-				       "%s.%s is generated, or part of a key, and cannot be the version "
-				       "column",
-				       table->qualified, column);
+		return amend_error_set(
+			err, AMEND_INVALID,
+			"%s.%s is generated, or part of a key, and cannot be the version "
+			"column",
+			table->qualified, column);
 	table->version = (int)at;
 	table->version_is_time = table->columns[at].class_ == AMEND_CLASS_TIME;
 	return AMEND_OK;

@@ -325,8 +325,7 @@ static enum amend_status run_once(struct amend_conn *db, const struct amend_unit
 	if (status == AMEND_OK)
 		return AMEND_OK;
 	amend_hooks_undo(db, 0);
-	if (db->driver->rollback(db->session, &undo) != AMEND_OK &&
-	    status == AMEND_RETRY)
+	if (db->driver->rollback(db->session, &undo) != AMEND_OK && status == AMEND_RETRY)
 		return (*err = undo).status; /* a rerun needs a connection */
 	return status;
 }

@@ -19,9 +19,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(text, data, size);
 	text[size] = '\0';
-	if (!db && (amend_open(":memory:", NULL, &db, &err) != AMEND_OK ||
-		    amend_query(db, "CREATE TABLE \"we\"\"ird.na me;--\" (\"a b\" INTEGER PRIMARY KEY)",
-				NULL, 0, NULL, &err) != AMEND_OK))
+	if (!db &&
+	    (amend_open(":memory:", NULL, &db, &err) != AMEND_OK ||
+	     amend_query(db, "CREATE TABLE \"we\"\"ird.na me;--\" (\"a b\" INTEGER PRIMARY KEY)",
+			 NULL, 0, NULL, &err) != AMEND_OK))
 		abort();
 	if (amend_table_open(db, text, &table, &err) == AMEND_OK) {
 		/* What it found can be used as a name in SQL. */

@@ -90,8 +90,10 @@ static void key_columns_of_a_creation(struct engine *engine)
 
 	engine_exec(engine, "CREATE TABLE k (id integer PRIMARY KEY, code text UNIQUE)");
 	road = road_open(engine, "k");
-	refused(AMEND_INVALID, road, AMEND_UPDATE_OR_CREATE, .keys = "code=q", .set = "code=NULL, id=1");
-	refused(AMEND_INVALID, road, AMEND_UPDATE_OR_CREATE, .keys = "code=q", .set = "code=r, id=1");
+	refused(AMEND_INVALID, road, AMEND_UPDATE_OR_CREATE, .keys = "code=q",
+		.set = "code=NULL, id=1");
+	refused(AMEND_INVALID, road, AMEND_UPDATE_OR_CREATE, .keys = "code=q",
+		.set = "code=r, id=1");
 	expect_contains(road->err.text, "the key would not find it");
 	refused(AMEND_INVALID, road, AMEND_GET_OR_CREATE, .keys = "code=q", .set = "id=1",
 		.on_create = "code=r");

@@ -270,10 +270,10 @@ static bool read_columns(const struct amend_session *session, const struct amend
 		column->type_id = (uint32_t)strtoul(cell(rows, i, 3), NULL, 10);
 		column->cast = amend_arena_text(arena, cell(rows, i, 4));
 		column->number_id = (uint32_t)strtoul(cell(rows, i, 5), NULL, 10);
-		column->number_cast = *cell(rows, i, 14) ? amend_arena_text(arena, cell(rows, i, 14))
-							 : column->cast;
-		column->class_ = class_of(column->number_id,
-					  *cell(rows, i, 6));
+		column->number_cast = *cell(rows, i, 14)
+					      ? amend_arena_text(arena, cell(rows, i, 14))
+					      : column->cast;
+		column->class_ = class_of(column->number_id, *cell(rows, i, 6));
 		column->not_null = cell_true(rows, i, 7);
 		column->generated = generated != '\0' || identity == 'a';
 		/* serial is an identity column of older days */
@@ -282,9 +282,8 @@ static bool read_columns(const struct amend_session *session, const struct amend
 		column->default_ = *default_ ? amend_arena_text(arena, default_) : NULL;
 		column->collation = amend_arena_text(arena, cell(rows, i, 11));
 		column->unsound = cell_true(rows, i, 12) || (lossy && cell_true(rows, i, 13));
-		if (!column->name || !column->type || !column->cast ||
-		    !column->number_cast || !column->collation ||
-		    (*default_ && !column->default_))
+		if (!column->name || !column->type || !column->cast || !column->number_cast ||
+		    !column->collation || (*default_ && !column->default_))
 			return false;
 	}
 	table->columns = columns;

@@ -151,7 +151,8 @@ static enum amend_status check_pages(struct amend_session *session, const struct
 				     struct amend_error *err)
 {
 	char text[200];
-	enum amend_status status = ask(session, "PRAGMA main.quick_check(1)", text, sizeof(text), err);
+	enum amend_status status = ask(session, "PRAGMA main.quick_check(1)", text, sizeof(text),
+				       err);
 
 	if (status == AMEND_OK && strcmp(text, "ok") == 0)
 		to->each(to->context, AMEND_LEVEL_OK, "pages", "intact");
