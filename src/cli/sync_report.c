@@ -166,7 +166,10 @@ static void print_text(const struct cli_sync_output *output, FILE *out,
 	else if (report->run && report->n_revisions > 1)
 		fprintf(out, "run %" PRId64 ", %zu revisions: amend log %s --run %" PRId64 "\n",
 			report->run, report->n_revisions, database, report->run);
-	if (report->open_conflicts) {
+	if (output->dry_run && report->new_conflicts) {
+		fprintf(out, "%" PRIu64 " new conflict%s would be stored\n", report->new_conflicts,
+			report->new_conflicts == 1 ? "" : "s");
+	} else if (report->open_conflicts) {
 		fprintf(out, "%" PRIu64 " conflict%s open", report->open_conflicts,
 			report->open_conflicts == 1 ? " is" : "s are");
 		if (report->new_conflicts)

@@ -160,10 +160,10 @@ static enum amend_status ask(const struct amend_sync *sync, struct amend_error *
 	}
 	amend_error_set(
 		err, AMEND_INVALID,
-		"%lld records of %s differ from the source, and nothing tells which side is "
+		"%lld record%s of %s differ%s from the source, and nothing tells which side is "
 		"newer:%s (hint: --adopt incoming, --adopt current or --adopt conflict decides)",
-		(long long)sync->n_asks, sync->table->qualified,
-		amend_buffer_string(&text) ? text.data : "");
+		(long long)sync->n_asks, sync->n_asks == 1 ? "" : "s", sync->table->qualified,
+		sync->n_asks == 1 ? "s" : "", amend_buffer_string(&text) ? text.data : "");
 	amend_buffer_release(&text);
 	return err->status;
 }

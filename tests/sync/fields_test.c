@@ -172,7 +172,7 @@ static void adopt_asks(struct engine *engine)
 {
 	struct feed *feed = unknown(engine);
 
-	refused(feed, AMEND_INVALID, other_name, "1 records of country differ from the source");
+	refused(feed, AMEND_INVALID, other_name, "1 record of country differs from the source");
 	expect_contains(feed->err.text,
 			"{\"code\":\"FR\"}.name is \"France\" here, \"La France\" in the source");
 	expect_contains(feed->err.text, "--adopt incoming, --adopt current or --adopt conflict");
