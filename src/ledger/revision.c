@@ -1,6 +1,6 @@
 /*
  * Revisions, runs and changes: who, when, why, and each field's old and new value.
- * Leaves what a change is to the road, and reading history to log.c.
+ * Leaves what a change is to the road, and reading history to record/history.c.
  */
 #include <pwd.h>
 #include <stdio.h>

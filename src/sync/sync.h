@@ -202,7 +202,7 @@ enum amend_status amend_sync_name_table(struct amend_sync *sync,
 					struct amend_error *err) AMEND_CHECK;
 const char *amend_sync_detect(const struct amend_sync *sync, uint32_t used);
 
-/* reject.c: the reason is kept, and told once the record's fate is final */
+/* The reason is kept, and told once the record's fate is final */
 enum amend_status amend_sync_reject(struct amend_sync *sync, struct amend_record *record,
 				    struct amend_error *err, const char *format, ...)
 	AMEND_PRINTF(4, 5) AMEND_CHECK;

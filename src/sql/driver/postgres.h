@@ -1,6 +1,6 @@
 /*
  * What the files of the PostgreSQL driver share. libpq 14 or newer (pipeline
- * mode), a server of version 12 or newer.
+ * mode), a server of version 13 or newer.
  */
 #ifndef AMEND_SQL_DRIVER_POSTGRES_H
 #define AMEND_SQL_DRIVER_POSTGRES_H
