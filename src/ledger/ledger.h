@@ -79,6 +79,10 @@ struct amend_change_spec {
 enum amend_status amend_change_record(struct amend_conn *db, const struct amend_change_spec *spec,
 				      int64_t *id, struct amend_error *err) AMEND_CHECK;
 
+/* Many in one trip; their order in history is theirs here. */
+enum amend_status amend_changes_record(struct amend_conn *db, const struct amend_change_spec *specs,
+				       size_t n, struct amend_error *err) AMEND_CHECK;
+
 /* The JSON of what differs between two rows' values (NULL: there is none); returns how many differ. Generated columns are left out. */
 size_t amend_fields_text(struct amend_buffer *buffer, const struct amend_table *table,
 			 const struct amend_value *before, const struct amend_value *after);
@@ -118,6 +122,25 @@ enum amend_status amend_base_find(struct amend_conn *db, const char *source,
 enum amend_status amend_base_write(struct amend_conn *db, const struct amend_table *table,
 				   const struct amend_base *seen, const struct amend_base *base,
 				   bool *moved, struct amend_error *err) AMEND_CHECK;
+
+/*
+ * All bases of the source and table, in no order, each living during the call; `pack` is
+ * NULL unless `packs`. None where the ledger is not there.
+ */
+typedef enum amend_status (*amend_base_fn)(void *context, const struct amend_base *base,
+					   struct amend_error *err);
+enum amend_status amend_base_scan(struct amend_conn *db, const char *source,
+				  const struct amend_table *table, bool packs, amend_base_fn each,
+				  void *context, struct amend_error *err) AMEND_CHECK;
+
+/* One of many bases that are written together; as amend_base_write. */
+struct amend_base_bulk {
+	const struct amend_base *seen, *base;
+	bool moved; /* out */
+};
+enum amend_status amend_bases_write(struct amend_conn *db, const struct amend_table *table,
+				    struct amend_base_bulk *items, size_t n,
+				    struct amend_error *err) AMEND_CHECK;
 
 /* ---- conflicts ---- */
 

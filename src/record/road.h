@@ -71,6 +71,21 @@ enum amend_status amend_row_find_many(struct amend_conn *db, const struct amend_
 				      struct amend_row *out, unsigned char *n_found,
 				      struct amend_error *err) AMEND_CHECK;
 
+/*
+ * Reads all rows of the table, in pages where a long read is in others' way. `row`
+ * lives during the call and has no `pk` yet: amend_row_keep makes it whole.
+ */
+typedef enum amend_status (*amend_row_scan_fn)(void *context, const struct amend_row *row,
+					       struct amend_error *err);
+enum amend_status amend_row_scan(struct amend_conn *db, const struct amend_table *table,
+				 amend_row_scan_fn each, void *context,
+				 struct amend_error *err) AMEND_CHECK;
+
+/* A row that lives in the arena, named. */
+enum amend_status amend_row_keep(const struct amend_table *table, const struct amend_row *row,
+				 struct amend_arena *arena, struct amend_row *out,
+				 struct amend_error *err) AMEND_CHECK;
+
 /* Reads the same row again by its identity. `*found` false: it is gone. */
 enum amend_status amend_row_again(struct amend_conn *db, const struct amend_table *table,
 				  const struct amend_row *row, const struct amend_lock *lock,
@@ -121,6 +136,27 @@ enum amend_status amend_row_insert(struct amend_conn *db, const struct amend_tab
 				   const struct amend_key *key, const struct amend_put *puts,
 				   size_t n_puts, struct amend_arena *arena,
 				   struct amend_written *out, struct amend_error *err) AMEND_CHECK;
+
+/* One of many rows that are written together. */
+struct amend_bulk {
+	const struct amend_row *row; /* as it was read; NULL: it is created */
+	const struct amend_put *puts; /* AMEND_SET, without bounds; none, with `row`: it is deleted */
+	size_t n_puts;
+	/* what became of it */
+	bool moved;             /* as in amend_written */
+	struct amend_row after; /* the row after the write; after a deletion without values */
+};
+
+/*
+ * As amend_row_update, amend_row_insert or amend_row_delete for each, in the
+ * open unit, with few round trips: rows are locked in the order of their names, those that were
+ * not `held` are proved to be what was read by the write itself, and all changes are recorded in
+ * the order of `items`. What deletes goes first, then updates, then creations: the caller sees to it
+ * that no value stands twice in between. The first row that the database refuses fails them all.
+ */
+enum amend_status amend_rows_write(struct amend_conn *db, const struct amend_table *table,
+				   const struct amend_key *key, struct amend_bulk *items, size_t n,
+				   struct amend_arena *arena, struct amend_error *err) AMEND_CHECK;
 
 enum amend_status amend_row_delete(struct amend_conn *db, const struct amend_table *table,
 				   const struct amend_row *row, struct amend_arena *arena,

@@ -83,6 +83,18 @@ enum amend_status amend_exec_many(struct amend_conn *db, const struct amend_stat
 				  size_t n, struct amend_rows *rows, size_t *failed,
 				  struct amend_error *err) AMEND_CHECK;
 
+/* A query whose rows are handed out one by one; see driver.scan. */
+enum amend_status amend_scan(struct amend_conn *db, const struct amend_sql *sql, amend_row_fn each,
+			     void *context, struct amend_error *err) AMEND_CHECK;
+
+/* One statement many times; see driver.repeat. */
+enum amend_status amend_repeat(struct amend_conn *db, struct amend_repeat *repeat,
+			       struct amend_error *err) AMEND_CHECK;
+
+/* See driver.data_version; `*known` false: the engine has none, or it says nothing here. */
+enum amend_status amend_data_version(struct amend_conn *db, int64_t *out, bool *known,
+				     struct amend_error *err) AMEND_CHECK;
+
 /* A statement without values that is run once: DDL and the like. */
 enum amend_status amend_exec_text(struct amend_conn *db, const char *sql,
 				  struct amend_error *err) AMEND_CHECK;

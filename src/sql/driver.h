@@ -36,6 +36,7 @@ enum amend_feature {
 	AMEND_HAS_TYPED_STORAGE =
 		1 << 8, /* a column holds values of its type alone; values print as text */
 	AMEND_HAS_ROW_VERSION = 1 << 9, /* dialect.row_version */
+	AMEND_HAS_ARRAYS = 1 << 10, /* unnest: many rows of parameters in one statement (amend_sql_unnest) */
 };
 
 /* Pieces of SQL text. "" where the engine lacks it (the feature bit says so too). */
@@ -100,6 +101,27 @@ struct amend_canon {
 	const char *problem; /* NULL, or why the column cannot hold it: "expected integer, found \"abc\"" */
 };
 
+/*
+ * Takes one row. Its values live during the call, which runs no statement on
+ * the connection; anything but OK ends the reading with that status.
+ */
+typedef enum amend_status (*amend_row_fn)(void *context, const struct amend_value *values,
+					  size_t n_columns, struct amend_error *err);
+
+/* One statement, many times over. */
+struct amend_repeat {
+	const char *sql;
+	size_t n_values;                  /* of one time */
+	const struct amend_value *values; /* n * n_values */
+	size_t n;
+	/* Takes each row that the i-th time returns, as amend_row_fn; NULL: they are dropped. */
+	enum amend_status (*each)(void *context, size_t i, const struct amend_value *values,
+				  size_t n_columns, struct amend_error *err);
+	void *context;
+	int64_t *changes; /* n: rows changed each time; NULL: nobody asks */
+	size_t failed;    /* out: which one did; n: none */
+};
+
 struct amend_driver {
 	const char *name;
 	unsigned features;
@@ -132,6 +154,22 @@ struct amend_driver {
 	enum amend_status (*run)(struct amend_session *session,
 				 const struct amend_statement *statements, size_t n,
 				 struct amend_rows *rows, size_t *failed, struct amend_error *err);
+
+	/* Runs a query and hands out its rows as they come; nothing of them is kept. */
+	enum amend_status (*scan)(struct amend_session *session,
+				  const struct amend_statement *statement, amend_row_fn each,
+				  void *context, struct amend_error *err);
+
+	/* As `run` with n statements of one text. NULL: the caller does it by `run`. */
+	enum amend_status (*repeat)(struct amend_session *session, struct amend_repeat *repeat,
+				    struct amend_error *err);
+
+	/*
+	 * A number that another connection's commit changes, and this one's own do
+	 * not: while it stays, what was read is what is there. NULL: the engine has none.
+	 */
+	enum amend_status (*data_version)(struct amend_session *session, int64_t *out,
+					  struct amend_error *err);
 
 	/* SQLite: takes its turn, then BEGIN IMMEDIATE unless read-only; LOCKED after the limit. */
 	enum amend_status (*begin)(struct amend_session *session, const struct amend_begin *begin,

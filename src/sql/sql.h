@@ -55,6 +55,21 @@ void amend_sql_string(struct amend_sql *sql, const char *text);
 /* A placeholder for bytes, typed likewise. */
 void amend_sql_bytes(struct amend_sql *sql, const void *bytes, size_t size);
 
+/* One column of many rows of parameters. */
+struct amend_sql_array {
+	const struct amend_column *column; /* whose type the values have; NULL: `type` says it */
+	const char *type;                  /* dialect->text_type and the like */
+	const struct amend_value *values;  /* of the first row */
+	size_t stride;                     /* from one row's value to the next one's */
+};
+
+/*
+ * With ARRAYS: `unnest($1::t[], $2::u[])`, a set of n_rows rows, one parameter a
+ * column; behind it goes ` AS name(column, ...)`, or WITH ORDINALITY. The values are copied.
+ */
+void amend_sql_unnest(struct amend_sql *sql, const struct amend_sql_array *arrays, size_t n_arrays,
+		      size_t n_rows);
+
 /* A string literal, for text that belongs to the statement's shape (names of columns in JSON): standard_conforming. */
 void amend_sql_literal(struct amend_sql *sql, const char *text);
 /* As amend_sql_string, of a copy that the statement keeps. */
