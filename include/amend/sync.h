@@ -62,6 +62,13 @@ struct amend_sync_change {
 	const struct amend_table *table; /* its description: how values are typed */
 };
 
+/* How far a sync is; a number that is not known is 0. Lives during the callback. */
+struct amend_progress {
+	const char *phase;       /* "read", "match", "apply" */
+	uint64_t records, total; /* of this phase, done and in all */
+	uint64_t bytes, size;    /* of the input, while it is read: of the file, packed as it is */
+};
+
 struct amend_sync_options {
 	const char *const *match; /* each "COL" or "COL,COL"; in order */
 	size_t n_match;
@@ -87,7 +94,7 @@ struct amend_sync_options {
 	/* Callbacks; NULL for none. Both are told of a record once, when what became of it is final. */
 	void (*on_change)(void *context, const struct amend_sync_change *change);
 	void (*on_reject)(void *context, int64_t line, const char *text);
-	void (*on_progress)(void *context, const char *phase, uint64_t records);
+	void (*on_progress)(void *context, const struct amend_progress *progress);
 	void *context;
 };
 

@@ -66,19 +66,24 @@ static size_t width(const struct cli_option *option)
 	return strlen(option->name) + (option->argument ? 1 + strlen(option->argument) : 0);
 }
 
+/* What is wider than most has its help on a line of its own. */
 static void print_options(const struct cli_option *options)
 {
+	enum { WIDE = 22 };
 	size_t widest = 0;
 
 	for (const struct cli_option *option = options; option->name; option++) {
-		if (width(option) > widest)
+		if (width(option) > widest && width(option) <= WIDE)
 			widest = width(option);
 	}
 	printf("\noptions:\n");
 	for (const struct cli_option *option = options; option->name; option++) {
-		printf("  --%s%s%s%*s  %s\n", option->name, option->argument ? " " : "",
-		       option->argument ? option->argument : "", (int)(widest - width(option)), "",
-		       option->help);
+		bool wide = width(option) > widest;
+
+		printf("  --%s%s%s", option->name, option->argument ? " " : "",
+		       option->argument ? option->argument : "");
+		printf("%s%*s  %s\n", wide ? "\n    " : "",
+		       (int)(wide ? widest : widest - width(option)), "", option->help);
 	}
 }
 

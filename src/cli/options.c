@@ -241,22 +241,51 @@ bool cli_has(const struct cli_args *args, const char *name)
 	return cli_values(args, name, &values) > 0;
 }
 
-bool cli_choice(const struct cli_args *args, const char *name, const char *const *choices, int *out)
+size_t cli_split(struct cli_pool *pool, const char *argument, const char *const **out)
 {
-	const char *value = cli_value(args, name), *nearest;
-	char *all = cli_copy(args->pool, "", 0);
+	const char **parts = cli_alloc(pool, strlen(argument) + 2, sizeof(*parts));
+	size_t n = 0;
 
-	if (!value)
+	for (;;) {
+		size_t size = strcspn(argument, "|");
+
+		parts[n++] = cli_copy(pool, argument, size);
+		if (!argument[size])
+			break;
+		argument += size + 1;
+	}
+	*out = parts;
+	return n;
+}
+
+bool cli_is_choice(const char *part)
+{
+	for (; *part; part++) {
+		if (isupper((unsigned char)*part))
+			return false;
+	}
+	return true;
+}
+
+bool cli_choice(const struct cli_args *args, const char *name, int *out)
+{
+	const char *value = cli_value(args, name), *nearest, *const * choices;
+	const struct cli_option *option = find(args->command, name, strlen(name));
+	char *all = cli_copy(args->pool, "", 0);
+	size_t n;
+
+	if (!value || !option)
 		return true;
-	for (int i = 0; choices[i]; i++) {
-		if (strcmp(choices[i], value) == 0) {
-			*out = i;
+	n = cli_split(args->pool, option->argument, &choices);
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(choices[i], value) == 0 || !cli_is_choice(choices[i])) {
+			*out = (int)i;
 			return true;
 		}
 		all = cli_format(args->pool, "%s%s%s", all,
-				 i == 0           ? ""
-				 : choices[i + 1] ? ", "
-						  : " or ",
+				 i == 0      ? ""
+				 : i + 1 < n ? ", "
+					     : " or ",
 				 choices[i]);
 	}
 	nearest = cli_nearest(value, choices);

@@ -5,8 +5,12 @@
  *	static const struct cli_option options[] = {
  *		{CLI_OPTION_JSON},
  *		{"create", NULL, "create the record where there is none", false},
+ *		{"take", "current|incoming|base", "which side", false},
  *		{CLI_OPTIONS_END},
  *	};
+ *
+ * Words in small letters between | are choices, as in keep|delete|COL=VALUE; words in capitals stand
+ * for something: FILE, DB, TABLE, COL, COL=VALUE and KEY=VALUE are what completion knows.
  *
  * Options may stand anywhere, as --name VALUE or --name=VALUE; -- ends them.
  * Functions that can find fault say so on standard error and return false, or
@@ -92,11 +96,20 @@ const char *cli_value(const struct cli_args *args, const char *name); /* NULL: n
 size_t cli_values(const struct cli_args *args, const char *name, const char *const **values);
 
 /* Typed values; `out` stays as it is when the option is not given. */
-bool cli_choice(const struct cli_args *args, const char *name, const char *const *choices, int *out);
+/*
+ * `out`: the place, from 0, among the choices of the option's argument. The last may be in
+ * capitals: it takes what is none of the others.
+ */
+bool cli_choice(const struct cli_args *args, const char *name, int *out);
 bool cli_count(const struct cli_args *args, const char *name, int64_t least, int64_t *out);
 bool cli_duration(const struct cli_args *args, const char *name, int *out_ms);
 /* A whole word as a number from 1. */
 bool cli_id(const char *word, int64_t *out);
+
+/* The parts of an argument between |, ended by NULL: how many. */
+size_t cli_split(struct cli_pool *pool, const char *argument, const char *const **out);
+/* Whether such a part is to be typed as it stands. */
+bool cli_is_choice(const char *part);
 
 /* The nearest of `names` (ended by NULL), or NULL when none is near. */
 const char *cli_nearest(const char *word, const char *const *names);

@@ -9,11 +9,9 @@
 #include "exit.h"
 #include "result.h"
 
-/* From AMEND_TAKE_CURRENT on, as enum amend_take has them. */
-static const char *const sides[] = {"current", "incoming", "base", NULL};
 _Static_assert(AMEND_TAKE_INCOMING == AMEND_TAKE_CURRENT + 1 &&
 		       AMEND_TAKE_BASE == AMEND_TAKE_CURRENT + 2,
-	       "sides[] follows enum amend_take");
+	       "the choices of --take follow enum amend_take");
 
 struct request {
 	int64_t id;
@@ -74,7 +72,7 @@ static int run(const struct cli_args *args)
 	if (!cli_has(args, "take") && request.n_set == 0)
 		return cli_usage(args, "expected --take current|incoming|base or COL=VALUE, found "
 				       "neither");
-	if (!cli_choice(args, "take", sides, &side) ||
+	if (!cli_choice(args, "take", &side) ||
 	    !cli_assign_parse_all(args, "COL=VALUE", args->words + 2, request.n_set, true,
 				  &request.set))
 		return CLI_USAGE;
@@ -87,7 +85,7 @@ static int run(const struct cli_args *args)
 }
 
 static const struct cli_option options[] = {
-	{"take", "SIDE", "current, incoming or base, for every column not given a value", false},
+	{"take", "current|incoming|base", "for every column that is not given a value", false},
 	{CLI_OPTION_TIMEOUT},
 	{CLI_OPTION_AS},
 	{CLI_OPTION_BECAUSE},

@@ -10,16 +10,13 @@
 #include "exit.h"
 #include "sync_report.h"
 
-static const char *const formats[] = {"csv", "tsv", NULL};
-static const char *const policies[] = {"store", "incoming", "current", NULL};
-static const char *const adoptions[] = {"incoming", "current", "conflict", NULL};
-static const char *const duplicates[] = {"reject", "first", "last", NULL};
+/* cli_choice gives the place among the choices, which stand in the table below. */
 _Static_assert(AMEND_FORMAT_CSV == 1 && AMEND_FORMAT_TSV == 2 && AMEND_POLICY_STORE == 0 &&
 		       AMEND_POLICY_INCOMING == 1 && AMEND_POLICY_CURRENT == 2 &&
 		       AMEND_ADOPT_INCOMING == 1 && AMEND_ADOPT_CURRENT == 2 &&
 		       AMEND_ADOPT_CONFLICT == 3 && AMEND_DUPLICATES_REJECT == 0 &&
 		       AMEND_DUPLICATES_FIRST == 1 && AMEND_DUPLICATES_LAST == 2,
-	       "the lists of choices follow the library's enums");
+	       "the choices of the options follow the library's enums");
 
 struct request {
 	struct amend_sync_options options;
@@ -96,10 +93,8 @@ static bool parse_choices(const struct cli_args *args, struct request *request)
 	struct amend_sync_options *options = &request->options;
 	int format = -1, policy = AMEND_POLICY_STORE, adopt = -1, twice = AMEND_DUPLICATES_REJECT;
 
-	if (!cli_choice(args, "format", formats, &format) ||
-	    !cli_choice(args, "on-conflict", policies, &policy) ||
-	    !cli_choice(args, "adopt", adoptions, &adopt) ||
-	    !cli_choice(args, "duplicates", duplicates, &twice))
+	if (!cli_choice(args, "format", &format) || !cli_choice(args, "on-conflict", &policy) ||
+	    !cli_choice(args, "adopt", &adopt) || !cli_choice(args, "duplicates", &twice))
 		return false;
 	request->format = (enum amend_format)(format + 1);
 	options->on_conflict = (enum amend_policy)policy;
@@ -248,17 +243,16 @@ static const struct cli_option options[] = {
 	{"detect-types", NULL, "with --create-table: look at the values first", false},
 	{"type", "COL=TYPE", "with --create-table: this column's type", true},
 	{"dry-run", NULL, "say what would happen and write nothing", false},
-	{"on-conflict", "WHAT",
-	 "store (default), incoming or current: who wins where both sides changed", false},
-	{"adopt", "WHAT",
-	 "incoming, current or conflict: who wins where nothing is known of before", false},
-	{"duplicates", "WHICH", "reject (default), first or last of records with the same key",
-	 false},
+	{"on-conflict", "store|incoming|current",
+	 "who wins where both sides changed (default: store, for a person to settle)", false},
+	{"adopt", "incoming|current|conflict", "who wins where nothing is known of before", false},
+	{"duplicates", "reject|first|last",
+	 "which of the records with one key to take (default: reject, none)", false},
 	{"max-rejects", "N", "stop before the first write when more are rejected", false},
 	{"changes", "FILE", "write each change as a line of JSON (- for standard output)", false},
 	{"skip-locked", NULL, "leave records alone that another holds", false},
 	{"source", "NAME", "tell several sources of one table apart (default: default)", false},
-	{"format", "FORMAT", "csv or tsv (default: by the file's name)", false},
+	{"format", "csv|tsv", "what the source is (default: by the file's name)", false},
 	{CLI_OPTION_TIMEOUT},
 	{CLI_OPTION_AS},
 	{CLI_OPTION_BECAUSE},

@@ -25,7 +25,7 @@ static void clear_progress(struct cli_sync_output *output)
 	output->progress = false;
 }
 
-void cli_sync_on_progress(void *context, const char *phase, uint64_t records)
+void cli_sync_on_progress(void *context, const struct amend_progress *progress)
 {
 	struct cli_sync_output *output = context;
 	struct timespec now;
@@ -38,7 +38,7 @@ void cli_sync_on_progress(void *context, const char *phase, uint64_t records)
 	if (output->progress && ms - output->shown_ms < PROGRESS_MS)
 		return;
 	clear_progress(output);
-	fprintf(stderr, "%s: %" PRIu64 " records", phase, records);
+	fprintf(stderr, "%s: %" PRIu64 " records", progress->phase, progress->records);
 	fflush(stderr);
 	output->shown_ms = ms;
 	output->progress = true;

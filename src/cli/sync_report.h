@@ -19,7 +19,7 @@ struct cli_sync_output {
 /* The library's callbacks; `context` is a struct cli_sync_output. */
 void cli_sync_on_change(void *context, const struct amend_sync_change *change);
 void cli_sync_on_reject(void *context, int64_t line, const char *text);
-void cli_sync_on_progress(void *context, const char *phase, uint64_t records);
+void cli_sync_on_progress(void *context, const struct amend_progress *progress);
 
 /*
  * The report, and the error where the run failed (`status`; session->err); the

@@ -116,7 +116,7 @@ static enum amend_status run_chunks(struct amend_sync *sync, struct amend_record
 	size_t single_until = 0;
 	enum amend_status status = AMEND_OK;
 
-	amend_sync_progress(sync, "apply", 0);
+	amend_sync_progress(sync, "apply", 0, sync->n_todo);
 	while (status == AMEND_OK && (chunk.from < sync->n_todo || sync->create_sql)) {
 		size_t from = chunk.from;
 
@@ -134,7 +134,7 @@ static enum amend_status run_chunks(struct amend_sync *sync, struct amend_record
 		}
 		amend_arena_release(&chunk.arena);
 		chunk.from = chunk.to;
-		amend_sync_progress(sync, "apply", chunk.to);
+		amend_sync_progress(sync, "apply", chunk.to, sync->n_todo);
 	}
 	amend_arena_release(&chunk.arena);
 	return status;

@@ -117,7 +117,7 @@ enum amend_status amend_sync_read(struct amend_sync *sync, struct amend_error *e
 		status = from.problem ? amend_sync_reject(sync, record, err, "%s", from.problem)
 				      : keep(sync, &from, record, err);
 		if (sync->n_records % PROGRESS == 0)
-			amend_sync_progress(sync, "read", sync->n_records);
+			amend_sync_progress(sync, "read", sync->n_records, 0);
 	}
 	return status;
 }

@@ -122,7 +122,7 @@ static enum amend_status find_by_key(struct amend_sync *sync, int key, struct am
 		if (n > 0 && (!record || n == AMEND_SYNC_BATCH)) {
 			status = find_batch(sync, key, batch, n, err);
 			n = 0;
-			amend_sync_progress(sync, "match", i);
+			amend_sync_progress(sync, "match", i, sync->n_list);
 		}
 		if (record && record->fate == AMEND_FATE_OPEN && !record->row &&
 		    !blank(&sync->keys[key], record))

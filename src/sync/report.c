@@ -7,10 +7,19 @@
 
 #include "sync/sync.h"
 
-void amend_sync_progress(const struct amend_sync *sync, const char *phase, uint64_t records)
+void amend_sync_progress(const struct amend_sync *sync, const char *phase, uint64_t records,
+			 uint64_t total)
 {
-	if (sync->options->on_progress)
-		sync->options->on_progress(sync->options->context, phase, records);
+	const struct amend_input *input = sync->source ? sync->source->input : NULL;
+	struct amend_progress progress = {.phase = phase, .records = records, .total = total};
+
+	if (!sync->options->on_progress)
+		return;
+	if (input && strcmp(phase, "read") == 0) {
+		progress.bytes = input->taken;
+		progress.size = input->size;
+	}
+	sync->options->on_progress(sync->options->context, &progress);
 }
 
 static void count(struct amend_sync *sync, const struct amend_record *record)

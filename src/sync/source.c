@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/buffer.h"
@@ -31,6 +32,8 @@ static long read_file(struct amend_input *input, void *bytes, size_t size, struc
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		amend_error_set(err, AMEND_INVALID, "%s: %s", file->path, strerror(errno));
+	else
+		input->taken += (uint64_t)n;
 	return (long)n;
 }
 
@@ -47,12 +50,13 @@ static struct amend_input *open_file(const char *path, struct amend_error *err)
 {
 	size_t size = strlen(path) + 1;
 	struct file_input *file = malloc(sizeof(*file) + size);
+	struct stat there;
 
 	if (!file) {
 		amend_no_memory(err);
 		return NULL;
 	}
-	file->input = (struct amend_input){read_file, close_file};
+	file->input = (struct amend_input){.read = read_file, .close = close_file};
 	memcpy(file->path, path, size);
 	file->ours = strcmp(path, "-") != 0;
 	file->fd = file->ours ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
@@ -61,6 +65,8 @@ static struct amend_input *open_file(const char *path, struct amend_error *err)
 		free(file);
 		return NULL;
 	}
+	if (fstat(file->fd, &there) == 0 && S_ISREG(there.st_mode) && there.st_size > 0)
+		file->input.size = (uint64_t)there.st_size;
 	return &file->input;
 }
 
@@ -95,7 +101,7 @@ struct amend_input *amend_input_memory(const void *bytes, size_t size)
 
 	if (!memory)
 		return NULL;
-	*memory = (struct memory_input){{read_memory, close_memory}, bytes, size};
+	*memory = (struct memory_input){{.read = read_memory, .close = close_memory}, bytes, size};
 	return &memory->input;
 }
 

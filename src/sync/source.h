@@ -33,6 +33,8 @@ struct amend_source_ops {
 struct amend_input {
 	long (*read)(struct amend_input *input, void *bytes, size_t size, struct amend_error *err);
 	void (*close)(struct amend_input *input);
+	/* For progress: bytes read, and in all where that is known (else 0). Of a file that is unpacked: its own. */
+	uint64_t taken, size;
 };
 
 struct amend_source {

@@ -318,7 +318,9 @@ enum amend_status amend_sync_unpark(struct amend_sync *sync, struct amend_record
 /* Counts the record and tells the callbacks; once. */
 enum amend_status amend_sync_tell(struct amend_sync *sync, struct amend_record *record,
 				  struct amend_error *err) AMEND_CHECK;
-void amend_sync_progress(const struct amend_sync *sync, const char *phase, uint64_t records);
+/* `total`: of this phase; 0 where it is not known. */
+void amend_sync_progress(const struct amend_sync *sync, const char *phase, uint64_t records,
+			 uint64_t total);
 enum amend_status amend_sync_revision(struct amend_sync *sync, int64_t revision,
 				      struct amend_error *err) AMEND_CHECK;
 

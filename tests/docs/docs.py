@@ -49,7 +49,7 @@ class Plan:
 def help_options(text):
     """{"--match COL[,COL...]", ...} of the options that --help lists."""
     part = re.search(r"^options:\n((?:  .*\n)*)", text, re.M)
-    return {re.split(r"  +", line.strip())[0] for line in part[1].splitlines()} if part else set()
+    return set(re.findall(r"^  (--.*?)(?:  .*)?$", part[1], re.M)) if part else set()
 
 
 def page_options(text):

@@ -86,9 +86,11 @@ static void tell_reject(void *context, int64_t line, const char *text)
 				    (long long)line, text);
 }
 
-static void tell_progress(void *context, const char *phase, uint64_t records)
+static void tell_progress(void *context, const struct amend_progress *progress)
 {
 	struct feed *feed = context;
+	const char *phase = progress->phase;
+	uint64_t records = progress->records;
 	void (*between)(struct feed *) = feed->between;
 
 	if (!between)
