@@ -194,6 +194,61 @@ enum amend_status amend_base_find(struct amend_conn *db, const char *source,
 	return scan(db, source, table, by_first_key, keys, n, out, arena, err);
 }
 
+static enum amend_status hand_out(const struct amend_rows *rows, const char *source, bool packs,
+				  amend_base_fn each, void *context, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < rows->n_rows && status == AMEND_OK; i++) {
+		struct amend_arena arena = AMEND_ARENA_INIT;
+		struct amend_base base;
+
+		status = take_base(rows, i, source, &arena, &base, err);
+		if (!packs) {
+			base.pack = NULL;
+			base.pack_size = 0;
+		}
+		if (status == AMEND_OK)
+			status = each(context, &base, err);
+		amend_arena_release(&arena);
+	}
+	return status;
+}
+
+enum amend_status amend_base_scan(struct amend_conn *db, const char *source,
+				  const struct amend_table *table, bool packs, amend_base_fn each,
+				  void *context, struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_buffer last = AMEND_BUFFER_INIT;
+	struct amend_sql sql;
+	bool more;
+	enum amend_status status = amend_ledger_look(db, &more, err);
+
+	while (more && status == AMEND_OK) {
+		select_base(&sql, db, source, table);
+		if (last.size > 0) {
+			amend_sql_text(&sql, " AND pk > ");
+			amend_sql_string(&sql, last.data);
+		}
+		amend_sql_printf(&sql, " ORDER BY pk LIMIT %d", PAGE);
+		status = amend_exec(db, &sql, &rows, err);
+		if (status == AMEND_OK)
+			status = hand_out(&rows, source, packs, each, context, err);
+		more = rows.n_rows == PAGE;
+		if (more) {
+			amend_buffer_reset(&last);
+			amend_buffer_text(&last, amend_rows_at(&rows, PAGE - 1, 0)->as.text);
+			if (last.failed)
+				status = amend_no_memory(err);
+		}
+		amend_rows_release(&rows);
+		amend_sql_release(&sql);
+	}
+	amend_buffer_release(&last);
+	return status;
+}
+
 static void where_base(struct amend_sql *sql, const struct amend_table *table,
 		       const struct amend_base *seen)
 {
@@ -301,5 +356,16 @@ enum amend_status amend_base_write(struct amend_conn *db, const struct amend_tab
 	status = remove_base(db, table, seen, moved, err);
 	if (status == AMEND_OK && !*moved)
 		status = insert_base(db, table, base, moved, err);
+	return status;
+}
+
+enum amend_status amend_bases_write(struct amend_conn *db, const struct amend_table *table,
+				    struct amend_base_bulk *items, size_t n, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < n && status == AMEND_OK; i++)
+		status = amend_base_write(db, table, items[i].seen, items[i].base, &items[i].moved,
+					  err);
 	return status;
 }

@@ -202,6 +202,43 @@ enum amend_status amend_conflict_open(struct amend_conn *db, const char *source,
 	return read_open(db, &sql, arena, out, n, err);
 }
 
+/* Unique among open conflicts. */
+static void add_open_key(struct amend_buffer *buffer, const char *source,
+			 const struct amend_table *table, const char *first_key)
+{
+	amend_json_string(buffer, source, strlen(source));
+	amend_json_string(buffer, table->qualified, strlen(table->qualified));
+	amend_buffer_text(buffer, first_key);
+}
+
+enum amend_status amend_conflict_find(struct amend_conn *db, const char *source,
+				      const struct amend_table *table, const char *const *first_keys,
+				      size_t n, struct amend_conflict_row *out,
+				      struct amend_arena *arena, struct amend_error *err)
+{
+	struct amend_buffer open_key = AMEND_BUFFER_INIT;
+	bool present;
+	enum amend_status status = amend_ledger_look(db, &present, err);
+
+	memset(out, 0, n * sizeof(*out));
+	for (size_t i = 0; i < n && present && status == AMEND_OK; i++) {
+		struct amend_conflict_row *rows;
+		struct amend_sql sql;
+		size_t found;
+
+		amend_buffer_reset(&open_key);
+		add_open_key(&open_key, source, table, first_keys[i]);
+		select_open(&sql, db);
+		amend_sql_text(&sql, " AND open_key = ");
+		amend_sql_kept(&sql, &open_key);
+		status = read_open(db, &sql, arena, &rows, &found, err);
+		if (status == AMEND_OK && found > 0)
+			out[i] = rows[0];
+	}
+	amend_buffer_release(&open_key);
+	return status;
+}
+
 enum amend_status amend_conflict_by_id(struct amend_conn *db, int64_t id, struct amend_arena *arena,
 				       struct amend_conflict_row *out, struct amend_error *err)
 {
@@ -244,9 +281,7 @@ enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend
 	if (status != AMEND_OK)
 		goto out;
 	write_fields(&fields, spec);
-	amend_json_string(&open_key, spec->source, strlen(spec->source));
-	amend_json_string(&open_key, spec->table->qualified, strlen(spec->table->qualified));
-	amend_buffer_text(&open_key, spec->first_key);
+	add_open_key(&open_key, spec->source, spec->table, spec->first_key);
 	if (fields.failed || open_key.failed) {
 		status = amend_no_memory(err);
 		goto out;

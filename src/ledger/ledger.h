@@ -66,6 +66,8 @@ int64_t amend_run_current(const struct amend_conn *db);
 
 /* ---- changes: old and new value of each changed field ---- */
 
+struct amend_base;
+
 /* One change to be recorded in the open unit's revision. */
 struct amend_change_spec {
 	const struct amend_table *table;
@@ -73,6 +75,8 @@ struct amend_change_spec {
 	const char *was;    /* the primary key before, where this change moves it; else NULL */
 	const char *op;     /* "create", "update", "delete" */
 	const char *fields; /* {"name":["old","new"]}: amend_fields_text */
+	const char *source; /* of the sync whose change it is; else NULL */
+	const struct amend_base *base; /* the base that went with it until now; NULL: there was none */
 };
 
 /* `*id`: its position in history. */
@@ -170,6 +174,13 @@ struct amend_conflict_row {
 enum amend_status amend_conflict_open(struct amend_conn *db, const char *source,
 				      const struct amend_table *table, struct amend_arena *arena,
 				      struct amend_conflict_row **out, size_t *n,
+				      struct amend_error *err) AMEND_CHECK;
+
+/* Those of these first keys, in few trips: out[i].id is 0 where there is none. In the arena. */
+enum amend_status amend_conflict_find(struct amend_conn *db, const char *source,
+				      const struct amend_table *table,
+				      const char *const *first_keys, size_t n,
+				      struct amend_conflict_row *out, struct amend_arena *arena,
 				      struct amend_error *err) AMEND_CHECK;
 
 /* The open conflict of this id; NOT_FOUND. */

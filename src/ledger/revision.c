@@ -195,20 +195,35 @@ enum amend_status amend_run_need(struct amend_conn *db, int64_t *id, struct amen
 	return status;
 }
 
+/* What can be restored: the base's first key, under no name, and its pack. NULL: there was none. */
+static void pack_base(struct amend_buffer *pack, const struct amend_base *base)
+{
+	const struct amend_value first_key = amend_text(base->first_key);
+
+	amend_pack_add(pack, "", &first_key);
+	amend_buffer_add(pack, base->pack, base->pack_size);
+}
+
 enum amend_status amend_change_record(struct amend_conn *db, const struct amend_change_spec *spec,
 				      int64_t *id, struct amend_error *err)
 {
+	struct amend_buffer base = AMEND_BUFFER_INIT;
 	struct amend_sql sql;
 	enum amend_status status;
 	int64_t revision = 0;
 
 	status = amend_revision_need(db, &revision, err);
+	if (status == AMEND_OK && spec->base) {
+		pack_base(&base, spec->base);
+		if (base.failed)
+			status = amend_no_memory(err);
+	}
 	if (status != AMEND_OK)
-		return status;
+		goto out;
 	amend_sql_init(&sql, db);
 	amend_sql_text(&sql, "INSERT INTO ");
 	amend_sql_ledger(&sql, "change");
-	amend_sql_text(&sql, " (revision, tbl, pk, was, op, fields) VALUES (");
+	amend_sql_text(&sql, " (revision, tbl, pk, was, op, fields, source, base) VALUES (");
 	amend_sql_integer(&sql, revision);
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, spec->table->qualified);
@@ -220,9 +235,29 @@ enum amend_status amend_change_record(struct amend_conn *db, const struct amend_
 	amend_sql_string(&sql, spec->op);
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, spec->fields);
+	amend_sql_text(&sql, ", ");
+	amend_sql_string(&sql, spec->source);
+	amend_sql_text(&sql, ", ");
+	if (spec->base)
+		amend_sql_bytes(&sql, base.data, base.size);
+	else
+		amend_sql_text(&sql, "NULL");
 	amend_sql_text(&sql, ") RETURNING id");
 	status = exec_number(db, &sql, id, err);
 	amend_sql_release(&sql);
+out:
+	amend_buffer_release(&base);
+	return status;
+}
+
+enum amend_status amend_changes_record(struct amend_conn *db, const struct amend_change_spec *specs,
+				       size_t n, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+	int64_t id;
+
+	for (size_t i = 0; i < n && status == AMEND_OK; i++)
+		status = amend_change_record(db, &specs[i], &id, err);
 	return status;
 }
 

@@ -142,6 +142,9 @@ struct amend_bulk {
 	const struct amend_row *row; /* as it was read; NULL: it is created */
 	const struct amend_put *puts; /* AMEND_SET, without bounds; none, with `row`: it is deleted */
 	size_t n_puts;
+	/* of a sync, for the change's record: as in amend_change_spec */
+	const char *source;
+	const struct amend_base *seen;
 	/* what became of it */
 	bool moved;             /* as in amend_written */
 	struct amend_row after; /* the row after the write; after a deletion without values */

@@ -185,7 +185,8 @@ static enum amend_status record(struct amend_conn *db, const struct step *step, 
 	if (fields.failed) {
 		status = amend_no_memory(err);
 	} else {
-		const struct amend_change_spec spec = {step->table, pk, was, op, fields.data};
+		const struct amend_change_spec spec = {
+			.table = step->table, .pk = pk, .was = was, .op = op, .fields = fields.data};
 
 		status = amend_change_record(db, &spec, &step->out->change, err);
 	}

@@ -149,8 +149,11 @@ static enum amend_status record_change(struct amend_sync *sync, const struct ame
 	if (fields.failed) {
 		status = amend_no_memory(err);
 	} else {
-		const struct amend_change_spec spec = {sync->table, action->after.pk, was, "update",
-						       fields.data};
+		const struct amend_change_spec spec = {.table = sync->table,
+						       .pk = action->after.pk,
+						       .was = was,
+						       .op = "update",
+						       .fields = fields.data};
 
 		status = amend_change_record(sync->db, &spec, &id, err);
 	}

@@ -114,6 +114,91 @@ static enum amend_status many_bases(struct amend_conn *db, void *context, struct
 	return AMEND_OK;
 }
 
+struct seen {
+	struct road *road;
+	struct amend_buffer text;
+	size_t n;
+	bool packs;
+};
+
+static enum amend_status see_base(void *context, const struct amend_base *base,
+				  struct amend_error *err)
+{
+	struct seen *seen = context;
+	unsigned char digest[AMEND_DIGEST_SIZE];
+
+	(void)err;
+	seen->n++;
+	expect_text(base->source, "feed");
+	assert_int_equal(base->pack != NULL, seen->packs);
+	if (seen->packs) {
+		amend_digest(base->pack, base->pack_size, digest);
+		assert_memory_equal(digest, base->digest, sizeof(base->digest));
+	}
+	if (seen->n < 4)
+		amend_buffer_printf(&seen->text, "%s%s %s %.*s", seen->n > 1 ? "; " : "", base->pk,
+				    base->first_key, (int)base->pack_size,
+				    seen->packs ? (const char *)base->pack : "");
+	return AMEND_OK;
+}
+
+static enum amend_status see_two(void *context, const struct amend_base *base,
+				 struct amend_error *err)
+{
+	size_t *n = context;
+
+	(void)base;
+	return ++*n == 2 ? amend_error_set(err, AMEND_CONFLICT, "enough") : AMEND_OK;
+}
+
+static const char *scan(struct road *road, const char *source, bool packs, size_t n)
+{
+	struct seen seen = {road, AMEND_BUFFER_INIT, 0, packs};
+	const char *text;
+
+	expect_ok(amend_base_scan(road->db, source, road->table, packs, see_base, &seen, &road->err),
+		  &road->err);
+	assert_int_equal(seen.n, n);
+	text = engine_printf(road->engine, "%s", amend_buffer_string(&seen.text));
+	amend_buffer_release(&seen.text);
+	return text;
+}
+
+/* All of one source and table: nothing of others, nothing twice. */
+static void scanned(struct engine *engine)
+{
+	struct road *road = open_t(engine), *bare;
+	struct amend_base one = make_base(engine, "{\"id\":1}", "{\"k\":\"x\"}", "a'\\b", 4),
+			  other = make_base(engine, "{\"id\":1}", "{\"k\":\"y\"}", "o", 1);
+	size_t n = 0;
+
+	expect_text(scan(road, "feed", true, 0), "");
+	write_base(road, NULL, &one, false);
+	other.source = "other";
+	write_base(road, NULL, &other, false);
+	road_table(road, "u");
+	write_base(road, NULL, &one, false);
+	road_table(road, "t");
+	expect_text(scan(road, "feed", true, 1), "{\"id\":1} {\"k\":\"x\"} a'\\b");
+	expect_text(scan(road, "feed", false, 1), "{\"id\":1} {\"k\":\"x\"} ");
+	write_base(road, &one, NULL, false);
+	expect_ok(road_atomic(road, many_bases, road), &road->err);
+	scan(road, "feed", true, 2500);
+	scan(road, "feed", false, 2500);
+	/* Whoever has seen enough ends it. */
+	expect_status(AMEND_CONFLICT,
+		      amend_base_scan(road->db, "feed", road->table, false, see_two, &n, &road->err),
+		      &road->err);
+	assert_int_equal(n, 2);
+	/* Where nothing is installed there is none. */
+	engine_exec(engine, engine_pick(engine, "CREATE TABLE v (id integer PRIMARY KEY)",
+					"DROP SCHEMA amend CASCADE"));
+	if (!engine_is(engine, "sqlite")) {
+		bare = road_open(engine, "t");
+		expect_text(scan(bare, "feed", true, 0), "");
+	}
+}
+
 /* Few are looked up, many are scanned for: the same is found. */
 static void many_at_once(struct engine *engine)
 {
@@ -321,6 +406,7 @@ static void findings(struct engine *engine)
 
 static const struct engine_test tests[] = {
 	{"bases: written in place of what was seen, found by both keys", bases},
+	{"bases: all of a source and table are scanned", scanned},
 	{"bases: few are looked up, many scanned for, the same is found", many_at_once},
 	{"conflicts: stored once, brought up to date, ended once", conflicts},
 	{"check: what it finds in the ledger", findings},
