@@ -12,7 +12,8 @@
 enum {
 	AMEND_FIELD_LIMIT =
 		64 << 20, /* bytes of one field; more is INVALID, so that memory stays bounded */
-	AMEND_COLUMN_LIMIT = 4096, /* names in a header */
+	AMEND_COLUMN_LIMIT = 4096,      /* names in a header */
+	AMEND_RECORD_LIMIT = 256 << 20, /* bytes of one record */
 };
 
 /* One record as the source has it. Lives until the next one is asked for. */

@@ -1,190 +1,279 @@
 /*
- * CSV and TSV through libcsv, in its strict mode: records with the line they begin on.
+ * CSV and TSV, read in place: records with the line they begin on.
  * Leaves what a field means to the columns it goes to.
  *
  * RFC 4180, with LF, CRLF or CR behind a record; blank lines are no records;
- * spaces are part of a field. Input is fed to libcsv a line at a time, which is
- * how lines are counted: it knows of none.
+ * spaces are part of a field. Strict: a quote stands around a whole field, or not at all.
+ * Eight bytes are looked at a time (docs/decisions/0012).
  */
-#include <csv.h>
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/buffer.h"
 #include "core/json_text.h"
 #include "sync/source.h"
+#include "sync/window.h"
 
-enum { READ_SIZE = 1 << 16, FIELD_SIZE = 1 << 12 };
-
-/* A field of the record being read: where its bytes are, in `text`. */
+/* A field of the record being read: where its bytes are, counted from the record's first. */
 struct field {
 	size_t at, size;
 	bool null;
 };
 
+enum state {
+	FIELD_BEGINS,
+	PLAIN,
+	QUOTED,
+	QUOTE_SEEN, /* in a quoted field: its end, or half of a doubled quote */
+};
+
+/* Why scanning stopped. */
+enum stop { RECORD_ENDS, NEEDS_MORE, BAD_QUOTE, FIELD_TOO_LONG };
+
 struct csv {
-	struct csv_parser parser;
 	struct amend_source *source;
-	char *bytes; /* READ_SIZE, and what of it is left */
-	size_t at, size;
-	bool at_end;    /* of the input */
-	bool after_cr;  /* the byte before was CR: an LF now ends no other line */
-	int64_t line;   /* of the next byte */
-	int64_t begin;  /* where the record being read begins */
-	bool begun;     /* part of a record has been read */
-	bool ended;     /* the record being read is complete */
-	size_t pending; /* bytes since the last field ended */
+	struct amend_window window; /* its `begin`: the record being read */
+	char delimiter;
+	int64_t line;  /* of the next byte */
+	int64_t begin; /* where the record being read begins */
+	bool after_cr; /* the byte before was CR: an LF now ends no other line */
+
+	/* Indices count from the window's begin. */
+	enum state state;
+	size_t at;       /* the next byte */
+	size_t field_at; /* where the field being read begins, behind its quote */
+	size_t run, out; /* of a quoted one: bytes from `run` on belong at `out` */
+	uint64_t seen;   /* all bytes of the record, or-ed: whether one is not ASCII */
+	bool nul;
 
 	struct field *fields;
-	size_t n_fields, room; /* n_fields counts those past the header's too; they are not kept */
-	struct amend_buffer text;
-	bool no_memory;
-	struct amend_value *values;
+	size_t n_fields, limit; /* n_fields counts those past the limit too; they are not kept */
+	struct amend_value *values; /* NULL while the header is read */
 	struct amend_buffer problem;
 };
 
-static int no_space(unsigned char c)
+#define EACH_BYTE (~UINT64_C(0) / 255)
+#define TOP_BITS (EACH_BYTE * 0x80)
+
+/* In each byte that is 0 its top bit; those above the lowest such byte may be wrong. */
+static uint64_t zeros(uint64_t word)
 {
-	(void)c;
-	return 0;
+	return (word - EACH_BYTE) & ~word & TOP_BITS;
 }
 
-/* libcsv hands over a field. */
-static void take_field(void *bytes, size_t size, void *context)
+/*
+ * The next quote, control character, or `delimiter` (in each byte of it). There
+ * is one: the byte behind the last one read is LF.
+ */
+static size_t find(const char *bytes, size_t at, uint64_t delimiter, uint64_t *seen)
 {
-	struct csv *csv = context;
-	/* While the header is read there is no limit but its own. */
-	size_t limit = csv->source->n_names ? csv->source->n_names : (size_t)AMEND_COLUMN_LIMIT + 1;
+	for (;; at += 8) {
+		uint64_t word, hits;
 
-	csv->pending = 0;
-	if (csv->n_fields++ >= limit || csv->no_memory)
-		return;
-	if (csv->n_fields > csv->room) {
-		size_t room = csv->room ? csv->room * 2 : 16;
-		struct field *fields = realloc(csv->fields, room * sizeof(*fields));
-
-		if (!fields) {
-			csv->no_memory = true;
-			return;
-		}
-		csv->fields = fields;
-		csv->room = room;
+		memcpy(&word, bytes + at, sizeof(word));
+		word = le64toh(word);
+		*seen |= word;
+		hits = ((word - EACH_BYTE * ' ') & ~word & TOP_BITS) |
+		       zeros(word ^ EACH_BYTE * '"') | zeros(word ^ delimiter);
+		if (hits)
+			return at + (size_t)__builtin_ctzll(hits) / 8;
 	}
-	csv->fields[csv->n_fields - 1] = (struct field){csv->text.size, size, bytes == NULL};
-	if (bytes)
-		amend_buffer_add(&csv->text, bytes, size);
-	amend_buffer_char(&csv->text, '\0');
 }
 
-static void take_end(int terminator, void *context)
+/* Ends the field being read, `size` bytes of it; the byte behind them has been looked at. */
+static bool take_field(struct csv *csv, char *bytes, size_t size, bool null)
 {
-	struct csv *csv = context;
-
-	(void)terminator;
-	csv->ended = true;
+	if (csv->n_fields < csv->limit)
+		csv->fields[csv->n_fields] = (struct field){csv->field_at, size, null};
+	csv->n_fields++;
+	bytes[csv->field_at + size] = '\0';
+	csv->state = FIELD_BEGINS;
+	return csv->at - csv->field_at <= AMEND_FIELD_LIMIT;
 }
 
-static enum amend_status fill(struct csv *csv, struct amend_error *err)
+/* A quote in a quoted field, or what `find` stops at besides. */
+static void in_quotes(struct csv *csv, char *bytes, size_t at)
 {
-	struct amend_input *input = csv->source->input;
-	long n = input->read(input, csv->bytes, READ_SIZE, err);
+	char c = bytes[at];
 
-	if (n < 0)
-		return err->status;
-	csv->at = 0;
-	csv->size = (size_t)n;
-	csv->at_end = n == 0;
-	return AMEND_OK;
+	if (c == '"') {
+		if (csv->out != csv->run)
+			memmove(bytes + csv->out, bytes + csv->run, at - csv->run);
+		csv->out += at - csv->run;
+		csv->state = QUOTE_SEEN;
+	} else if (c == '\r' || (c == '\n' && (at == csv->field_at || bytes[at - 1] != '\r'))) {
+		csv->line++; /* LF, CRLF and CR each end one line, wherever they stand */
+	} else if (c == '\0') {
+		csv->nul = true;
+	}
 }
 
-/* Bytes up to the end of the line, or of what has been read. `*ends`: it is a line's end. */
-static size_t line_size(const struct csv *csv, bool *ends)
+static enum stop scan(struct csv *csv)
 {
-	const char *begin = csv->bytes + csv->at;
-	size_t size = csv->size - csv->at;
-	const char *end = memchr(begin, '\n', size);
-	const char *cr = memchr(begin, '\r', end ? (size_t)(end - begin) : size);
+	char *bytes = csv->window.bytes + csv->window.begin;
+	size_t end = csv->window.end - csv->window.begin;
+	const uint64_t delimiter = EACH_BYTE * (unsigned char)csv->delimiter,
+		       quote = EACH_BYTE * '"';
 
-	if (cr)
-		end = cr;
-	*ends = end != NULL;
-	return end ? (size_t)(end - begin) + 1 : size;
+	bytes[end] = '\n';
+	for (;;) {
+		size_t at = csv->at;
+		char c;
+
+		if (csv->state == FIELD_BEGINS && at < end) {
+			csv->state = bytes[at] == '"' ? QUOTED : PLAIN;
+			at += csv->state == QUOTED;
+			csv->field_at = csv->run = csv->out = at;
+		}
+		if (csv->state == PLAIN)
+			at = find(bytes, at, delimiter, &csv->seen);
+		else if (csv->state == QUOTED)
+			at = find(bytes, at, quote, &csv->seen);
+		csv->at = at;
+		if (at >= end)
+			return NEEDS_MORE;
+		c = bytes[at];
+		csv->at = at + 1;
+		if (csv->state == QUOTED) {
+			in_quotes(csv, bytes, at);
+		} else if (csv->state == QUOTE_SEEN && c == '"') {
+			csv->run = at;
+			csv->state = QUOTED;
+		} else if (c == csv->delimiter || c == '\n' || c == '\r') {
+			bool plain = csv->state == PLAIN;
+			size_t size = (plain ? at : csv->out) - csv->field_at;
+
+			if (!take_field(csv, bytes, size, plain && size == 0))
+				return FIELD_TOO_LONG;
+			if (c == csv->delimiter)
+				continue;
+			csv->line++;
+			csv->after_cr = c == '\r';
+			return RECORD_ENDS;
+		} else if (c == '"' || csv->state == QUOTE_SEEN) {
+			return BAD_QUOTE;
+		} else if (c == '\0') {
+			csv->nul = true;
+		}
+	}
 }
 
-static enum amend_status parse_error(struct csv *csv, struct amend_error *err)
+static enum amend_status bad_quote(const struct csv *csv, struct amend_error *err)
 {
-	if (csv_error(&csv->parser) != CSV_EPARSE)
-		return amend_no_memory(err);
 	return amend_error_set(err, AMEND_INVALID,
 			       "%s:%lld: a quote in the middle of a field (hint: a field that holds "
 			       "quotes is quoted as a whole, with each of them doubled)",
 			       csv->source->path, (long long)csv->line);
 }
 
-/* Feeds one line, or what has been read of it. */
-static enum amend_status feed(struct csv *csv, struct amend_error *err)
+static enum amend_status too_long(const struct csv *csv, struct amend_error *err)
 {
-	const char *begin = csv->bytes + csv->at;
-	bool ends;
-	size_t size = line_size(csv, &ends);
-	char last = begin[size - 1];
-	bool blank = size == 1 && ends && !csv->begun;
-
-	if (!csv->begun)
-		csv->begin = csv->line;
-	csv->pending += size;
-	/* libcsv grows its buffer by as much at a time: by a share of a long field, not by a constant. */
-	csv_set_blk_size(&csv->parser,
-			 csv->pending / 2 > FIELD_SIZE ? csv->pending / 2 : FIELD_SIZE);
-	if (csv_parse(&csv->parser, begin, size, take_field, take_end, csv) != size)
-		return parse_error(csv, err);
-	if (csv->pending > AMEND_FIELD_LIMIT)
-		return amend_error_set(err, AMEND_INVALID,
-				       "%s:%lld: a field of the record that begins here is longer "
-				       "than %d bytes (hint: is a closing quote missing?)",
-				       csv->source->path, (long long)csv->begin, AMEND_FIELD_LIMIT);
-	csv->begun = !csv->ended && !blank;
-	if (!csv->begun)
-		csv->pending = 0;
-	if (ends && !(last == '\n' && csv->after_cr && size == 1))
-		csv->line++;
-	csv->after_cr = last == '\r';
-	csv->at += size;
-	return AMEND_OK;
+	return amend_error_set(err, AMEND_INVALID,
+			       "%s:%lld: a field of the record that begins here is longer "
+			       "than %d bytes (hint: is a closing quote missing?)",
+			       csv->source->path, (long long)csv->begin, AMEND_FIELD_LIMIT);
 }
 
 /* The end of the input: what is begun is complete, unless a quote is open. */
 static enum amend_status finish(struct csv *csv, struct amend_error *err)
 {
-	if (csv_fini(&csv->parser, take_field, take_end, csv) == 0)
-		return AMEND_OK;
-	if (csv_error(&csv->parser) != CSV_EPARSE)
-		return amend_no_memory(err);
-	return amend_error_set(
-		err, AMEND_INVALID,
-		"%s:%lld: the input ends inside a quoted field of the record that begins "
-		"here: it is cut off, or a closing quote is missing",
-		csv->source->path, (long long)csv->begin);
+	char *bytes = csv->window.bytes + csv->window.begin;
+	size_t size = csv->at - csv->field_at;
+
+	switch (csv->state) {
+	case FIELD_BEGINS:
+		csv->field_at = csv->at;
+		size = 0;
+		break;
+	case PLAIN:
+		break;
+	case QUOTE_SEEN:
+		size = csv->out - csv->field_at;
+		break;
+	case QUOTED:
+		return amend_error_set(
+			err, AMEND_INVALID,
+			"%s:%lld: the input ends inside a quoted field of the record that begins "
+			"here: it is cut off, or a closing quote is missing",
+			csv->source->path, (long long)csv->begin);
+	}
+	if (!take_field(csv, bytes, size, csv->state != QUOTE_SEEN && size == 0))
+		return too_long(csv, err);
+	return AMEND_OK;
 }
 
-/* Reads one record into `fields`; `ended` false: there was none left. */
-static enum amend_status read_record(struct csv *csv, struct amend_error *err)
+static enum amend_status more(struct csv *csv, struct amend_error *err)
 {
+	if (csv->state != FIELD_BEGINS && csv->at - csv->field_at > AMEND_FIELD_LIMIT)
+		return too_long(csv, err);
+	/* Past the header's last column nothing is kept: a record of too many fields needs no memory. */
+	if (csv->values && csv->n_fields > csv->limit) {
+		if (csv->state == FIELD_BEGINS)
+			csv->field_at = csv->run = csv->out = csv->at;
+		csv->window.begin += csv->field_at;
+		csv->at -= csv->field_at;
+		csv->run -= csv->field_at;
+		csv->out -= csv->field_at;
+		csv->field_at = 0;
+	}
+	return amend_window_more(&csv->window, csv->source->path, csv->begin, err);
+}
+
+/* Moves on to the first byte of a record: blank lines are none. `*none`: the input ends. */
+static enum amend_status skip_blank(struct csv *csv, bool *none, struct amend_error *err)
+{
+	struct amend_window *window = &csv->window;
 	enum amend_status status = AMEND_OK;
 
-	csv->n_fields = 0;
-	csv->ended = false;
-	amend_buffer_reset(&csv->text);
-	while (!csv->ended && !csv->at_end && status == AMEND_OK) {
-		if (csv->at == csv->size)
-			status = fill(csv, err);
-		else
-			status = feed(csv, err);
-		if (status == AMEND_OK && csv->at_end)
-			status = finish(csv, err);
+	*none = false;
+	while (status == AMEND_OK) {
+		char c;
+
+		if (window->begin == window->end) {
+			*none = window->at_end;
+			if (*none)
+				break;
+			status = amend_window_more(window, csv->source->path, csv->line, err);
+			continue;
+		}
+		c = window->bytes[window->begin];
+		if (c != '\n' && c != '\r')
+			break;
+		csv->line += !(c == '\n' && csv->after_cr);
+		csv->after_cr = c == '\r';
+		window->begin++;
 	}
-	if (status == AMEND_OK && (csv->no_memory || csv->text.failed))
-		status = amend_no_memory(err);
+	return status;
+}
+
+/* Reads one record into `fields`; `*none`: there was none left. */
+static enum amend_status read_record(struct csv *csv, bool *none, struct amend_error *err)
+{
+	enum amend_status status;
+
+	csv->window.begin += csv->at;
+	csv->at = csv->n_fields = 0;
+	csv->state = FIELD_BEGINS;
+	csv->seen = 0;
+	csv->nul = false;
+	status = skip_blank(csv, none, err);
+	csv->begin = csv->line;
+	while (status == AMEND_OK && !*none) {
+		switch (scan(csv)) {
+		case RECORD_ENDS:
+			return AMEND_OK;
+		case BAD_QUOTE:
+			return bad_quote(csv, err);
+		case FIELD_TOO_LONG:
+			return too_long(csv, err);
+		case NEEDS_MORE:
+			if (csv->window.at_end)
+				return finish(csv, err);
+			status = more(csv, err);
+			break;
+		}
+	}
 	return status;
 }
 
@@ -199,6 +288,8 @@ static const char *find_problem(struct csv *csv)
 				    source->n_names, csv->n_fields);
 		return amend_buffer_string(&csv->problem);
 	}
+	if (!csv->nul && (csv->seen & TOP_BITS) == 0)
+		return NULL;
 	for (size_t i = 0; i < csv->n_fields; i++) {
 		const struct amend_value *value = &csv->values[i];
 		const char *what = NULL;
@@ -221,84 +312,56 @@ static enum amend_status next_csv(struct amend_source *source, struct amend_sour
 				  bool *end, struct amend_error *err)
 {
 	struct csv *csv = source->state;
-	enum amend_status status = read_record(csv, err);
+	enum amend_status status = read_record(csv, end, err);
+	const char *bytes = csv->window.bytes + csv->window.begin;
 
-	*end = status == AMEND_OK && !csv->ended;
 	if (status != AMEND_OK || *end)
 		return status;
-	for (size_t i = 0; i < source->n_names; i++) {
-		csv->values[i] = amend_null();
-		if (i < csv->n_fields && !csv->fields[i].null)
-			csv->values[i] = amend_text_n(csv->text.data + csv->fields[i].at,
-						      csv->fields[i].size);
+	if (csv->n_fields == source->n_names) {
+		for (size_t i = 0; i < source->n_names; i++) {
+			const struct field *field = &csv->fields[i];
+
+			csv->values[i] = field->null ? amend_null()
+						     : amend_text_n(bytes + field->at, field->size);
+		}
 	}
 	*out = (struct amend_source_record){csv->begin, csv->values, find_problem(csv)};
-	if (csv->problem.failed)
-		return amend_no_memory(err);
-	return AMEND_OK;
+	return csv->problem.failed ? amend_no_memory(err) : AMEND_OK;
 }
 
 static void close_csv(struct amend_source *source)
 {
 	struct csv *csv = source->state;
 
-	csv_free(&csv->parser);
-	amend_buffer_release(&csv->text);
+	amend_window_release(&csv->window);
 	amend_buffer_release(&csv->problem);
 	free(csv->fields);
 	free(csv->values);
-	free(csv->bytes);
 	free(csv);
 }
 
 static const struct amend_source_ops csv_ops = {next_csv, close_csv};
 
-/* UTF-8's mark is skipped; UTF-16 would look like text full of NULs. */
-static enum amend_status skip_mark(struct csv *csv, struct amend_error *err)
-{
-	enum amend_status status = AMEND_OK;
-	size_t size = 0;
-
-	/* A pipe may hand over the first bytes one by one. */
-	while (size < 3 && !csv->at_end && status == AMEND_OK) {
-		struct amend_input *input = csv->source->input;
-		long n = input->read(input, csv->bytes + size, READ_SIZE - size, err);
-
-		if (n < 0)
-			return err->status;
-		csv->at_end = n == 0;
-		size += (size_t)n;
-	}
-	csv->size = size;
-	if (csv->at_end && size > 0)
-		csv->at_end = false; /* fill finds it again */
-	if (size >= 2 &&
-	    (memcmp(csv->bytes, "\xff\xfe", 2) == 0 || memcmp(csv->bytes, "\xfe\xff", 2) == 0))
-		return amend_error_set(
-			err, AMEND_INVALID,
-			"%s: expected UTF-8, found UTF-16 (hint: iconv -f UTF-16 -t UTF-8)",
-			csv->source->path);
-	if (size >= 3 && memcmp(csv->bytes, "\xef\xbb\xbf", 3) == 0)
-		csv->at = 3;
-	return status;
-}
-
 static enum amend_status read_header(struct csv *csv, struct amend_error *err)
 {
 	struct amend_source *source = csv->source;
-	enum amend_status status = skip_mark(csv, err);
+	enum amend_status status = amend_window_skip_mark(&csv->window, source->path, err);
+	bool none = false;
 
 	if (status == AMEND_OK)
-		status = read_record(csv, err);
-	if (status == AMEND_OK && !csv->ended)
+		status = read_record(csv, &none, err);
+	if (status == AMEND_OK && none)
 		status = amend_error_set(
 			err, AMEND_INVALID,
 			"%s: expected a line with the columns' names, found nothing", source->path);
 	for (size_t i = 0; i < csv->n_fields && status == AMEND_OK; i++) {
-		if (i == AMEND_COLUMN_LIMIT)
-			return amend_source_name(source, csv->begin, "", 0, err);
-		status = amend_source_name(source, csv->begin, csv->text.data + csv->fields[i].at,
-					   csv->fields[i].size, err);
+		/* Past the limit fields are not kept: whatever they are, they are one too many. */
+		const char *name = i < csv->limit ? csv->window.bytes + csv->window.begin +
+							    csv->fields[i].at
+						  : "";
+
+		status = amend_source_name(source, csv->begin, name,
+					   i < csv->limit ? csv->fields[i].size : 0, err);
 	}
 	return status;
 }
@@ -311,23 +374,20 @@ enum amend_status amend_source_csv(struct amend_source *source, char delimiter,
 
 	if (!csv)
 		return amend_no_memory(err);
-	if (csv_init(&csv->parser, CSV_STRICT | CSV_STRICT_FINI | CSV_EMPTY_IS_NULL) != 0) {
-		free(csv);
-		return amend_no_memory(err);
-	}
-	csv_set_delim(&csv->parser, (unsigned char)delimiter);
-	csv_set_space_func(&csv->parser, no_space);
-	csv_set_blk_size(&csv->parser, FIELD_SIZE);
 	source->ops = &csv_ops;
 	source->state = csv;
 	csv->source = source;
+	csv->delimiter = delimiter;
 	csv->line = 1;
-	csv->bytes = malloc(READ_SIZE);
-	if (!csv->bytes)
+	csv->limit = AMEND_COLUMN_LIMIT;
+	csv->fields = calloc(csv->limit, sizeof(*csv->fields));
+	amend_window_init(&csv->window, source->input);
+	if (!csv->fields)
 		return amend_no_memory(err);
 	status = read_header(csv, err);
 	if (status != AMEND_OK)
 		return status;
+	csv->limit = source->n_names;
 	csv->values = calloc(source->n_names, sizeof(*csv->values));
 	return csv->values ? AMEND_OK : amend_no_memory(err);
 }

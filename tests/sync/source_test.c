@@ -196,6 +196,43 @@ static void gigabyte_field(struct engine *engine)
 	(void)engine;
 }
 
+/* A record of ever more fields: what is past the header's is not kept. */
+static long commas_read(struct amend_input *input, void *bytes, size_t size, struct amend_error *err)
+{
+	struct dribble *dribble = (struct dribble *)input;
+
+	(void)err;
+	if (dribble->size > (size_t)300 << 20) {
+		memcpy(bytes, "\n1,2\n", 5);
+		dribble->step++;
+		return dribble->step > 1 ? 0 : 5;
+	}
+	memset(bytes, ',', size);
+	if (dribble->size == 0)
+		memcpy(bytes, "a,b\n", 4);
+	dribble->size += size;
+	return (long)size;
+}
+
+static void endless_record(struct engine *engine)
+{
+	struct dribble dribble = {{commas_read, dribble_close}, NULL, 0, 0};
+	struct amend_source *source = NULL;
+	struct amend_source_record record;
+	struct amend_error err;
+	bool end;
+
+	expect_ok(amend_source_new(&dribble.input, "big.csv", AMEND_FORMAT_CSV, &source, &err),
+		  &err);
+	expect_ok(source->ops->next(source, &record, &end, &err), &err);
+	expect_contains(record.problem, "expected 2 fields as in the header, found 3");
+	expect_ok(source->ops->next(source, &record, &end, &err), &err);
+	assert_int_equal(record.line, 3);
+	assert_null(record.problem);
+	amend_source_close(source);
+	(void)engine;
+}
+
 static void opening(struct engine *engine)
 {
 	struct amend_source *source = NULL;
@@ -241,6 +278,7 @@ static const struct engine_test tests[] = {
 	{"records, lines, NULL and ''", readings, .only = "sqlite"},
 	{"bytes that arrive one by one", dribbling, .only = "sqlite"},
 	{"a field without end is refused, memory stays bounded", gigabyte_field, .only = "sqlite"},
+	{"a record of 300 million fields is rejected alone", endless_record, .only = "sqlite"},
 	{"files, formats, what cannot be opened", opening, .only = "sqlite"},
 	{"of an input that is cut off nothing is written", nothing_of_a_broken_input},
 };
