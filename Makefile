@@ -10,7 +10,7 @@ ifeq ($(CI),true)
 MESON_FLAGS += -Dwerror=true
 endif
 
-.PHONY: all build run test check fuzz format install clean
+.PHONY: all build run test check bench fuzz format install clean
 
 all: build
 
@@ -39,6 +39,14 @@ test:
 
 check: build
 	@tools/check $(BUILD)
+
+# What docs/performance.md claims, measured here; a selection as in: make bench BENCH='--only A --engine sqlite'
+BENCH ?=
+bench:
+	@tools/deps bench
+	@test -f $(BUILD)/build.ninja || meson setup $(MESON_FLAGS) $(BUILD)
+	@ninja --quiet -C $(BUILD) amend bench/contender
+	tools/servers run --durable -- python3 bench/bench.py --build $(BUILD) $(BENCH)
 
 # Looks for inputs that break a parser, SECONDS for each target; the corpora are replayed by `make test`.
 SECONDS ?= 60

@@ -1,0 +1,87 @@
+"""Databases that can be kept and put back: a measurement begins from the very state that its pair began from.
+
+Leaves what is in them to the contender."""
+
+import os
+import re
+import shutil
+
+
+class Postgres:
+    """States are databases; one is put back by copying it, file by file, and a checkpoint."""
+
+    name = "postgresql"
+
+    def __init__(self, run):
+        self.run, self.uri, self.made = run, run.postgres, set()
+        if self.value("SHOW fsync") != "on" and not run.smoke:
+            raise SystemExit("bench: the server's fsync is off: tools/servers run --durable")
+        self.version = self.value("SHOW server_version").split(" ")[0]
+        # 13 and 14 know no other way
+        self.strategy = " STRATEGY file_copy" if int(self.value("SHOW server_version_num")) >= 150000 else ""
+
+    def value(self, sql, db=None):
+        return self.run.contender("sql", db=db or self.uri, sql=sql).get("value")
+
+    def url(self, name):
+        return re.sub(r"///\w+", f"///{name}", self.uri)
+
+    def create(self, name):
+        self.drop(name)
+        self.value(f"CREATE DATABASE {name}")
+        self.made.add(name)
+        return self.url(name)
+
+    def drop(self, name):
+        self.value(f"DROP DATABASE IF EXISTS {name}")
+        self.made.discard(name)
+
+    def restore(self, name, to="work"):
+        self.drop(to)
+        self.value(f"CREATE DATABASE {to} TEMPLATE {name}{self.strategy}")
+        self.made.add(to)
+        self.value("CHECKPOINT")
+        return self.url(to)
+
+    def settle(self, name):
+        """As a database that has been in use for a while: autovacuum is off here."""
+        self.value("VACUUM (ANALYZE)", self.url(name))
+        self.value("CHECKPOINT")
+
+    def close(self):
+        for name in list(self.made):
+            self.drop(name)
+
+
+class Sqlite:
+    """States are files, copied and flushed."""
+
+    name = "sqlite"
+
+    def __init__(self, run):
+        self.run, self.version = run, run.contender("sqlite_version")["value"]
+
+    def url(self, name):
+        return os.path.join(self.run.folder, name + ".db")
+
+    def drop(self, name):
+        for end in ("", "-wal", "-shm", "-turn"):
+            if os.path.exists(self.url(name) + end):
+                os.unlink(self.url(name) + end)
+
+    def create(self, name):
+        self.drop(name)
+        return self.url(name)
+
+    def restore(self, name, to="work"):
+        self.drop(to)
+        shutil.copyfile(self.url(name), self.url(to))
+        with open(self.url(to), "rb+") as file:
+            os.fsync(file.fileno())
+        return self.url(to)
+
+    def settle(self, name):
+        pass
+
+    def close(self):
+        pass

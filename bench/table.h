@@ -1,0 +1,39 @@
+/*
+ * What each engine does with the table of workload A; table.c asks the one whose database it is.
+ *
+ * Beside the table stands `history`, for the hand-written contenders: before and after of each
+ * changed record, in the engine's plainest form, with an index by which a record's life is found.
+ */
+#ifndef BENCH_TABLE_H
+#define BENCH_TABLE_H
+
+#include "contender.h"
+
+/* What a table was found to hold. */
+struct found {
+	uint64_t rows, digest;
+	uint64_t updates, creations; /* in the history asked for */
+	uint64_t fields;             /* changed fields of all updates */
+	uint64_t bases, conflicts;   /* of amend */
+};
+
+enum history { HISTORY_NONE, HISTORY_OWN, HISTORY_AMEND };
+
+/* One row for the digest: rows that the database numbered itself, beyond `rows`, count without id. */
+void found_row(struct found *found, const struct data *data, uint64_t id,
+	       const char *const texts[DATA_COLUMNS]);
+
+void postgres_load(const char *db, const struct data *data, bool empty);
+void postgres_look(const char *db, const struct data *data, enum history history,
+		   struct found *found);
+void postgres_staging(const char *db, const char *feed, bool history);
+void postgres_copy(const char *db, const char *feed);
+void postgres_read(const char *db);
+
+void sqlite_load(const char *db, const struct data *data, bool empty);
+void sqlite_look(const char *db, const struct data *data, enum history history, struct found *found);
+void sqlite_staging(const char *db, const char *feed, bool history);
+void sqlite_copy(const char *db, const char *feed);
+void sqlite_read(const char *db);
+
+#endif

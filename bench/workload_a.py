@@ -1,0 +1,166 @@
+"""Workload A: sync. 100,000 records into a table of 100,000 or 1,000,000 rows, and growth.
+
+After each measurement the table is compared with what it must hold, and so is its history:
+a contender that does less than its work has no time."""
+
+import os
+
+from figures import Figure
+
+MATCH = ["--match", "remote_id", "--match", "slug", "--adopt", "incoming", "--quiet"]
+# (goal of the first run, of later runs, of a repeat) for each engine, by rows
+GOALS = {("postgresql", 100_000): (0.80, 0.70, 2.0), ("postgresql", 1_000_000): (None, 0.40, None),
+         ("sqlite", 100_000): (None, 0.70, 2.0), ("sqlite", 1_000_000): (None, None, None)}
+
+
+def short(number):
+    return f"{number // 1_000_000}M" if number >= 1_000_000 else f"{number // 1000}k"
+
+
+class Sync:
+    """One engine and one size."""
+
+    def __init__(self, run, place, rows, lines):
+        self.run, self.place, self.rows, self.lines = run, place, rows, lines
+        self.size = {"rows": rows, "lines": lines}
+        self.feeds = {}
+
+    def prepare(self):
+        run, place = self.run, self.place
+        for version in (1, 2):
+            self.feeds[version] = os.path.join(run.folder, f"feed{version}.csv")
+            run.contender("feed", version=version, file=self.feeds[version], **self.size)
+        run.contender("load", db=place.create("loaded"), **self.size)
+        run.contender("load", db=place.create("empty"), empty=1, **self.size)
+        self.check(place.url("loaded"), 0, "none")
+
+    def check(self, db, state, history):
+        self.run.contender("check", db=db, state=state, history=history, **self.size)
+
+    def ours(self, db, version):
+        """The command, its start included."""
+        return self.run.command("sync", self.feeds[version], db, "taxonomy", *MATCH)
+
+    def staging(self, db, version, history=1):
+        return self.run.contender("staging", db=db, feed=self.feeds[version], history=history)
+
+    def keep(self, name, work):
+        """A state that later runs begin from."""
+        db = self.place.restore("loaded", name)
+        work(db)
+        self.place.settle(name)
+
+    def pair_first(self, first):
+        db = self.place.restore("loaded")
+        mine = self.ours(db, 1)
+        self.check(db, 1, "amend")
+        db = self.place.restore("loaded")
+        theirs = self.staging(db, 1)
+        self.check(db, 1, "own")
+        first.add(mine["total"], theirs["total"])
+        return mine
+
+    def pair_second(self, second, library, repeat, facts):
+        run, place = self.run, self.place
+        db = place.restore("ours1")
+        mine = self.ours(db, 2)
+        self.check(db, 2, "amend")
+        for _ in range(2 if self.lines <= 100_000 else 1):
+            again = self.ours(db, 2)
+            read = run.contender("read", db=db)["seconds"]
+            parse = run.contender("parse", feed=self.feeds[2], **{"with": "libcsv"})["seconds"]
+            place_parse = run.contender("parse", feed=self.feeds[2], **{"with": "place"})["seconds"]
+            repeat.add(again["total"], read + parse)
+            facts.setdefault("parse the feed (libcsv)", []).append(parse)
+            facts.setdefault("parse the feed (in place)", []).append(place_parse)
+            facts.setdefault("read the same columns", []).append(read)
+        self.check(db, 2, "amend")
+        db = place.restore("theirs1")
+        theirs = self.staging(db, 2)
+        self.check(db, 2, "own")
+        second.add(mine["total"], theirs["total"])
+        db = place.restore("ours1")
+        inside = run.contender("sync", db=db, feed=self.feeds[2])
+        self.check(db, 2, "amend")
+        library.add(inside["seconds"], theirs["seconds"])
+        return mine
+
+    def measure(self, book):
+        run, engine = self.run, self.place.name
+        goals = GOALS.get((engine, self.rows), (None, None, None))
+        size = short(self.rows)
+        what = "staging + history"
+        first = Figure("A", engine, f"{size} rows, first run", goals[0], theirs=what)
+        second = Figure("A", engine, f"{size} rows, second run", goals[1], theirs=what)
+        library = Figure("A", engine, f"{size} rows, second, library", theirs=what)
+        repeat = Figure("A", engine, f"{size} rows, nothing changed", goals[2],
+                        theirs="parse (libcsv) + read")
+        facts, rss = {}, []
+        figures = (first, second, library, repeat)
+        try:
+            self.prepare()
+            for _ in range(run.pairs):
+                rss.append(self.pair_first(first)["rss_kib"])
+            self.keep("ours1", lambda db: self.ours(db, 1))
+            self.keep("theirs1", lambda db: self.staging(db, 1))
+            for _ in range(run.pairs):
+                rss.append(self.pair_second(second, library, repeat, facts)["rss_kib"])
+                db = self.place.restore("theirs1")
+                facts.setdefault("staging without history", []).append(
+                    self.staging(db, 2, history=0)["total"])
+                db = self.place.restore("empty")
+                facts.setdefault("COPY into an empty table with these indexes"
+                                 if engine == "postgresql" else
+                                 "INSERT into an empty table with these indexes", []).append(
+                    run.contender("copy", db=db, feed=self.feeds[2])["seconds"])
+        except run.Failed as failure:
+            for figure in figures:
+                if len(figure.ours) < run.pairs:
+                    figure.problem = str(failure)
+        for figure in figures:
+            book.figure(figure)
+        for name, values in facts.items():
+            book.fact("A", engine, f"{size} rows: {name}", sorted(values)[len(values) // 2], "s")
+        if rss:
+            book.fact("A", engine, f"{size} rows: memory of the command, the most", max(rss) / 1024, "MiB")
+
+
+def growth(run, book, place):
+    """Lines, with a table of as many rows; one run each: time, memory and temporary files are of the command."""
+    engine = place.name
+    series = [n for n in run.growth]
+    base = None
+    for lines in series:
+        sync = Sync(run, place, lines, lines)
+        try:
+            sync.prepare()
+            db = place.restore("loaded")
+            took = run.command("sync", sync.feeds[1], db, "taxonomy", *MATCH, watch=True)
+            sync.check(db, 1, "amend")
+        except run.Failed as failure:
+            figure = Figure("A", engine, f"growth: {lines:,} lines", goal=1)
+            figure.problem = str(failure)
+            book.figure(figure)
+            return
+        micro = took["total"] * 1e6 / lines
+        feed = os.path.getsize(sync.feeds[1])
+        # starting up weighs in short feeds: it is compared with 100,000 lines and more
+        limit = base * 1.5 if base and lines > 100_000 else None
+        base = micro if lines == 100_000 or base is None else base
+        label = f"growth: {lines:,} lines"
+        book.fact("A", engine, f"{label}: time a line", micro, "us", goal=limit)
+        book.fact("A", engine, f"{label}: memory", took["rss_kib"] / 1024, "MiB",
+                  goal=64 if lines >= 100_000 else None)
+        book.fact("A", engine, f"{label}: temporary files / input", took["spool"] / feed, "x",
+                  goal=2 if lines >= 100_000 else None)
+
+
+def measure(run, book):
+    for place in run.places:
+        for rows in run.rows:
+            lines = min(rows, run.lines)
+            book.heading(f"A: sync, {lines:,} records, {place.name} {place.version}, {rows:,} rows")
+            Sync(run, place, rows, lines).measure(book)
+        if run.growth:
+            book.heading(f"A: growth, {place.name}")
+            growth(run, book, place)
