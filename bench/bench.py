@@ -43,6 +43,9 @@ class Run:
         self.folder = os.path.join(args.folder or self.build, f"bench.{os.getpid()}")
         self.tmp = os.path.join(self.folder, "tmp")
         os.makedirs(self.tmp)
+        # what is built meanwhile does not change what is measured
+        for name in ("amend", "bench/contender"):
+            shutil.copy2(os.path.join(self.build, name), self.folder)
         self.limit = 60 if args.smoke else 1800
         self.places = []
         if "postgresql" in args.engine:
@@ -54,7 +57,7 @@ class Run:
             self.places.append(places.Sqlite(self))
 
     def program(self, name):
-        return os.path.join(self.build, name)
+        return os.path.join(self.folder, name)
 
     def start(self, command):
         env = dict(os.environ, TMPDIR=self.tmp, SQLITE_TMPDIR=self.tmp)
@@ -69,12 +72,12 @@ class Run:
 
     def contender(self, name, **words):
         """One measurement by our own program: {"seconds": ...} and what else it tells."""
-        return self.start([self.program("bench/contender"), name]
+        return self.start([self.program("contender"), name]
                           + [f"{key}={value}" for key, value in words.items()])
 
     def command(self, *words, watch=False):
         """The command amend, from its start to its end."""
-        return self.start([self.program("bench/contender"), "spawn", f"tmp={self.tmp if watch else ''}",
+        return self.start([self.program("contender"), "spawn", f"tmp={self.tmp if watch else ''}",
                            "--", self.program("amend"), *words])
 
     def close(self):

@@ -26,7 +26,7 @@ static const struct {
 	{"staging", run_staging,
 	 "db= feed= history=0|1: hand-written staging table and set-based SQL"},
 	{"copy", run_copy, "db= feed=: the feed into an empty table with the same indexes"},
-	{"parse", run_parse, "feed= with=libcsv|place: reads the feed and drops it"},
+	{"parse", run_parse, "feed=: reads the feed in place and drops it"},
 	{"read", run_read, "db=: reads the columns of the whole table"},
 	{"sync", run_sync, "db= feed=: amend_sync in this process"},
 	{"spawn", run_spawn, "tmp= -- COMMAND...: starts it, watches memory and files under tmp"},

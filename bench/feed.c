@@ -4,9 +4,7 @@
  */
 #include "feed.h"
 
-#include <csv.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "contender.h"
@@ -68,56 +66,17 @@ size_t feed_line(const char **at, const char *end, struct feed_field fields[DATA
 
 static volatile size_t seen; /* so that no reading is optimised away */
 
-static void on_field(void *text, size_t size, void *context)
+int run_parse(const struct words *words)
 {
-	(void)text, (void)context;
-	seen += size;
-}
-
-static void on_line(int end, void *context)
-{
-	(void)end, (void)context;
-}
-
-/* Buffers as any program would: 64 KiB at a time. */
-static void parse_libcsv(const char *path)
-{
-	static char room[65536];
-	FILE *file = fopen(path, "r");
-	struct csv_parser parser;
-	size_t n;
-
-	if (!file || csv_init(&parser, CSV_STRICT | CSV_APPEND_NULL | CSV_EMPTY_IS_NULL) != 0)
-		die("%s cannot be read", path);
-	while ((n = fread(room, 1, sizeof(room), file)) > 0) {
-		if (csv_parse(&parser, room, n, on_field, on_line, NULL) != n)
-			die("%s: %s", path, csv_strerror(csv_error(&parser)));
-	}
-	csv_fini(&parser, on_field, on_line, NULL);
-	csv_free(&parser);
-	fclose(file);
-}
-
-static void parse_in_place(const char *path)
-{
+	double begun = seconds();
 	struct feed_field fields[DATA_COLUMNS];
 	size_t size, n;
-	const char *at = map_file(path, &size), *end = at + size;
+	const char *at = map_file(word(words, "feed"), &size), *end = at + size;
 
 	while ((n = feed_line(&at, end, fields)) > 0) {
 		for (size_t i = 0; i < n; i++)
 			seen += fields[i].size;
 	}
-}
-
-int run_parse(const struct words *words)
-{
-	double begun = seconds();
-
-	if (strcmp(word(words, "with"), "libcsv") == 0)
-		parse_libcsv(word(words, "feed"));
-	else
-		parse_in_place(word(words, "feed"));
 	say("seconds", seconds() - begun);
 	return 0;
 }

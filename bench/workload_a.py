@@ -68,11 +68,9 @@ class Sync:
         for _ in range(2 if self.lines <= 100_000 else 1):
             again = self.ours(db, 2)
             read = run.contender("read", db=db)["seconds"]
-            parse = run.contender("parse", feed=self.feeds[2], **{"with": "libcsv"})["seconds"]
-            place_parse = run.contender("parse", feed=self.feeds[2], **{"with": "place"})["seconds"]
+            parse = run.contender("parse", feed=self.feeds[2])["seconds"]
             repeat.add(again["total"], read + parse)
-            facts.setdefault("parse the feed (libcsv)", []).append(parse)
-            facts.setdefault("parse the feed (in place)", []).append(place_parse)
+            facts.setdefault("parse the feed, in place", []).append(parse)
             facts.setdefault("read the same columns", []).append(read)
         self.check(db, 2, "amend")
         db = place.restore("theirs1")
@@ -94,7 +92,7 @@ class Sync:
         second = Figure("A", engine, f"{size} rows, second run", goals[1], theirs=what)
         library = Figure("A", engine, f"{size} rows, second, library", theirs=what)
         repeat = Figure("A", engine, f"{size} rows, nothing changed", goals[2],
-                        theirs="parse (libcsv) + read")
+                        theirs="parse + read")
         facts, rss = {}, []
         figures = (first, second, library, repeat)
         try:
