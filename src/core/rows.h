@@ -1,4 +1,4 @@
-/* What stands behind amend_rows.owner: the memory of one result. */
+/* What stands behind amend_rows.owner: the memory of one result; and reading and writing single values. */
 #ifndef AMEND_CORE_ROWS_H
 #define AMEND_CORE_ROWS_H
 
@@ -21,5 +21,10 @@ bool amend_value_number(const struct amend_value *value, int64_t *out);
 /* BLOB as it is; text `\x6869` (how PostgreSQL prints bytea) decoded into the arena. False when it is neither, or for want of memory. */
 bool amend_value_bytes(const struct amend_value *value, struct amend_arena *arena,
 		       struct amend_value *out);
+
+enum { AMEND_REAL_TEXT = 32 };
+
+/* The shortest of 15 to 17 digits that reads back as the same number; NaN, Infinity, -Infinity. In no locale. */
+void amend_real_text(char text[AMEND_REAL_TEXT], double real);
 
 #endif

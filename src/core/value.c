@@ -5,6 +5,8 @@
 #include <amend/value.h>
 
 #include <errno.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,6 +129,34 @@ bool amend_value_bytes(const struct amend_value *value, struct amend_arena *aren
 		return false;
 	*out = amend_blob(bytes, size);
 	return true;
+}
+
+void amend_real_text(char text[AMEND_REAL_TEXT], double real)
+{
+	char *point, *tail;
+
+	if (isnan(real) || isinf(real)) {
+		snprintf(text, AMEND_REAL_TEXT, "%s",
+			 isnan(real) ? "NaN"
+			 : real < 0  ? "-Infinity"
+				     : "Infinity");
+		return;
+	}
+	for (int digits = 15; digits <= 17; digits++) {
+		double back;
+
+		snprintf(text, AMEND_REAL_TEXT, "%.*g", digits, real);
+		back = strtod(text, NULL);
+		if (back == real)
+			break;
+	}
+	/* The application's locale may print a comma, or more than one byte. */
+	point = text + strspn(text, "0123456789+-");
+	tail = point + strcspn(point, "0123456789e");
+	if (tail > point) {
+		*point = '.';
+		memmove(point + 1, tail, strlen(tail) + 1);
+	}
 }
 
 struct amend_rows_owner *amend_rows_owner_new(void)

@@ -43,6 +43,15 @@ void amend_row_where(struct amend_sql *sql, const struct amend_table *table,
 void amend_row_lock(struct amend_sql *sql, const struct amend_conn *db,
 		    const struct amend_lock *lock);
 
+/* The same of the table that `alias` stands for (NULL: of all). */
+void amend_row_lock_of(struct amend_sql *sql, const struct amend_conn *db,
+		       const struct amend_lock *lock, const char *alias);
+/* Appends the names of what identifies a row, each behind `prefix`. */
+void amend_row_names(struct amend_sql *sql, const struct amend_table *table, const char *prefix);
+
+/* What amend_row_select returned of one row, as a row that borrows it all; it has no `pk` yet. */
+struct amend_row amend_row_borrow(const struct amend_conn *db, const struct amend_table *table,
+				  const struct amend_value *values, size_t n_values);
 /* Takes row `index` of what amend_row_select returned; copies into the arena. */
 enum amend_status amend_row_take(const struct amend_conn *db, const struct amend_table *table,
 				 const struct amend_rows *rows, size_t index,
@@ -62,7 +71,8 @@ enum amend_status amend_row_find(struct amend_conn *db, const struct amend_table
 /*
  * As amend_row_find with limit 2 for many keys over the same columns, in few
  * trips: `values` has n_keys * n entries. out[i] has n_found[i] (0, 1, 2) rows;
- * only the first is filled in. The seam for faster fetches.
+ * only the first is filled in. With a hold rows are locked in the order of their identity where the
+ * engine has ARRAYS and the key is unique, else in that of the keys.
  */
 enum amend_status amend_row_find_many(struct amend_conn *db, const struct amend_table *table,
 				      const uint32_t *columns, size_t n,
@@ -72,8 +82,9 @@ enum amend_status amend_row_find_many(struct amend_conn *db, const struct amend_
 				      struct amend_error *err) AMEND_CHECK;
 
 /*
- * Reads all rows of the table, in pages where a long read is in others' way. `row`
- * lives during the call and has no `pk` yet: amend_row_keep makes it whole.
+ * Reads all rows of the table, in pages where a long read is in others' way: a row that
+ * stands all the while is read once, whatever others write. `row` lives during the call, which runs
+ * no statement, and has no `pk` yet: amend_row_keep makes it whole.
  */
 typedef enum amend_status (*amend_row_scan_fn)(void *context, const struct amend_row *row,
 					       struct amend_error *err);
@@ -81,7 +92,7 @@ enum amend_status amend_row_scan(struct amend_conn *db, const struct amend_table
 				 amend_row_scan_fn each, void *context,
 				 struct amend_error *err) AMEND_CHECK;
 
-/* A row that lives in the arena, named. */
+/* A copy of the row that lives in the arena, named. UNSUPPORTED: NULL in its identity, so that nothing names it. */
 enum amend_status amend_row_keep(const struct amend_table *table, const struct amend_row *row,
 				 struct amend_arena *arena, struct amend_row *out,
 				 struct amend_error *err) AMEND_CHECK;

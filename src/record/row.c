@@ -1,14 +1,11 @@
 /*
  * Rows as they are read: selecting, locking, comparing, their digest.
- * Leaves writing them to write.c.
+ * Leaves many rows at once to row_many.c, and writing them to write.c.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "record/road.h"
-
-/* Trips of this many statements: enough to hide the round trip, little enough memory. */
-enum { BATCH = 512 };
 
 void amend_row_columns(struct amend_sql *sql, const struct amend_conn *db,
 		       const struct amend_table *table, const char *prefix)
@@ -72,8 +69,8 @@ void amend_row_identity(struct amend_sql *sql, const struct amend_table *table,
 	}
 }
 
-void amend_row_lock(struct amend_sql *sql, const struct amend_conn *db,
-		    const struct amend_lock *lock)
+void amend_row_lock_of(struct amend_sql *sql, const struct amend_conn *db,
+		       const struct amend_lock *lock, const char *alias)
 {
 	const char *strength = "";
 
@@ -92,6 +89,10 @@ void amend_row_lock(struct amend_sql *sql, const struct amend_conn *db,
 	}
 	amend_sql_text(sql, " ");
 	amend_sql_text(sql, strength);
+	if (alias) {
+		amend_sql_text(sql, " OF ");
+		amend_sql_text(sql, alias);
+	}
 	if (lock->wait != AMEND_WAIT) {
 		amend_sql_text(sql, " ");
 		amend_sql_text(sql, lock->wait == AMEND_NOWAIT ? db->dialect->nowait
@@ -99,49 +100,101 @@ void amend_row_lock(struct amend_sql *sql, const struct amend_conn *db,
 	}
 }
 
-enum amend_status amend_row_take(const struct amend_conn *db, const struct amend_table *table,
-				 const struct amend_rows *rows, size_t index,
+void amend_row_lock(struct amend_sql *sql, const struct amend_conn *db,
+		    const struct amend_lock *lock)
+{
+	amend_row_lock_of(sql, db, lock, NULL);
+}
+
+struct amend_row amend_row_borrow(const struct amend_conn *db, const struct amend_table *table,
+				  const struct amend_value *values, size_t n_values)
+{
+	struct amend_row row = {.values = values, .rowid = amend_null(), .version = amend_null()};
+	size_t next = table->n_columns;
+
+	if (table->n_identity == 0)
+		row.rowid = values[next++];
+	if (amend_has(db, AMEND_HAS_ROW_VERSION) && next < n_values)
+		row.version = values[next];
+	return row;
+}
+
+static size_t bytes_of(const struct amend_value *value)
+{
+	return value->kind == AMEND_TEXT || value->kind == AMEND_BLOB ? value->size + 1 : 0;
+}
+
+/* Copies the value's bytes to `at`, which moves behind them. */
+static struct amend_value copy_value(const struct amend_value *value, char **at)
+{
+	struct amend_value copy = *value;
+
+	if (bytes_of(value) == 0)
+		return copy;
+	if (value->size > 0)
+		memcpy(*at, value->as.blob, value->size);
+	(*at)[value->size] = '\0';
+	copy.as.text = *at;
+	*at += value->size + 1;
+	return copy;
+}
+
+/* One piece of memory for all of its values. */
+enum amend_status amend_row_keep(const struct amend_table *table, const struct amend_row *row,
 				 struct amend_arena *arena, struct amend_row *out,
 				 struct amend_error *err)
 {
-	struct amend_value *values = amend_arena_array(arena, table->n_columns, sizeof(*values));
+	size_t size = table->n_columns * sizeof(struct amend_value) + bytes_of(&row->version);
 	struct amend_buffer pk = AMEND_BUFFER_INIT;
-	size_t next = table->n_columns;
-	bool ok = values != NULL;
+	struct amend_value *values;
+	char *at;
 
-	for (size_t i = 0; ok && i < table->n_columns; i++)
-		ok = amend_arena_value(arena, amend_rows_at(rows, index, i), &values[i]);
-	out->values = values;
-	out->rowid = out->version = amend_null();
-	if (ok && table->n_identity == 0)
-		out->rowid = *amend_rows_at(rows, index, next++);
-	if (ok && amend_has(db, AMEND_HAS_ROW_VERSION) && next < rows->n_columns)
-		ok = amend_arena_value(arena, amend_rows_at(rows, index, next), &out->version);
-	for (size_t i = 0; ok && i < table->n_identity; i++) {
-		if (values[table->identity[i]].kind == AMEND_NULL)
+	for (size_t i = 0; i < table->n_identity; i++) {
+		if (row->values[table->identity[i]].kind == AMEND_NULL)
 			return amend_error_set(err, AMEND_UNSUPPORTED,
 					       "a record of %s has NULL in its primary key: nothing "
 					       "names it",
 					       table->qualified);
 	}
-	if (ok) {
-		amend_pk_text(&pk, table, values, &out->rowid);
-		out->pk = pk.failed ? NULL : amend_arena_text_n(arena, pk.data, pk.size);
-		amend_buffer_release(&pk);
-		ok = out->pk != NULL;
-	}
-	return ok ? AMEND_OK : amend_no_memory(err);
+	for (size_t i = 0; i < table->n_columns; i++)
+		size += bytes_of(&row->values[i]);
+	values = amend_arena_alloc(arena, size);
+	if (!values)
+		return amend_no_memory(err);
+	at = (char *)(values + table->n_columns);
+	for (size_t i = 0; i < table->n_columns; i++)
+		values[i] = copy_value(&row->values[i], &at);
+	out->version = copy_value(&row->version, &at);
+	out->values = values;
+	out->rowid = row->rowid;
+	amend_pk_text(&pk, table, values, &out->rowid);
+	out->pk = pk.failed ? NULL : amend_arena_text_n(arena, pk.data, pk.size);
+	amend_buffer_release(&pk);
+	return out->pk ? AMEND_OK : amend_no_memory(err);
 }
 
-static void order_by_identity(struct amend_sql *sql, const struct amend_table *table)
+enum amend_status amend_row_take(const struct amend_conn *db, const struct amend_table *table,
+				 const struct amend_rows *rows, size_t index,
+				 struct amend_arena *arena, struct amend_row *out,
+				 struct amend_error *err)
 {
-	amend_sql_text(sql, " ORDER BY ");
+	struct amend_row row = amend_row_borrow(db, table, amend_rows_at(rows, index, 0),
+						rows->n_columns);
+
+	return amend_row_keep(table, &row, arena, out, err);
+}
+
+void amend_row_names(struct amend_sql *sql, const struct amend_table *table, const char *prefix)
+{
 	for (size_t i = 0; i < table->n_identity; i++) {
 		amend_sql_comma(sql, i);
+		amend_sql_text(sql, prefix);
 		amend_sql_name(sql, table->columns[table->identity[i]].name);
 	}
-	if (table->n_identity == 0)
+	if (table->n_identity == 0) {
+		amend_sql_text(sql, prefix);
 		amend_sql_text(sql, table->rowid);
+	}
 }
 
 enum amend_status amend_row_find(struct amend_conn *db, const struct amend_table *table,
@@ -160,8 +213,10 @@ enum amend_status amend_row_find(struct amend_conn *db, const struct amend_table
 	amend_row_select(&sql, db, table);
 	amend_row_where(&sql, table, columns, values, n);
 	/* A unique key finds one row: nothing to sort. */
-	if (limit > 1 && !amend_table_unique_key(table, columns, n))
-		order_by_identity(&sql, table);
+	if (limit > 1 && !amend_table_unique_key(table, columns, n)) {
+		amend_sql_text(&sql, " ORDER BY ");
+		amend_row_names(&sql, table, "");
+	}
 	amend_sql_printf(&sql, " LIMIT %zu", limit);
 	amend_row_lock(&sql, db, lock);
 	status = amend_exec(db, &sql, &rows, err);
@@ -174,59 +229,6 @@ enum amend_status amend_row_find(struct amend_conn *db, const struct amend_table
 		status = amend_row_take(db, table, &rows, i, arena, &(*out)[i], err);
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
-	return status;
-}
-
-static enum amend_status find_batch(struct amend_conn *db, const struct amend_table *table,
-				    const uint32_t *columns, size_t n,
-				    const struct amend_value *values, size_t n_keys,
-				    const struct amend_lock *lock, struct amend_arena *arena,
-				    struct amend_row *out, unsigned char *n_found,
-				    struct amend_error *err)
-{
-	struct amend_rows rows[BATCH];
-	struct amend_statement statements[BATCH];
-	struct amend_sql sql;
-	enum amend_status status;
-
-	/* One text for all: only the values differ. */
-	amend_sql_init(&sql, db);
-	amend_row_select(&sql, db, table);
-	amend_row_where(&sql, table, columns, values, n);
-	amend_sql_text(&sql, " LIMIT 2");
-	amend_row_lock(&sql, db, lock);
-	for (size_t i = 0; i < n_keys; i++) {
-		statements[i] = amend_sql_statement(&sql);
-		statements[i].values = values + i * n;
-		rows[i] = (struct amend_rows)AMEND_ROWS_INIT;
-	}
-	status = amend_exec_many(db, statements, n_keys, rows, NULL, err);
-	for (size_t i = 0; i < n_keys && status == AMEND_OK; i++) {
-		n_found[i] = (unsigned char)rows[i].n_rows;
-		if (rows[i].n_rows > 0)
-			status = amend_row_take(db, table, &rows[i], 0, arena, &out[i], err);
-	}
-	for (size_t i = 0; i < n_keys; i++)
-		amend_rows_release(&rows[i]);
-	amend_sql_release(&sql);
-	return status;
-}
-
-enum amend_status amend_row_find_many(struct amend_conn *db, const struct amend_table *table,
-				      const uint32_t *columns, size_t n,
-				      const struct amend_value *values, size_t n_keys,
-				      const struct amend_lock *lock, struct amend_arena *arena,
-				      struct amend_row *out, unsigned char *n_found,
-				      struct amend_error *err)
-{
-	enum amend_status status = AMEND_OK;
-
-	for (size_t at = 0; at < n_keys && status == AMEND_OK; at += BATCH) {
-		size_t size = n_keys - at < BATCH ? n_keys - at : BATCH;
-
-		status = find_batch(db, table, columns, n, values + at * n, size, lock, arena,
-				    out + at, n_found + at, err);
-	}
 	return status;
 }
 

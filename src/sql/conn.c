@@ -263,7 +263,7 @@ enum amend_status amend_check_interrupted(const struct amend_conn *db, struct am
 	return AMEND_INTERRUPTED;
 }
 
-static enum amend_status refuse_if_failed(const struct amend_conn *db, struct amend_error *err)
+enum amend_status amend_conn_ready(const struct amend_conn *db, struct amend_error *err)
 {
 	const struct amend_open_unit *level = db->depth ? &db->levels[db->depth - 1] : NULL;
 
@@ -279,6 +279,21 @@ static enum amend_status refuse_if_failed(const struct amend_conn *db, struct am
 	err->status = AMEND_INVALID;
 	return amend_error_wrap(err,
 				"this unit has failed and takes no statement until it is undone");
+}
+
+void amend_conn_broke(struct amend_conn *db, const struct amend_error *err)
+{
+	/* The engine may have undone the transaction by itself: then nothing short of a rerun mends it. */
+	if (db->depth > 0 && !db->borrowed && err->status != AMEND_RETRY &&
+	    db->driver->state(db->session) == AMEND_TX_IDLE) {
+		for (size_t i = 0; i < db->depth; i++) {
+			if (!db->levels[i].failed) {
+				db->levels[i].failed = true;
+				db->levels[i].reason = *err;
+			}
+		}
+	}
+	amend_conn_fail(db, err);
 }
 
 enum amend_status amend_exec_many(struct amend_conn *db, const struct amend_statement *statements,
@@ -297,24 +312,14 @@ enum amend_status amend_exec_many(struct amend_conn *db, const struct amend_stat
 			status = amend_no_memory(err);
 	}
 	if (status == AMEND_OK)
-		status = refuse_if_failed(db, err);
+		status = amend_conn_ready(db, err);
 	if (status == AMEND_OK && n > 0)
 		status = db->driver->run(db->session, statements, n, rows, &index, err);
 	if (failed)
 		*failed = status == AMEND_OK ? n : index;
 	if (status == AMEND_OK)
 		return status;
-	/* The engine may have undone the transaction by itself: then nothing short of a rerun mends it. */
-	if (db->depth > 0 && !db->borrowed && err->status != AMEND_RETRY &&
-	    db->driver->state(db->session) == AMEND_TX_IDLE) {
-		for (size_t i = 0; i < db->depth; i++) {
-			if (!db->levels[i].failed) {
-				db->levels[i].failed = true;
-				db->levels[i].reason = *err;
-			}
-		}
-	}
-	amend_conn_fail(db, err);
+	amend_conn_broke(db, err);
 	return status;
 }
 
@@ -336,7 +341,7 @@ enum amend_status amend_exec_text(struct amend_conn *db, const char *sql, struct
 enum amend_status amend_canonicalise(struct amend_conn *db, struct amend_canon *items, size_t n,
 				     struct amend_arena *arena, struct amend_error *err)
 {
-	enum amend_status status = refuse_if_failed(db, err);
+	enum amend_status status = amend_conn_ready(db, err);
 
 	if (status == AMEND_OK && n > 0)
 		status = db->driver->canonicalise(db->session, items, n, arena, err);

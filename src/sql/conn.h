@@ -83,15 +83,22 @@ enum amend_status amend_exec_many(struct amend_conn *db, const struct amend_stat
 				  size_t n, struct amend_rows *rows, size_t *failed,
 				  struct amend_error *err) AMEND_CHECK;
 
-/* A query whose rows are handed out one by one; see driver.scan. */
+/*
+ * A query whose rows are handed out one by one; see driver.scan. An error of `each` comes back as it
+ * is: the query is given up, the connection and an open unit stay usable.
+ */
 enum amend_status amend_scan(struct amend_conn *db, const struct amend_sql *sql, amend_row_fn each,
 			     void *context, struct amend_error *err) AMEND_CHECK;
 
-/* One statement many times; see driver.repeat. */
+/*
+ * One statement many times; see driver.repeat. It ends at the first time that fails, or whose
+ * `each` fails: `repeat->failed` says which. Where the engine runs several in a trip, those
+ * behind it may have run when it was `each` that failed. Such a failure leaves an open unit usable.
+ */
 enum amend_status amend_repeat(struct amend_conn *db, struct amend_repeat *repeat,
 			       struct amend_error *err) AMEND_CHECK;
 
-/* See driver.data_version; `*known` false: the engine has none, or it says nothing here. */
+/* See driver.data_version; `*known` false: the engine has none. */
 enum amend_status amend_data_version(struct amend_conn *db, int64_t *out, bool *known,
 				     struct amend_error *err) AMEND_CHECK;
 
@@ -119,7 +126,9 @@ enum amend_status amend_conn_new(const struct amend_driver *driver, struct amend
 				 const struct amend_open_options *options, bool adopted,
 				 struct amend_conn **out, struct amend_error *err) AMEND_CHECK;
 
-/* Used by unit.c. */
+/* Used by unit.c and bulk.c: whether a statement may run now; and what its failure does to the open units. */
+enum amend_status amend_conn_ready(const struct amend_conn *db, struct amend_error *err) AMEND_CHECK;
+void amend_conn_broke(struct amend_conn *db, const struct amend_error *err);
 void amend_conn_fail(struct amend_conn *db, const struct amend_error *err);
 enum amend_status amend_check_deadline(const struct amend_conn *db,
 				       struct amend_error *err) AMEND_CHECK;

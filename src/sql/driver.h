@@ -36,7 +36,8 @@ enum amend_feature {
 	AMEND_HAS_TYPED_STORAGE =
 		1 << 8, /* a column holds values of its type alone; values print as text */
 	AMEND_HAS_ROW_VERSION = 1 << 9, /* dialect.row_version */
-	AMEND_HAS_ARRAYS = 1 << 10, /* unnest: many rows of parameters in one statement (amend_sql_unnest) */
+	AMEND_HAS_ARRAYS =
+		1 << 10, /* unnest: many rows of parameters in one statement (amend_sql_unnest) */
 };
 
 /* Pieces of SQL text. "" where the engine lacks it (the feature bit says so too). */
@@ -155,7 +156,10 @@ struct amend_driver {
 				 const struct amend_statement *statements, size_t n,
 				 struct amend_rows *rows, size_t *failed, struct amend_error *err);
 
-	/* Runs a query and hands out its rows as they come; nothing of them is kept. */
+	/*
+	 * Runs a query and hands out its rows as they come; nothing of them is kept. When `each`
+	 * fails the query is given up, and an open transaction stays what it was. TEXT is NUL-terminated.
+	 */
 	enum amend_status (*scan)(struct amend_session *session,
 				  const struct amend_statement *statement, amend_row_fn each,
 				  void *context, struct amend_error *err);
@@ -166,7 +170,9 @@ struct amend_driver {
 
 	/*
 	 * A number that another connection's commit changes, and this one's own do
-	 * not: while it stays, what was read is what is there. NULL: the engine has none.
+	 * not: while it stays, what was read is what is there. Inside a transaction it is that of the
+	 * state which the transaction sees. NULL: the engine has none. SQLite: of the file main alone,
+	 * not of those that are attached.
 	 */
 	enum amend_status (*data_version)(struct amend_session *session, int64_t *out,
 					  struct amend_error *err);

@@ -64,8 +64,10 @@ struct amend_sql_array {
 };
 
 /*
- * With ARRAYS: `unnest($1::t[], $2::u[])`, a set of n_rows rows, one parameter a
- * column; behind it goes ` AS name(column, ...)`, or WITH ORDINALITY. The values are copied.
+ * With ARRAYS: `ROWS FROM (unnest($1::t[]), unnest($2::u[]))`, a set of n_rows rows in their
+ * order, one parameter a column; behind it goes ` AS name(column, ...)`, or first WITH ORDINALITY.
+ * Columns of any type will do. The values are copied. An array is cast to the column's type without
+ * length, as amend_sql_value_as casts one value.
  */
 void amend_sql_unnest(struct amend_sql *sql, const struct amend_sql_array *arrays, size_t n_arrays,
 		      size_t n_rows);

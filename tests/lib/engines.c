@@ -25,7 +25,8 @@ struct engine_case {
 
 /* What "postgresql-generic" lacks. */
 enum {
-	GENERIC_HIDES = AMEND_HAS_WRITE_CTE | AMEND_HAS_KEY_STRENGTHS | AMEND_HAS_ROW_VERSION,
+	GENERIC_HIDES = AMEND_HAS_WRITE_CTE | AMEND_HAS_KEY_STRENGTHS | AMEND_HAS_ROW_VERSION |
+			AMEND_HAS_ARRAYS,
 };
 
 /* --- What lasts until the test ends --- */

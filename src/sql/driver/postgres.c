@@ -394,7 +394,7 @@ static const struct amend_driver driver = {
 	.features = AMEND_HAS_ROW_LOCK | AMEND_HAS_KEY_STRENGTHS | AMEND_HAS_SHARE |
 		    AMEND_HAS_TABLE_LOCK | AMEND_HAS_WRITE_CTE | AMEND_HAS_SCHEMAS |
 		    AMEND_HAS_DDL_ROLLBACK | AMEND_HAS_SNAPSHOT_MOVES | AMEND_HAS_TYPED_STORAGE |
-		    AMEND_HAS_ROW_VERSION,
+		    AMEND_HAS_ROW_VERSION | AMEND_HAS_ARRAYS,
 	.dialect = &dialect,
 	.accepts = accepts,
 	.open = open_session,
@@ -403,6 +403,9 @@ static const struct amend_driver driver = {
 	.pin = amend_postgres_pin,
 	.unpin = amend_postgres_unpin,
 	.run = run,
+	.scan = amend_postgres_scan,
+	.repeat = NULL, /* a pipeline does it */
+	.data_version = NULL,
 	.begin = begin,
 	.commit = commit,
 	.rollback = rollback,

@@ -101,9 +101,24 @@ enum amend_status amend_postgres_run(struct amend_session *session,
 /* Text of our own making, which may hold several statements; `tag` (may be NULL, 32 bytes) gets the last one's. */
 enum amend_status amend_postgres_exec(struct amend_session *session, const char *sql, char *tag,
 				      struct amend_error *err);
+/* Whether a statement may be sent now; pins what no longer stands. */
+enum amend_status amend_postgres_ready(struct amend_session *session, struct amend_error *err);
+/* Whether the protocol can carry them. */
+enum amend_status amend_postgres_check_values(const struct amend_statement *statement,
+					      struct amend_error *err);
+/* After an error: UNREACHABLE becomes OUTCOME_UNKNOWN where the statement may have committed. */
+void amend_postgres_judge_loss(const struct amend_session *session,
+			       const struct amend_statement *statement, enum amend_tx before,
+			       struct amend_error *err);
 /* Around each wait for the server, for interrupt. */
 void amend_postgres_enter(struct amend_session *session);
 void amend_postgres_leave(struct amend_session *session);
+
+/* postgres_scan.c: driver.scan */
+
+enum amend_status amend_postgres_scan(struct amend_session *session,
+				      const struct amend_statement *statement, amend_row_fn each,
+				      void *context, struct amend_error *err);
 
 /* postgres_names.c */
 

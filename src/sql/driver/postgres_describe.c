@@ -51,7 +51,9 @@ static const char columns_sql[] =
 	"coalesce(parts.unsound, x.typname IN " UNSOUND "), coalesce(parts.textual, " TEXTUAL "), "
 	"(SELECT pg_catalog.quote_ident(bn.nspname) || '.' || pg_catalog.quote_ident(bt.typname) "
 	"FROM pg_catalog.pg_type bt JOIN pg_catalog.pg_namespace bn ON bn.oid = bt.typnamespace "
-	"WHERE bt.oid = base.oid) "
+	"WHERE bt.oid = base.oid), "
+	/* An array of arrays does not come apart row by row. */
+	"CASE WHEN t.typarray <> 0 AND e.oid IS NULL THEN t.typdelim END "
 	"FROM pg_catalog.pg_attribute a "
 	"JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
 	"CROSS JOIN LATERAL (SELECT t.typname, t.typcategory) x "
@@ -273,6 +275,7 @@ static bool read_columns(const struct amend_session *session, const struct amend
 		column->number_cast = *cell(rows, i, 14)
 					      ? amend_arena_text(arena, cell(rows, i, 14))
 					      : column->cast;
+		column->delimiter = *cell(rows, i, 15);
 		column->class_ = class_of(column->number_id, *cell(rows, i, 6));
 		column->not_null = cell_true(rows, i, 7);
 		column->generated = generated != '\0' || identity == 'a';

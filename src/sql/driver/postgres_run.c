@@ -374,8 +374,8 @@ static void run_slice(struct amend_session *session, struct slice *slice, size_t
 
 /* --- the whole ---------------------------------------------------------- */
 
-static enum amend_status check_values(const struct amend_statement *statement,
-				      struct amend_error *err)
+enum amend_status amend_postgres_check_values(const struct amend_statement *statement,
+					      struct amend_error *err)
 {
 	if (statement->n_values > MOST_VALUES)
 		return amend_error_set(err, AMEND_INVALID,
@@ -402,8 +402,9 @@ static enum amend_status check_values(const struct amend_statement *statement,
  * A connection that broke while a COMMIT was under way, or outside a
  * transaction a statement that commits by itself: it is in, or it is not.
  */
-static void judge_loss(const struct amend_session *session, const struct amend_statement *statement,
-		       enum amend_tx before, struct amend_error *err)
+void amend_postgres_judge_loss(const struct amend_session *session,
+			       const struct amend_statement *statement, enum amend_tx before,
+			       struct amend_error *err)
 {
 	static const char *const ends[] = {"COMMIT", "END", "PREPARE", NULL};
 	static const char *const reads[] = {"SELECT", "VALUES", "TABLE", "SHOW",  "EXPLAIN",
@@ -439,6 +440,21 @@ static size_t next_slice(const struct amend_statement *statements, size_t n, boo
 	return end;
 }
 
+enum amend_status amend_postgres_ready(struct amend_session *session, struct amend_error *err)
+{
+	if (amend_postgres_state(session) == AMEND_TX_LOST)
+		return lost(err);
+	if (PQtransactionStatus(session->conn) == PQTRANS_ACTIVE ||
+	    PQpipelineStatus(session->conn) != PQ_PIPELINE_OFF)
+		return amend_error_set(err, AMEND_INVALID,
+				       "the application has left a statement or pipeline under way "
+				       "on its connection");
+	if (!session->adopted && amend_postgres_state(session) == AMEND_TX_IDLE &&
+	    !amend_postgres_pins_stand(session))
+		return amend_postgres_pin_opened(session, err);
+	return AMEND_OK;
+}
+
 enum amend_status amend_postgres_run(struct amend_session *session,
 				     const struct amend_statement *statements, size_t n,
 				     struct amend_rows *rows, size_t *failed, bool together,
@@ -450,21 +466,12 @@ enum amend_status amend_postgres_run(struct amend_session *session,
 	for (size_t i = 0; rows && i < n; i++)
 		rows[i] = (struct amend_rows)AMEND_ROWS_INIT;
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
-		status = check_values(&statements[i], err);
+		status = amend_postgres_check_values(&statements[i], err);
 		at = i;
 	}
 	if (status == AMEND_OK) {
 		at = 0;
-		if (amend_postgres_state(session) == AMEND_TX_LOST)
-			status = lost(err);
-		else if (PQtransactionStatus(session->conn) == PQTRANS_ACTIVE ||
-			 PQpipelineStatus(session->conn) != PQ_PIPELINE_OFF)
-			status = amend_error_set(err, AMEND_INVALID,
-						 "the application has left a statement or pipeline "
-						 "under way on its connection");
-		else if (!session->adopted && amend_postgres_state(session) == AMEND_TX_IDLE &&
-			 !amend_postgres_pins_stand(session))
-			status = amend_postgres_pin_opened(session, err);
+		status = amend_postgres_ready(session, err);
 	}
 	while (at < n && status == AMEND_OK) {
 		enum amend_tx before = amend_postgres_state(session);
@@ -486,7 +493,7 @@ enum amend_status amend_postgres_run(struct amend_session *session,
 			err->status = status = AMEND_RETRY;
 			amend_error_wrap(err, "a prepared statement went out of date");
 		} else if (status != AMEND_OK && at < n) {
-			judge_loss(session, &statements[at], before, err);
+			amend_postgres_judge_loss(session, &statements[at], before, err);
 			status = err->status;
 		}
 	}

@@ -3,39 +3,12 @@
  * Leaves what a column makes of a text to postgres_canon.c.
  */
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/rows.h"
 #include "sql/driver/postgres.h"
-
-/* The shortest of three precisions that reads back as the same number; the application's locale may print a comma. */
-static const char *real_text(struct amend_arena *arena, double real)
-{
-	char text[64], *point, *tail;
-
-	if (isnan(real))
-		return amend_arena_text(arena, "NaN");
-	if (isinf(real))
-		return amend_arena_text(arena, real < 0 ? "-Infinity" : "Infinity");
-	for (int digits = 15; digits <= 17; digits++) {
-		double back;
-
-		snprintf(text, sizeof(text), "%.*g", digits, real);
-		back = strtod(text, NULL);
-		if (back == real)
-			break;
-	}
-	point = text + strspn(text, "0123456789+-");
-	tail = point + strcspn(point, "0123456789e");
-	if (tail > point) {
-		*point = '.';
-		memmove(point + 1, tail, strlen(tail) + 1);
-	}
-	return amend_arena_text(arena, text);
-}
 
 static const char *blob_text(struct amend_arena *arena, const unsigned char *bytes, size_t size)
 {
@@ -58,6 +31,7 @@ const char *amend_postgres_text(struct amend_arena *arena, const struct amend_va
 				bool *failed)
 {
 	const char *text = NULL;
+	char real[AMEND_REAL_TEXT];
 
 	switch (value->kind) {
 	case AMEND_NULL:
@@ -66,7 +40,8 @@ const char *amend_postgres_text(struct amend_arena *arena, const struct amend_va
 		text = amend_arena_printf(arena, "%" PRId64, value->as.integer);
 		break;
 	case AMEND_REAL:
-		text = real_text(arena, value->as.real);
+		amend_real_text(real, value->as.real);
+		text = amend_arena_text(arena, real);
 		break;
 	case AMEND_TEXT:
 		text = amend_arena_text_n(arena, value->as.text, value->size);

@@ -5,6 +5,7 @@
  *	sqlite_open.c      a URL to an open handle
  *	sqlite_tx.c        waiting for locks, BEGIN, COMMIT, ROLLBACK
  *	sqlite_run.c       statements, their cache, their rows
+ *	sqlite_bulk.c      many rows, many times
  *	sqlite_error.c     result codes to statuses
  *	sqlite_describe.c  a table's description
  *	sqlite_canon.c     the form in which a column hands a value back
@@ -98,6 +99,23 @@ void amend_sqlite_close(struct amend_session *session);
 enum amend_status amend_sqlite_run(struct amend_session *session,
 				   const struct amend_statement *statements, size_t n,
 				   struct amend_rows *rows, size_t *failed, struct amend_error *err);
+/* Around statements: whether they may run at all; while they do, they can be interrupted. */
+enum amend_status amend_sqlite_enter(struct amend_session *session, struct amend_error *err);
+void amend_sqlite_leave(struct amend_session *session);
+/* A statement that may run here and now; amend_sqlite_finish takes it, whatever the status. */
+enum amend_status amend_sqlite_ready(struct amend_session *session, const char *sql, bool once,
+				     sqlite3_stmt **out, struct amend_error *err);
+/* Resets it, lets go of its values; frees it unless it is cached. */
+void amend_sqlite_finish(struct amend_session *session, sqlite3_stmt *stmt);
+/* The values are borrowed until amend_sqlite_finish, or the next binding. */
+enum amend_status amend_sqlite_bind_all(struct amend_session *session, sqlite3_stmt *stmt,
+					const struct amend_value *values, size_t n_values,
+					struct amend_error *err);
+/* Steps it to its end; `each` NULL: its rows are dropped. */
+enum amend_status amend_sqlite_rows(struct amend_session *session, sqlite3_stmt *stmt,
+				    amend_row_fn each, void *context, struct amend_error *err);
+/* What the statement changed that has just ended; `before`: sqlite3_total_changes64 before it. */
+int64_t amend_sqlite_changes(struct amend_session *session, sqlite3_int64 before);
 /* A statement of the driver's own: in `*out` a cached one, reset and without values. The result is SQLite's code. */
 int amend_sqlite_prepare(struct amend_session *session, const char *sql, sqlite3_stmt **out);
 /* Steps a statement that returns no rows, and resets it. */
@@ -108,6 +126,16 @@ int amend_sqlite_bind(sqlite3_stmt *stmt, int index, const struct amend_value *v
 /* Copies column `index` of the current row; false when there is no memory. */
 bool amend_sqlite_column_value(sqlite3_stmt *stmt, int index, struct amend_arena *arena,
 			       struct amend_value *out);
+
+/* -- sqlite_bulk.c: the driver's functions of these names */
+
+enum amend_status amend_sqlite_scan(struct amend_session *session,
+				    const struct amend_statement *statement, amend_row_fn each,
+				    void *context, struct amend_error *err);
+enum amend_status amend_sqlite_repeat(struct amend_session *session, struct amend_repeat *repeat,
+				      struct amend_error *err);
+enum amend_status amend_sqlite_data_version(struct amend_session *session, int64_t *out,
+					    struct amend_error *err);
 
 /* -- sqlite_tx.c */
 

@@ -13,6 +13,8 @@
 #include "core/rows.h"
 #include "sql/sqlstate.h"
 
+enum { FEW_COLUMNS = 32 };
+
 /* FNV-1a: only to skip most comparisons. */
 static uint64_t hash_of(const char *text, size_t *size)
 {
@@ -153,35 +155,38 @@ int amend_sqlite_bind(sqlite3_stmt *stmt, int index, const struct amend_value *v
 	return SQLITE_MISUSE;
 }
 
+/* False when there is no memory to convert or fetch it. */
+static bool borrow_column(sqlite3_stmt *stmt, int index, struct amend_value *out)
+{
+	switch (sqlite3_column_type(stmt, index)) {
+	case SQLITE_INTEGER:
+		*out = amend_integer(sqlite3_column_int64(stmt, index));
+		return true;
+	case SQLITE_FLOAT:
+		*out = amend_real(sqlite3_column_double(stmt, index));
+		return true;
+	case SQLITE_TEXT:
+		out->kind = AMEND_TEXT;
+		out->as.text = (const char *)sqlite3_column_text(stmt, index);
+		out->size = (size_t)sqlite3_column_bytes(stmt, index);
+		return out->as.text != NULL;
+	case SQLITE_BLOB:
+		/* NULL for a blob of no bytes. */
+		out->kind = AMEND_BLOB;
+		out->as.blob = sqlite3_column_blob(stmt, index);
+		out->size = (size_t)sqlite3_column_bytes(stmt, index);
+		return out->as.blob || out->size == 0;
+	}
+	*out = amend_null();
+	return true;
+}
+
 bool amend_sqlite_column_value(sqlite3_stmt *stmt, int index, struct amend_arena *arena,
 			       struct amend_value *out)
 {
-	struct amend_value borrowed = amend_null();
+	struct amend_value borrowed;
 
-	switch (sqlite3_column_type(stmt, index)) {
-	case SQLITE_INTEGER:
-		borrowed = amend_integer(sqlite3_column_int64(stmt, index));
-		break;
-	case SQLITE_FLOAT:
-		borrowed = amend_real(sqlite3_column_double(stmt, index));
-		break;
-	case SQLITE_TEXT:
-		borrowed.kind = AMEND_TEXT;
-		borrowed.as.text = (const char *)sqlite3_column_text(stmt, index);
-		borrowed.size = (size_t)sqlite3_column_bytes(stmt, index);
-		if (!borrowed.as.text)
-			return false;
-		break;
-	case SQLITE_BLOB:
-		/* NULL for a blob of no bytes. */
-		borrowed.kind = AMEND_BLOB;
-		borrowed.as.blob = sqlite3_column_blob(stmt, index);
-		borrowed.size = (size_t)sqlite3_column_bytes(stmt, index);
-		if (!borrowed.as.blob && borrowed.size > 0)
-			return false;
-		break;
-	}
-	return amend_arena_value(arena, &borrowed, out);
+	return borrow_column(stmt, index, &borrowed) && amend_arena_value(arena, &borrowed, out);
 }
 
 /* What is collected while stepping: the values move as they grow, their bytes do not. */
@@ -191,32 +196,42 @@ struct collected {
 	struct amend_value *values;
 };
 
-static bool collect_row(struct collected *into, sqlite3_stmt *stmt)
+static bool collect_room(struct collected *into)
 {
-	size_t needed = into->n_columns;
+	size_t needed = into->n_columns, room;
+	struct amend_value *values;
 
 	if (into->n_rows > SIZE_MAX / sizeof(struct amend_value) / into->n_columns - 1)
 		return false;
 	needed *= into->n_rows + 1;
-	if (needed > into->room) {
-		size_t room = into->room ? into->room * 2 : 4 * into->n_columns;
-		struct amend_value *values;
+	if (needed <= into->room)
+		return true;
+	room = into->room ? into->room * 2 : 4 * into->n_columns;
+	if (room < needed || room > SIZE_MAX / sizeof(*values))
+		room = needed;
+	values = realloc(into->values, room * sizeof(*values));
+	if (!values)
+		return false;
+	into->values = values;
+	into->room = room;
+	return true;
+}
 
-		if (room < needed || room > SIZE_MAX / sizeof(*values))
-			room = needed;
-		values = realloc(into->values, room * sizeof(*values));
-		if (!values)
-			return false;
-		into->values = values;
-		into->room = room;
-	}
-	for (size_t i = 0; i < into->n_columns; i++) {
-		if (!amend_sqlite_column_value(stmt, (int)i, &into->owner->arena,
-					       &into->values[needed - into->n_columns + i]))
-			return false;
+static enum amend_status collect_row(void *context, const struct amend_value *values,
+				     size_t n_columns, struct amend_error *err)
+{
+	struct collected *into = context;
+
+	into->n_columns = n_columns;
+	if (!collect_room(into))
+		return amend_no_memory(err);
+	for (size_t i = 0; i < n_columns; i++) {
+		if (!amend_arena_value(&into->owner->arena, &values[i],
+				       &into->values[into->n_rows * n_columns + i]))
+			return amend_no_memory(err);
 	}
 	into->n_rows++;
-	return true;
+	return AMEND_OK;
 }
 
 static bool collect_begin(struct collected *into, sqlite3_stmt *stmt)
@@ -244,18 +259,18 @@ static void collect_drop(struct collected *from)
 	free(from->values);
 }
 
-static enum amend_status bind_all(struct amend_session *session, sqlite3_stmt *stmt,
-				  const struct amend_statement *statement, struct amend_error *err)
+enum amend_status amend_sqlite_bind_all(struct amend_session *session, sqlite3_stmt *stmt,
+					const struct amend_value *values, size_t n_values,
+					struct amend_error *err)
 {
 	int n = sqlite3_bind_parameter_count(stmt), rc;
 
-	if ((size_t)n != statement->n_values)
+	if ((size_t)n != n_values)
 		return amend_sqlite_error(
 			err, AMEND_INVALID, AMEND_SQLSTATE_SYNTAX,
-			"the statement has %d placeholders, but %zu values are given", n,
-			statement->n_values);
+			"the statement has %d placeholders, but %zu values are given", n, n_values);
 	for (int i = 0; i < n; i++) {
-		rc = amend_sqlite_bind(stmt, i + 1, &statement->values[i]);
+		rc = amend_sqlite_bind(stmt, i + 1, &values[i]);
 		if (rc == SQLITE_MISMATCH)
 			return amend_sqlite_error(
 				err, AMEND_INVALID, AMEND_SQLSTATE_OUT_OF_RANGE,
@@ -285,89 +300,112 @@ static bool may_wait(struct amend_session *session, int rc, int tries)
 	       amend_sqlite_busy(session, tries);
 }
 
-static enum amend_status step_all(struct amend_session *session, sqlite3_stmt *stmt,
-				  struct amend_rows *rows, bool undoes, struct amend_error *err)
+/* Borrows the row's columns for `each`. */
+static enum amend_status hand_out(sqlite3_stmt *stmt, struct amend_value *values, size_t n,
+				  amend_row_fn each, void *context, struct amend_error *err)
 {
-	sqlite3_int64 changes = sqlite3_total_changes64(session->db);
-	struct collected collected = {0};
-	bool upgrade = sqlite3_txn_state(session->db, NULL) == SQLITE_TXN_READ &&
-		       !sqlite3_get_autocommit(session->db);
+	for (size_t i = 0; i < n; i++) {
+		if (!borrow_column(stmt, (int)i, &values[i]))
+			return amend_no_memory(err);
+	}
+	return each(context, values, n, err);
+}
+
+enum amend_status amend_sqlite_rows(struct amend_session *session, sqlite3_stmt *stmt,
+				    amend_row_fn each, void *context, struct amend_error *err)
+{
+	bool undoes = only_undoes(sqlite3_sql(stmt));
+	bool upgrade = !sqlite3_get_autocommit(session->db) &&
+		       sqlite3_txn_state(session->db, NULL) == SQLITE_TXN_READ;
+	size_t n = each ? (size_t)sqlite3_column_count(stmt) : 0;
+	struct amend_value few[FEW_COLUMNS], *values = few;
 	enum amend_status status = AMEND_OK;
+	bool some = false;
 	int rc;
 
-	if (rows && !collect_begin(&collected, stmt))
+	if (n > FEW_COLUMNS && !(values = calloc(n, sizeof(*values))))
 		return amend_no_memory(err);
-	for (int tries = 0;;) {
+	for (int tries = 0; status == AMEND_OK;) {
 		rc = sqlite3_step(stmt);
-		if (rc != SQLITE_ROW && may_wait(session, rc, tries) && !collected.n_rows) {
+		if (rc == SQLITE_DONE)
+			break;
+		if (rc != SQLITE_ROW && !some && may_wait(session, rc, tries)) {
 			tries++;
 			sqlite3_reset(stmt);
 			continue;
 		}
-		if (rc != SQLITE_ROW)
+		if (rc != SQLITE_ROW) {
+			status = amend_sqlite_fail(session, rc, AMEND_SQLITE_RUNNING, upgrade, err);
 			break;
-		if (rows && !collect_row(&collected, stmt)) {
-			status = amend_no_memory(err);
-			goto out;
 		}
+		some = true;
+		if (each)
+			status = hand_out(stmt, values, n, each, context, err);
 		/* An adopted handle has no handler of ours that would notice. */
-		if (session->adopted && !undoes) {
+		if (status == AMEND_OK && session->adopted && !undoes)
 			status = amend_sqlite_stopped(session, err);
-			if (status != AMEND_OK)
-				goto out;
-		}
 	}
-	if (rc != SQLITE_DONE) {
-		status = amend_sqlite_fail(session, rc, AMEND_SQLITE_RUNNING, upgrade, err);
-		goto out;
-	}
-	if (rows) {
-		collect_end(&collected, rows);
-		if (sqlite3_total_changes64(session->db) != changes)
-			rows->changes = sqlite3_changes64(session->db);
-	}
-out:
-	if (status != AMEND_OK)
-		collect_drop(&collected);
+	if (values != few)
+		free(values);
 	return status;
 }
 
-static enum amend_status run_one(struct amend_session *session,
-				 const struct amend_statement *statement, struct amend_rows *rows,
-				 struct amend_error *err)
+int64_t amend_sqlite_changes(struct amend_session *session, sqlite3_int64 before)
 {
-	bool undoes = only_undoes(statement->sql);
-	int64_t time_limit = session->time_limit;
-	sqlite3_stmt *stmt = NULL;
+	return sqlite3_total_changes64(session->db) != before ? sqlite3_changes64(session->db) : 0;
+}
+
+static enum amend_status step_all(struct amend_session *session, sqlite3_stmt *stmt,
+				  struct amend_rows *rows, struct amend_error *err)
+{
+	sqlite3_int64 changes = sqlite3_total_changes64(session->db);
+	struct collected collected = {0};
+	enum amend_status status;
+
+	if (rows && !collect_begin(&collected, stmt))
+		return amend_no_memory(err);
+	status = amend_sqlite_rows(session, stmt, rows ? collect_row : NULL, &collected, err);
+	if (status != AMEND_OK) {
+		collect_drop(&collected);
+	} else if (rows) {
+		collect_end(&collected, rows);
+		rows->changes = amend_sqlite_changes(session, changes);
+	}
+	return status;
+}
+
+enum amend_status amend_sqlite_ready(struct amend_session *session, const char *sql, bool once,
+				     sqlite3_stmt **out, struct amend_error *err)
+{
 	enum amend_status status = AMEND_OK;
 	int rc;
 
+	*out = NULL;
 	session->wait_until = 0;
-	if (undoes)
-		session->time_limit = 0;
-	else
+	if (!only_undoes(sql))
 		status = amend_sqlite_stopped(session, err);
 	if (status != AMEND_OK)
 		return status;
 	for (int tries = 0;; tries++) {
-		rc = prepare(session, statement->sql, statement->once, &stmt);
+		rc = prepare(session, sql, once, out);
 		if (!may_wait(session, rc, tries))
 			break;
 	}
-	if (rc == SQLITE_MISUSE && !stmt)
-		status = amend_sqlite_error(err, AMEND_INVALID, AMEND_SQLSTATE_SYNTAX,
-					    "expected exactly one statement");
-	else if (rc != SQLITE_OK)
-		status = amend_sqlite_fail(session, rc, AMEND_SQLITE_PREPARING, false, err);
-	else if ((session->read_only || (session->began && session->tx_read_only)) &&
-		 !sqlite3_stmt_readonly(stmt))
-		status = amend_sqlite_error(err, AMEND_DENIED, AMEND_SQLSTATE_READ_ONLY,
-					    "%s is read-only and takes no statement that writes",
-					    session->read_only ? "this connection" : "this unit");
-	else
-		status = bind_all(session, stmt, statement, err);
-	if (status == AMEND_OK)
-		status = step_all(session, stmt, rows, undoes, err);
+	if (rc == SQLITE_MISUSE && !*out)
+		return amend_sqlite_error(err, AMEND_INVALID, AMEND_SQLSTATE_SYNTAX,
+					  "expected exactly one statement");
+	if (rc != SQLITE_OK)
+		return amend_sqlite_fail(session, rc, AMEND_SQLITE_PREPARING, false, err);
+	if ((session->read_only || (session->began && session->tx_read_only)) &&
+	    !sqlite3_stmt_readonly(*out))
+		return amend_sqlite_error(err, AMEND_DENIED, AMEND_SQLSTATE_READ_ONLY,
+					  "%s is read-only and takes no statement that writes",
+					  session->read_only ? "this connection" : "this unit");
+	return AMEND_OK;
+}
+
+void amend_sqlite_finish(struct amend_session *session, sqlite3_stmt *stmt)
+{
 	if (stmt && is_cached(session, stmt)) {
 		/* At once: an open cursor would hold a read lock, and the values are borrowed. */
 		sqlite3_reset(stmt);
@@ -375,21 +413,33 @@ static enum amend_status run_one(struct amend_session *session,
 	} else {
 		sqlite3_finalize(stmt);
 	}
+}
+
+static enum amend_status run_one(struct amend_session *session,
+				 const struct amend_statement *statement, struct amend_rows *rows,
+				 struct amend_error *err)
+{
+	int64_t time_limit = session->time_limit;
+	sqlite3_stmt *stmt = NULL;
+	enum amend_status status;
+
+	if (only_undoes(statement->sql))
+		session->time_limit = 0;
+	status = amend_sqlite_ready(session, statement->sql, statement->once, &stmt, err);
+	if (status == AMEND_OK)
+		status = amend_sqlite_bind_all(session, stmt, statement->values,
+					       statement->n_values, err);
+	if (status == AMEND_OK)
+		status = step_all(session, stmt, rows, err);
+	amend_sqlite_finish(session, stmt);
 	session->time_limit = time_limit;
 	return status;
 }
 
-enum amend_status amend_sqlite_run(struct amend_session *session,
-				   const struct amend_statement *statements, size_t n,
-				   struct amend_rows *rows, size_t *failed, struct amend_error *err)
+enum amend_status amend_sqlite_enter(struct amend_session *session, struct amend_error *err)
 {
-	enum amend_status status = AMEND_OK;
 	bool idle = sqlite3_get_autocommit(session->db) != 0;
-	size_t i = 0;
 
-	for (size_t j = 0; rows && j < n; j++)
-		rows[j] = (struct amend_rows)AMEND_ROWS_INIT;
-	*failed = 0;
 	/* A statement would now commit by itself. */
 	if (session->began && idle)
 		return amend_sqlite_error(err, AMEND_RETRY, AMEND_SQLSTATE_SERIALIZATION,
@@ -400,11 +450,32 @@ enum amend_status amend_sqlite_run(struct amend_session *session,
 				       "in the child)");
 	atomic_store(&session->interrupted, false);
 	atomic_store(&session->interruptible, true);
-	for (; i < n && status == AMEND_OK; i++)
-		status = run_one(session, &statements[i], rows ? &rows[i] : NULL, err);
+	return AMEND_OK;
+}
+
+void amend_sqlite_leave(struct amend_session *session)
+{
 	atomic_store(&session->interruptible, false);
-	*failed = status == AMEND_OK ? n : i - 1;
 	if (session->has_turn && sqlite3_get_autocommit(session->db))
 		amend_sqlite_give_turn(session);
+}
+
+enum amend_status amend_sqlite_run(struct amend_session *session,
+				   const struct amend_statement *statements, size_t n,
+				   struct amend_rows *rows, size_t *failed, struct amend_error *err)
+{
+	enum amend_status status;
+	size_t i = 0;
+
+	for (size_t j = 0; rows && j < n; j++)
+		rows[j] = (struct amend_rows)AMEND_ROWS_INIT;
+	*failed = 0;
+	status = amend_sqlite_enter(session, err);
+	if (status != AMEND_OK)
+		return status;
+	for (; i < n && status == AMEND_OK; i++)
+		status = run_one(session, &statements[i], rows ? &rows[i] : NULL, err);
+	*failed = status == AMEND_OK ? n : i - 1;
+	amend_sqlite_leave(session);
 	return status;
 }

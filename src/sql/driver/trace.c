@@ -27,6 +27,12 @@ const char *amend_trace_op_name(enum amend_trace_op op)
 	switch (op) {
 	case AMEND_TRACE_RUN:
 		return "run";
+	case AMEND_TRACE_SCAN:
+		return "scan";
+	case AMEND_TRACE_REPEAT:
+		return "repeat";
+	case AMEND_TRACE_DATA_VERSION:
+		return "data version";
 	case AMEND_TRACE_BEGIN:
 		return "begin";
 	case AMEND_TRACE_COMMIT:
@@ -117,6 +123,8 @@ static void enter(struct amend_session *self, struct amend_trace_event *event)
 		trace->before(trace->context, event);
 	switch (event->op) {
 	case AMEND_TRACE_RUN:
+	case AMEND_TRACE_SCAN:
+	case AMEND_TRACE_REPEAT:
 		for (size_t i = 0; i < event->n_statements; i++)
 			log_text(trace, event->statements[i].sql);
 		break;
@@ -143,6 +151,9 @@ static void enter(struct amend_session *self, struct amend_trace_event *event)
 		break;
 	case AMEND_TRACE_CANONICALISE:
 		log_text(trace, "-- canonicalise");
+		break;
+	case AMEND_TRACE_DATA_VERSION:
+		log_text(trace, "-- data version");
 		break;
 	case AMEND_TRACE_CHECK:
 		log_text(trace, "-- check");
@@ -249,7 +260,7 @@ static enum amend_status usable(const struct amend_session *self, struct amend_e
 /* --- Operations --- */
 
 /*
- * The frame of every operation but RUN: the inner driver is called unless a
+ * The frame of every operation but RUN, SCAN and REPEAT: the inner driver is called unless a
  * fault strikes before it; one that strikes after it takes its answer's place.
  */
 #define AROUND(self, op_, err, call)                                                        \
@@ -422,6 +433,64 @@ static enum amend_status trace_run(struct amend_session *self,
 	return leave(self, &event, run_inner(self, statements, n, rows, failed, err), err);
 }
 
+/* Of one statement: whether a fault is for it, or for what it is an operation of. */
+static bool strikes_whole(struct amend_session *self, const struct amend_trace_event *event)
+{
+	struct amend_trace_fault *fault = &self->trace->fault;
+	const char *sql = event->statements[0].sql;
+
+	return strikes(fault, AMEND_TRACE_STATEMENT, sql) || strikes(fault, event->op, sql);
+}
+
+static enum amend_status trace_scan(struct amend_session *self,
+				    const struct amend_statement *statement, amend_row_fn each,
+				    void *context, struct amend_error *err)
+{
+	struct amend_trace_event event = {
+		.op = AMEND_TRACE_SCAN, .statements = statement, .n_statements = 1};
+	enum amend_status status;
+	bool struck;
+
+	enter(self, &event);
+	status = usable(self, err);
+	struck = status == AMEND_OK && strikes_whole(self, &event);
+	if (status == AMEND_OK && (!struck || self->trace->fault.after))
+		status = self->inner->scan(self->session, statement, each, context, err);
+	if (struck && status == AMEND_OK)
+		status = fail(self, AMEND_TRACE_SCAN, err);
+	return leave(self, &event, status, err);
+}
+
+static enum amend_status trace_repeat(struct amend_session *self, struct amend_repeat *repeat,
+				      struct amend_error *err)
+{
+	const struct amend_statement first = {
+		.sql = repeat->sql, .values = repeat->values, .n_values = repeat->n_values};
+	struct amend_trace_event event = {
+		.op = AMEND_TRACE_REPEAT, .statements = &first, .n_statements = 1};
+	enum amend_status status;
+	bool struck;
+
+	repeat->failed = 0;
+	enter(self, &event);
+	status = usable(self, err);
+	struck = status == AMEND_OK && strikes_whole(self, &event);
+	if (status == AMEND_OK && (!struck || self->trace->fault.after))
+		status = self->inner->repeat(self->session, repeat, err);
+	if (struck && status == AMEND_OK) {
+		repeat->failed = 0;
+		status = fail(self, AMEND_TRACE_REPEAT, err);
+	}
+	return leave(self, &event, status, err);
+}
+
+static enum amend_status trace_data_version(struct amend_session *self, int64_t *out,
+					    struct amend_error *err)
+{
+	AROUND(self, AMEND_TRACE_DATA_VERSION, err,
+	       self->inner->data_version(self->session, out, err));
+}
+
 static enum amend_tx trace_state(const struct amend_session *self)
 {
 	if (self->cut)
@@ -484,6 +553,9 @@ enum amend_status amend_trace_wrap(const struct amend_driver *driver, struct ame
 	self->driver.pin = trace_pin;
 	self->driver.unpin = trace_unpin;
 	self->driver.run = trace_run;
+	self->driver.scan = trace_scan;
+	self->driver.repeat = driver->repeat ? trace_repeat : NULL;
+	self->driver.data_version = driver->data_version ? trace_data_version : NULL;
 	self->driver.begin = trace_begin;
 	self->driver.commit = trace_commit;
 	self->driver.rollback = trace_rollback;

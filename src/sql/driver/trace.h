@@ -28,6 +28,9 @@
 
 enum amend_trace_op {
 	AMEND_TRACE_RUN,
+	AMEND_TRACE_SCAN,
+	AMEND_TRACE_REPEAT, /* only where the engine has one; else they are RUNs */
+	AMEND_TRACE_DATA_VERSION,
 	AMEND_TRACE_BEGIN,
 	AMEND_TRACE_COMMIT,
 	AMEND_TRACE_ROLLBACK,
@@ -42,7 +45,7 @@ enum amend_trace_op {
 
 	/* In a fault only: */
 	AMEND_TRACE_ANY = AMEND_TRACE_OPS, /* whichever operation */
-	AMEND_TRACE_STATEMENT,             /* one statement of a RUN */
+	AMEND_TRACE_STATEMENT,             /* one statement of a RUN; a SCAN; a REPEAT as a whole */
 };
 
 /* "run", "begin", ...; never NULL. */
@@ -52,7 +55,7 @@ const char *amend_trace_op_name(enum amend_trace_op op);
 struct amend_trace_event {
 	enum amend_trace_op op;
 	uint64_t index;                           /* of this operation, from 0 */
-	const struct amend_statement *statements; /* of a RUN, else NULL */
+	const struct amend_statement *statements; /* of a RUN, SCAN; a REPEAT's first time; else NULL */
 	size_t n_statements;
 	const struct amend_error *error; /* after: NULL when all is well; before: NULL */
 };
@@ -73,8 +76,8 @@ enum amend_trace_aftermath {
 struct amend_trace_fault {
 	enum amend_trace_op op;
 	unsigned nth; /* fail the n-th that fits, counted from when the fault was armed; 0 is 1 */
-	const char *sql; /* RUN, STATEMENT: only one whose text contains this fits; NULL: any */
-	bool after;      /* it does reach the engine: only its answer is lost */
+	const char *sql; /* RUN, SCAN, REPEAT, STATEMENT: only one whose text contains this fits; NULL: any */
+	bool after;               /* it does reach the engine: only its answer is lost */
 	enum amend_status status; /* AMEND_OK: no fault is armed */
 	const char *sqlstate;     /* NULL: the usual one of `status` */
 	enum amend_trace_aftermath aftermath;
@@ -89,13 +92,13 @@ struct amend_trace_fault {
  */
 struct amend_trace {
 	void *context;
-	/* Each statement's text before it is sent: those of RUN, "BEGIN", "COMMIT", "ROLLBACK"; an
+	/* Each statement's text before it is sent: those of RUN, SCAN, a REPEAT's once, "BEGIN", "COMMIT", "ROLLBACK"; an
 	 * operation whose SQL is the driver's own is a comment: "-- describe public.country". */
 	void (*statement)(void *context, const char *sql);
 	void (*before)(void *context, const struct amend_trace_event *event);
 	void (*after)(void *context, const struct amend_trace_event *event);
 	/* Feature bits to take away, those only on which the driver's own functions do not depend:
-	 * WRITE_CTE, KEY_STRENGTHS, SHARE, TABLE_LOCK, ROW_VERSION. */
+	 * WRITE_CTE, KEY_STRENGTHS, SHARE, TABLE_LOCK, ROW_VERSION, ARRAYS. */
 	unsigned hide;
 	struct amend_trace_fault fault;
 

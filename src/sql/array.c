@@ -1,0 +1,193 @@
+/*
+ * Many rows of parameters as arrays, one parameter a column: for engines with ARRAYS, which is PostgreSQL's syntax.
+ * Leaves the statement around them to the callers.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/json_text.h"
+#include "core/rows.h"
+#include "sql/sql.h"
+
+static const struct amend_value *element(const struct amend_sql_array *array, size_t row)
+{
+	return array->values + row * array->stride;
+}
+
+/* --- {"a","b",NULL} ----------------------------------------------------- */
+
+/* How much a value takes at most, with its quotes and what parts it from the next. */
+static size_t most(const struct amend_value *value)
+{
+	switch (value->kind) {
+	case AMEND_NULL:
+	case AMEND_INTEGER:
+	case AMEND_REAL:
+		break;
+	case AMEND_TEXT:
+	case AMEND_BLOB:
+		return value->size < SIZE_MAX / 4 ? 2 * value->size + 6 : SIZE_MAX / 2;
+	}
+	return AMEND_REAL_TEXT + 1;
+}
+
+/* Quoted whatever it is: then only the quote and the backslash have a meaning in it. */
+static char *put_text(char *to, const char *text, size_t size)
+{
+	*to++ = '"';
+	for (size_t i = 0; i < size; i++) {
+		if (text[i] == '"' || text[i] == '\\')
+			*to++ = '\\';
+		*to++ = text[i];
+	}
+	*to++ = '"';
+	return to;
+}
+
+static char *put_bytes(char *to, const unsigned char *bytes, size_t size)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	memcpy(to, "\"\\\\x", 4);
+	to += 4;
+	for (size_t i = 0; i < size; i++) {
+		*to++ = digits[bytes[i] >> 4];
+		*to++ = digits[bytes[i] & 15];
+	}
+	*to++ = '"';
+	return to;
+}
+
+static char *put(char *to, const struct amend_value *value)
+{
+	switch (value->kind) {
+	case AMEND_NULL:
+		memcpy(to, "NULL", 4);
+		return to + 4;
+	case AMEND_INTEGER:
+		return to + snprintf(to, AMEND_REAL_TEXT, "%" PRId64, value->as.integer);
+	case AMEND_REAL:
+		amend_real_text(to, value->as.real);
+		return to + strlen(to);
+	case AMEND_TEXT:
+		return put_text(to, value->as.text, value->size);
+	case AMEND_BLOB:
+		return put_bytes(to, value->as.blob, value->size);
+	}
+	return to;
+}
+
+static void add_literal(struct amend_sql *sql, const struct amend_sql_array *array, size_t n_rows,
+			char delimiter)
+{
+	size_t size = 3;
+	struct amend_value literal;
+	char *text = NULL, *to;
+
+	for (size_t i = 0; i < n_rows && size < SIZE_MAX / 2; i++)
+		size += most(element(array, i));
+	if (size < SIZE_MAX / 2)
+		text = amend_arena_alloc(&sql->kept, size);
+	if (!text) {
+		sql->text.failed = true;
+		return;
+	}
+	to = text;
+	*to++ = '{';
+	for (size_t i = 0; i < n_rows; i++) {
+		if (i > 0)
+			*to++ = delimiter;
+		to = put(to, element(array, i));
+	}
+	*to++ = '}';
+	*to = '\0';
+	literal = amend_text_n(text, (size_t)(to - text));
+	amend_sql_value(sql, &literal);
+}
+
+static void unnest(struct amend_sql *sql, const struct amend_sql_array *array, size_t n_rows)
+{
+	amend_sql_text(sql, "pg_catalog.unnest(");
+	add_literal(sql, array, n_rows, array->column ? array->column->delimiter : ',');
+	amend_sql_text(sql, "::");
+	amend_sql_text(sql, array->column ? array->column->cast : array->type);
+	amend_sql_text(sql, "[])");
+}
+
+/* --- [{"v":"{1,2}"},{"v":null}] ------------------------------------------ */
+
+static void add_json(struct amend_buffer *json, const struct amend_value *value)
+{
+	char number[AMEND_REAL_TEXT];
+
+	amend_buffer_text(json, "{\"v\":");
+	switch (value->kind) {
+	case AMEND_NULL:
+		amend_buffer_text(json, "null");
+		break;
+	case AMEND_INTEGER:
+		amend_buffer_printf(json, "\"%" PRId64 "\"", value->as.integer);
+		break;
+	case AMEND_REAL:
+		amend_real_text(number, value->as.real);
+		amend_json_string(json, number, strlen(number));
+		break;
+	case AMEND_TEXT:
+		/* A NUL would be spelled out: the driver refuses it as a byte. */
+		if (value->size > 0 && memchr(value->as.text, '\0', value->size))
+			amend_buffer_char(json, '\0');
+		amend_json_string(json, value->as.text, value->size);
+		break;
+	case AMEND_BLOB:
+		/* No type without arrays takes bytes. */
+		json->failed = true;
+		break;
+	}
+	amend_buffer_char(json, '}');
+}
+
+/*
+ * For types that have no array of their own kind, arrays above all: an array of
+ * them would come apart into their elements. A JSON string is read by the
+ * type's input function, as a parameter is.
+ */
+static void from_json(struct amend_sql *sql, const struct amend_sql_array *array, size_t n_rows)
+{
+	struct amend_buffer json = AMEND_BUFFER_INIT;
+	struct amend_value literal;
+	const char *text;
+
+	amend_buffer_char(&json, '[');
+	for (size_t i = 0; i < n_rows; i++) {
+		if (i > 0)
+			amend_buffer_char(&json, ',');
+		add_json(&json, element(array, i));
+	}
+	amend_buffer_char(&json, ']');
+	text = json.failed ? NULL : amend_arena_text_n(&sql->kept, json.data, json.size);
+	if (!text)
+		sql->text.failed = true;
+	literal = amend_text_n(text, text ? json.size : 0);
+	amend_buffer_release(&json);
+	amend_sql_text(sql, "pg_catalog.json_to_recordset(");
+	amend_sql_value(sql, &literal);
+	amend_sql_text(sql, "::pg_catalog.json) AS (v ");
+	amend_sql_text(sql, array->column->cast);
+	amend_sql_text(sql, ")");
+}
+
+/* ROWS FROM, even of one: only there may a function say its columns and still be numbered. */
+void amend_sql_unnest(struct amend_sql *sql, const struct amend_sql_array *arrays, size_t n_arrays,
+		      size_t n_rows)
+{
+	amend_sql_text(sql, "ROWS FROM (");
+	for (size_t i = 0; i < n_arrays; i++) {
+		amend_sql_comma(sql, i);
+		if (arrays[i].column && !arrays[i].column->delimiter)
+			from_json(sql, &arrays[i], n_rows);
+		else
+			unnest(sql, &arrays[i], n_rows);
+	}
+	amend_sql_text(sql, ")");
+}

@@ -1,0 +1,100 @@
+/*
+ * Many rows out of one statement, and one statement many times; whether anybody else has written.
+ * Leaves preparing, binding and stepping to sqlite_run.c.
+ */
+#include "sql/driver/sqlite.h"
+
+/* Times between two looks at the clock. */
+enum { CLOCK_EVERY = 64 };
+
+enum amend_status amend_sqlite_scan(struct amend_session *session,
+				    const struct amend_statement *statement, amend_row_fn each,
+				    void *context, struct amend_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	enum amend_status status = amend_sqlite_enter(session, err);
+
+	if (status != AMEND_OK)
+		return status;
+	status = amend_sqlite_ready(session, statement->sql, statement->once, &stmt, err);
+	if (status == AMEND_OK)
+		status = amend_sqlite_bind_all(session, stmt, statement->values,
+					       statement->n_values, err);
+	if (status == AMEND_OK)
+		status = amend_sqlite_rows(session, stmt, each, context, err);
+	amend_sqlite_finish(session, stmt);
+	amend_sqlite_leave(session);
+	return status;
+}
+
+struct one_time {
+	const struct amend_repeat *repeat;
+	size_t i;
+};
+
+static enum amend_status each_row(void *context, const struct amend_value *values, size_t n_columns,
+				  struct amend_error *err)
+{
+	const struct one_time *time = context;
+
+	return time->repeat->each(time->repeat->context, time->i, values, n_columns, err);
+}
+
+enum amend_status amend_sqlite_repeat(struct amend_session *session, struct amend_repeat *repeat,
+				      struct amend_error *err)
+{
+	struct one_time time = {.repeat = repeat};
+	sqlite3_stmt *stmt = NULL;
+	enum amend_status status;
+
+	repeat->failed = 0;
+	status = amend_sqlite_enter(session, err);
+	if (status != AMEND_OK)
+		return status;
+	if (repeat->n > 0)
+		status = amend_sqlite_ready(session, repeat->sql, false, &stmt, err);
+	while (status == AMEND_OK && time.i < repeat->n) {
+		sqlite3_int64 before = repeat->changes ? sqlite3_total_changes64(session->db) : 0;
+
+		session->wait_until = 0;
+		if (time.i % CLOCK_EVERY == 0 || atomic_load(&session->interrupted))
+			status = amend_sqlite_stopped(session, err);
+		if (status == AMEND_OK)
+			status = amend_sqlite_bind_all(session, stmt,
+						       repeat->values + time.i * repeat->n_values,
+						       repeat->n_values, err);
+		if (status == AMEND_OK)
+			status = amend_sqlite_rows(session, stmt, repeat->each ? each_row : NULL,
+						   &time, err);
+		sqlite3_reset(stmt);
+		if (status != AMEND_OK)
+			break;
+		if (repeat->changes)
+			repeat->changes[time.i] = amend_sqlite_changes(session, before);
+		time.i++;
+	}
+	repeat->failed = time.i;
+	amend_sqlite_finish(session, stmt);
+	amend_sqlite_leave(session);
+	return status;
+}
+
+static enum amend_status take_number(void *context, const struct amend_value *values,
+				     size_t n_columns, struct amend_error *err)
+{
+	int64_t *number = context;
+
+	(void)err;
+	if (n_columns == 1 && values[0].kind == AMEND_INTEGER)
+		*number = values[0].as.integer;
+	return AMEND_OK;
+}
+
+enum amend_status amend_sqlite_data_version(struct amend_session *session, int64_t *out,
+					    struct amend_error *err)
+{
+	const struct amend_statement statement = {.sql = "PRAGMA main.data_version"};
+
+	*out = 0;
+	return amend_sqlite_scan(session, &statement, take_number, out, err);
+}
