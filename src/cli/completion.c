@@ -91,13 +91,13 @@ static const char fish_script[] =
 
 static int run(const struct cli_args *args)
 {
-	const char *const scripts[] = {bash_script, zsh_script, fish_script};
-	const char *const *shells;
-	size_t n = cli_split(args->pool, args->command->words, &shells);
+	static const struct {
+		const char *shell, *script;
+	} scripts[] = {{"bash", bash_script}, {"zsh", zsh_script}, {"fish", fish_script}};
 
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(args->words[0], shells[i]) == 0) {
-			fputs(scripts[i], stdout);
+	for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
+		if (strcmp(args->words[0], scripts[i].shell) == 0) {
+			fputs(scripts[i].script, stdout);
 			return CLI_DONE;
 		}
 	}
