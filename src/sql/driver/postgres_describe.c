@@ -21,7 +21,9 @@ static const char find_sql[] =
 	"OR EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid "
 	"AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 66 = 0) "
 	"OR EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conrelid = c.oid "
-	"AND o.confrelid = c.oid AND o.contype = 'f' AND o.confupdtype IN ('c', 'n', 'd')) "
+	"AND o.confrelid = c.oid AND o.contype = 'f' AND o.confupdtype IN ('c', 'n', 'd')), "
+	"c.relkind = 'p' OR c.relhasrules OR EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE "
+	"t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D') "
 	"FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
 	"WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') "
 	"AND c.relname = $1::pg_catalog.text AND CASE WHEN $2::pg_catalog.text IS NULL "
@@ -417,6 +419,7 @@ enum amend_status amend_postgres_describe(struct amend_session *session, const c
 	}
 	*visible = cell_true(&found, 0, 3);
 	table->settles_late = cell_true(&found, 0, 4);
+	table->has_triggers = cell_true(&found, 0, 5);
 	table->schema = amend_arena_text(arena, cell(&found, 0, 1));
 	table->name = amend_arena_text(arena, name);
 	const struct amend_statement read[] = {

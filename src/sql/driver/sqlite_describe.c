@@ -10,6 +10,7 @@
 
 #include "core/buffer.h"
 #include "core/rows.h"
+#include "sql/sql.h"
 #include "sql/sqlstate.h"
 
 struct reader {
@@ -452,6 +453,34 @@ static enum amend_status read_foreign_keys(struct reader *reader)
 	return status;
 }
 
+/* What acts when a row is written: triggers, also temporary ones, and a row that refers to another of its table. */
+static enum amend_status read_triggers(struct reader *reader)
+{
+	static const char referring[] =
+		"SELECT 1 FROM pragma_foreign_key_list(?1, ?2) WHERE \"table\" = ?1 COLLATE NOCASE "
+		"AND on_update NOT IN ('NO ACTION', 'RESTRICT')";
+	struct amend_table *table = reader->table;
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_buffer sql = AMEND_BUFFER_INIT;
+	enum amend_status status;
+
+	amend_buffer_text(&sql, "SELECT 1 FROM ");
+	amend_quote_name(&sql, amend_driver_sqlite->dialect, table->schema);
+	amend_buffer_text(&sql, ".sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 COLLATE "
+				"NOCASE UNION ALL SELECT 1 FROM sqlite_temp_master WHERE type = "
+				"'trigger' AND tbl_name = ?1 COLLATE NOCASE AND ?2 <> ''");
+	status = sql.failed ? amend_no_memory(reader->err)
+			    : query(reader, sql.data, table->name, table->schema, &rows);
+	table->has_triggers = rows.n_rows > 0;
+	amend_rows_release(&rows);
+	if (status == AMEND_OK)
+		status = query(reader, referring, table->name, table->schema, &rows);
+	table->settles_late = table->has_triggers || rows.n_rows > 0;
+	amend_rows_release(&rows);
+	amend_buffer_release(&sql);
+	return status;
+}
+
 enum amend_status amend_sqlite_describe(struct amend_session *session, const char *schema,
 					const char *name, struct amend_arena *arena,
 					struct amend_table *table, bool *visible,
@@ -478,6 +507,8 @@ enum amend_status amend_sqlite_describe(struct amend_session *session, const cha
 		status = read_keys(&reader, primary, n_primary);
 	if (status == AMEND_OK)
 		status = read_foreign_keys(&reader);
+	if (status == AMEND_OK)
+		status = read_triggers(&reader);
 	free(primary);
 	return status;
 }
