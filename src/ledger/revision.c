@@ -4,6 +4,7 @@
  */
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -250,14 +251,127 @@ out:
 	return status;
 }
 
+enum { REVISION, TBL, PK, WAS, OP, FIELDS, SOURCE, BASE, WIDTH };
+
+/* A row for each change; what they say of bases goes into `packs`. */
+static bool fill_changes(const struct amend_change_spec *specs, size_t n, int64_t revision,
+			 struct amend_value *values, struct amend_buffer *packs)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct amend_value *row = values + i * WIDTH;
+		size_t start = packs->size;
+
+		row[REVISION] = amend_integer(revision);
+		row[TBL] = amend_text(specs[i].table->qualified);
+		row[PK] = amend_text(specs[i].pk);
+		row[WAS] = amend_text(specs[i].was);
+		row[OP] = amend_text(specs[i].op);
+		row[FIELDS] = amend_text(specs[i].fields);
+		row[SOURCE] = amend_text(specs[i].source);
+		row[BASE] = amend_null();
+		if (specs[i].base) {
+			pack_base(packs, specs[i].base);
+			row[BASE] = amend_blob(NULL, packs->size - start);
+		}
+	}
+	/* Only now do they stay where they are. */
+	for (size_t i = 0; i < n && !packs->failed; i++) {
+		struct amend_value *base = &values[i * WIDTH + BASE];
+
+		if (base->kind == AMEND_BLOB)
+			base->as.blob = packs->data + at;
+		at += base->size;
+	}
+	return !packs->failed;
+}
+
+/* One statement: a set is read in its order, so that is the order of the ids. */
+static enum amend_status record_arrays(struct amend_conn *db, const struct amend_value *values,
+				       size_t n, struct amend_error *err)
+{
+	const char *text = db->dialect->text_type;
+	const struct amend_sql_array arrays[] = {
+		{.type = text, .values = values + PK, .stride = WIDTH},
+		{.type = text, .values = values + WAS, .stride = WIDTH},
+		{.type = text, .values = values + OP, .stride = WIDTH},
+		{.type = text, .values = values + FIELDS, .stride = WIDTH},
+		{.type = text, .values = values + SOURCE, .stride = WIDTH},
+		{.type = db->dialect->bytes_type, .values = values + BASE, .stride = WIDTH},
+	};
+	enum amend_status status;
+	struct amend_sql sql;
+
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "INSERT INTO ");
+	amend_sql_ledger(&sql, "change");
+	amend_sql_text(&sql, " (revision, tbl, pk, was, op, fields, source, base) SELECT ");
+	amend_sql_integer(&sql, values[REVISION].as.integer);
+	amend_sql_text(&sql, ", ");
+	amend_sql_string(&sql, values[TBL].as.text);
+	amend_sql_text(&sql, ", w.* FROM ");
+	amend_sql_unnest(&sql, arrays, sizeof(arrays) / sizeof(arrays[0]), n);
+	amend_sql_text(&sql, " AS w");
+	status = amend_exec(db, &sql, NULL, err);
+	amend_sql_release(&sql);
+	return status;
+}
+
+static enum amend_status record_each(struct amend_conn *db, const struct amend_value *values,
+				     size_t n, struct amend_error *err)
+{
+	struct amend_repeat repeat = {.n_values = WIDTH, .values = values, .n = n};
+	enum amend_status status;
+	struct amend_sql sql;
+
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "INSERT INTO ");
+	amend_sql_ledger(&sql, "change");
+	amend_sql_text(&sql, " (revision, tbl, pk, was, op, fields, source, base) VALUES (");
+	amend_sql_integer(&sql, 0);
+	for (size_t i = TBL; i < BASE; i++) {
+		amend_sql_text(&sql, ", ");
+		amend_sql_string(&sql, NULL);
+	}
+	amend_sql_text(&sql, ", ");
+	amend_sql_bytes(&sql, NULL, 0);
+	amend_sql_text(&sql, ")");
+	repeat.sql = amend_buffer_string(&sql.text);
+	status = amend_repeat(db, &repeat, err);
+	amend_sql_release(&sql);
+	return status;
+}
+
 enum amend_status amend_changes_record(struct amend_conn *db, const struct amend_change_spec *specs,
 				       size_t n, struct amend_error *err)
 {
-	enum amend_status status = AMEND_OK;
-	int64_t id;
+	enum { SLICE = 4096 };
+	struct amend_value *values = NULL;
+	struct amend_buffer packs = AMEND_BUFFER_INIT;
+	enum amend_status status;
+	int64_t revision = 0;
 
-	for (size_t i = 0; i < n && status == AMEND_OK; i++)
-		status = amend_change_record(db, &specs[i], &id, err);
+	if (n == 0)
+		return AMEND_OK;
+	status = amend_revision_need(db, &revision, err);
+	if (status == AMEND_OK) {
+		values = calloc(n < SLICE ? n : SLICE, WIDTH * sizeof(*values));
+		status = values ? AMEND_OK : amend_no_memory(err);
+	}
+	for (size_t at = 0; at < n && status == AMEND_OK; at += SLICE) {
+		size_t size = n - at < SLICE ? n - at : SLICE;
+
+		amend_buffer_reset(&packs);
+		if (!fill_changes(specs + at, size, revision, values, &packs))
+			status = amend_no_memory(err);
+		else if (amend_has(db, AMEND_HAS_ARRAYS))
+			status = record_arrays(db, values, size, err);
+		else
+			status = record_each(db, values, size, err);
+	}
+	amend_buffer_release(&packs);
+	free(values);
 	return status;
 }
 
