@@ -1,10 +1,11 @@
 /*
- * Many rows written together, row by row.
- * Leaves what is written to its callers.
+ * Many rows written together: sorting them into statements, and recording what became of them.
+ * Leaves the statements to bulk_array.c and bulk_repeat.c.
  */
+#include <stdlib.h>
 #include <string.h>
 
-#include "record/write.h"
+#include "record/bulk.h"
 
 enum kind { DELETE, UPDATE, INSERT };
 
@@ -13,41 +14,330 @@ static enum kind kind_of(const struct amend_bulk *item)
 	return !item->row ? INSERT : item->n_puts ? UPDATE : DELETE;
 }
 
-static enum amend_status write_item(struct amend_conn *db, const struct amend_table *table,
-				    const struct amend_key *key, struct amend_bulk *item,
-				    struct amend_arena *arena, struct amend_error *err)
+static const struct amend_batch_way *way_of(const struct amend_conn *db)
 {
-	struct amend_written written;
-	enum amend_status status;
+	return amend_has(db, AMEND_HAS_ARRAYS) && amend_has(db, AMEND_HAS_ROW_VERSION)
+		       ? &amend_batch_arrays
+		       : &amend_batch_repeat;
+}
 
-	if (!item->row)
-		status = amend_row_insert(db, table, key, item->puts, item->n_puts, arena, &written,
-					  err);
-	else if (item->n_puts == 0)
-		status = amend_row_delete(db, table, item->row, arena, &written, err);
-	else
-		status = amend_row_update(db, table, item->row, item->puts, item->n_puts, arena,
-					  &written, err);
-	if (status != AMEND_OK)
-		return status;
-	item->moved = written.moved;
-	item->after = (struct amend_row){0};
-	if (!item->moved && (!item->row || item->n_puts))
-		item->after = written.row;
-	return AMEND_OK;
+enum amend_status amend_batch_take(const struct amend_batch *batch, struct amend_bulk *item,
+				   const struct amend_value *values, size_t n_columns,
+				   struct amend_error *err)
+{
+	const struct amend_rows rows = {.n_rows = 1, .n_columns = n_columns, .values = values};
+
+	return amend_row_take(batch->db, batch->table, &rows, 0, batch->arena, &item->after, err);
+}
+
+struct amend_row amend_batch_seen(const struct amend_batch *batch, const struct amend_value *values,
+				  size_t n_columns)
+{
+	struct amend_row row = {.values = values};
+	size_t next = batch->table->n_columns;
+
+	if (batch->table->n_identity == 0)
+		row.rowid = values[next++];
+	if (amend_has(batch->db, AMEND_HAS_ROW_VERSION) && next < n_columns)
+		row.version = values[next];
+	return row;
+}
+
+enum amend_status amend_batch_gone(const struct amend_batch *batch, struct amend_error *err)
+{
+	return amend_error_set(err, AMEND_INTERNAL, "a row just written to %s is gone",
+			       batch->table->qualified);
+}
+
+/* ---- proving ---- */
+
+struct named {
+	const char *pk;
+	size_t index;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct named *)a)->pk, ((const struct named *)b)->pk);
+}
+
+/* Whoever locks in the same order never waits for another in a circle. */
+static enum amend_status prove(struct amend_batch *batch, size_t n, struct amend_error *err)
+{
+	struct named *names = amend_arena_array(&batch->work, n, sizeof(*names));
+	size_t *members = amend_arena_array(&batch->work, n, sizeof(*members));
+	size_t count = 0;
+
+	if (!names || !members)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		if (batch->items[i].row && !batch->items[i].row->held)
+			names[count++] = (struct named){batch->items[i].row->pk, i};
+	}
+	if (count == 0)
+		return AMEND_OK;
+	qsort(names, count, sizeof(*names), by_name);
+	for (size_t i = 0; i < count; i++)
+		members[i] = names[i].index;
+	return way_of(batch->db)->prove(batch, members, count, err);
+}
+
+/* ---- groups ---- */
+
+struct shaped {
+	const struct amend_bulk *item;
+	size_t index;
+};
+
+static int compare_shape(const struct amend_bulk *x, const struct amend_bulk *y)
+{
+	int kinds = (int)kind_of(x) - (int)kind_of(y);
+
+	if (kinds)
+		return kinds;
+	if (x->n_puts != y->n_puts)
+		return x->n_puts < y->n_puts ? -1 : 1;
+	for (size_t i = 0; i < x->n_puts; i++) {
+		if (x->puts[i].column != y->puts[i].column)
+			return x->puts[i].column < y->puts[i].column ? -1 : 1;
+	}
+	return 0;
+}
+
+static int by_shape(const void *a, const void *b)
+{
+	const struct shaped *x = a, *y = b;
+	int shapes = compare_shape(x->item, y->item);
+
+	return shapes ? shapes : (x->index > y->index) - (x->index < y->index);
+}
+
+static int by_kind_and_place(const void *a, const void *b)
+{
+	const struct amend_batch_group *x = a, *y = b;
+	int kinds = (int)kind_of(x->first) - (int)kind_of(y->first);
+
+	return kinds ? kinds : (x->members[0] > y->members[0]) - (x->members[0] < y->members[0]);
+}
+
+static enum amend_status write_group(const struct amend_batch_group *group, struct amend_error *err)
+{
+	const struct amend_batch_way *way = way_of(group->batch->db);
+
+	switch (kind_of(group->first)) {
+	case DELETE:
+		return way->remove(group, err);
+	case UPDATE:
+		return way->update(group, err);
+	case INSERT:
+		break;
+	}
+	/* No column to name, so no set of rows to select. */
+	return group->first->n_puts ? way->insert(group, err)
+				    : amend_batch_repeat.insert(group, err);
+}
+
+static enum amend_status write_groups(struct amend_batch *batch, size_t n, struct amend_error *err)
+{
+	struct shaped *shapes = amend_arena_array(&batch->work, n, sizeof(*shapes));
+	size_t *members = amend_arena_array(&batch->work, n, sizeof(*members));
+	struct amend_batch_group *groups = amend_arena_array(&batch->work, n, sizeof(*groups));
+	enum amend_status status = AMEND_OK;
+	size_t count = 0, n_groups = 0;
+
+	if (!shapes || !members || !groups)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		if (!batch->items[i].moved)
+			shapes[count++] = (struct shaped){&batch->items[i], i};
+	}
+	qsort(shapes, count, sizeof(*shapes), by_shape);
+	for (size_t i = 0; i < count; i++) {
+		members[i] = shapes[i].index;
+		if (i == 0 || compare_shape(shapes[i - 1].item, shapes[i].item) != 0)
+			groups[n_groups++] = (struct amend_batch_group){
+				.batch = batch, .members = members + i, .first = shapes[i].item};
+		groups[n_groups - 1].n++;
+	}
+	qsort(groups, n_groups, sizeof(*groups), by_kind_and_place);
+	for (size_t i = 0; i < n_groups && status == AMEND_OK; i++)
+		status = write_group(&groups[i], err);
+	return status;
+}
+
+/* ---- what is stored in the end ---- */
+
+static bool moves_identity(const struct amend_table *table, const struct amend_bulk *item)
+{
+	for (size_t i = 0; i < item->n_puts; i++) {
+		for (size_t j = 0; j < table->n_identity; j++) {
+			if (table->identity[j] == item->puts[i].column)
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool puts_column(const struct amend_bulk *item, int column)
+{
+	for (size_t i = 0; i < item->n_puts; i++) {
+		if ((int)item->puts[i].column == column)
+			return true;
+	}
+	return false;
+}
+
+static bool has_generated(const struct amend_table *table)
+{
+	for (size_t i = 0; i < table->n_columns; i++) {
+		if (table->columns[i].generated)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The row before with the puts in it. False where it is not known what else
+ * the database has changed: `after` then serves to find the row.
+ */
+static bool follow(struct amend_batch *batch, struct amend_bulk *item, bool *ok)
+{
+	const struct amend_table *table = batch->table;
+	struct amend_value *values = amend_arena_array(batch->arena, table->n_columns,
+						       sizeof(*values));
+	struct amend_buffer pk = AMEND_BUFFER_INIT;
+	bool known = true;
+
+	if (!values) {
+		*ok = false;
+		return false;
+	}
+	memcpy(values, item->row->values, table->n_columns * sizeof(*values));
+	for (size_t i = 0; i < item->n_puts && *ok; i++)
+		*ok = amend_arena_value(batch->arena, &item->puts[i].value,
+					&values[item->puts[i].column]);
+	if (table->version >= 0 && !puts_column(item, table->version)) {
+		struct amend_value *version = &values[table->version];
+
+		known = version->kind == AMEND_INTEGER && version->as.integer < INT64_MAX;
+		if (known)
+			version->as.integer++;
+	}
+	item->after = *item->row;
+	item->after.values = values;
+	item->after.version = amend_null();
+	if (moves_identity(table, item)) {
+		amend_pk_text(&pk, table, values, &item->after.rowid);
+		item->after.pk = pk.failed ? NULL : amend_arena_text(batch->arena, pk.data);
+		*ok = *ok && item->after.pk;
+		amend_buffer_release(&pk);
+	}
+	return known;
+}
+
+static enum amend_status settle(struct amend_batch *batch, size_t n, struct amend_error *err)
+{
+	bool late = batch->table->settles_late || has_generated(batch->table), ok = true;
+	size_t *members = amend_arena_array(&batch->work, n, sizeof(*members)), count = 0;
+	enum amend_status status = AMEND_OK;
+
+	if (!members)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < n && ok; i++) {
+		struct amend_bulk *item = &batch->items[i];
+		bool known = !late;
+
+		if (item->moved || (item->row && item->n_puts == 0))
+			continue;
+		if (!item->after.values)
+			known = follow(batch, item, &ok) && known;
+		else if (!batch->table->settles_late)
+			known = true;
+		if (!known)
+			members[count++] = i;
+	}
+	if (!ok)
+		return amend_no_memory(err);
+	if (count > 0)
+		status = way_of(batch->db)->settle(batch, members, count, err);
+	for (size_t i = 0; i < n; i++)
+		batch->items[i].after.held = batch->items[i].after.values != NULL;
+	return status;
+}
+
+/* ---- history ---- */
+
+static void describe_change(const struct amend_batch *batch, const struct amend_bulk *item,
+			    struct amend_change_spec *spec)
+{
+	const struct amend_row *row = item->row, *after = &item->after;
+
+	spec->table = batch->table;
+	spec->source = item->source;
+	spec->base = item->seen;
+	spec->pk = after->values ? after->pk : row->pk;
+	spec->op = !row ? "create" : after->values ? "update" : "delete";
+	if (row && after->values && strcmp(row->pk, after->pk) != 0)
+		spec->was = row->pk;
+}
+
+static enum amend_status record(struct amend_batch *batch, size_t n, struct amend_error *err)
+{
+	struct amend_change_spec *specs = amend_arena_array(&batch->work, n, sizeof(*specs));
+	size_t *offsets = amend_arena_array(&batch->work, n, sizeof(*offsets)), count = 0;
+	struct amend_buffer fields = AMEND_BUFFER_INIT;
+	enum amend_status status = AMEND_OK;
+
+	if (!specs || !offsets)
+		return amend_no_memory(err);
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < n; i++) {
+			const struct amend_bulk *item = &batch->items[i];
+
+			if (item->moved || (kind_of(item) == DELETE) != (pass == 0))
+				continue;
+			describe_change(batch, item, &specs[count]);
+			offsets[count++] = fields.size;
+			amend_fields_text(&fields, batch->table,
+					  item->row ? item->row->values : NULL, item->after.values);
+			amend_buffer_char(&fields, '\0');
+		}
+	}
+	if (fields.failed)
+		status = amend_no_memory(err);
+	for (size_t i = 0; i < count && status == AMEND_OK; i++)
+		specs[i].fields = fields.data + offsets[i];
+	if (status == AMEND_OK && count > 0)
+		status = amend_changes_record(batch->db, specs, count, err);
+	amend_buffer_release(&fields);
+	return status;
 }
 
 enum amend_status amend_rows_write(struct amend_conn *db, const struct amend_table *table,
 				   const struct amend_key *key, struct amend_bulk *items, size_t n,
 				   struct amend_arena *arena, struct amend_error *err)
 {
-	enum amend_status status = AMEND_OK;
+	struct amend_batch batch = {
+		.db = db, .table = table, .key = key, .items = items, .arena = arena};
+	enum amend_status status = n ? amend_hold_database(db, err) : AMEND_OK;
+	bool wrote = false;
 
-	for (enum kind kind = DELETE; kind <= INSERT; kind++) {
-		for (size_t i = 0; i < n && status == AMEND_OK; i++) {
-			if (kind_of(&items[i]) == kind)
-				status = write_item(db, table, key, &items[i], arena, err);
-		}
+	for (size_t i = 0; i < n; i++) {
+		items[i].moved = false;
+		items[i].after = (struct amend_row){0};
 	}
+	if (status == AMEND_OK && n > 0)
+		status = prove(&batch, n, err);
+	if (status == AMEND_OK && n > 0) {
+		wrote = true;
+		status = write_groups(&batch, n, err);
+	}
+	if (status == AMEND_OK && n > 0)
+		status = settle(&batch, n, err);
+	if (status == AMEND_OK && n > 0)
+		status = record(&batch, n, err);
+	amend_arena_release(&batch.work);
+	if (status != AMEND_OK && wrote)
+		amend_conn_fail(db, err);
 	return status;
 }

@@ -165,7 +165,7 @@ struct amend_bulk {
  * As amend_row_update, amend_row_insert or amend_row_delete for each, in the
  * open unit, with few round trips: rows are locked in the order of their names, those that were
  * not `held` are proved to be what was read by the write itself, and all changes are recorded in
- * the order of `items`. What deletes goes first, then updates, then creations: the caller sees to it
+ * the order of `items`, deletions first (a new row may bear the name of one that went). What deletes goes first, then updates, then creations: the caller sees to it
  * that no value stands twice in between. The first row that the database refuses fails them all.
  */
 enum amend_status amend_rows_write(struct amend_conn *db, const struct amend_table *table,

@@ -50,6 +50,23 @@ static bool assigns(const struct amend_put *puts, size_t n, int column)
 	return false;
 }
 
+void amend_write_version(struct amend_sql *sql, const struct amend_table *table,
+			 const struct amend_put *puts, size_t n)
+{
+	const char *name;
+
+	if (table->version < 0 || assigns(puts, n, table->version))
+		return;
+	name = table->columns[table->version].name;
+	/* Last: an engine that evaluates from left to right must not see it moved before the rest. */
+	amend_sql_text(sql, ", ");
+	amend_sql_name(sql, name);
+	amend_sql_text(sql, " = ");
+	amend_sql_text(sql, table->version_is_time ? sql->dialect->next_time[0] : "");
+	amend_sql_name(sql, name);
+	amend_sql_text(sql, table->version_is_time ? sql->dialect->next_time[1] : " + 1");
+}
+
 void amend_write_assignments(struct amend_sql *sql, const struct amend_table *table,
 			     const struct amend_put *puts, size_t n)
 {
@@ -62,17 +79,7 @@ void amend_write_assignments(struct amend_sql *sql, const struct amend_table *ta
 		amend_sql_text(sql, " = ");
 		add_target(sql, column, &puts[i]);
 	}
-	/* Last: an engine that evaluates from left to right must not see it moved before the rest. */
-	if (table->version >= 0 && !assigns(puts, n, table->version)) {
-		const char *name = table->columns[table->version].name;
-
-		amend_sql_text(sql, ", ");
-		amend_sql_name(sql, name);
-		amend_sql_text(sql, " = ");
-		amend_sql_text(sql, table->version_is_time ? sql->dialect->next_time[0] : "");
-		amend_sql_name(sql, name);
-		amend_sql_text(sql, table->version_is_time ? sql->dialect->next_time[1] : " + 1");
-	}
+	amend_write_version(sql, table, puts, n);
 }
 
 void amend_write_bounds(struct amend_sql *sql, const struct amend_table *table,
@@ -96,42 +103,49 @@ void amend_write_bounds(struct amend_sql *sql, const struct amend_table *table,
 	}
 }
 
-void amend_write_insertion(struct amend_sql *sql, const struct amend_table *table,
-			   const struct amend_key *key, const struct amend_put *puts, size_t n)
+/* Nobody else gives the version column its first value. */
+static bool needs_first_version(const struct amend_table *table, const struct amend_put *puts,
+				size_t n)
 {
-	static const struct amend_value first = {.kind = AMEND_INTEGER, .as.integer = 1};
-	bool first_version = table->version >= 0 && !assigns(puts, n, table->version) &&
-			     !table->columns[table->version].has_default &&
-			     table->columns[table->version].not_null;
+	return table->version >= 0 && !assigns(puts, n, table->version) &&
+	       !table->columns[table->version].has_default &&
+	       table->columns[table->version].not_null;
+}
 
+void amend_write_insert_head(struct amend_sql *sql, const struct amend_table *table,
+			     const struct amend_put *puts, size_t n)
+{
 	amend_sql_text(sql, "INSERT INTO ");
 	amend_sql_text(sql, table->sql);
-	if (n == 0 && !first_version) {
-		amend_sql_text(sql, " DEFAULT VALUES");
-	} else {
-		amend_sql_text(sql, " (");
-		for (size_t i = 0; i < n; i++) {
-			amend_sql_comma(sql, i);
-			amend_sql_name(sql, table->columns[puts[i].column].name);
-		}
-		if (first_version) {
-			amend_sql_comma(sql, n);
-			amend_sql_name(sql, table->columns[table->version].name);
-		}
-		amend_sql_text(sql, ") VALUES (");
-		for (size_t i = 0; i < n; i++) {
-			amend_sql_comma(sql, i);
-			amend_sql_value_as(sql, &table->columns[puts[i].column], &puts[i].value);
-		}
-		if (first_version) {
-			amend_sql_comma(sql, n);
-			if (table->version_is_time)
-				amend_sql_text(sql, "CURRENT_TIMESTAMP");
-			else
-				amend_sql_value_as(sql, &table->columns[table->version], &first);
-		}
-		amend_sql_text(sql, ")");
+	amend_sql_text(sql, " (");
+	for (size_t i = 0; i < n; i++) {
+		amend_sql_comma(sql, i);
+		amend_sql_name(sql, table->columns[puts[i].column].name);
 	}
+	if (needs_first_version(table, puts, n)) {
+		amend_sql_comma(sql, n);
+		amend_sql_name(sql, table->columns[table->version].name);
+	}
+	amend_sql_text(sql, ")");
+}
+
+void amend_write_first_version(struct amend_sql *sql, const struct amend_table *table,
+			       const struct amend_put *puts, size_t n)
+{
+	static const struct amend_value first = {.kind = AMEND_INTEGER, .as.integer = 1};
+
+	if (!needs_first_version(table, puts, n))
+		return;
+	amend_sql_comma(sql, n);
+	if (table->version_is_time)
+		amend_sql_text(sql, "CURRENT_TIMESTAMP");
+	else
+		amend_sql_value_as(sql, &table->columns[table->version], &first);
+}
+
+void amend_write_unless_there(struct amend_sql *sql, const struct amend_table *table,
+			      const struct amend_key *key)
+{
 	if (!key)
 		return;
 	amend_sql_text(sql, " ON CONFLICT (");
@@ -140,6 +154,26 @@ void amend_write_insertion(struct amend_sql *sql, const struct amend_table *tabl
 		amend_sql_name(sql, table->columns[key->columns[i]].name);
 	}
 	amend_sql_text(sql, ") DO NOTHING");
+}
+
+void amend_write_insertion(struct amend_sql *sql, const struct amend_table *table,
+			   const struct amend_key *key, const struct amend_put *puts, size_t n)
+{
+	if (n == 0 && !needs_first_version(table, puts, n)) {
+		amend_sql_text(sql, "INSERT INTO ");
+		amend_sql_text(sql, table->sql);
+		amend_sql_text(sql, " DEFAULT VALUES");
+	} else {
+		amend_write_insert_head(sql, table, puts, n);
+		amend_sql_text(sql, " VALUES (");
+		for (size_t i = 0; i < n; i++) {
+			amend_sql_comma(sql, i);
+			amend_sql_value_as(sql, &table->columns[puts[i].column], &puts[i].value);
+		}
+		amend_write_first_version(sql, table, puts, n);
+		amend_sql_text(sql, ")");
+	}
+	amend_write_unless_there(sql, table, key);
 }
 
 /* ---- under a hold ---- */

@@ -7,12 +7,22 @@
 /* "SET a = .., b = b + .., version = ..": the assignments of an update. */
 void amend_write_assignments(struct amend_sql *sql, const struct amend_table *table,
 			     const struct amend_put *puts, size_t n);
+/* ", version = ..": how the version column moves by itself; nothing where a put says so. */
+void amend_write_version(struct amend_sql *sql, const struct amend_table *table,
+			 const struct amend_put *puts, size_t n);
 /* " AND <new value> >= min AND ..": nothing without bounds. */
 void amend_write_bounds(struct amend_sql *sql, const struct amend_table *table,
 			const struct amend_put *puts, size_t n);
 /* "INTO t (a, b) VALUES (..) ON CONFLICT (key) DO NOTHING" */
 void amend_write_insertion(struct amend_sql *sql, const struct amend_table *table,
 			   const struct amend_key *key, const struct amend_put *puts, size_t n);
+/* Its parts: "INSERT INTO t (a, b, version)"; ", 1" behind the values; " ON CONFLICT (key) DO NOTHING". */
+void amend_write_insert_head(struct amend_sql *sql, const struct amend_table *table,
+			     const struct amend_put *puts, size_t n);
+void amend_write_first_version(struct amend_sql *sql, const struct amend_table *table,
+			       const struct amend_put *puts, size_t n);
+void amend_write_unless_there(struct amend_sql *sql, const struct amend_table *table,
+			      const struct amend_key *key);
 bool amend_write_has_bounds(const struct amend_put *puts, size_t n);
 /* CONSTRAINT: "the database `did` t": not what was asked for, and no reason given. */
 enum amend_status amend_write_refused(const struct amend_table *table, const char *did,

@@ -1,0 +1,250 @@
+/*
+ * Many rows written by one statement for each, repeated: the way every engine can.
+ * Leaves engines that take many rows at once to bulk_array.c.
+ */
+#include <string.h>
+
+#include "record/bulk.h"
+
+static const struct amend_lock for_update = {true, AMEND_FOR_UPDATE, AMEND_WAIT};
+
+/* What repeating a statement came to. */
+struct times {
+	struct amend_batch *batch;
+	const size_t *members;
+	bool *returned; /* each time: whether it returned a row */
+	int64_t *changes;
+};
+
+/* The values behind "WHERE <identity>". */
+static size_t put_identity(const struct amend_table *table, const struct amend_row *row,
+			   struct amend_value *out)
+{
+	for (size_t i = 0; i < table->n_identity; i++)
+		out[i] = row->values[table->identity[i]];
+	if (table->n_identity == 0)
+		out[0] = row->rowid;
+	return table->n_identity ? table->n_identity : 1;
+}
+
+/* One text, of which `sql` has the values of the first time. */
+static enum amend_status repeat(struct times *times, const struct amend_sql *sql,
+				const struct amend_value *values, size_t n,
+				enum amend_status (*each)(void *context, size_t i,
+							  const struct amend_value *values,
+							  size_t n_columns, struct amend_error *err),
+				struct amend_error *err)
+{
+	struct amend_repeat repeat = {
+		.sql = amend_buffer_string(&sql->text),
+		.n_values = sql->n_values,
+		.values = values,
+		.n = n,
+		.each = each,
+		.context = times,
+		.changes = times->changes,
+	};
+
+	return amend_repeat(times->batch->db, &repeat, err);
+}
+
+static bool begin(struct times *times, struct amend_batch *batch, const size_t *members, size_t n)
+{
+	times->batch = batch;
+	times->members = members;
+	times->returned = amend_arena_array(&batch->work, n, sizeof(*times->returned));
+	times->changes = amend_arena_array(&batch->work, n, sizeof(*times->changes));
+	return times->returned && times->changes;
+}
+
+/* ---- reading ---- */
+
+static enum amend_status read_rows(
+	struct times *times, size_t n, const struct amend_lock *lock, bool after,
+	enum amend_status (*each)(void *context, size_t i, const struct amend_value *values,
+				  size_t n_columns, struct amend_error *err),
+	struct amend_error *err)
+{
+	struct amend_batch *batch = times->batch;
+	const struct amend_table *table = batch->table;
+	size_t width = table->n_identity ? table->n_identity : 1;
+	struct amend_value *values = amend_arena_array(&batch->work, n * width, sizeof(*values));
+	const struct amend_bulk *first = &batch->items[times->members[0]];
+	enum amend_status status;
+	struct amend_sql sql;
+
+	if (!values)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		const struct amend_bulk *item = &batch->items[times->members[i]];
+
+		put_identity(table, after ? &item->after : item->row, values + i * width);
+	}
+	amend_sql_init(&sql, batch->db);
+	amend_row_select(&sql, batch->db, table);
+	amend_row_identity(&sql, table, after ? &first->after : first->row);
+	amend_row_lock(&sql, batch->db, lock);
+	status = repeat(times, &sql, values, n, each, err);
+	amend_sql_release(&sql);
+	return status;
+}
+
+static enum amend_status compare(void *context, size_t i, const struct amend_value *values,
+				 size_t n_columns, struct amend_error *err)
+{
+	struct times *times = context;
+	const struct amend_batch *batch = times->batch;
+	struct amend_row now = amend_batch_seen(batch, values, n_columns);
+
+	(void)err;
+	times->returned[i] = amend_row_same(batch->db, batch->table,
+					    batch->items[times->members[i]].row, &now);
+	return AMEND_OK;
+}
+
+static enum amend_status prove(struct amend_batch *batch, const size_t *members, size_t n,
+			       struct amend_error *err)
+{
+	struct times times;
+	enum amend_status status;
+
+	if (!begin(&times, batch, members, n))
+		return amend_no_memory(err);
+	status = read_rows(&times, n, &for_update, false, compare, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++)
+		batch->items[members[i]].moved = !times.returned[i];
+	return status;
+}
+
+/* Again: RETURNING does not show what triggers did after it. */
+static enum amend_status settled(void *context, size_t i, const struct amend_value *values,
+				 size_t n_columns, struct amend_error *err)
+{
+	struct times *times = context;
+
+	times->returned[i] = true;
+	return amend_batch_take(times->batch, &times->batch->items[times->members[i]], values,
+				n_columns, err);
+}
+
+static enum amend_status settle(struct amend_batch *batch, const size_t *members, size_t n,
+				struct amend_error *err)
+{
+	struct times times;
+	enum amend_status status;
+
+	if (!begin(&times, batch, members, n))
+		return amend_no_memory(err);
+	status = read_rows(&times, n, NULL, true, settled, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		if (!times.returned[i] && batch->items[members[i]].row)
+			status = amend_batch_gone(batch, err);
+	}
+	return status;
+}
+
+/* ---- writing ---- */
+
+static enum amend_status update(const struct amend_batch_group *group, struct amend_error *err)
+{
+	struct amend_batch *batch = group->batch;
+	const struct amend_table *table = batch->table;
+	size_t n_puts = group->first->n_puts;
+	size_t width = n_puts + (table->n_identity ? table->n_identity : 1);
+	struct amend_value *values = amend_arena_array(&batch->work, group->n * width,
+						       sizeof(*values));
+	enum amend_status status;
+	struct amend_sql sql;
+	struct times times;
+
+	if (!values || !begin(&times, batch, group->members, group->n))
+		return amend_no_memory(err);
+	for (size_t i = 0; i < group->n; i++) {
+		const struct amend_bulk *item = amend_group_item(group, i);
+
+		for (size_t j = 0; j < n_puts; j++)
+			values[i * width + j] = item->puts[j].value;
+		put_identity(table, item->row, values + i * width + n_puts);
+	}
+	amend_sql_init(&sql, batch->db);
+	amend_sql_text(&sql, "UPDATE ");
+	amend_sql_text(&sql, table->sql);
+	amend_write_assignments(&sql, table, group->first->puts, n_puts);
+	amend_row_identity(&sql, table, group->first->row);
+	status = repeat(&times, &sql, values, group->n, NULL, err);
+	amend_sql_release(&sql);
+	for (size_t i = 0; i < group->n && status == AMEND_OK; i++) {
+		if (times.changes[i] == 0)
+			status = amend_write_refused(table, "changed no row of", err);
+	}
+	return status;
+}
+
+static enum amend_status remove_rows(const struct amend_batch_group *group, struct amend_error *err)
+{
+	struct amend_batch *batch = group->batch;
+	const struct amend_table *table = batch->table;
+	size_t width = table->n_identity ? table->n_identity : 1;
+	struct amend_value *values = amend_arena_array(&batch->work, group->n * width,
+						       sizeof(*values));
+	enum amend_status status;
+	struct amend_sql sql;
+	struct times times;
+
+	if (!values || !begin(&times, batch, group->members, group->n))
+		return amend_no_memory(err);
+	for (size_t i = 0; i < group->n; i++)
+		put_identity(table, amend_group_item(group, i)->row, values + i * width);
+	amend_sql_init(&sql, batch->db);
+	amend_sql_text(&sql, "DELETE FROM ");
+	amend_sql_text(&sql, table->sql);
+	amend_row_identity(&sql, table, group->first->row);
+	status = repeat(&times, &sql, values, group->n, NULL, err);
+	amend_sql_release(&sql);
+	for (size_t i = 0; i < group->n && status == AMEND_OK; i++) {
+		if (times.changes[i] == 0)
+			status = amend_write_refused(table, "deleted no row of", err);
+	}
+	return status;
+}
+
+static enum amend_status insert(const struct amend_batch_group *group, struct amend_error *err)
+{
+	struct amend_batch *batch = group->batch;
+	size_t n_puts = group->first->n_puts;
+	struct amend_value *values = NULL;
+	enum amend_status status;
+	struct amend_sql sql;
+	struct times times;
+
+	amend_sql_init(&sql, batch->db);
+	amend_write_insertion(&sql, batch->table, batch->key, group->first->puts, n_puts);
+	amend_sql_text(&sql, " RETURNING ");
+	amend_row_columns(&sql, batch->db, batch->table, "");
+	values = amend_arena_array(&batch->work, group->n * sql.n_values, sizeof(*values));
+	if (!values || !begin(&times, batch, group->members, group->n)) {
+		status = amend_no_memory(err);
+		goto out;
+	}
+	for (size_t i = 0; i < group->n; i++) {
+		const struct amend_bulk *item = amend_group_item(group, i);
+
+		/* Behind the puts: what is the same each time. */
+		for (size_t j = 0; j < sql.n_values; j++)
+			values[i * sql.n_values + j] = j < n_puts ? item->puts[j].value
+								  : sql.values[j];
+	}
+	status = repeat(&times, &sql, values, group->n, settled, err);
+	for (size_t i = 0; i < group->n && status == AMEND_OK; i++) {
+		if (times.returned[i])
+			continue;
+		amend_group_item(group, i)->moved = batch->key != NULL;
+		if (!batch->key)
+			status = amend_write_refused(batch->table, "created no row in", err);
+	}
+out:
+	amend_sql_release(&sql);
+	return status;
+}
+
+const struct amend_batch_way amend_batch_repeat = {prove, update, remove_rows, insert, settle};

@@ -1,0 +1,401 @@
+/*
+ * Many rows written together: what moved is left out, what is written is
+ * recorded in order. Leaves single rows to row_test.c, and who writes what to tests/sync.
+ */
+#include "ask.h"
+
+#include "core/buffer.h"
+#include "core/rows.h"
+#include "record/road.h"
+#include "sql/table.h"
+
+/*
+ * Items as text, a line each:
+ *	id=1: v=new, w=NULL	an update of the row found by id=1
+ *	+ id=9, k=z		a creation
+ *	- id=2			a deletion
+ */
+struct batch {
+	struct road *road;
+	const struct amend_key *key;
+	struct amend_bulk *items;
+	size_t n;
+	bool isolated; /* the write is a unit of its own */
+};
+
+static struct amend_put take_put(struct road *road, const char *text, size_t size)
+{
+	const char *sign = memchr(text, '=', size);
+	struct amend_canon canon = {0};
+	struct amend_put put = {0};
+	const char *name, *value;
+
+	assert_non_null(sign);
+	name = engine_printf(road->engine, "%.*s", (int)(sign - text), text);
+	value = engine_printf(road->engine, "%.*s", (int)(text + size - sign - 1), sign + 1);
+	assert_true(amend_table_column(road->table, name) >= 0);
+	put.column = (uint32_t)amend_table_column(road->table, name);
+	canon.column = &road->table->columns[put.column];
+	canon.in = strcmp(value, "NULL") == 0 ? amend_null() : amend_text(value);
+	expect_ok(amend_canonicalise(road->db, &canon, 1, engine_arena(road->engine), &road->err),
+		  &road->err);
+	if (canon.problem)
+		fail_at(__FILE__, __LINE__, "%s: %s", name, canon.problem);
+	put.value = canon.out;
+	return put;
+}
+
+/* "v=new, w=NULL" */
+static size_t take_puts(struct road *road, const char *text, size_t size, struct amend_put **out)
+{
+	struct amend_put *puts = amend_arena_array(engine_arena(road->engine), 16, sizeof(*puts));
+	const char *end = text + size;
+	size_t n = 0;
+
+	*out = puts;
+	while (text < end) {
+		const char *comma = strstr(text, ", ");
+		const char *stop = comma && comma < end ? comma : end;
+
+		assert_true(n < 16);
+		puts[n++] = take_put(road, text, (size_t)(stop - text));
+		text = stop + (stop < end ? 2 : 0);
+	}
+	return n;
+}
+
+static const struct amend_row *find_row(struct road *road, const char *text, size_t size)
+{
+	struct amend_put put = take_put(road, text, size);
+	struct amend_row *rows;
+	size_t n;
+
+	expect_ok(amend_row_find(road->db, road->table, &put.column, &put.value, 1, NULL, 2,
+				 engine_arena(road->engine), &rows, &n, &road->err),
+		  &road->err);
+	if (n != 1)
+		fail_at(__FILE__, __LINE__, "%.*s: found %zu rows", (int)size, text, n);
+	return &rows[0];
+}
+
+static struct batch *plan(struct road *road, const char *text)
+{
+	struct batch *batch = amend_arena_alloc(engine_arena(road->engine), sizeof(*batch));
+
+	batch->road = road;
+	batch->items = amend_arena_array(engine_arena(road->engine), 64, sizeof(*batch->items));
+	while (*text) {
+		size_t size = strcspn(text, "\n");
+		struct amend_bulk *item = &batch->items[batch->n++];
+		struct amend_put *puts = NULL;
+
+		assert_true(batch->n <= 64);
+		if (*text == '-') {
+			item->row = find_row(road, text + 2, size - 2);
+		} else if (*text == '+') {
+			item->n_puts = size < 2 ? 0 : take_puts(road, text + 2, size - 2, &puts);
+		} else {
+			size_t key = (size_t)(strstr(text, ": ") - text);
+
+			item->row = find_row(road, text, key);
+			item->n_puts = take_puts(road, text + key + 2, size - key - 2, &puts);
+		}
+		item->puts = puts;
+		text += size + (text[size] == '\n');
+	}
+	return batch;
+}
+
+static enum amend_status write_batch(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct batch *batch = context;
+
+	return amend_rows_write(db, batch->road->table, batch->key, batch->items, batch->n,
+				engine_arena(batch->road->engine), err);
+}
+
+static enum amend_status try_batch(struct batch *batch)
+{
+	return road_atomic(batch->road, write_batch, batch);
+}
+
+/* "id=1 v=new; moved; deleted": what became of each. */
+static const char *done(struct batch *batch)
+{
+	struct amend_buffer text = AMEND_BUFFER_INIT;
+	const char *copy;
+
+	expect_ok(try_batch(batch), &batch->road->err);
+	for (size_t i = 0; i < batch->n; i++) {
+		const struct amend_bulk *item = &batch->items[i];
+
+		amend_buffer_text(&text, i ? "; " : "");
+		amend_buffer_text(&text, item->moved ? "moved"
+					 : item->after.values
+						 ? road_state(batch->road, item->after.values)
+						 : "deleted");
+		if (item->after.values) {
+			struct amend_buffer pk = AMEND_BUFFER_INIT;
+
+			amend_pk_text(&pk, batch->road->table, item->after.values,
+				      &item->after.rowid);
+			expect_text(item->after.pk, amend_buffer_string(&pk));
+			amend_buffer_release(&pk);
+			assert_true(item->after.held);
+		}
+	}
+	copy = engine_printf(batch->road->engine, "%s", amend_buffer_string(&text));
+	amend_buffer_release(&text);
+	return copy;
+}
+
+static const struct amend_key *unique_on(struct road *road, const char *column)
+{
+	uint32_t at = (uint32_t)amend_table_column(road->table, column);
+	const struct amend_key *key = amend_table_unique_key(road->table, &at, 1);
+
+	assert_non_null(key);
+	return key;
+}
+
+static struct road *open_with(struct engine *engine, const char *sql)
+{
+	struct road *road;
+
+	engine_exec(engine, sql);
+	road = road_open(engine, "t");
+	expect_ok(amend_init(road->db, NULL, &road->err), &road->err);
+	return road;
+}
+
+static struct road *open_t(struct engine *engine)
+{
+	return open_with(engine,
+			 "CREATE TABLE t (id integer PRIMARY KEY, k text UNIQUE, v text, w text);"
+			 "INSERT INTO t VALUES (1, 'a', 'x', NULL), (2, 'b', 'x', ''), "
+			 "(3, 'c', 'y', 'w'), (10, 'd', 'z', 'w'), (11, 'e', 'z', 'w')");
+}
+
+static void all_kinds_at_once(struct engine *engine)
+{
+	struct road *road = open_t(engine);
+	struct batch *batch = plan(road, "id=10: v=new, w=NULL\n"
+					 "+ id=7, k=b, v=v\n"
+					 "id=1: v=o'ne\n"
+					 "- id=2\n"
+					 "id=3: w=\n"
+					 "+ id=8, k=h");
+
+	expect_text(done(batch), "id=10 k=d v=new w=NULL; id=7 k=b v=v w=NULL; id=1 k=a v=o'ne "
+				 "w=NULL; deleted; id=3 k=c v=y w=''; id=8 k=h v=NULL w=NULL");
+	engine_expect(engine, "SELECT * FROM t ORDER BY id",
+		      "1|a|o'ne|NULL\n3|c|y|\n7|b|v|NULL\n8|h|NULL|NULL\n10|d|new|NULL\n11|e|z|w");
+	/* Newest first: the order of the items, but for the deletion. */
+	history(road, NULL,
+		"create id=8 id: NULL -> 8, k: NULL -> h\n"
+		"update id=3 w: w -> ''\n"
+		"update id=1 v: x -> o'ne\n"
+		"create id=7 id: NULL -> 7, k: NULL -> b, v: NULL -> v\n"
+		"update id=10 v: z -> new, w: w -> NULL\n"
+		"delete id=2 id: 2 -> NULL, k: b -> NULL, v: x -> NULL, w: '' -> NULL");
+	engine_expect(engine,
+		      engine_pick(engine, "SELECT count(*) FROM amend_revision",
+				  "SELECT count(*) FROM amend.revision"),
+		      "1");
+}
+
+/* Another writer between the reading and the writing: that one alone is left out. */
+static void what_moved_is_left_out(struct engine *engine)
+{
+	static const char *const rivals[] = {
+		"UPDATE t SET w = 'r' WHERE id = 1",
+		"UPDATE t SET w = '' WHERE id = 1",
+		"UPDATE t SET v = 'r' WHERE id = 1",
+		"DELETE FROM t WHERE id = 1",
+		"UPDATE t SET id = 12 WHERE id = 1",
+		"DELETE FROM t WHERE id = 1; INSERT INTO t "
+		"VALUES (1, 'q', 'x', NULL)",
+	};
+	struct road *road = open_t(engine);
+
+	for (size_t i = 0; i < 2 * COUNT(rivals); i++) {
+		struct batch *batch;
+
+		engine_exec(engine, "DELETE FROM t; INSERT INTO t VALUES (1, 'a', 'x', NULL), (2, "
+				    "'b', 'x', ''), (3, 'c', 'y', 'w')");
+		batch = plan(road, i % 2 ? "id=2: w=b\n- id=1\n- id=3"
+					 : "id=2: w=b\nid=1: v=new\nid=3: v=c");
+		engine_exec(engine, rivals[i / 2]);
+		expect_text(done(batch), i % 2 ? "id=2 k=b v=x w=b; moved; deleted"
+					       : "id=2 k=b v=x w=b; moved; id=3 k=c v=c w=w");
+		assert_null(strstr(engine_scalar(engine, "SELECT coalesce(max(v), '') FROM t WHERE "
+							 "k = 'a'"),
+				   "new"));
+	}
+}
+
+static void a_rivals_creation(struct engine *engine)
+{
+	struct road *road = open_t(engine);
+	struct batch *batch = plan(road, "+ id=20, k=m, v=1\n+ id=21, k=n, v=2\n+ id=22, k=o, v=3\n"
+					 "+ id=23, k=n, v=4");
+
+	batch->key = unique_on(road, "k");
+	engine_exec(engine, "INSERT INTO t VALUES (30, 'm', 'rival', NULL)");
+	/* And two of the same key: the second finds the first. */
+	expect_text(done(batch), "moved; id=21 k=n v=2 w=NULL; id=22 k=o v=3 w=NULL; moved");
+	history(road, NULL,
+		"create id=22 id: NULL -> 22, k: NULL -> o, v: NULL -> 3\n"
+		"create id=21 id: NULL -> 21, k: NULL -> n, v: NULL -> 2");
+	/* On another key than the one that is named it is a broken constraint, and nothing is written. */
+	batch = plan(road, "id=1: v=1\n+ id=1, k=p");
+	batch->key = unique_on(road, "k");
+	expect_status(AMEND_CONSTRAINT, try_batch(batch), &road->err);
+	expect_text(road->err.sqlstate, "23505");
+	batch = plan(road, "id=1: v=1\n+ id=24, k=m");
+	expect_status(AMEND_CONSTRAINT, try_batch(batch), &road->err);
+	engine_expect(engine, "SELECT v FROM t WHERE id = 1", "x");
+}
+
+static void one_is_refused(struct engine *engine)
+{
+	struct road *road = open_with(
+		engine, "CREATE TABLE t (id integer PRIMARY KEY, n integer CHECK (n < 10));"
+			"INSERT INTO t VALUES (1, 1), (2, 2)");
+
+	expect_status(AMEND_CONSTRAINT, try_batch(plan(road, "id=1: n=3\nid=2: n=12\n+ id=3, n=1")),
+		      &road->err);
+	expect_text(road->err.sqlstate, "23514");
+	expect_status(AMEND_CONSTRAINT, try_batch(plan(road, "id=1: n=3\n+ id=3, n=11")),
+		      &road->err);
+	engine_expect(engine, "SELECT * FROM t ORDER BY id", "1|1\n2|2");
+	history(road, NULL, "");
+}
+
+static void the_version_moves(struct engine *engine)
+{
+	struct road *road = open_with(
+		engine, "CREATE TABLE t (id integer PRIMARY KEY, v text, version integer NOT NULL);"
+			"INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 7)");
+
+	expect_text(done(plan(road, "id=2: v=x\n+ id=3, v=c\nid=1: v=y\n+ id=4, version=9")),
+		    "id=2 v=x version=8; id=3 v=c version=1; id=1 v=y version=2; id=4 v=NULL "
+		    "version=9");
+	history(road, "id=2", "update id=2 v: b -> x, version: 7 -> 8");
+}
+
+/* A key that moves, into the place of one that is deleted in the same call. */
+static void the_primary_key_moves(struct engine *engine)
+{
+	struct road *road = open_t(engine);
+
+	expect_text(done(plan(road, "id=1: id=2\n- id=2\nid=3: v=q\nid=10: id=12, v=r")),
+		    "id=2 k=a v=x w=NULL; deleted; id=3 k=c v=q w=w; id=12 k=d v=r w=w");
+	engine_expect(engine, "SELECT id, k, v FROM t ORDER BY id", "2|a|x\n3|c|q\n11|e|z\n12|d|r");
+	history(road, NULL,
+		"update id=12 id: 10 -> 12, v: z -> r\n"
+		"update id=3 v: y -> q\n"
+		"update id=2 id: 1 -> 2\n"
+		"delete id=2 id: 2 -> NULL, k: b -> NULL, v: x -> NULL, w: '' -> NULL");
+	history(road, "id=2", "update id=2 id: 1 -> 2");
+}
+
+static void keys_of_several_columns(struct engine *engine)
+{
+	struct road *road = open_with(
+		engine, "CREATE TABLE t (a text, v text, b integer, PRIMARY KEY (b, a));"
+			"INSERT INTO t VALUES ('x', '1', 1), ('y', '2', 1), ('x', '3', 2)");
+
+	expect_text(done(plan(road, "v=3: v=4\nv=1: v=5\n- v=2\n+ a=z, b=3")),
+		    "a=x v=4 b=2; a=x v=5 b=1; deleted; a=z v=NULL b=3");
+	engine_expect(engine, "SELECT * FROM t ORDER BY b, a", "x|5|1\nx|4|2\nz|NULL|3");
+}
+
+/* Values that nobody gave: what the database gave is known and recorded. */
+static void defaults(struct engine *engine)
+{
+	struct road *road = open_with(
+		engine,
+		engine_pick(engine,
+			    "CREATE TABLE t (id integer PRIMARY KEY, v text DEFAULT 'none', "
+			    "n integer DEFAULT 7, g text GENERATED ALWAYS AS (v || '!') STORED)",
+			    "CREATE TABLE t (id integer GENERATED BY DEFAULT AS IDENTITY PRIMARY "
+			    "KEY, v text DEFAULT 'none', n integer DEFAULT 7, g text GENERATED "
+			    "ALWAYS AS (v || '!') STORED)"));
+
+	expect_text(done(plan(road, "+ v=a\n+ n=1\n+\n+ v=b, n=2\n+ v=c")),
+		    "id=1 v=a n=7 g=a!; id=3 v=none n=1 g=none!; id=4 v=none n=7 g=none!; "
+		    "id=5 v=b n=2 g=b!; id=2 v=c n=7 g=c!");
+	expect_text(done(plan(road, "id=1: v=x\nid=2: n=4")),
+		    "id=1 v=x n=7 g=x!; id=2 v=c n=4 g=c!");
+	history(road, "id=1",
+		"update id=1 v: a -> x\ncreate id=1 id: NULL -> 1, v: NULL -> a, n: "
+		"NULL -> 7");
+}
+
+static void no_rows(struct engine *engine)
+{
+	struct road *road = open_t(engine);
+
+	expect_text(done(plan(road, "")), "");
+	engine_expect(engine,
+		      engine_pick(engine, "SELECT count(*) FROM amend_revision",
+				  "SELECT count(*) FROM amend.revision"),
+		      "0");
+}
+
+/* What a later revert needs: who said so, and what it said before. */
+static void the_base_before(struct engine *engine)
+{
+	struct road *road = open_t(engine);
+	struct batch *batch = plan(road, "id=1: v=new\nid=2: v=new\n+ id=7\nid=3: v=new");
+	struct amend_base base = {.source = "feed", .first_key = "{\"k\":\"a\"}", .pack_size = 4};
+	struct amend_value value;
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_buffer pack = AMEND_BUFFER_INIT;
+	const struct amend_value old = amend_text("o\0d");
+
+	amend_pack_add(&pack, "v", &old);
+	base.pack = pack.data;
+	base.pack_size = pack.size;
+	for (size_t i = 0; i < 3; i++)
+		batch->items[i].source = "feed";
+	batch->items[0].seen = &base;
+	done(batch);
+	engine_expect(engine,
+		      engine_pick(engine,
+				  "SELECT pk, source, base IS NULL FROM amend_change ORDER BY id",
+				  "SELECT pk, source, (base IS NULL)::int FROM amend.change ORDER "
+				  "BY id"),
+		      "{\"id\":1}|feed|0\n{\"id\":2}|feed|1\n{\"id\":7}|feed|1\n{\"id\":3}|NULL|1");
+	expect_ok(
+		amend_query(road->db,
+			    engine_pick(engine, "SELECT base FROM amend_change ORDER BY id LIMIT 1",
+					"SELECT base FROM amend.change ORDER BY id LIMIT 1"),
+			    NULL, 0, &rows, &road->err),
+		&road->err);
+	assert_true(amend_value_bytes(amend_rows_at(&rows, 0, 0), engine_arena(engine), &value));
+	amend_rows_release(&rows);
+	base.pack = value.as.blob;
+	base.pack_size = value.size;
+	assert_true(amend_pack_find(base.pack, base.pack_size, "", &value));
+	expect_text(engine_printf(engine, "%.*s", (int)value.size, value.as.text), base.first_key);
+	assert_true(amend_pack_find(base.pack, base.pack_size, "v", &value));
+	assert_true(amend_value_equal(&value, &old));
+	amend_buffer_release(&pack);
+}
+
+static const struct engine_test tests[] = {
+	{"updates, creations and deletions, recorded in order", all_kinds_at_once},
+	{"what moved since it was read is left out, alone", what_moved_is_left_out},
+	{"a rival's creation on the named key", a_rivals_creation},
+	{"one that is refused fails them all", one_is_refused},
+	{"the version moves", the_version_moves},
+	{"the primary key moves", the_primary_key_moves},
+	{"keys of several columns", keys_of_several_columns},
+	{"defaults, identity and generated columns", defaults},
+	{"nothing to write makes no revision", no_rows},
+	{"the base before is kept with the change", the_base_before},
+};
+
+ENGINE_MAIN_WITH(tests, ENGINES_GENERIC)
