@@ -67,7 +67,8 @@ const struct cli_command cli_command_delete = {
 	.examples = "amend delete app.db stock sku=42\n"
 		    "amend delete app.db stock sku=42 --as anna --because 'sold out'\n"
 		    "amend delete app.db stock sku=42 --if-version TOKEN   (of amend get)",
-	.exits = "0 deleted  3 stale: it has changed since  4 no such record or table  5 locked\n"
+	.exits = "0 deleted  1 failed  2 wrong use, or a token that is not ours\n"
+		 "3 stale: it has changed since  4 no such record or table  5 locked\n"
 		 "7 the connection died while committing",
 	.options = options,
 	.least = 3,

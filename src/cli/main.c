@@ -60,6 +60,8 @@ int main(int argc, char **argv)
 	} else if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 ||
 		   strcmp(name, "-h") == 0) {
 		code = cli_help(argc > 2 ? argc - 2 : 0, argv + 2);
+	} else if (strcmp(name, "__complete") == 0) {
+		code = cli_complete(argc - 2, argv + 2);
 	} else if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
 		printf("amend %s\n", AMEND_VERSION);
 		code = CLI_DONE;

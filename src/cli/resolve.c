@@ -102,7 +102,7 @@ const struct cli_command cli_command_resolve = {
 	.examples = "amend resolve app.db 1 --take incoming\n"
 		    "amend resolve app.db 1 name=Czechia --because 'the short name is official'\n"
 		    "amend resolve app.db 1 --take current name=Czechia",
-	.exits = "0 settled  2 a column lacks a decision  3 stale: the record has moved since\n"
+	.exits = "0 settled  1 failed  2 a column lacks a decision  3 stale: the record has moved since\n"
 		 "4 no open conflict of this number  5 locked",
 	.options = options,
 	.least = 2,

@@ -214,7 +214,8 @@ const struct cli_command cli_command_set = {
 		    "amend set app.db stock sku=42 name='Blue lamp' note:=null --because 'renamed'\n"
 		    "amend set app.db stock sku=43 name=Chair qty:=1 --create\n"
 		    "amend set app.db stock sku=42 qty:=5 --if-version TOKEN   (of amend get)",
-	.exits = "0 done  1 failed, also by --min or a constraint  2 wrong use\n"
+	.exits = "0 done  1 failed, also by --min, --max or a constraint\n"
+		 "2 wrong use, or a token that is not ours\n"
 		 "3 stale: it has changed since  4 no such record or table  5 locked\n"
 		 "7 the connection died while committing",
 	.options = options,

@@ -3,8 +3,8 @@
 
     docs.py AMEND [SESSION]     AMEND: the command; SESSION: what examples/run.sh printed
 
-- each option that AMEND COMMAND --help names is in the command's manual page in the same words, and the
-  other way round; each exit code of --help is in the page; each command has a page, and amend(1) lists it
+- each command has a page; as docs/man.py makes it, it has the options and exit codes of --help; a page that
+  says something of an option that is not there, or what is the table's to say, is refused
 - each relative link in README, HACKING and docs/ leads somewhere
 - the C code in them compiles
 - each `src/FILE` and the like that they name exists
@@ -18,6 +18,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 MAN = os.path.join(TOP, "docs", "man")
@@ -46,48 +47,78 @@ class Plan:
         self.failed += bool(faults)
 
 
+def render(amend, page):
+    """The page as docs/man.py makes it, and what it complains of."""
+    done = subprocess.run(
+        [sys.executable, os.path.join(TOP, "docs", "man.py"), amend, page], capture_output=True, text=True, check=False
+    )
+    return done.stdout, done.stderr.strip().splitlines()[-1:]
+
+
+def section(page, heading):
+    part = re.search(rf"^# {heading}\n(.*?)(?=^# |\Z)", page, re.M | re.S)
+    return part[1] if part else ""
+
+
 def help_options(text):
     """{"--match COL[,COL...]", ...} of the options that --help lists."""
     part = re.search(r"^options:\n((?:  .*\n)*)", text, re.M)
     return set(re.findall(r"^  (--.*?)(?:  .*)?$", part[1], re.M)) if part else set()
 
 
-def page_options(text):
-    """The same of a page's section OPTIONS, without scdoc's marks."""
-    part = re.search(r"^# OPTIONS\n(.*?)(?=^# )", text, re.M | re.S)
-    lines = re.findall(r"^\*--.*$", part[1], re.M) if part else []
-    return {re.sub(r"[*_]", "", line) for line in lines}
+def page_options(page):
+    """The same of a page's section OPTIONS, without scdoc's marks; each must be described."""
+    found = re.findall(r"^(\*--.*)\n\t\S", section(page, "OPTIONS"), re.M)
+    return {re.sub(r"[*_]", "", line) for line in found}
 
 
-def exit_codes(text, heading):
-    """The digits that stand alone in the part below the heading."""
-    part = re.search(rf"^{heading}\n(.*?)(?=^#|\Z)", text, re.M | re.S)
-    return set(re.findall(r"(?<![\w-])\d(?![\w])", part[1])) if part else set()
+def exit_codes(text):
+    """The digits that stand in front of what they mean."""
+    part = re.search(r"^exit status:\n(.*)", text, re.M | re.S)
+    return set(re.findall(r"(?:^|  )(\d) ", part[1], re.M)) if part else set()
 
 
 def check_pages(plan, amend):
     listed = re.findall(r"^  (\w+) {2,}", run(amend, "help"), re.M)
     plan.check("amend help lists commands", [] if len(listed) > 5 else [f"found {listed}"])
-    main = read("docs", "man", "amend.1.scd")
+    main, faults = render(amend, os.path.join(MAN, "amend.1.scd"))
     pages = {page[len("amend-") : -len(".1.scd")] for page in os.listdir(MAN) if page.startswith("amend-")}
-    faults = [f"no page amend-{name}.1.scd" for name in listed if name not in pages]
+    faults += [f"no page amend-{name}.1.scd" for name in listed if name not in pages]
     faults += [f"amend-{name}.1.scd is of no command" for name in pages if name not in listed]
     faults += [f"amend.1.scd does not list {name}" for name in listed if f"\n*{name}*\n" not in main]
-    faults += [f"amend.1.scd does not name amend-{name}(1)" for name in listed if f"*amend-{name}*(1)" not in main]
     built = read("docs", "meson.build")
     faults += [f"docs/meson.build does not build amend-{name}" for name in pages if f"'amend-{name}'" not in built]
     plan.check("each command has its page", faults)
     for name in listed:
         if name not in pages:
             continue
-        text, page = run(amend, name, "--help"), read("docs", "man", f"amend-{name}.1.scd")
+        text = run(amend, name, "--help")
+        page, faults = render(amend, os.path.join(MAN, f"amend-{name}.1.scd"))
         said, written = help_options(text), page_options(page)
-        faults = [f"in --help, not in the page: {option}" for option in sorted(said - written)]
+        faults += [f"in --help, not in the page: {option}" for option in sorted(said - written)]
         faults += [f"in the page, not in --help: {option}" for option in sorted(written - said)]
-        plan.check(f"amend {name}: --help and the page name the same options", faults)
-        said, written = exit_codes(text, "exit status:"), exit_codes(page, "# EXIT STATUS")
-        faults = [f"in --help, not in the page: {code}" for code in sorted(said - written)]
-        plan.check(f"amend {name}: the page says each exit code of --help", faults + ([] if said else ["none found"]))
+        codes = set(re.findall(r"^\*(\d)\*$", section(page, "EXIT STATUS"), re.M))
+        if not codes or codes != exit_codes(text):
+            faults.append(f"exit status: {sorted(exit_codes(text))} in --help, {sorted(codes)} in the page")
+        faults += [f"no {part}" for part in ("NAME", "SYNOPSIS", "DESCRIPTION", "EXAMPLES") if not section(page, part)]
+        plan.check(f"amend {name}: the page says what --help says", faults)
+
+
+def check_faults(plan, amend):
+    """What a page may not say is found: an option that is not there, and what is the table's."""
+    page = read("docs", "man", "amend-log.1.scd")
+    for name, text in (
+        ("an option that is not there", page.replace("# OPTIONS\n", "# OPTIONS\n\n*--frobnicate*\n\tDo it.\n")),
+        ("an argument it does not take", page.replace("*--run*\n", "*--run* _NAME_\n")),
+        ("a section that is the table's", page + "\n# EXIT STATUS\n\n0 done\n"),
+        ("another title", page.replace("amend-log(1)", "amend-show(1)", 1)),
+    ):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "amend-log.1.scd")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            found = text != page and not render(amend, path)[0]
+        plan.check(f"a page with {name} is refused", [] if found else ["it is not"])
 
 
 def documents():
@@ -186,6 +217,7 @@ def main():
     amend = sys.argv[1]
     plan = Plan()
     check_pages(plan, amend)
+    check_faults(plan, amend)
     check_links(plan)
     check_paths(plan)
     check_code(plan)
