@@ -17,8 +17,10 @@ import time
 import figures
 import places
 import workload_a
+import workload_b
+import workload_c
 
-WORKLOADS = {"A": workload_a}
+WORKLOADS = {"A": workload_a, "B": workload_b, "C": workload_c}
 
 
 class Failed(Exception):
@@ -39,6 +41,8 @@ class Run:
         self.rows = [1000] if args.smoke else args.rows or [100_000, 1_000_000]
         self.growth = ([] if args.smoke or args.rows else [10_000, 100_000, 1_000_000]
                        + ([10_000_000] if args.long else []))
+        self.hot_ms = 100 if args.smoke else 1500
+        self.calls = 50 if args.smoke else 2000
         self.postgres = os.environ.get("AMEND_TEST_POSTGRES")
         self.folder = os.path.join(args.folder or self.build, f"bench.{os.getpid()}")
         self.tmp = os.path.join(self.folder, "tmp")

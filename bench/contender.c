@@ -30,6 +30,10 @@ static const struct {
 	{"read", run_read, "db=: reads the columns of the whole table"},
 	{"sync", run_sync, "db= feed=: amend_sync in this process"},
 	{"spawn", run_spawn, "tmp= -- COMMAND...: starts it, watches memory and files under tmp"},
+	{"counters", run_counters, "db= rows=: the table of workload B"},
+	{"hot", run_hot,
+	 "db= rows= clients= ms= who=amend|bare|recorded [other=]: adds, and nothing is lost"},
+	{"one", run_one, "db= rows= lines= calls=: one record at a time, ours and by hand in turn"},
 	{"sql", run_sql, "db= sql=: a statement of the server's administrator; its first value"},
 	{"sqlite_version", run_sqlite_version, "of the library that both contenders use"},
 };

@@ -56,6 +56,9 @@ int run_parse(const struct words *words);
 int run_read(const struct words *words);
 int run_sync(const struct words *words);
 int run_spawn(const struct words *words);
+int run_counters(const struct words *words);
+int run_hot(const struct words *words);
+int run_one(const struct words *words);
 int run_sql(const struct words *words);
 int run_sqlite_version(const struct words *words);
 
