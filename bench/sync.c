@@ -26,7 +26,7 @@ int run_sync(const struct words *words)
 
 	must(amend_open(word(words, "db"), NULL, &db, &err), &err);
 	begun = seconds();
-	must(amend_source_open(word(words, "feed"), AMEND_FORMAT_CSV, &source, &err), &err);
+	must(amend_source_open(word(words, "feed"), NULL, &source, &err), &err);
 	options.match = match, options.n_match = 2;
 	options.adopt = AMEND_ADOPT_INCOMING;
 	must(amend_sync(db, source, "taxonomy", &options, &report, &err), &err);

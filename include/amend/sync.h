@@ -5,7 +5,7 @@
  *	struct amend_sync_options options = AMEND_SYNC_OPTIONS_INIT;
  *	struct amend_sync_report report;
  *
- *	status = amend_source_open("countries.csv", AMEND_FORMAT_AUTO, &source, &err);
+ *	status = amend_source_open("countries.csv", NULL, &source, &err);
  *	options.match = (const char *const[]){"alpha2"}, options.n_match = 1;
  *	status = amend_sync(db, source, "country", &options, &report, &err);
  *	amend_sync_report_release(&report);
@@ -20,22 +20,42 @@
 extern "C" {
 #endif
 
-enum amend_format { AMEND_FORMAT_AUTO, AMEND_FORMAT_CSV, AMEND_FORMAT_TSV };
+enum amend_format {
+	AMEND_FORMAT_AUTO, /* by the name: .csv .tsv .tab .json .ndjson .jsonl */
+	AMEND_FORMAT_CSV,
+	AMEND_FORMAT_TSV,
+	AMEND_FORMAT_JSON,   /* an array of objects */
+	AMEND_FORMAT_NDJSON, /* an object a line */
+};
 
 struct amend_source;
 
+struct amend_source_options {
+	enum amend_format format;
+	const char *path; /* JSON: where the array is, "data.items" or "/data/items" (RFC 6901); NULL: it is all */
+};
+
+#define AMEND_SOURCE_OPTIONS_INIT       \
+	{                               \
+		AMEND_FORMAT_AUTO, NULL \
+	}
+
 /*
- * Opens a file, or standard input for "-" (then the format must be named); the
- * header line is read and its names are checked. A byte order mark is skipped;
- * an unquoted empty field is NULL, a quoted one is ''. Errors are INVALID with file:line.
+ * Opens a file, or standard input for "-" (then the format must be named). NULL options are
+ * AMEND_SOURCE_OPTIONS_INIT. docs/sources.md says what a record and a field is in each
+ * format. Errors are INVALID with file:line, and :column in JSON.
  */
-AMEND_API enum amend_status amend_source_open(const char *path, enum amend_format format,
+AMEND_API enum amend_status amend_source_open(const char *path,
+					      const struct amend_source_options *options,
 					      struct amend_source **out,
 					      struct amend_error *err) AMEND_CHECK;
 AMEND_API void amend_source_close(struct amend_source *source);
 
-/* The source's columns, in order. */
+/* The source's columns, in order. Of JSON those of the first records. */
 AMEND_API size_t amend_source_columns(const struct amend_source *source, const char *const **names);
+
+/* Whether the `line` of its records is their number, from 1: a JSON array has records, not lines. */
+AMEND_API bool amend_source_numbers_records(const struct amend_source *source);
 
 enum amend_policy { AMEND_POLICY_STORE, AMEND_POLICY_INCOMING, AMEND_POLICY_CURRENT };
 enum amend_adopt {

@@ -11,7 +11,8 @@
 #include "sync_report.h"
 
 /* cli_choice gives the place among the choices, which stand in the table below. */
-_Static_assert(AMEND_FORMAT_CSV == 1 && AMEND_FORMAT_TSV == 2 && AMEND_POLICY_STORE == 0 &&
+_Static_assert(AMEND_FORMAT_CSV == 1 && AMEND_FORMAT_TSV == 2 && AMEND_FORMAT_JSON == 3 &&
+		       AMEND_FORMAT_NDJSON == 4 && AMEND_POLICY_STORE == 0 &&
 		       AMEND_POLICY_INCOMING == 1 && AMEND_POLICY_CURRENT == 2 &&
 		       AMEND_ADOPT_INCOMING == 1 && AMEND_ADOPT_CURRENT == 2 &&
 		       AMEND_ADOPT_CONFLICT == 3 && AMEND_DUPLICATES_REJECT == 0 &&
@@ -20,7 +21,7 @@ _Static_assert(AMEND_FORMAT_CSV == 1 && AMEND_FORMAT_TSV == 2 && AMEND_POLICY_ST
 
 struct request {
 	struct amend_sync_options options;
-	enum amend_format format;
+	struct amend_source_options source;
 	struct cli_assignment *on_create;
 };
 
@@ -96,7 +97,7 @@ static bool parse_choices(const struct cli_args *args, struct request *request)
 	if (!cli_choice(args, "format", &format) || !cli_choice(args, "on-conflict", &policy) ||
 	    !cli_choice(args, "adopt", &adopt) || !cli_choice(args, "duplicates", &twice))
 		return false;
-	request->format = (enum amend_format)(format + 1);
+	request->source.format = (enum amend_format)(format + 1);
 	options->on_conflict = (enum amend_policy)policy;
 	options->adopt = (enum amend_adopt)(adopt + 1);
 	options->duplicates = (enum amend_duplicates)twice;
@@ -108,7 +109,8 @@ static bool parse(const struct cli_args *args, struct request *request)
 	struct amend_sync_options *options = &request->options;
 	const char *const *on_create;
 
-	*request = (struct request){.options = AMEND_SYNC_OPTIONS_INIT};
+	*request = (struct request){.options = AMEND_SYNC_OPTIONS_INIT,
+				    .source = AMEND_SOURCE_OPTIONS_INIT};
 	options->n_match = cli_values(args, "match", &options->match);
 	if (options->n_match == 0) {
 		cli_usage(args,
@@ -120,8 +122,8 @@ static bool parse(const struct cli_args *args, struct request *request)
 	    !needs(args, "detect-types", "create-table") || !needs(args, "type", "create-table") ||
 	    !parse_choices(args, request))
 		return false;
-	if (strcmp(args->words[0], "-") == 0 && request->format == AMEND_FORMAT_AUTO) {
-		cli_usage(args, "standard input needs --format csv or tsv");
+	if (strcmp(args->words[0], "-") == 0 && request->source.format == AMEND_FORMAT_AUTO) {
+		cli_usage(args, "standard input needs --format csv, tsv, json or ndjson");
 		return false;
 	}
 	if (cli_has(args, "json") && cli_changes_to_stdout(args)) {
@@ -131,6 +133,7 @@ static bool parse(const struct cli_args *args, struct request *request)
 			  cli_value(args, "changes"));
 		return false;
 	}
+	request->source.path = cli_value(args, "path");
 	options->create_only = cli_has(args, "create-only");
 	options->update_only = cli_has(args, "update-only");
 	options->create_table = cli_has(args, "create-table");
@@ -176,6 +179,7 @@ static int sync_source(struct cli_session *session, struct request *request,
 	struct amend_sync_options *options = &request->options;
 	struct cli_sync_output output = {
 		.session = session,
+		.numbers = amend_source_numbers_records(source),
 		.source = strcmp(args->words[0], "-") == 0 ? "<stdin>" : args->words[0],
 		.table = args->words[2],
 		.dry_run = options->dry_run,
@@ -218,7 +222,7 @@ static int run(const struct cli_args *args)
 
 	if (!parse(args, &request) || !cli_changes_allowed(args, args->words[0], args->words[1]))
 		return CLI_USAGE;
-	if (amend_source_open(args->words[0], request.format, &source, &session.err) != AMEND_OK)
+	if (amend_source_open(args->words[0], &request.source, &source, &session.err) != AMEND_OK)
 		return cli_fail(&session);
 	code = cli_open(&session, args, args->words[1],
 			request.options.create_table && !request.options.dry_run ? CLI_MAY_CREATE
@@ -252,7 +256,8 @@ static const struct cli_option options[] = {
 	{"changes", "FILE", "write each change as a line of JSON (- for standard output)", false},
 	{"skip-locked", NULL, "leave records alone that another holds", false},
 	{"source", "NAME", "tell several sources of one table apart (default: default)", false},
-	{"format", "csv|tsv", "what the source is (default: by the file's name)", false},
+	{"format", "csv|tsv|json|ndjson", "what the source is (default: by the file's name)", false},
+	{"path", "PATH", "where in a JSON document the array of records is: a.b, or /a/b", false},
 	{CLI_OPTION_TIMEOUT},
 	{CLI_OPTION_AS},
 	{CLI_OPTION_BECAUSE},
@@ -265,8 +270,8 @@ const struct cli_command cli_command_sync = {
 	.name = "sync",
 	.words = "SOURCE DB TABLE --match COL[,COL...]",
 	.summary = "reconcile a source into a table",
-	.about = "Brings a table up to date with a CSV or TSV file (- is standard input). What the source\n"
-		 "changed since last time is written; what was edited here stays; where both changed the\n"
+	.about = "Brings a table up to date with a CSV, TSV, JSON or NDJSON file (- is standard input). What the\n"
+		 "source changed since last time is written; what was edited here stays; where both changed the\n"
 		 "same field, nothing is lost: it waits in amend conflicts.",
 	.examples =
 		"amend sync countries.csv app.db country --match alpha2 --create-table\n"

@@ -3,17 +3,18 @@
 #define CLI_SYNC_REPORT_H
 
 #include "changes.h"
-#include "progress.h"
 #include "session.h"
 
 struct cli_sync_output {
 	struct cli_session *session;
 	const char *source; /* the file as named, for FILE:LINE */
 	const char *table;  /* as named */
+	bool numbers;       /* the source numbers its records: it has no lines */
 	bool dry_run, quiet, json;
 	struct cli_changes changes;
 	uint64_t rejects;
-	struct cli_progress progress;
+	int64_t shown_ms; /* when the progress was shown last */
+	bool progress;    /* a line of it stands on the terminal */
 };
 
 /* The library's callbacks; `context` is a struct cli_sync_output. */

@@ -9,7 +9,7 @@
 
 #include "sync/sync.h"
 
-enum { PROGRESS = 1000 };
+enum { PROGRESS = 10000 };
 
 enum amend_status amend_sync_reject(struct amend_sync *sync, struct amend_record *record,
 				    struct amend_error *err, const char *format, ...)
@@ -71,6 +71,11 @@ static enum amend_status keep(struct amend_sync *sync, const struct amend_source
 	size_t size = sync->n_used * sizeof(*record->values);
 	char *bytes;
 
+	for (uint32_t i = 0; i < sync->n_used; i++) {
+		if (from->absent && from->absent[sync->used[i].source])
+			return amend_sync_reject(sync, record, err, "it has no member %s",
+						 sync->source->names[sync->used[i].source]);
+	}
 	for (uint32_t i = 0; i < sync->n_used; i++)
 		size += from->fields[sync->used[i].source].size + 1;
 	record->values = amend_arena_alloc(&sync->arena, size);

@@ -249,7 +249,8 @@ static enum amend_status reject_all(struct amend_sync *sync, struct amend_record
 	struct amend_buffer text = AMEND_BUFFER_INIT;
 	enum amend_status status = AMEND_OK;
 
-	amend_buffer_printf(&text, "the key %s stands on lines ", members[0]->key);
+	amend_buffer_printf(&text, "the key %s stands on %ss ", members[0]->key,
+			    amend_source_unit(sync->source));
 	for (size_t i = 0; i < n && i < 8; i++)
 		amend_buffer_printf(&text, "%s%lld", i ? ", " : "", (long long)members[i]->line);
 	if (n > 8)

@@ -207,11 +207,57 @@ static enum amend_status check_named(const struct amend_sync *sync, const char *
 	return AMEND_OK;
 }
 
+static bool known(const struct amend_sync *sync, const char *name)
+{
+	for (size_t i = 0; i < sync->source->n_names; i++) {
+		if (same_name(sync, sync->source->names[i], name))
+			return true;
+	}
+	return false;
+}
+
+/* The source column that the table column `name` is filled from. */
+static enum amend_status want(struct amend_sync *sync, const char *name, struct amend_error *err)
+{
+	const struct amend_sync_options *options = sync->options;
+
+	for (size_t i = 0; i < options->n_map; i++) {
+		if (same_name(sync, options->map[i].left, name))
+			return AMEND_OK;
+	}
+	return known(sync, name) ? AMEND_OK : amend_source_want(sync->source, name, err);
+}
+
+/* Where the source's columns are known only as its records come, those that are named are some of them. */
+static enum amend_status want_columns(struct amend_sync *sync, struct amend_error *err)
+{
+	const struct amend_sync_options *options = sync->options;
+	enum amend_status status = AMEND_OK;
+
+	sync->source->only_named = options->n_columns > 0;
+	for (size_t i = 0; i < options->n_map && status == AMEND_OK; i++)
+		status = amend_source_want(sync->source, options->map[i].right, err);
+	for (size_t i = 0; i < options->n_columns && status == AMEND_OK; i++)
+		status = want(sync, options->columns[i], err);
+	for (size_t i = 0; i < options->n_update && status == AMEND_OK; i++)
+		status = want(sync, options->update[i], err);
+	for (size_t i = 0; i < options->n_match && status == AMEND_OK; i++) {
+		const char *rest = options->match[i];
+
+		while (*rest && status == AMEND_OK) {
+			const char *part = key_part(&sync->arena, &rest);
+
+			status = part ? want(sync, part, err) : amend_no_memory(err);
+		}
+	}
+	return status;
+}
+
 enum amend_status amend_sync_name_columns(struct amend_sync *sync, struct amend_error *err)
 {
 	const struct amend_sync_options *options = sync->options;
-	size_t n_source = sync->source->n_names;
-	enum amend_status status;
+	enum amend_status status = AMEND_OK;
+	size_t n_source;
 
 	sync->n_used = sync->n_keys = 0;
 	if (options->n_match == 0)
@@ -225,6 +271,11 @@ enum amend_status amend_sync_name_columns(struct amend_sync *sync, struct amend_
 	if (options->create_only && options->update_only)
 		return amend_error_set(err, AMEND_INVALID,
 				       "to create only and to update only leaves nothing to do");
+	if (sync->source->open)
+		status = want_columns(sync, err);
+	if (status != AMEND_OK)
+		return status;
+	n_source = sync->source->n_names;
 	sync->used = amend_arena_array(&sync->arena, n_source + options->n_map, sizeof(*sync->used));
 	sync->keys = amend_arena_array(&sync->arena, options->n_match, sizeof(*sync->keys));
 	if (!sync->used || !sync->keys)

@@ -112,6 +112,15 @@ static bool ends_with(const char *path, const char *end)
 	return size > end_size && strcasecmp(path + size - end_size, end) == 0;
 }
 
+static const struct {
+	const char *end;
+	enum amend_format format;
+} endings[] = {
+	{".csv", AMEND_FORMAT_CSV},       {".tsv", AMEND_FORMAT_TSV},
+	{".tab", AMEND_FORMAT_TSV},       {".json", AMEND_FORMAT_JSON},
+	{".ndjson", AMEND_FORMAT_NDJSON}, {".jsonl", AMEND_FORMAT_NDJSON},
+};
+
 static enum amend_status choose_format(const char *path, enum amend_format *format,
 				       struct amend_error *err)
 {
@@ -120,26 +129,48 @@ static enum amend_status choose_format(const char *path, enum amend_format *form
 	if (strcmp(path, "-") == 0)
 		return amend_error_set(err, AMEND_INVALID,
 				       "standard input has no name to tell its format from (hint: "
-				       "--format csv or --format tsv)");
-	if (ends_with(path, ".csv"))
-		*format = AMEND_FORMAT_CSV;
-	else if (ends_with(path, ".tsv") || ends_with(path, ".tab"))
-		*format = AMEND_FORMAT_TSV;
-	else
-		return amend_error_set(
-			err, AMEND_INVALID,
-			"%s: expected a name that ends in .csv or .tsv (hint: --format "
-			"csv or --format tsv)",
-			path);
+				       "--format csv, tsv, json or ndjson)");
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		if (ends_with(path, endings[i].end))
+			*format = endings[i].format;
+	}
+	if (*format == AMEND_FORMAT_AUTO)
+		return amend_error_set(err, AMEND_INVALID,
+				       "%s: expected a name that ends in .csv, .tsv, .json or "
+				       ".ndjson (hint: --format csv, tsv, json or ndjson)",
+				       path);
+	return AMEND_OK;
+}
+
+static enum amend_status begin_format(struct amend_source *source,
+				      const struct amend_source_options *options,
+				      struct amend_error *err)
+{
+	if (options->path && options->format != AMEND_FORMAT_JSON)
+		return amend_error_set(err, AMEND_INVALID,
+				       "%s: --path names the array inside a JSON document, and this "
+				       "is none (hint: --format json)",
+				       source->path);
+	switch (options->format) {
+	case AMEND_FORMAT_AUTO:
+	case AMEND_FORMAT_CSV:
+		return amend_source_csv(source, ',', err);
+	case AMEND_FORMAT_TSV:
+		return amend_source_csv(source, '\t', err);
+	case AMEND_FORMAT_JSON:
+		return amend_source_json(source, false, options->path, err);
+	case AMEND_FORMAT_NDJSON:
+		return amend_source_json(source, true, NULL, err);
+	}
 	return AMEND_OK;
 }
 
 enum amend_status amend_source_new(struct amend_input *input, const char *path,
-				   enum amend_format format, struct amend_source **out,
-				   struct amend_error *err)
+				   const struct amend_source_options *options,
+				   struct amend_source **out, struct amend_error *err)
 {
 	struct amend_source *source = calloc(1, sizeof(*source));
-	enum amend_status status = AMEND_OK;
+	enum amend_status status;
 
 	*out = NULL;
 	if (!source) {
@@ -148,19 +179,7 @@ enum amend_status amend_source_new(struct amend_input *input, const char *path,
 	}
 	source->input = input;
 	source->path = strdup(path);
-	if (!source->path)
-		status = amend_no_memory(err);
-	switch (format) {
-	case AMEND_FORMAT_AUTO:
-	case AMEND_FORMAT_CSV:
-		if (status == AMEND_OK)
-			status = amend_source_csv(source, ',', err);
-		break;
-	case AMEND_FORMAT_TSV:
-		if (status == AMEND_OK)
-			status = amend_source_csv(source, '\t', err);
-		break;
-	}
+	status = source->path ? begin_format(source, options, err) : amend_no_memory(err);
 	if (status != AMEND_OK) {
 		amend_source_close(source);
 		return status;
@@ -169,20 +188,23 @@ enum amend_status amend_source_new(struct amend_input *input, const char *path,
 	return AMEND_OK;
 }
 
-enum amend_status amend_source_open(const char *path, enum amend_format format,
+enum amend_status amend_source_open(const char *path, const struct amend_source_options *options,
 				    struct amend_source **out, struct amend_error *err)
 {
+	struct amend_source_options chosen = AMEND_SOURCE_OPTIONS_INIT;
 	struct amend_input *input;
 	enum amend_status status;
 
 	*out = NULL;
-	status = choose_format(path, &format, err);
+	if (options)
+		chosen = *options;
+	status = choose_format(path, &chosen.format, err);
 	if (status != AMEND_OK)
 		return status;
 	input = open_file(path, err);
 	if (!input)
 		return err->status;
-	return amend_source_new(input, strcmp(path, "-") == 0 ? "standard input" : path, format,
+	return amend_source_new(input, strcmp(path, "-") == 0 ? "standard input" : path, &chosen,
 				out, err);
 }
 
@@ -207,6 +229,48 @@ size_t amend_source_columns(const struct amend_source *source, const char *const
 	return source->n_names;
 }
 
+enum amend_status amend_source_add_name(struct amend_source *source, const char *name, size_t size,
+					struct amend_error *err)
+{
+	char **names, *copy;
+
+	if (source->n_names == AMEND_COLUMN_LIMIT)
+		return amend_error_set(
+			err, AMEND_INVALID, "%s: more than %d columns, the last of them %.*s",
+			source->path, AMEND_COLUMN_LIMIT, size < 64 ? (int)size : 64, name);
+	names = realloc(source->names, (source->n_names + 1) * sizeof(*names));
+	if (!names)
+		return amend_no_memory(err);
+	source->names = names;
+	copy = malloc(size + 1);
+	if (!copy)
+		return amend_no_memory(err);
+	memcpy(copy, name, size);
+	copy[size] = '\0';
+	source->names[source->n_names++] = copy;
+	return AMEND_OK;
+}
+
+enum amend_status amend_source_want(struct amend_source *source, const char *name,
+				    struct amend_error *err)
+{
+	for (size_t i = 0; i < source->n_names; i++) {
+		if (strcmp(source->names[i], name) == 0)
+			return AMEND_OK;
+	}
+	return amend_source_add_name(source, name, strlen(name), err);
+}
+
+bool amend_source_numbers_records(const struct amend_source *source)
+{
+	return source->numbers_records;
+}
+
+const char *amend_source_unit(const struct amend_source *source)
+{
+	return source->numbers_records ? "record" : "line";
+}
+
 static enum amend_status bad_name(const struct amend_source *source, int64_t line, const char *why,
 				  struct amend_error *err)
 {
@@ -217,8 +281,6 @@ static enum amend_status bad_name(const struct amend_source *source, int64_t lin
 enum amend_status amend_source_name(struct amend_source *source, int64_t line, const char *name,
 				    size_t size, struct amend_error *err)
 {
-	char **names, *copy;
-
 	if (source->n_names == AMEND_COLUMN_LIMIT)
 		return bad_name(source, line, "is one too many: 4096 are allowed", err);
 	if (size == 0)
@@ -233,15 +295,5 @@ enum amend_status amend_source_name(struct amend_source *source, int64_t line, c
 					       source->path, (long long)line, i + 1,
 					       source->n_names + 1, source->names[i]);
 	}
-	names = realloc(source->names, (source->n_names + 1) * sizeof(*names));
-	if (!names)
-		return amend_no_memory(err);
-	source->names = names;
-	copy = malloc(size + 1);
-	if (!copy)
-		return amend_no_memory(err);
-	memcpy(copy, name, size);
-	copy[size] = '\0';
-	source->names[source->n_names++] = copy;
-	return AMEND_OK;
+	return amend_source_add_name(source, name, size, err);
 }

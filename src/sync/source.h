@@ -18,9 +18,10 @@ enum {
 
 /* One record as the source has it. Lives until the next one is asked for. */
 struct amend_source_record {
-	int64_t line;                     /* where it begins, from 1 */
-	const struct amend_value *fields; /* NULL or TEXT, one a column */
+	int64_t line;                     /* where it begins, or its number; from 1 */
+	const struct amend_value *fields; /* one a column; of files NULL or TEXT */
 	const char *problem; /* NULL, or why the record cannot be used: `fields` is then not whole */
+	const bool *absent; /* one a column: the record does not have it, which is not NULL; NULL: it has all */
 };
 
 struct amend_source_ops {
@@ -44,14 +45,20 @@ struct amend_source {
 	char *path;   /* as given, for messages */
 	char **names; /* of the columns */
 	size_t n_names;
-	bool used;   /* it has been read: it cannot be read again */
-	void *state; /* the format's */
+	bool used;       /* it has been read: it cannot be read again */
+	bool open;       /* records may have columns that are not named yet: amend_source_want */
+	bool only_named; /* ... and the others are left out; else such a record has a problem */
+	bool numbers_records; /* `line` is a record's number */
+	void *state;          /* the format's */
 };
 
 /* Takes `input` over, also on failure. `path` is for messages alone. */
 enum amend_status amend_source_new(struct amend_input *input, const char *path,
-				   enum amend_format format, struct amend_source **out,
-				   struct amend_error *err) AMEND_CHECK;
+				   const struct amend_source_options *options,
+				   struct amend_source **out, struct amend_error *err) AMEND_CHECK;
+
+/* What `line` counts: "line" or "record". */
+const char *amend_source_unit(const struct amend_source *source);
 
 /* Bytes in memory, borrowed until it is closed. For tests. */
 struct amend_input *amend_input_memory(const void *bytes, size_t size);
@@ -59,6 +66,20 @@ struct amend_input *amend_input_memory(const void *bytes, size_t size);
 /* The format's own: sets `ops` and `state`, and reads the header into `names`. */
 enum amend_status amend_source_csv(struct amend_source *source, char delimiter,
 				   struct amend_error *err) AMEND_CHECK;
+
+enum amend_status amend_source_json(struct amend_source *source, bool lines, const char *path,
+				    struct amend_error *err) AMEND_CHECK;
+
+/*
+ * Of an `open` source, before its first record: there shall be a column of this
+ * name, though no record has been seen to have it. Nothing where it is there already.
+ */
+enum amend_status amend_source_want(struct amend_source *source, const char *name,
+				    struct amend_error *err) AMEND_CHECK;
+
+/* Adds a column that is text and new; INVALID when it is one too many. */
+enum amend_status amend_source_add_name(struct amend_source *source, const char *name, size_t size,
+					struct amend_error *err) AMEND_CHECK;
 
 /* Adds a name to the header; INVALID when it is empty, not text, or there already. */
 enum amend_status amend_source_name(struct amend_source *source, int64_t line, const char *name,

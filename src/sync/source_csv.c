@@ -325,7 +325,7 @@ static enum amend_status next_csv(struct amend_source *source, struct amend_sour
 						     : amend_text_n(bytes + field->at, field->size);
 		}
 	}
-	*out = (struct amend_source_record){csv->begin, csv->values, find_problem(csv)};
+	*out = (struct amend_source_record){csv->begin, csv->values, find_problem(csv), NULL};
 	return csv->problem.failed ? amend_no_memory(err) : AMEND_OK;
 }
 

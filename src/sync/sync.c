@@ -152,9 +152,9 @@ static enum amend_status ask(const struct amend_sync *sync, struct amend_error *
 		amend_json_value(&sides, &record->row->values[used->column], column->class_);
 		amend_buffer_text(&sides, " here, ");
 		amend_json_value(&sides, &record->values[record->asked], column->class_);
-		amend_buffer_printf(&text, "%s line %lld %s.%s is %.120s in the source",
-				    n ? ";" : "", (long long)record->line, record->key,
-				    column->name, sides.failed ? "?" : sides.data);
+		amend_buffer_printf(&text, "%s %s %lld %s.%s is %.120s in the source", n ? ";" : "",
+				    amend_source_unit(sync->source), (long long)record->line,
+				    record->key, column->name, sides.failed ? "?" : sides.data);
 		amend_buffer_release(&sides);
 		n++;
 	}
@@ -184,9 +184,10 @@ static enum amend_status check_thresholds(const struct amend_sync *sync, struct 
 		return amend_error_set(
 			err, AMEND_INVALID,
 			"%lld records are rejected, %lld are allowed; nothing was written. "
-			"The first is %s:%lld: %s",
+			"The first is %s%s%lld: %s",
 			(long long)rejects, (long long)sync->options->max_rejects,
-			sync->source->path, (long long)first->line, first->problem);
+			sync->source->path, sync->source->numbers_records ? ": record " : ":",
+			(long long)first->line, first->problem);
 	if (sync->n_asks)
 		return ask(sync, err);
 	return AMEND_OK;

@@ -324,8 +324,7 @@ static void *run_rival(void *context)
 	options.n_match = 1;
 	rival->status = amend_open(rival->engine->url, NULL, &db, &rival->err);
 	if (rival->status == AMEND_OK)
-		rival->status = amend_source_open(rival->csv, AMEND_FORMAT_CSV, &source,
-						  &rival->err);
+		rival->status = amend_source_open(rival->csv, NULL, &source, &rival->err);
 	if (rival->status == AMEND_OK)
 		rival->status = amend_sync(db, source, "country", &options, &rival->report,
 					   &rival->err);

@@ -144,12 +144,15 @@ struct feed *feed_open(struct engine *engine, const char *table, const char *mat
 
 enum amend_status feed_run(struct feed *feed, const char *csv, size_t size)
 {
+	struct amend_source_options options = AMEND_SOURCE_OPTIONS_INIT;
 	struct amend_source *source = NULL;
 
+	options.format = feed->format;
+	options.path = feed->path;
 	amend_sync_report_release(&feed->report);
 	memset(&feed->report, 0, sizeof(feed->report));
 	amend_buffer_reset(&feed->told);
-	feed->status = amend_source_new(amend_input_memory(csv, size), "feed.csv", feed->format,
+	feed->status = amend_source_new(amend_input_memory(csv, size), "feed.csv", &options,
 					&source, &feed->err);
 	if (feed->status == AMEND_OK)
 		feed->status = amend_sync(feed->db, source, feed->table, &feed->options,

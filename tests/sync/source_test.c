@@ -1,18 +1,21 @@
-/* The CSV and TSV reader: what is a record, on which line, and what is refused. */
+/* The readers of files: what is a record, on which line, and what is refused. */
 #include "feed.h"
+
+#include <stdlib.h>
 
 #include "sync/source.h"
 
-/* "2:a|NULL|'' 4!expected 3 fields": records by line, rejected ones with their problem. */
-static const char *read_all(struct engine *engine, enum amend_format format, const char *text,
-			    size_t size, struct amend_error *err)
+/* "2:a|NULL|'' 4!expected 3 fields": records by line, rejected ones with their problem; absent is "-". */
+static const char *read_all(struct engine *engine, enum amend_format format, const char *path,
+			    const char *text, size_t size, struct amend_error *err)
 {
 	struct amend_buffer out = AMEND_BUFFER_INIT;
+	struct amend_source_options options = {.format = format, .path = path};
 	struct amend_source *source = NULL;
 	struct amend_source_record record;
-	const char *copy;
+	const char *copy, *name = format >= AMEND_FORMAT_JSON ? "f.json" : "f.csv";
 	bool end = false;
-	enum amend_status status = amend_source_new(amend_input_memory(text, size), "f.csv", format,
+	enum amend_status status = amend_source_new(amend_input_memory(text, size), name, &options,
 						    &source, err);
 
 	while (status == AMEND_OK) {
@@ -26,7 +29,9 @@ static const char *read_all(struct engine *engine, enum amend_format format, con
 		}
 		for (size_t i = 0; i < source->n_names; i++) {
 			amend_buffer_char(&out, i ? '|' : ':');
-			if (record.fields[i].kind == AMEND_NULL)
+			if (record.absent && record.absent[i])
+				amend_buffer_char(&out, '-');
+			else if (record.fields[i].kind == AMEND_NULL)
 				amend_buffer_text(&out, "NULL");
 			else
 				amend_buffer_add(&out, record.fields[i].as.text,
@@ -45,7 +50,22 @@ struct reading {
 	const char *text, *expected;
 	size_t size; /* 0: that of the text */
 	enum amend_format format;
+	const char *path;
 };
+
+static void read_cases(struct engine *engine, const struct reading *cases, size_t n,
+		       enum amend_format format)
+{
+	struct amend_error err;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t size = cases[i].size ? cases[i].size : strlen(cases[i].text);
+
+		expect_text(read_all(engine, cases[i].format ? cases[i].format : format,
+				     cases[i].path, cases[i].text, size, &err),
+			    cases[i].expected);
+	}
+}
 
 static void readings(struct engine *engine)
 {
@@ -99,14 +119,231 @@ static void readings(struct engine *engine)
 		 "f.csv:2: a quote in the middle of a field (hint: a field that holds "
 		 "quotes is quoted as a whole, with each of them doubled)"},
 	};
+
+	read_cases(engine, cases, COUNT(cases), AMEND_FORMAT_CSV);
+}
+
+static void json_readings(struct engine *engine)
+{
+	static const struct reading cases[] = {
+		{"[{\"a\":1,\"b\":\"x\"},{\"b\":\"\",\"a\":null}]", "1:1|x 2:NULL|"},
+		{"\xef\xbb\xbf [ {\"a\":1} ]\n", "1:1"},
+		{"[]", ""},
+		{" [ ] ", ""},
+		/* Absent, null and empty are three things; columns are those of all records. */
+		{"[{\"a\":1},{\"b\":null},{\"b\":\"\"},{}]", "1:1|- 2:-|NULL 3:-| 4:-|-"},
+		/* Numbers keep their text. */
+		{"[{\"a\":12345678901234567890.123},{\"a\":1e400},{\"a\":-0.0},{\"a\":1E+2},"
+		 "{\"a\":100000000000000000000}]",
+		 "1:12345678901234567890.123 2:1e400 3:-0.0 4:1E+2 5:100000000000000000000"},
+		{"[{\"a\":true,\"b\":false}]", "1:true|false"},
+		/* What is nested is its text, without white space between its parts. */
+		{"[{\"a\":{ \"x\" : [ 1 , \"a b\\n\" , { } , [ ] ] , \"y\" : 1e400 }}]",
+		 "1:{\"x\":[1,\"a b\\n\",{},[]],\"y\":1e400}"},
+		{"[{\"a\":[]},{\"a\":\"[]\"}]", "1:[] 2:[]"},
+		{"[{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\u20ac\\ud83d\\ude00\"}]",
+		 "1:\"\\/\b\f\n\r\tA\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"},
+		{"[{\"\\u0061\":1},{\"a\":2}]", "1:1 2:2"},
+		/* The array inside a document. */
+		{"{\"n\":1,\"data\":{\"x\":[{}],\"items\":[{\"a\":1}],\"y\":{\"a\":[\"]\"]}}}",
+		 "1:1", .path = "data.items"},
+		{"{\"data\":{\"items\":[{\"a\":1}]}}", "1:1", .path = "/data/items"},
+		{"{\"a/b\":{\"~\":[{\"a\":1}]}}", "1:1", .path = "/a~1b/~0"},
+		{"[[1,2],{\"x\":[{\"a\":1}]},3]", "1:1", .path = "1.x"},
+		{"[{\"a\":1}]", "1:1", .path = ""},
+		/* Records that cannot be used: the rest goes on. */
+		{"[{\"a\":1,\"a\":1},{\"a\":2}]", "1!member a stands twice 2:2"},
+		{"[{\"a\":\"\\u0000\"},{\"a\":2}]", "1!member a holds the character NUL 2:2"},
+		{"[{\"a\":\"\\ud800x\"},{\"a\":\"\\udc00\\ud800\"},{\"a\":2}]",
+		 "1!member a holds half of a surrogate pair 2!member a holds half of a surrogate "
+		 "pair 3:2"},
+		{"[{\"a\":\"\xff\"},{\"a\":[\"\xff\"]},{\"a\":2}]",
+		 "1!member a is not UTF-8 2!member a is not UTF-8 3:2"},
+		{"[1,\"x\",[{\"a\":1}],null,{\"a\":2}]",
+		 "1!expected an object, found a number 2!expected an object, found a string "
+		 "3!expected an object, found an array 4!expected an object, found null 5:2"},
+		{"[{\"\":1},{\"\\u0000\":1},{\"\xff\":1},{\"a\":2}]",
+		 "1!the name of a member is \"\" 2!the name of a member holds the character NUL 3!the "
+		 "name of a member is not UTF-8 4:2"},
+		/* Inputs that cannot be used. */
+		{"",
+		 "f.json:1:1: expected an array of objects, found the end: the input is cut off"},
+		{"[", "f.json:1:2: expected an object, found the end: the input is cut off"},
+		{"[{\"a\":1}",
+		 "f.json:1:9: expected ',' or ']' behind record 1, found the end: the input is cut off"},
+		{"[{\"a\":1},",
+		 "f.json:1:10: expected an object behind record 1, found the end: the input is cut off"},
+		{"[{\"a\":1},]", "f.json:1:10: record 2: expected a value, found ']'"},
+		{"[{\"a\":1}\n,{\"a\":",
+		 "f.json:2:2: the input ends inside what begins here: it is cut off"},
+		{"[{\"a\":1}]x", "f.json:1:10: expected the end of the text, found 'x'"},
+		{"[{\"a\":1}][]", "f.json:1:10: expected the end of the text, found an array"},
+		{"[{\"a\":1} {\"a\":1}]",
+		 "f.json:1:10: expected ',' or ']' behind record 1, found an object"},
+		{"[{\"a\":1,}]", "f.json:1:9: record 1: expected a member's name, found '}'"},
+		{"[{\"a\" 1}]", "f.json:1:7: record 1: expected ':', found a number"},
+		{"[{a:1}]", "f.json:1:3: record 1: expected a member's name, found 'a'"},
+		{"[{\"a\":01}]",
+		 "f.json:1:8: record 1: expected no digit behind a leading 0, found a number"},
+		{"[{\"a\":1.}]", "f.json:1:9: record 1: expected a digit, found '}'"},
+		{"[{\"a\":-}]", "f.json:1:8: record 1: expected a digit, found '}'"},
+		{"[{\"a\":1e}]", "f.json:1:9: record 1: expected a digit, found '}'"},
+		{"[{\"a\":NaN}]", "f.json:1:7: record 1: expected a value, found 'N'"},
+		{"[{\"a\":\"\\x\"}]",
+		 "f.json:1:9: record 1: expected one of \"\\/bfnrtu behind a backslash, found 'x'"},
+		{"[{\"a\":\"\\u12g4\"}]",
+		 "f.json:1:12: record 1: expected four hexadecimal digits behind \\u, found 'g'"},
+		{"[{\"a\":\"x\ny\"}]",
+		 "f.json:1:9: record 1: expected control characters to be escaped, found byte 0x0a"},
+		{"[\n{\n\"a\":[1,\n2 3]}]",
+		 "f.json:4:3: record 1: expected ',' or ']', found a number"},
+		{"[{\"a\":[1}]]", "f.json:1:9: record 1: expected ',' or ']', found '}'"},
+		{"{\"a\":[]}",
+		 "f.json:1:1: expected an array of objects, found an object (hint: --path NAME, if the array is in it; --format ndjson, if each line is a record)"},
+		{"{\"a\":{}}",
+		 "f.json:1:6: expected an array of objects, found an object (hint: --path leads to it)",
+		 .path = "a"},
+		{"{\"a\":[]}", "f.json:1:8: expected \"b\" of --path b here, found none",
+		 .path = "b"},
+		{"{\"a\":[{\"x\":1}],\"a\":[]}",
+		 "f.json:1:20: the member that --path names stands twice", .path = "a"},
+		{"{\"a\":[{\"x\":1}]",
+		 "f.json:1:15: expected ',' or '}', found the end: the input is cut off",
+		 .path = "a"},
+		{"[{}]",
+		 "--path a..b: expected NAME.NAME..., or a JSON Pointer (/NAME/NAME...), of at most 64 names",
+		 .path = "a..b"},
+		{"[{}]",
+		 "f.json: --path names the array inside a JSON document, and this is none (hint: --format json)",
+		 .path = "a", .format = AMEND_FORMAT_NDJSON},
+		{"\xff\xfe[\0",
+		 "f.json: expected UTF-8, found UTF-16 (hint: iconv -f UTF-16 -t UTF-8)", 4},
+	};
+
+	read_cases(engine, cases, COUNT(cases), AMEND_FORMAT_JSON);
+}
+
+static void ndjson_readings(struct engine *engine)
+{
+	static const struct reading cases[] = {
+		{"{\"a\":1}\n{\"a\":2}\n", "1:1 2:2"},
+		{"\xef\xbb\xbf{\"a\":1}\r\n\r\n \n{\"b\":2}", "1:1|- 4:-|2"},
+		{"", ""},
+		{"\n\n", ""},
+		{"{\"a\":1}\n{\"a\":\n{\"a\":1}{\"a\":2}\n7\n{\"a\":\"x\n{\"a\":3}\n",
+		 "1:1 2!column 6: expected a value, found the end 3!column 8: expected the end of the "
+		 "line, found an object 4!expected an object, found a number 5!column 8: expected the "
+		 "string's closing quote, found the end 6:3"},
+		{"{\"a\":1}\n{\"a\":2",
+		 "f.json:2:7: expected ',' or '}', found the end, in a last "
+		 "line that does not end with a newline: the input is cut off"},
+		{"[\n{\"a\":1}\n]\n", "f.json:1: expected an object in a line, found what looks like "
+				      "a JSON document (hint: --format json)"},
+		{"{ \r\n\"a\":1}\n",
+		 "f.json:1: expected an object in a line, found what looks like a "
+		 "JSON document (hint: --format json)"},
+	};
+
+	read_cases(engine, cases, COUNT(cases), AMEND_FORMAT_NDJSON);
+}
+
+/* Members that the records read ahead do not have. */
+static struct amend_source *many(struct amend_buffer *text, enum amend_format format,
+				 const char *last)
+{
+	const struct amend_source_options options = {.format = format};
+	struct amend_source *source = NULL;
 	struct amend_error err;
 
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		size_t size = cases[i].size ? cases[i].size : strlen(cases[i].text);
+	amend_buffer_text(text, format == AMEND_FORMAT_JSON ? "[" : "");
+	for (int i = 0; i < 1500; i++)
+		amend_buffer_printf(text, "{\"a\":%d}%s\n", i,
+				    format == AMEND_FORMAT_JSON ? "," : "");
+	amend_buffer_text(text, last);
+	amend_buffer_text(text, format == AMEND_FORMAT_JSON ? "]" : "\n");
+	expect_ok(amend_source_new(amend_input_memory(text->data, text->size), "f", &options,
+				   &source, &err),
+		  &err);
+	assert_true(source->open);
+	return source;
+}
 
-		expect_text(read_all(engine, cases[i].format, cases[i].text, size, &err),
-			    cases[i].expected);
+static void last_of(struct amend_source *source, struct amend_source_record *record)
+{
+	struct amend_error err;
+	bool end;
+
+	for (int i = 0; i <= 1500; i++) {
+		expect_ok(source->ops->next(source, record, &end, &err), &err);
+		assert_false(end);
+		assert_int_equal(record->line, i + 1);
+		if (i < 1500) {
+			assert_null(record->problem);
+			assert_int_equal(atoi(record->fields[0].as.text), i);
+		}
 	}
+}
+
+static void members_that_come_late(struct engine *engine)
+{
+	static const enum amend_format formats[] = {AMEND_FORMAT_JSON, AMEND_FORMAT_NDJSON};
+	struct amend_source_record record;
+	struct amend_error err;
+
+	for (size_t i = 0; i < COUNT(formats); i++) {
+		struct amend_buffer text = AMEND_BUFFER_INIT;
+		struct amend_source *source = many(&text, formats[i], "{\"a\":1,\"b\":2}");
+
+		last_of(source, &record);
+		expect_text(record.problem,
+			    "member b is in none of the first 1000 records, from which the columns "
+			    "are known (hint: --columns COL,... names those to use)");
+		amend_source_close(source);
+		amend_buffer_reset(&text);
+
+		source = many(&text, formats[i], "{\"a\":1,\"b\":2}");
+		expect_ok(amend_source_want(source, "b", &err), &err);
+		last_of(source, &record);
+		assert_null(record.problem);
+		assert_int_equal(source->n_names, 2);
+		assert_memory_equal(record.fields[1].as.text, "2", 1);
+		amend_source_close(source);
+		amend_buffer_reset(&text);
+
+		source = many(&text, formats[i], "{\"a\":1,\"b\":2}");
+		source->only_named = true;
+		last_of(source, &record);
+		assert_null(record.problem);
+		amend_source_close(source);
+		amend_buffer_release(&text);
+	}
+	(void)engine;
+}
+
+/* Brackets without end, and as many as a field may have. */
+static void depth(struct engine *engine)
+{
+	struct amend_buffer text = AMEND_BUFFER_INIT;
+	struct amend_error err;
+
+	for (int deep = 512; deep <= 100000; deep = deep == 512 ? 513 : deep * 20) {
+		amend_buffer_reset(&text);
+		amend_buffer_text(&text, "[{\"a\":");
+		for (int i = 0; i < deep; i++)
+			amend_buffer_char(&text, '[');
+		for (int i = 0; i < deep; i++)
+			amend_buffer_char(&text, ']');
+		amend_buffer_text(&text, "},{\"b\":2}]");
+		if (deep == 512)
+			expect_contains(read_all(engine, AMEND_FORMAT_JSON, NULL, text.data,
+						 text.size, &err),
+					"]]]|- 2:-|2");
+		else
+			expect_text(read_all(engine, AMEND_FORMAT_JSON, NULL, text.data, text.size,
+					     &err),
+				    "1!member a is nested deeper than 512 2:-|2");
+	}
+	amend_buffer_release(&text);
 }
 
 /* However the bytes arrive, the records are the same. */
@@ -136,6 +373,8 @@ static void dribble_close(struct amend_input *input)
 	(void)input;
 }
 
+static const struct amend_source_options csv = {.format = AMEND_FORMAT_CSV};
+
 static void dribbling(struct engine *engine)
 {
 	static const char text[] = "\xef\xbb\xbf"
@@ -149,8 +388,7 @@ static void dribbling(struct engine *engine)
 		struct amend_error err;
 		bool end;
 
-		expect_ok(amend_source_new(&dribble.input, "d", AMEND_FORMAT_CSV, &source, &err),
-			  &err);
+		expect_ok(amend_source_new(&dribble.input, "d", &csv, &source, &err), &err);
 		expect_ok(source->ops->next(source, &record, &end, &err), &err);
 		assert_int_equal(record.line, 2);
 		assert_int_equal(record.fields[0].size, 4);
@@ -186,8 +424,7 @@ static void gigabyte_field(struct engine *engine)
 	struct amend_error err;
 	bool end;
 
-	expect_ok(amend_source_new(&dribble.input, "big.csv", AMEND_FORMAT_CSV, &source, &err),
-		  &err);
+	expect_ok(amend_source_new(&dribble.input, "big.csv", &csv, &source, &err), &err);
 	expect_status(AMEND_INVALID, source->ops->next(source, &record, &end, &err), &err);
 	expect_contains(err.text,
 			"big.csv:2: a field of the record that begins here is longer than");
@@ -222,8 +459,7 @@ static void endless_record(struct engine *engine)
 	struct amend_error err;
 	bool end;
 
-	expect_ok(amend_source_new(&dribble.input, "big.csv", AMEND_FORMAT_CSV, &source, &err),
-		  &err);
+	expect_ok(amend_source_new(&dribble.input, "big.csv", &csv, &source, &err), &err);
 	expect_ok(source->ops->next(source, &record, &end, &err), &err);
 	expect_contains(record.problem, "expected 2 fields as in the header, found 3");
 	expect_ok(source->ops->next(source, &record, &end, &err), &err);
@@ -244,19 +480,16 @@ static void opening(struct engine *engine)
 	assert_non_null(file);
 	fputs("code,name\nFR,France\n", file);
 	fclose(file);
-	expect_ok(amend_source_open(path, AMEND_FORMAT_AUTO, &source, &err), &err);
+	expect_ok(amend_source_open(path, NULL, &source, &err), &err);
 	assert_int_equal(amend_source_columns(source, &names), 2);
 	expect_text(names[1], "name");
 	amend_source_close(source);
-	expect_status(AMEND_INVALID, amend_source_open("-", AMEND_FORMAT_AUTO, &source, &err), &err);
+	expect_status(AMEND_INVALID, amend_source_open("-", NULL, &source, &err), &err);
 	expect_contains(err.text, "--format");
-	expect_status(AMEND_INVALID, amend_source_open("x.dat", AMEND_FORMAT_AUTO, &source, &err),
-		      &err);
-	expect_status(AMEND_INVALID,
-		      amend_source_open("/nowhere/x.csv", AMEND_FORMAT_AUTO, &source, &err), &err);
+	expect_status(AMEND_INVALID, amend_source_open("x.dat", NULL, &source, &err), &err);
+	expect_status(AMEND_INVALID, amend_source_open("/nowhere/x.csv", NULL, &source, &err), &err);
 	expect_contains(err.text, "/nowhere/x.csv: No such file");
-	expect_status(AMEND_INVALID,
-		      amend_source_open(engine->folder, AMEND_FORMAT_CSV, &source, &err), &err);
+	expect_status(AMEND_INVALID, amend_source_open(engine->folder, &csv, &source, &err), &err);
 	assert_null(source);
 }
 
@@ -276,6 +509,10 @@ static void nothing_of_a_broken_input(struct engine *engine)
 
 static const struct engine_test tests[] = {
 	{"records, lines, NULL and ''", readings, .only = "sqlite"},
+	{"JSON: records, fields, what is refused and where", json_readings, .only = "sqlite"},
+	{"NDJSON: an object a line", ndjson_readings, .only = "sqlite"},
+	{"members that come late are not dropped", members_that_come_late, .only = "sqlite"},
+	{"brackets in brackets in brackets", depth, .only = "sqlite"},
 	{"bytes that arrive one by one", dribbling, .only = "sqlite"},
 	{"a field without end is refused, memory stays bounded", gigabyte_field, .only = "sqlite"},
 	{"a record of 300 million fields is rejected alone", endless_record, .only = "sqlite"},

@@ -45,8 +45,7 @@ enum { AMEND_PG_PREPARED = 128, AMEND_PG_PINS = 10 };
 struct amend_postgres_prepared {
 	char *sql; /* NULL: a free place */
 	uint64_t last_use;
-	unsigned number; /* its name is amend_NUMBER: */
-	char name[20];
+	unsigned number; /* its name is amend_NUMBER */
 	bool prepared;
 };
 
