@@ -6,42 +6,22 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "complain.h"
 #include "exit.h"
 #include "json.h"
 #include "plain.h"
 
-enum { REJECTS_SHOWN = 20, PROGRESS_MS = 200 };
+enum { REJECTS_SHOWN = 20 };
 
 /* --- while it runs --- */
-
-static void clear_progress(struct cli_sync_output *output)
-{
-	if (output->progress)
-		fputs("\r\033[K", stderr);
-	output->progress = false;
-}
 
 void cli_sync_on_progress(void *context, const struct amend_progress *progress)
 {
 	struct cli_sync_output *output = context;
-	struct timespec now;
-	int64_t ms;
 
-	if (output->quiet || !isatty(STDERR_FILENO))
-		return;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-	if (output->progress && ms - output->shown_ms < PROGRESS_MS)
-		return;
-	clear_progress(output);
-	fprintf(stderr, "%s: %" PRIu64 " records", progress->phase, progress->records);
-	fflush(stderr);
-	output->shown_ms = ms;
-	output->progress = true;
+	output->progress.off = output->quiet;
+	cli_progress_show(&output->progress, progress);
 }
 
 void cli_sync_on_reject(void *context, int64_t line, const char *text)
@@ -51,7 +31,7 @@ void cli_sync_on_reject(void *context, int64_t line, const char *text)
 
 	if (output->rejects++ >= REJECTS_SHOWN)
 		return;
-	clear_progress(output);
+	cli_progress_clear(&output->progress);
 	fflush(stdout);
 	fprintf(stderr, output->numbers ? "%s: record %" PRId64 ": %s\n" : "%s:%" PRId64 ": %s\n",
 		cli_scrub(&pool, output->source), line, cli_scrub(&pool, text));
@@ -94,6 +74,8 @@ void cli_sync_on_change(void *context, const struct amend_sync_change *change)
 	struct cli_sync_output *output = context;
 	const struct amend_table *table = change->table ? change->table : output->session->table;
 
+	if (output->changes.file == stdout)
+		cli_progress_clear(&output->progress);
 	if (output->changes.file)
 		cli_changes_add(&output->changes, change_json(change, table));
 }
@@ -199,7 +181,7 @@ int cli_sync_finish(struct cli_sync_output *output, enum amend_status status,
 		    (!output->dry_run && (output->changes.lines || report->n_revisions));
 	int code;
 
-	clear_progress(output);
+	cli_progress_clear(&output->progress);
 	code = cli_changes_close(&output->changes, keep);
 	if (output->rejects > REJECTS_SHOWN)
 		fprintf(stderr, "%s: and %" PRIu64 " more rejected\n",

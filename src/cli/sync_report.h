@@ -3,6 +3,7 @@
 #define CLI_SYNC_REPORT_H
 
 #include "changes.h"
+#include "progress.h"
 #include "session.h"
 
 struct cli_sync_output {
@@ -13,8 +14,7 @@ struct cli_sync_output {
 	bool dry_run, quiet, json;
 	struct cli_changes changes;
 	uint64_t rejects;
-	int64_t shown_ms; /* when the progress was shown last */
-	bool progress;    /* a line of it stands on the terminal */
+	struct cli_progress progress;
 };
 
 /* The library's callbacks; `context` is a struct cli_sync_output. */

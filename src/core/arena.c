@@ -16,7 +16,8 @@ struct amend_arena_block {
 	max_align_t data[];
 };
 
-enum { FIRST_ROOM = 2048, LARGEST_ROOM = 1 << 20 };
+/* With its head the first block is of a size that malloc hands out quickly: many arenas hold one record. */
+enum { FIRST_ROOM = 960, LARGEST_ROOM = 1 << 20 };
 
 static struct amend_arena_block *add_block(struct amend_arena *arena, size_t size)
 {
@@ -97,6 +98,20 @@ char *amend_arena_printf(struct amend_arena *arena, const char *format, ...)
 		vsnprintf(text, (size_t)size + 1, format, again);
 	va_end(again);
 	return text;
+}
+
+/* Without printf: keys and numbers pass here once for each record. */
+char *amend_arena_integer(struct amend_arena *arena, int64_t integer)
+{
+	char text[24], *at = text + sizeof(text);
+	uint64_t rest = integer < 0 ? 0 - (uint64_t)integer : (uint64_t)integer;
+
+	do
+		*--at = (char)('0' + rest % 10);
+	while ((rest /= 10) > 0);
+	if (integer < 0)
+		*--at = '-';
+	return amend_arena_text_n(arena, at, (size_t)(text + sizeof(text) - at));
 }
 
 bool amend_arena_value(struct amend_arena *arena, const struct amend_value *value,

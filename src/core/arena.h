@@ -29,6 +29,7 @@ void *amend_arena_array(struct amend_arena *arena, size_t count, size_t size);
 char *amend_arena_text(struct amend_arena *arena, const char *text);
 char *amend_arena_text_n(struct amend_arena *arena, const char *text, size_t size);
 char *amend_arena_printf(struct amend_arena *arena, const char *format, ...) AMEND_PRINTF(2, 3);
+char *amend_arena_integer(struct amend_arena *arena, int64_t integer);
 /* Copies the bytes that `value` borrows (TEXT gets a NUL behind); false when there is no memory. */
 bool amend_arena_value(struct amend_arena *arena, const struct amend_value *value,
 		       struct amend_value *out);

@@ -10,6 +10,8 @@
 void amend_row_columns(struct amend_sql *sql, const struct amend_conn *db,
 		       const struct amend_table *table, const char *prefix)
 {
+	if (sql->known)
+		return;
 	for (size_t i = 0; i < table->n_columns; i++) {
 		amend_sql_comma(sql, i);
 		amend_sql_text(sql, prefix);
@@ -173,6 +175,14 @@ enum amend_status amend_row_keep(const struct amend_table *table, const struct a
 	return out->pk ? AMEND_OK : amend_no_memory(err);
 }
 
+static void add_lock_shape(struct amend_shape *shape, const struct amend_lock *lock)
+{
+	const int how[] = {lock && lock->hold, lock ? (int)lock->strength : 0,
+			   lock ? (int)lock->wait : 0};
+
+	amend_shape_add(shape, how, sizeof(how));
+}
+
 enum amend_status amend_row_take(const struct amend_conn *db, const struct amend_table *table,
 				 const struct amend_rows *rows, size_t index,
 				 struct amend_arena *arena, struct amend_row *out,
@@ -204,20 +214,27 @@ enum amend_status amend_row_find(struct amend_conn *db, const struct amend_table
 				 struct amend_error *err)
 {
 	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_shape shape;
 	struct amend_sql sql;
 	enum amend_status status;
 
 	*out = NULL;
 	*n_out = 0;
-	amend_sql_init(&sql, db);
+	amend_shape_begin(&shape, "find", table);
+	amend_shape_add(&shape, columns, n * sizeof(*columns));
+	amend_shape_add(&shape, &limit, sizeof(limit));
+	add_lock_shape(&shape, lock);
+	amend_sql_init_shape(&sql, db, &shape);
 	amend_row_select(&sql, db, table);
 	amend_row_where(&sql, table, columns, values, n);
 	/* A unique key finds one row: nothing to sort. */
-	if (limit > 1 && !amend_table_unique_key(table, columns, n)) {
-		amend_sql_text(&sql, " ORDER BY ");
-		amend_row_names(&sql, table, "");
+	if (!sql.known && !amend_table_unique_key(table, columns, n)) {
+		if (limit > 1) {
+			amend_sql_text(&sql, " ORDER BY ");
+			amend_row_names(&sql, table, "");
+		}
+		amend_sql_printf(&sql, " LIMIT %zu", limit);
 	}
-	amend_sql_printf(&sql, " LIMIT %zu", limit);
 	amend_row_lock(&sql, db, lock);
 	status = amend_exec(db, &sql, &rows, err);
 	if (status == AMEND_OK && rows.n_rows > 0) {
@@ -238,10 +255,13 @@ enum amend_status amend_row_again(struct amend_conn *db, const struct amend_tabl
 				  struct amend_error *err)
 {
 	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_shape shape;
 	struct amend_sql sql;
 	enum amend_status status;
 
-	amend_sql_init(&sql, db);
+	amend_shape_begin(&shape, "again", table);
+	add_lock_shape(&shape, lock);
+	amend_sql_init_shape(&sql, db, &shape);
 	amend_row_select(&sql, db, table);
 	amend_row_identity(&sql, table, row);
 	amend_row_lock(&sql, db, lock);

@@ -3,6 +3,7 @@
  * Outside a unit the statement is its own transaction, so a change costs one trip.
  * Leaves engines that lack it to write.c.
  */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +13,23 @@
 
 /* The row version's column in the WITH, a name that no table is likely to use. */
 static const char row_version[] = "\"amend row version\"";
+
+/* What a text of this file depends on beside the table: puts, the row's hold, and what the unit has already. */
+static void begin_shape(struct amend_shape *shape, struct amend_conn *db, const char *builder,
+			const struct amend_table *table, const struct amend_put *puts, size_t n)
+{
+	const bool unit[] = {amend_revision_current(db) != 0, amend_run_current(db) != 0};
+
+	amend_shape_begin(shape, builder, table);
+	amend_shape_add(shape, unit, sizeof(unit));
+	for (size_t i = 0; i < n; i++) {
+		const bool kind[] = {puts[i].op == AMEND_ADD, puts[i].min.kind != AMEND_NULL,
+				     puts[i].max.kind != AMEND_NULL};
+
+		amend_shape_add(shape, &puts[i].column, sizeof(puts[i].column));
+		amend_shape_add(shape, kind, sizeof(kind));
+	}
+}
 
 /* `RETURNING` all that amend_row_take wants. */
 static void add_returning(struct amend_sql *sql, const struct amend_conn *db,
@@ -71,6 +89,8 @@ static void add_pk(struct amend_sql *sql, const struct amend_conn *db,
 {
 	struct amend_buffer name = AMEND_BUFFER_INIT;
 
+	if (sql->known)
+		return;
 	for (size_t i = 0; i < table->n_identity; i++) {
 		const struct amend_column *column = &table->columns[table->identity[i]];
 
@@ -103,47 +123,89 @@ static struct amend_column old_column(const struct amend_table *table, size_t in
 	return column;
 }
 
+/* The parameter that was added last, once more. */
+static void add_again(struct amend_sql *sql)
+{
+	amend_sql_printf(sql, "CAST(%c%zu AS %s)", sql->dialect->placeholder, sql->n_values,
+			 sql->dialect->text_type);
+}
+
+/*
+ * `CASE WHEN <same> THEN '' ELSE ',"name":[<old>,<new>]' END`. Two texts are the same
+ * where their bytes are; other types are compared as they are written.
+ */
+static void add_field(struct amend_sql *sql, const struct amend_conn *db,
+		      const struct amend_column *column, const struct amend_column *old)
+{
+	struct amend_buffer json = AMEND_BUFFER_INIT;
+
+	if (sql->known)
+		return;
+	amend_buffer_text(&json, ",");
+	amend_json_string(&json, column->name, strlen(column->name));
+	amend_buffer_text(&json, ":[");
+	sql->text.failed = sql->text.failed || json.failed;
+	amend_sql_text(sql, " THEN '' ELSE ");
+	amend_sql_literal(sql, json.failed ? "" : json.data);
+	amend_sql_text(sql, " || ");
+	if (old)
+		db->driver->json_of(sql, old, "old.");
+	else
+		add_again(sql);
+	amend_sql_text(sql, " || ',' || ");
+	db->driver->json_of(sql, column, "u.");
+	amend_sql_text(sql, " || ']' END");
+	amend_buffer_release(&json);
+}
+
+static void add_text_of(struct amend_sql *sql, const char *prefix, const char *name)
+{
+	amend_sql_text(sql, prefix);
+	amend_sql_name(sql, name);
+	amend_sql_printf(sql, "::%s COLLATE \"C\"", sql->dialect->text_type);
+}
+
 /* The changed fields: names are known here, and old values unless they are the WITH's; new ones to the database alone. */
 static void add_fields(struct amend_sql *sql, const struct amend_conn *db,
 		       const struct amend_table *table, enum before from,
 		       const struct amend_value *before)
 {
+	static const struct amend_value nothing = {.kind = AMEND_NULL};
 	struct amend_buffer json = AMEND_BUFFER_INIT;
 	size_t n = 0;
 
-	amend_sql_text(sql,
-		       "'{' || coalesce((SELECT string_agg(f.n || '[' || f.o || ',' || f.v || ']', "
-		       "',' ORDER BY f.i) FROM (VALUES ");
+	amend_sql_text(sql, "'{' || pg_catalog.substr(pg_catalog.concat(''");
 	for (size_t i = 0; i < table->n_columns; i++) {
 		const struct amend_column *column = &table->columns[i];
+		struct amend_column old;
+		char name[32];
 
 		if (column->generated)
 			continue;
-		amend_sql_comma(sql, n++);
-		amend_sql_printf(sql, "(%zu, ", i);
-		amend_buffer_reset(&json);
-		amend_json_string(&json, column->name, strlen(column->name));
-		amend_buffer_char(&json, ':');
-		sql->text.failed = sql->text.failed || json.failed;
-		amend_sql_literal(sql, json.failed ? "" : json.data);
-		amend_sql_text(sql, ", ");
-		if (from == VALUES) {
-			amend_buffer_reset(&json);
-			amend_json_value(&json, &before[i], column->class_);
-			amend_sql_kept(sql, &json);
-		} else if (from == OLD) {
-			char name[32];
-			struct amend_column old = old_column(table, i, name);
-
-			db->driver->json_of(sql, &old, "old.");
+		/* A function has at most 100 arguments. */
+		amend_sql_text(sql, ++n % 64 ? ", CASE WHEN " : ") || pg_catalog.concat(CASE WHEN ");
+		if (from == OLD) {
+			old = old_column(table, i, name);
+			if (column->class_ == AMEND_CLASS_TEXT) {
+				add_text_of(sql, "old.", old.name);
+				amend_sql_text(sql, " IS NOT DISTINCT FROM ");
+				add_text_of(sql, "u.", column->name);
+			} else {
+				db->driver->json_of(sql, &old, "old.");
+				amend_sql_text(sql, " = ");
+				db->driver->json_of(sql, column, "u.");
+			}
 		} else {
-			amend_sql_text(sql, "'null'");
+			amend_buffer_reset(&json);
+			amend_json_value(&json, from == VALUES ? &before[i] : &nothing,
+					 column->class_);
+			amend_sql_kept(sql, &json);
+			amend_sql_text(sql, " = ");
+			db->driver->json_of(sql, column, "u.");
 		}
-		amend_sql_text(sql, ", ");
-		db->driver->json_of(sql, column, "u.");
-		amend_sql_text(sql, ")");
+		add_field(sql, db, column, from == OLD ? &old : NULL);
 	}
-	amend_sql_text(sql, ") AS f(i, n, o, v) WHERE f.o <> f.v), '') || '}'");
+	amend_sql_text(sql, "), 2) || '}'");
 	amend_buffer_release(&json);
 }
 
@@ -207,12 +269,14 @@ enum amend_status amend_cte_update(struct amend_conn *db, const struct amend_tab
 				   size_t n, struct amend_arena *arena, struct amend_written *out,
 				   struct amend_error *err)
 {
+	struct amend_shape shape;
 	struct amend_sql sql;
 	enum amend_status status = prepare(db, out, err);
 
 	if (status != AMEND_OK)
 		return status;
-	amend_sql_init(&sql, db);
+	begin_shape(&shape, db, row->held ? "update held" : "update", table, puts, n);
+	amend_sql_init_shape(&sql, db, &shape);
 	amend_sql_text(&sql, "WITH u AS (UPDATE ");
 	amend_sql_text(&sql, table->sql);
 	amend_write_assignments(&sql, table, puts, n);
@@ -246,12 +310,16 @@ enum amend_status amend_cte_insert(struct amend_conn *db, const struct amend_tab
 				   size_t n, struct amend_arena *arena, struct amend_written *out,
 				   struct amend_error *err)
 {
+	const ptrdiff_t key_at = key ? key - table->keys : -1;
+	struct amend_shape shape;
 	struct amend_sql sql;
 	enum amend_status status = prepare(db, out, err);
 
 	if (status != AMEND_OK)
 		return status;
-	amend_sql_init(&sql, db);
+	begin_shape(&shape, db, "insert", table, puts, n);
+	amend_shape_add(&shape, &key_at, sizeof(key_at));
+	amend_sql_init_shape(&sql, db, &shape);
 	amend_sql_text(&sql, "WITH u AS (");
 	amend_write_insertion(&sql, table, key, puts, n);
 	add_returning(&sql, db, table);
@@ -274,6 +342,7 @@ enum amend_status amend_cte_delete(struct amend_conn *db, const struct amend_tab
 				   struct amend_written *out, struct amend_error *err)
 {
 	struct amend_buffer fields = AMEND_BUFFER_INIT;
+	struct amend_shape shape;
 	struct amend_sql sql;
 	enum amend_status status = prepare(db, out, err);
 
@@ -285,7 +354,8 @@ enum amend_status amend_cte_delete(struct amend_conn *db, const struct amend_tab
 		amend_buffer_release(&fields);
 		return amend_no_memory(err);
 	}
-	amend_sql_init(&sql, db);
+	begin_shape(&shape, db, row->held ? "delete held" : "delete", table, NULL, 0);
+	amend_sql_init_shape(&sql, db, &shape);
 	amend_sql_text(&sql, "WITH u AS (DELETE FROM ");
 	amend_sql_text(&sql, table->sql);
 	add_guard(&sql, db, table, row);
@@ -387,6 +457,7 @@ enum amend_status amend_cte_add(struct amend_conn *db, const struct amend_table 
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	bool had_revision;
 	struct amend_row old;
+	struct amend_shape shape;
 	struct amend_sql sql;
 	enum amend_status status = prepare(db, out, err);
 
@@ -394,7 +465,9 @@ enum amend_status amend_cte_add(struct amend_conn *db, const struct amend_table 
 	if (status != AMEND_OK)
 		return status;
 	had_revision = amend_revision_current(db) != 0;
-	amend_sql_init(&sql, db);
+	begin_shape(&shape, db, "add", table, puts, n);
+	amend_shape_add(&shape, columns, n_key * sizeof(*columns));
+	amend_sql_init_shape(&sql, db, &shape);
 	build_add(&sql, db, table, columns, values, n_key, puts, n);
 	status = amend_exec(db, &sql, &rows, err);
 	if (status != AMEND_OK || rows.n_rows != 1) {

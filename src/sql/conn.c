@@ -131,6 +131,7 @@ void amend_close(struct amend_conn *db)
 	if (db->ledger_free)
 		db->ledger_free(db->ledger);
 	db->driver->close(db->session);
+	amend_texts_free(db);
 	free(db->key_file);
 	free(db->levels);
 	free(db->hooks);
@@ -326,8 +327,10 @@ enum amend_status amend_exec_many(struct amend_conn *db, const struct amend_stat
 enum amend_status amend_exec(struct amend_conn *db, const struct amend_sql *sql,
 			     struct amend_rows *rows, struct amend_error *err)
 {
-	struct amend_statement statement = amend_sql_statement(sql);
+	struct amend_statement statement;
 
+	amend_sql_keep(db, sql);
+	statement = amend_sql_statement(sql);
 	return amend_exec_many(db, &statement, 1, rows, NULL, err);
 }
 

@@ -31,6 +31,8 @@ struct amend_open_unit {
 
 struct amend_ledger; /* layer 3's own state of this connection */
 
+enum { AMEND_TEXTS = 64 };
+
 struct amend_conn {
 	const struct amend_driver *driver;
 	const struct amend_dialect *dialect;
@@ -55,6 +57,7 @@ struct amend_conn {
 	char *who, *why, *program;
 	struct amend_ledger *ledger;
 	void (*ledger_free)(struct amend_ledger *ledger);
+	struct amend_text *texts[AMEND_TEXTS]; /* text.c: by their shapes' hash */
 };
 
 /*

@@ -77,7 +77,8 @@ struct amend_statement {
 	const char *sql;
 	const struct amend_value *values;
 	size_t n_values;
-	bool once; /* not worth preparing: DDL, or a text that will not come again */
+	bool once;     /* not worth preparing: DDL, or a text that will not come again */
+	uint64_t hash; /* amend_sql_hash of the text, where it is known already; else 0 */
 };
 
 enum amend_tx {

@@ -1,6 +1,6 @@
 /*
  * Building statement text with bound values.
- * Leaves running it to conn.c.
+ * Leaves running it to conn.c, and texts that come again to text.c.
  */
 #include "sql/sql.h"
 
@@ -18,6 +18,7 @@ void amend_sql_init(struct amend_sql *sql, const struct amend_conn *db)
 
 void amend_sql_release(struct amend_sql *sql)
 {
+	amend_sql_forget(sql);
 	amend_buffer_release(&sql->text);
 	free(sql->values);
 	amend_arena_release(&sql->kept);
@@ -27,7 +28,8 @@ void amend_sql_release(struct amend_sql *sql)
 
 void amend_sql_text(struct amend_sql *sql, const char *text)
 {
-	amend_buffer_text(&sql->text, text);
+	if (!sql->known)
+		amend_buffer_text(&sql->text, text);
 }
 
 void amend_sql_printf(struct amend_sql *sql, const char *format, ...)
@@ -36,6 +38,8 @@ void amend_sql_printf(struct amend_sql *sql, const char *format, ...)
 	va_list args;
 	int size;
 
+	if (sql->known)
+		return;
 	va_start(args, format);
 	size = vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
@@ -49,23 +53,24 @@ void amend_quote_name(struct amend_buffer *buffer, const struct amend_dialect *d
 		      const char *name)
 {
 	amend_buffer_char(buffer, dialect->quote);
-	for (; *name; name++) {
-		if (*name == dialect->quote)
-			amend_buffer_char(buffer, *name);
-		amend_buffer_char(buffer, *name);
+	for (const char *end; (end = strchr(name, dialect->quote)) != NULL; name = end + 1) {
+		amend_buffer_add(buffer, name, (size_t)(end - name) + 1);
+		amend_buffer_char(buffer, dialect->quote);
 	}
+	amend_buffer_text(buffer, name);
 	amend_buffer_char(buffer, dialect->quote);
 }
 
 void amend_sql_name(struct amend_sql *sql, const char *name)
 {
-	amend_quote_name(&sql->text, sql->dialect, name);
+	if (!sql->known)
+		amend_quote_name(&sql->text, sql->dialect, name);
 }
 
 void amend_sql_ledger(struct amend_sql *sql, const char *table)
 {
-	amend_buffer_text(&sql->text, sql->dialect->ledger);
-	amend_buffer_text(&sql->text, table);
+	amend_sql_text(sql, sql->dialect->ledger);
+	amend_sql_text(sql, table);
 }
 
 void amend_sql_value(struct amend_sql *sql, const struct amend_value *value)
@@ -82,6 +87,8 @@ void amend_sql_value(struct amend_sql *sql, const struct amend_value *value)
 		sql->room = room;
 	}
 	sql->values[sql->n_values++] = *value;
+	if (sql->known)
+		return;
 	amend_buffer_char(&sql->text, sql->dialect->placeholder);
 	if (sql->dialect->numbered)
 		amend_sql_printf(sql, "%zu", sql->n_values);
@@ -136,6 +143,8 @@ void amend_sql_bytes(struct amend_sql *sql, const void *bytes, size_t size)
 
 void amend_sql_literal(struct amend_sql *sql, const char *text)
 {
+	if (sql->known)
+		return;
 	amend_sql_text(sql, "'");
 	for (; *text; text++) {
 		if (*text == '\'')
@@ -178,10 +187,12 @@ void amend_sql_and(struct amend_sql *sql, size_t index)
 
 struct amend_statement amend_sql_statement(const struct amend_sql *sql)
 {
-	return (struct amend_statement){
-		.sql = amend_buffer_string(&sql->text),
+	struct amend_statement statement = {
 		.values = sql->values,
 		.n_values = sql->n_values,
 		.once = sql->once,
 	};
+
+	statement.sql = amend_sql_whole(sql, &statement.hash);
+	return statement;
 }

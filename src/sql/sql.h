@@ -20,8 +20,36 @@
 #include "core/buffer.h"
 #include "sql/driver.h"
 
+/*
+ * What a statement's text depends on, values aside. A text that comes again is
+ * built once on a connection: the builder runs as ever, but only its values are taken.
+ *
+ *	struct amend_shape shape;
+ *
+ *	amend_shape_begin(&shape, "lookup", table);
+ *	amend_shape_add(&shape, columns, n * sizeof(*columns));
+ *	amend_sql_init_shape(&sql, db, &shape);
+ *	...
+ */
+enum { AMEND_SHAPE_ROOM = 240 };
+
+struct amend_shape {
+	size_t size; /* above AMEND_SHAPE_ROOM: too much to remember, the text is built each time */
+	unsigned char bytes[AMEND_SHAPE_ROOM];
+};
+
+/* `builder` names the code that builds the text; `table` NULL: it is about none. */
+void amend_shape_begin(struct amend_shape *shape, const char *builder,
+		       const struct amend_table *table);
+/* Bytes without padding: what has any is added field by field. */
+void amend_shape_add(struct amend_shape *shape, const void *bytes, size_t size);
+
+struct amend_text; /* a text that a connection has kept */
+
 struct amend_sql {
 	const struct amend_dialect *dialect;
+	const struct amend_shape *shape; /* borrowed until it has run; NULL: none */
+	struct amend_text *known;        /* the text is this one, and none is built */
 	struct amend_buffer text;
 	struct amend_value *values; /* their bytes are borrowed until the statement has run */
 	size_t n_values, room;
@@ -30,6 +58,8 @@ struct amend_sql {
 };
 
 void amend_sql_init(struct amend_sql *sql, const struct amend_conn *db);
+void amend_sql_init_shape(struct amend_sql *sql, struct amend_conn *db,
+			  const struct amend_shape *shape);
 void amend_sql_release(struct amend_sql *sql);
 void amend_sql_text(struct amend_sql *sql, const char *text);
 void amend_sql_printf(struct amend_sql *sql, const char *format, ...) AMEND_PRINTF(2, 3);
@@ -87,6 +117,16 @@ void amend_sql_comma(struct amend_sql *sql, size_t index);
 void amend_sql_and(struct amend_sql *sql, size_t index);
 
 struct amend_statement amend_sql_statement(const struct amend_sql *sql);
+
+/* Used by conn.c: keeps the text of a statement that has a shape; frees what a connection has kept. */
+void amend_sql_keep(struct amend_conn *db, const struct amend_sql *sql);
+void amend_texts_free(struct amend_conn *db);
+/* Used by sql.c: lets go of the shape; the text, built or known (then with its hash, else 0), NULL without memory. */
+void amend_sql_forget(struct amend_sql *sql);
+const char *amend_sql_whole(const struct amend_sql *sql, uint64_t *hash);
+
+/* As in amend_statement.hash. */
+uint64_t amend_sql_hash(const char *text);
 
 /* Appends `name` quoted for `dialect`. */
 void amend_quote_name(struct amend_buffer *buffer, const struct amend_dialect *dialect,

@@ -8,8 +8,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/pack.h"
 #include "sql/conn.h"
 #include "sql/table.h"
+
+struct owner {
+	struct amend_arena arena;
+	unsigned char digest[AMEND_TABLE_DIGEST];
+};
 
 /* The part at `*text`, unquoted; moves `*text` behind it. NULL when it is malformed. */
 static char *read_part(struct amend_arena *arena, const char **text, bool may_split)
@@ -198,25 +204,83 @@ static enum amend_status describe(struct amend_conn *db, const char *name, bool 
 	return status;
 }
 
+static void add_text(struct amend_buffer *all, const char *text)
+{
+	amend_buffer_add(all, text ? text : "", text ? strlen(text) + 1 : 1);
+}
+
+static void add_column(struct amend_buffer *all, const struct amend_column *column)
+{
+	add_text(all, column->name);
+	add_text(all, column->type);
+	add_text(all, column->cast);
+	add_text(all, column->number_cast);
+	add_text(all, column->collation);
+	amend_buffer_printf(all, "%d %d %d %d %d %u.", (int)column->class_, column->not_null,
+			    column->generated, column->identity, column->has_default,
+			    (unsigned)column->type_id);
+}
+
+static void add_columns(struct amend_buffer *all, const uint32_t *columns, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		amend_buffer_printf(all, "%u ", (unsigned)columns[i]);
+	amend_buffer_char(all, '.');
+}
+
+static enum amend_status make_digest(const struct amend_table *table,
+				     unsigned char out[static AMEND_TABLE_DIGEST],
+				     struct amend_error *err)
+{
+	struct amend_buffer all = AMEND_BUFFER_INIT;
+	unsigned char digest[AMEND_DIGEST_SIZE];
+
+	_Static_assert((int)AMEND_TABLE_DIGEST <= (int)AMEND_DIGEST_SIZE, "it is a part of one");
+	add_text(&all, table->sql);
+	add_text(&all, table->qualified);
+	add_text(&all, table->rowid);
+	amend_buffer_printf(&all, "%d.", table->settles_late);
+	for (size_t i = 0; i < table->n_columns; i++)
+		add_column(&all, &table->columns[i]);
+	add_columns(&all, table->identity, table->n_identity);
+	for (size_t i = 0; i < table->n_keys; i++) {
+		const struct amend_key *key = &table->keys[i];
+
+		amend_buffer_printf(&all, "%d %d %d:", key->partial, key->expression,
+				    key->deferrable);
+		add_columns(&all, key->columns, key->n_columns);
+	}
+	if (all.failed) {
+		amend_buffer_release(&all);
+		return amend_no_memory(err);
+	}
+	amend_digest(all.data, all.size, digest);
+	memcpy(out, digest, AMEND_TABLE_DIGEST);
+	amend_buffer_release(&all);
+	return AMEND_OK;
+}
+
 static enum amend_status open_table(struct amend_conn *db, const char *name, bool recorded,
 				    struct amend_table **out, struct amend_error *err)
 {
 	struct amend_table *table = calloc(1, sizeof(*table));
-	struct amend_arena *arena = calloc(1, sizeof(*arena));
+	struct owner *owner = calloc(1, sizeof(*owner));
 	enum amend_status status;
 
 	*out = NULL;
-	if (!table || !arena) {
+	if (!table || !owner) {
 		free(table);
-		free(arena);
+		free(owner);
 		return amend_no_memory(err);
 	}
-	table->owner = arena;
+	table->owner = owner;
 	status = amend_enter(db, err);
 	if (status == AMEND_OK) {
-		status = describe(db, name, recorded, arena, table, err);
+		status = describe(db, name, recorded, &owner->arena, table, err);
 		if (status == AMEND_OK)
-			status = complete(db, table, arena, err);
+			status = complete(db, table, &owner->arena, err);
+		if (status == AMEND_OK)
+			status = make_digest(table, owner->digest, err);
 		/* Not finding it harms no unit; what the engine did not survive does. */
 		if (status != AMEND_OK && db->driver->state(db->session) != AMEND_TX_ACTIVE)
 			amend_conn_fail(db, err);
@@ -246,9 +310,14 @@ void amend_table_close(struct amend_table *table)
 {
 	if (!table)
 		return;
-	amend_arena_release(table->owner);
+	amend_arena_release(&((struct owner *)table->owner)->arena);
 	free(table->owner);
 	free(table);
+}
+
+const unsigned char *amend_table_digest(const struct amend_table *table)
+{
+	return ((const struct owner *)table->owner)->digest;
 }
 
 int amend_table_column(const struct amend_table *table, const char *name)

@@ -4,6 +4,10 @@
 
 #include <amend/table.h>
 
+/* Differs between descriptions that could make statements differ; the version column, which may be set later, aside. */
+enum { AMEND_TABLE_DIGEST = 16 };
+const unsigned char *amend_table_digest(const struct amend_table *table);
+
 /* The column's index; INVALID names the columns there are. */
 enum amend_status amend_table_find(const struct amend_table *table, const char *name, size_t *out,
 				   struct amend_error *err) AMEND_CHECK;

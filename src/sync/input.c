@@ -9,7 +9,7 @@
 
 #include "sync/sync.h"
 
-enum { PROGRESS = 10000 };
+enum { PROGRESS = 1000 };
 
 enum amend_status amend_sync_reject(struct amend_sync *sync, struct amend_record *record,
 				    struct amend_error *err, const char *format, ...)

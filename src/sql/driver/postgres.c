@@ -47,8 +47,7 @@ static const struct amend_dialect dialect = {
 	.lock_table_update_mode = " IN EXCLUSIVE MODE",
 	.lock_table_share_mode = " IN SHARE MODE",
 	/* tableoid: a row that moves between partitions may get the same place in the other. */
-	.row_version = "(tableoid::pg_catalog.text || ctid::pg_catalog.text || "
-		       "xmin::pg_catalog.text)",
+	.row_version = "pg_catalog.concat(tableoid, ctid, xmin)",
 	.now = "pg_catalog.to_char(pg_catalog.clock_timestamp() AT TIME ZONE 'UTC', "
 	       "'YYYY-MM-DD HH24:MI:SS.US')",
 	.next_time = {"greatest(pg_catalog.clock_timestamp(), ", " + interval '1 microsecond')"},

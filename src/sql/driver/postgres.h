@@ -45,7 +45,8 @@ enum { AMEND_PG_PREPARED = 128, AMEND_PG_PINS = 10 };
 struct amend_postgres_prepared {
 	char *sql; /* NULL: a free place */
 	uint64_t last_use;
-	unsigned number; /* its name is amend_NUMBER */
+	unsigned number; /* its name is amend_NUMBER: */
+	char name[20];
 	bool prepared;
 };
 

@@ -123,9 +123,9 @@ enum amend_status amend_postgres_check(struct amend_session *session, each_fn ea
 				       struct amend_error *err)
 {
 	const struct amend_statement ask[] = {
-		{settings_sql, NULL, 0, true},
-		{blocked_sql, NULL, 0, true},
-		{idle_sql, NULL, 0, true},
+		{.sql = settings_sql, .once = true},
+		{.sql = blocked_sql, .once = true},
+		{.sql = idle_sql, .once = true},
 	};
 	struct amend_rows rows[3] = {AMEND_ROWS_INIT, AMEND_ROWS_INIT, AMEND_ROWS_INIT};
 	enum amend_status status = amend_postgres_run(session, ask, 3, rows, NULL, true, err);

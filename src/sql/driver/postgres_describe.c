@@ -158,7 +158,7 @@ static enum amend_status not_found(struct amend_session *session, const char *sc
 				   const char *name, struct amend_error *err)
 {
 	const struct amend_value values[] = {amend_text(name), amend_text(schema)};
-	const struct amend_statement statement = {near_sql, values, 2, false};
+	const struct amend_statement statement = {.sql = near_sql, .values = values, .n_values = 2};
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	char list[512] = "";
 	int listed = 0;
@@ -393,7 +393,7 @@ enum amend_status amend_postgres_describe(struct amend_session *session, const c
 					  struct amend_error *err)
 {
 	const struct amend_value asked[] = {amend_text(name), amend_text(schema)};
-	const struct amend_statement find = {find_sql, asked, 2, false};
+	const struct amend_statement find = {.sql = find_sql, .values = asked, .n_values = 2};
 	struct amend_rows found = AMEND_ROWS_INIT;
 	struct amend_rows rows[3] = {AMEND_ROWS_INIT, AMEND_ROWS_INIT, AMEND_ROWS_INIT};
 	enum amend_status status = amend_postgres_run(session, &find, 1, &found, NULL, false, err);
@@ -423,9 +423,9 @@ enum amend_status amend_postgres_describe(struct amend_session *session, const c
 	table->schema = amend_arena_text(arena, cell(&found, 0, 1));
 	table->name = amend_arena_text(arena, name);
 	const struct amend_statement read[] = {
-		{columns_sql, amend_rows_at(&found, 0, 0), 1, false},
-		{keys_sql, amend_rows_at(&found, 0, 0), 1, false},
-		{foreign_keys_sql, amend_rows_at(&found, 0, 0), 1, false},
+		{.sql = columns_sql, .values = amend_rows_at(&found, 0, 0), .n_values = 1},
+		{.sql = keys_sql, .values = amend_rows_at(&found, 0, 0), .n_values = 1},
+		{.sql = foreign_keys_sql, .values = amend_rows_at(&found, 0, 0), .n_values = 1},
 	};
 	status = amend_postgres_run(session, read, 3, rows, NULL, true, err);
 	if (status == AMEND_OK &&

@@ -87,7 +87,7 @@ static enum amend_postgres_local local_integer(struct amend_canon *item, const c
 	const char *from = text + strspn(text, spaces), *digits = from + strspn(from, "+-");
 	size_t size = strspn(digits, "0123456789");
 	const char *rest = digits + size + strspn(digits + size, spaces);
-	bool negative = *from == '-';
+	bool negative = *from == '-', plain;
 	uint64_t value = 0, most = INT64_MAX;
 	const char *name = "bigint";
 
@@ -105,6 +105,8 @@ static enum amend_postgres_local local_integer(struct amend_canon *item, const c
 		most = INT32_MAX;
 		name = "integer";
 	}
+	plain = from == text && *from != '+' && digits[size] == '\0' &&
+		(*digits != '0' || (size == 1 && !negative));
 	while (size > 1 && *digits == '0')
 		digits++, size--;
 	most += negative;
@@ -119,6 +121,8 @@ static enum amend_postgres_local local_integer(struct amend_canon *item, const c
 							  from, size < SHOWN ? "" : "...", name));
 		value = value * 10 + digit;
 	}
+	if (plain)
+		return done(item, text);
 	return done(item, amend_arena_printf(arena, "%s%.*s", negative && value ? "-" : "",
 					     (int)size, digits));
 }

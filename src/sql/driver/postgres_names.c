@@ -3,11 +3,13 @@
  * Leaves sending them to postgres_run.c.
  */
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "sql/driver/postgres.h"
+#include "sql/sql.h"
 
 enum { LONGEST_PREPARED = 16384 };
 
@@ -25,15 +27,6 @@ static char *copy_text(const char *text)
 	char *copy = malloc(size);
 
 	return copy ? memcpy(copy, text, size) : NULL;
-}
-
-static uint64_t hash_of(const char *sql)
-{
-	uint64_t hash = 14695981039346656037u; /* FNV-1a */
-
-	for (; *sql; sql++)
-		hash = (hash ^ (unsigned char)*sql) * 1099511628211u;
-	return hash;
 }
 
 /* Past white space, comments (which nest) and opening parentheses. */
@@ -94,35 +87,38 @@ static bool is_typed(const char *sql)
 }
 
 /* Utility statements are not planned, so a name gains nothing (and COPY must not be hidden behind one). */
-static bool worth_a_name(const struct amend_session *session,
-			 const struct amend_statement *statement)
+static bool worth_a_name(const char *sql)
 {
 	static const char *const planned[] = {"SELECT", "INSERT", "UPDATE", "DELETE",
 					      "WITH",   "VALUES", "MERGE",  NULL};
 
-	return !session->nameless && !statement->once &&
-	       amend_postgres_begins(statement->sql, planned) && is_typed(statement->sql) &&
-	       amend_postgres_state(session) != AMEND_TX_FAILED;
+	return amend_postgres_begins(sql, planned) && is_typed(sql) &&
+	       strlen(sql) <= LONGEST_PREPARED;
+}
+
+static struct amend_postgres_prepared *find(struct amend_session *session, const char *sql,
+					    uint64_t hash)
+{
+	for (size_t i = 0; i < AMEND_PG_PREPARED; i++) {
+		if (session->hashes[i] == hash && session->prepared[i].sql &&
+		    strcmp(session->prepared[i].sql, sql) == 0)
+			return &session->prepared[i];
+	}
+	return NULL;
 }
 
 struct amend_postgres_plan amend_postgres_plan(struct amend_session *session,
 					       const struct amend_statement *statement)
 {
-	struct amend_postgres_prepared *entry = NULL;
+	struct amend_postgres_prepared *entry;
 	struct amend_postgres_plan plan = {.entry = NULL};
 	size_t oldest = 0;
 	uint64_t hash;
 
-	if (!worth_a_name(session, statement))
+	if (session->nameless || statement->once || amend_postgres_state(session) == AMEND_TX_FAILED)
 		return plan;
-	hash = hash_of(statement->sql);
-	for (size_t i = 0; i < AMEND_PG_PREPARED && !entry; i++) {
-		if (session->hashes[i] == hash && session->prepared[i].sql &&
-		    strcmp(session->prepared[i].sql, statement->sql) == 0)
-			entry = &session->prepared[i];
-		if (session->prepared[i].last_use < session->prepared[oldest].last_use)
-			oldest = i;
-	}
+	hash = statement->hash ? statement->hash : amend_sql_hash(statement->sql);
+	entry = find(session, statement->sql, hash);
 	if (entry) {
 		plan.entry = entry;
 		plan.prepare = !entry->prepared;
@@ -130,9 +126,13 @@ struct amend_postgres_plan amend_postgres_plan(struct amend_session *session,
 		entry->last_use = ++session->uses;
 		return plan;
 	}
-	if (strlen(statement->sql) > LONGEST_PREPARED)
+	if (!worth_a_name(statement->sql))
 		return plan;
 	/* The first use only leaves a note; the place of the longest unused is taken. */
+	for (size_t i = 1; i < AMEND_PG_PREPARED; i++) {
+		if (session->prepared[i].last_use < session->prepared[oldest].last_use)
+			oldest = i;
+	}
 	entry = &session->prepared[oldest];
 	if (entry->prepared)
 		plan.evict = entry->number;
@@ -142,6 +142,7 @@ struct amend_postgres_plan amend_postgres_plan(struct amend_session *session,
 		.last_use = ++session->uses,
 		.number = ++session->last_number,
 	};
+	snprintf(entry->name, sizeof(entry->name), "amend_%u", entry->number);
 	session->hashes[oldest] = hash;
 	return plan;
 }

@@ -85,7 +85,6 @@ static bool send_statement(struct amend_session *session, struct slice *slice,
 {
 	const char **values = amend_arena_array(&slice->arena, statement->n_values, sizeof(*values));
 	bool failed = !values;
-	char name[32];
 
 	for (size_t i = 0; !failed && i < statement->n_values; i++) {
 		values[i] = amend_postgres_text(&slice->arena, &statement->values[i], &failed);
@@ -97,9 +96,8 @@ static bool send_statement(struct amend_session *session, struct slice *slice,
 	if (!entry)
 		return PQsendQueryParams(session->conn, statement->sql, (int)statement->n_values,
 					 NULL, values, NULL, NULL, 0) == 1;
-	snprintf(name, sizeof(name), "amend_%u", entry->number);
-	return PQsendQueryPrepared(session->conn, name, (int)statement->n_values, values, NULL,
-				   NULL, 0) == 1;
+	return PQsendQueryPrepared(session->conn, entry->name, (int)statement->n_values, values,
+				   NULL, NULL, 0) == 1;
 }
 
 static bool send_step(struct amend_session *session, struct slice *slice, enum step_kind kind,
@@ -122,8 +120,7 @@ static bool send_step(struct amend_session *session, struct slice *slice, enum s
 		sent = PQsendQueryParams(session->conn, text, 0, NULL, NULL, NULL, NULL, 0) == 1;
 		break;
 	case STEP_PREPARE:
-		snprintf(text, sizeof(text), "amend_%u", step->number);
-		sent = PQsendPrepare(session->conn, text, statement->sql, 0, NULL) == 1;
+		sent = PQsendPrepare(session->conn, plan->entry->name, statement->sql, 0, NULL) == 1;
 		break;
 	case STEP_RUN:
 		sent = send_statement(session, slice, statement, plan->entry, bytes);

@@ -2,7 +2,6 @@
  * Values on their way to PostgreSQL, and results on their way back: all as text.
  * Leaves what a column makes of a text to postgres_canon.c.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +36,7 @@ const char *amend_postgres_text(struct amend_arena *arena, const struct amend_va
 	case AMEND_NULL:
 		return NULL;
 	case AMEND_INTEGER:
-		text = amend_arena_printf(arena, "%" PRId64, value->as.integer);
+		text = amend_arena_integer(arena, value->as.integer);
 		break;
 	case AMEND_REAL:
 		amend_real_text(real, value->as.real);

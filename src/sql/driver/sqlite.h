@@ -103,8 +103,9 @@ enum amend_status amend_sqlite_run(struct amend_session *session,
 enum amend_status amend_sqlite_enter(struct amend_session *session, struct amend_error *err);
 void amend_sqlite_leave(struct amend_session *session);
 /* A statement that may run here and now; amend_sqlite_finish takes it, whatever the status. */
-enum amend_status amend_sqlite_ready(struct amend_session *session, const char *sql, bool once,
-				     sqlite3_stmt **out, struct amend_error *err);
+enum amend_status amend_sqlite_ready(struct amend_session *session,
+				     const struct amend_statement *statement, sqlite3_stmt **out,
+				     struct amend_error *err);
 /* Resets it, lets go of its values; frees it unless it is cached. */
 void amend_sqlite_finish(struct amend_session *session, sqlite3_stmt *stmt);
 /* The values are borrowed until amend_sqlite_finish, or the next binding. */

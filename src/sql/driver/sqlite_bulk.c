@@ -16,7 +16,7 @@ enum amend_status amend_sqlite_scan(struct amend_session *session,
 
 	if (status != AMEND_OK)
 		return status;
-	status = amend_sqlite_ready(session, statement->sql, statement->once, &stmt, err);
+	status = amend_sqlite_ready(session, statement, &stmt, err);
 	if (status == AMEND_OK)
 		status = amend_sqlite_bind_all(session, stmt, statement->values,
 					       statement->n_values, err);
@@ -43,6 +43,7 @@ static enum amend_status each_row(void *context, const struct amend_value *value
 enum amend_status amend_sqlite_repeat(struct amend_session *session, struct amend_repeat *repeat,
 				      struct amend_error *err)
 {
+	const struct amend_statement statement = {.sql = repeat->sql};
 	struct one_time time = {.repeat = repeat};
 	sqlite3_stmt *stmt = NULL;
 	enum amend_status status;
@@ -52,7 +53,7 @@ enum amend_status amend_sqlite_repeat(struct amend_session *session, struct amen
 	if (status != AMEND_OK)
 		return status;
 	if (repeat->n > 0)
-		status = amend_sqlite_ready(session, repeat->sql, false, &stmt, err);
+		status = amend_sqlite_ready(session, &statement, &stmt, err);
 	while (status == AMEND_OK && time.i < repeat->n) {
 		sqlite3_int64 before = repeat->changes ? sqlite3_total_changes64(session->db) : 0;
 

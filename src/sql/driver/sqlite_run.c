@@ -11,21 +11,10 @@
 
 #include "core/buffer.h"
 #include "core/rows.h"
+#include "sql/sql.h"
 #include "sql/sqlstate.h"
 
 enum { FEW_COLUMNS = 32 };
-
-/* FNV-1a: only to skip most comparisons. */
-static uint64_t hash_of(const char *text, size_t *size)
-{
-	uint64_t hash = 14695981039346656037u;
-	const char *at;
-
-	for (at = text; *at; at++)
-		hash = (hash ^ (unsigned char)*at) * 1099511628211u;
-	*size = (size_t)(at - text);
-	return hash;
-}
 
 static struct amend_sqlite_cached *find(struct amend_session *session, const char *sql,
 					uint64_t hash)
@@ -65,13 +54,16 @@ void amend_sqlite_forget(struct amend_session *session)
 }
 
 /* SQLITE_MISUSE: the text is not one statement. Only a cached statement's text is one up to its end. */
-static int prepare(struct amend_session *session, const char *sql, bool once, sqlite3_stmt **out)
+static int prepare(struct amend_session *session, const struct amend_statement *statement,
+		   sqlite3_stmt **out)
 {
-	size_t size;
-	uint64_t hash = hash_of(sql, &size);
+	const char *sql = statement->sql;
+	bool once = statement->once;
+	uint64_t hash = statement->hash || once ? statement->hash : amend_sql_hash(sql);
 	struct amend_sqlite_cached *cached = once ? NULL : find(session, sql, hash);
 	sqlite3_stmt *second = NULL;
 	const char *tail = NULL;
+	size_t size;
 	int rc;
 
 	*out = NULL;
@@ -79,6 +71,7 @@ static int prepare(struct amend_session *session, const char *sql, bool once, sq
 		*out = cached->stmt;
 		return SQLITE_OK;
 	}
+	size = strlen(sql);
 	if (size >= INT32_MAX)
 		return SQLITE_TOOBIG;
 	rc = sqlite3_prepare_v3(session->db, sql, (int)size + 1,
@@ -119,7 +112,9 @@ static bool is_cached(const struct amend_session *session, const sqlite3_stmt *s
 
 int amend_sqlite_prepare(struct amend_session *session, const char *sql, sqlite3_stmt **out)
 {
-	return prepare(session, sql, false, out);
+	const struct amend_statement statement = {.sql = sql};
+
+	return prepare(session, &statement, out);
 }
 
 int amend_sqlite_step(sqlite3_stmt *stmt)
@@ -374,20 +369,21 @@ static enum amend_status step_all(struct amend_session *session, sqlite3_stmt *s
 	return status;
 }
 
-enum amend_status amend_sqlite_ready(struct amend_session *session, const char *sql, bool once,
-				     sqlite3_stmt **out, struct amend_error *err)
+enum amend_status amend_sqlite_ready(struct amend_session *session,
+				     const struct amend_statement *statement, sqlite3_stmt **out,
+				     struct amend_error *err)
 {
 	enum amend_status status = AMEND_OK;
 	int rc;
 
 	*out = NULL;
 	session->wait_until = 0;
-	if (!only_undoes(sql))
+	if (!only_undoes(statement->sql))
 		status = amend_sqlite_stopped(session, err);
 	if (status != AMEND_OK)
 		return status;
 	for (int tries = 0;; tries++) {
-		rc = prepare(session, sql, once, out);
+		rc = prepare(session, statement, out);
 		if (!may_wait(session, rc, tries))
 			break;
 	}
@@ -425,7 +421,7 @@ static enum amend_status run_one(struct amend_session *session,
 
 	if (only_undoes(statement->sql))
 		session->time_limit = 0;
-	status = amend_sqlite_ready(session, statement->sql, statement->once, &stmt, err);
+	status = amend_sqlite_ready(session, statement, &stmt, err);
 	if (status == AMEND_OK)
 		status = amend_sqlite_bind_all(session, stmt, statement->values,
 					       statement->n_values, err);
