@@ -42,6 +42,8 @@ class Run:
         self.growth = ([] if args.smoke or args.rows else [10_000, 100_000, 1_000_000]
                        + ([10_000_000] if args.long else []))
         self.hot_ms = 100 if args.smoke else 1500
+        self.orm_records = 100 if args.smoke else 2000
+        self.pythons = {}
         self.calls = 50 if args.smoke else 2000
         self.postgres = os.environ.get("AMEND_TEST_POSTGRES")
         self.folder = os.path.join(args.folder or self.build, f"bench.{os.getpid()}")
@@ -83,6 +85,16 @@ class Run:
         """The command amend, from its start to its end."""
         return self.start([self.program("contender"), "spawn", f"tmp={self.tmp if watch else ''}",
                            "--", self.program("amend"), *words])
+
+    def python_for(self, what):
+        """An interpreter that has Django or sqlite-utils: ours, or the system's. None: that contender does not join."""
+        module = "sqlite_utils" if what == "sqlite-utils" else "django, psycopg2"
+        if module not in self.pythons:
+            self.pythons[module] = next(
+                (python for python in (sys.executable, "/usr/bin/python3") if os.path.exists(python)
+                 and subprocess.run([python, "-c", f"import {module}"], capture_output=True,
+                                    check=False).returncode == 0), None)
+        return self.pythons[module]
 
     def close(self):
         for place in self.places:

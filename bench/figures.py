@@ -74,6 +74,11 @@ def text_of(value, unit):
     return f"{value:,.0f} {unit}"
 
 
+def ratio_of(value):
+    """0.70, and 0.010 where two digits say too little."""
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+
+
 def verdict(ok):
     return "" if ok is None else "ok" if ok else "MISSED"
 
@@ -94,11 +99,11 @@ class Book:
         if figure.problem:
             print(f"{figure.engine:10} {figure.name}: FAILED: {figure.problem}", flush=True)
             return
-        goal = "" if d["goal"] is None else f"{'<=' if d['most'] else '>='} {d['goal']:.2f}"
+        goal = "" if d["goal"] is None else f"{'<=' if d['most'] else '>='} {ratio_of(d['goal'])}"
         if not self.quiet:
             print(f"{d['engine']:10} {d['name']:29} {text_of(d['ours'], d['unit']):>14} "
-                  f"{text_of(d['theirs'], d['unit']):>14}  {d['ratio']:5.2f} "
-                  f"({d['low']:.2f}-{d['high']:.2f})  {goal:>8} {verdict(d['ok'])}", flush=True)
+                  f"{text_of(d['theirs'], d['unit']):>14}  {ratio_of(d['ratio']):>5} "
+                  f"({ratio_of(d['low'])}-{ratio_of(d['high'])})  {goal:>8} {verdict(d['ok'])}", flush=True)
 
     def fact(self, *args, **more):
         fact = Fact(*args, **more)

@@ -123,6 +123,33 @@ class Sync:
             book.fact("A", engine, f"{size} rows: memory of the command, the most", max(rss) / 1024, "MiB")
 
 
+# name, what orm.py calls it, which engines, the goal as "so many times as fast"
+ORM = [("Django: a transaction a record", "django-loop", {"postgresql": 100, "sqlite": 60}),
+       ("Django: update_or_create", "django-update-or-create", {"postgresql": None, "sqlite": None}),
+       ("sqlite-utils: upsert, one key", "sqlite-utils", {"sqlite": None})]
+
+
+def orm(sync, book):
+    """Fewer records than ours get, so that it ends: both are microseconds a record, and nothing is scaled up."""
+    run, place = sync.run, sync.place
+    for name, what, engines in ORM:
+        if place.name not in engines or not run.python_for(what):
+            continue
+        times = engines[place.name]
+        figure = Figure("A", place.name, name, 1 / times if times else None, "us/record",
+                        theirs=f"over {run.orm_records:,} records, no history")
+        try:
+            for _ in range(min(run.pairs, 3)):
+                mine = sync.ours(place.restore("loaded"), 1)
+                db = place.restore("loaded")
+                theirs = run.start([run.python_for(what), os.path.join(run.source, "bench", "orm.py"), what, db,
+                                    sync.feeds[1], str(run.orm_records)])
+                figure.add(mine["total"] * 1e6 / sync.lines, theirs["us"])
+        except run.Failed as failure:
+            figure.problem = str(failure)
+        book.figure(figure)
+
+
 def growth(run, book, place):
     """Lines, with a table of as many rows; one run each: time, memory and temporary files are of the command."""
     engine = place.name
@@ -158,7 +185,10 @@ def measure(run, book):
         for rows in run.rows:
             lines = min(rows, run.lines)
             book.heading(f"A: sync, {lines:,} records, {place.name} {place.version}, {rows:,} rows")
-            Sync(run, place, rows, lines).measure(book)
+            sync = Sync(run, place, rows, lines)
+            sync.measure(book)
+            if rows <= 100_000:
+                orm(sync, book)
         if run.growth:
             book.heading(f"A: growth, {place.name}")
             growth(run, book, place)
