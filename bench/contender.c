@@ -22,7 +22,7 @@ static const struct {
 	{"feed", run_feed, "rows= lines= version= file=: writes a feed"},
 	{"load", run_load, "db= rows= lines= [empty=1]: the table, as it is before the first feed"},
 	{"check", run_check,
-	 "db= rows= lines= state= history=amend|own|none: the table is what it must be"},
+	 "db= rows= lines= state= history=amend|own|none, or copy=VERSION: the table is what it must be"},
 	{"staging", run_staging,
 	 "db= feed= history=0|1: hand-written staging table and set-based SQL"},
 	{"copy", run_copy, "db= feed=: the feed into an empty table with the same indexes"},

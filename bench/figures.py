@@ -142,6 +142,6 @@ def machine(run):
         "date": first(["date", "-u", "+%Y-%m-%d %H:%M UTC"]),
         "commit": first(["git", "-C", run.source, "log", "-1", "--format=%h %s"]),
         "cpu": cpu[0] if cpu else platform.machine(), "cores": len(cpu), "memory_gib": round(memory, 1),
-        "kernel": platform.release(),
+        "kernel": ".".join(platform.release().split(".")[:2]),
         "load": open("/proc/loadavg", encoding="utf-8").read().split()[0],
     }

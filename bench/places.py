@@ -8,7 +8,7 @@ import shutil
 
 
 class Postgres:
-    """States are databases; one is put back by copying it, file by file, and a checkpoint."""
+    """States are databases; one is put back by copying it, file by file, which begins and ends with a checkpoint."""
 
     name = "postgresql"
 
@@ -40,7 +40,6 @@ class Postgres:
         self.drop(to)
         self.value(f"CREATE DATABASE {to} TEMPLATE {name}{self.strategy}")
         self.made.add(to)
-        self.value("CHECKPOINT")
         return self.url(to)
 
     def settle(self, name):

@@ -60,6 +60,13 @@ class Sync:
         first.add(mine["total"], theirs["total"])
         return mine
 
+    def pair_library(self, library, theirs):
+        """The same without the command's start."""
+        db = self.place.restore("ours1")
+        mine = self.run.contender("sync", db=db, feed=self.feeds[2])
+        self.check(db, 2, "amend")
+        library.add(mine["seconds"], theirs["seconds"])
+
     def pair_second(self, second, library, repeat, facts):
         run, place = self.run, self.place
         db = place.restore("ours1")
@@ -77,11 +84,20 @@ class Sync:
         theirs = self.staging(db, 2)
         self.check(db, 2, "own")
         second.add(mine["total"], theirs["total"])
-        db = place.restore("ours1")
-        inside = run.contender("sync", db=db, feed=self.feeds[2])
-        self.check(db, 2, "amend")
-        library.add(inside["seconds"], theirs["seconds"])
+        if library:
+            self.pair_library(library, theirs)
         return mine
+
+    def others(self, facts):
+        """By hand, for comparison, without a goal."""
+        db = self.place.restore("theirs1")
+        facts.setdefault("staging without history", []).append(self.staging(db, 2, history=0)["total"])
+        self.check(db, 2, "none")
+        db = self.place.restore("empty")
+        copy = "COPY" if self.place.name == "postgresql" else "INSERT"
+        facts.setdefault(f"{copy} into an empty table with these indexes", []).append(
+            self.run.contender("copy", db=db, feed=self.feeds[2])["seconds"])
+        self.run.contender("check", db=db, copy=2, **self.size)
 
     def measure(self, book):
         run, engine = self.run, self.place.name
@@ -91,10 +107,11 @@ class Sync:
         first = Figure("A", engine, f"{size} rows, first run", goals[0], theirs=what)
         second = Figure("A", engine, f"{size} rows, second run", goals[1], theirs=what)
         library = Figure("A", engine, f"{size} rows, second, library", theirs=what)
-        repeat = Figure("A", engine, f"{size} rows, nothing changed", goals[2],
-                        theirs="parse + read")
+        repeat = Figure("A", engine, f"{size} rows, nothing changed", goals[2], theirs="parse + read")
         facts, rss = {}, []
-        figures = (first, second, library, repeat)
+        if self.rows > self.lines:  # a start weighs little there
+            library = None
+        figures = [figure for figure in (first, second, library, repeat) if figure]
         try:
             self.prepare()
             for _ in range(run.pairs):
@@ -103,14 +120,8 @@ class Sync:
             self.keep("theirs1", lambda db: self.staging(db, 1))
             for _ in range(run.pairs):
                 rss.append(self.pair_second(second, library, repeat, facts)["rss_kib"])
-                db = self.place.restore("theirs1")
-                facts.setdefault("staging without history", []).append(
-                    self.staging(db, 2, history=0)["total"])
-                db = self.place.restore("empty")
-                facts.setdefault("COPY into an empty table with these indexes"
-                                 if engine == "postgresql" else
-                                 "INSERT into an empty table with these indexes", []).append(
-                    run.contender("copy", db=db, feed=self.feeds[2])["seconds"])
+            for _ in range(min(run.pairs, 3)):
+                self.others(facts)
         except run.Failed as failure:
             for figure in figures:
                 if len(figure.ours) < run.pairs:

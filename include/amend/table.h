@@ -89,8 +89,8 @@ struct amend_table {
 	bool version_is_time;
 	bool settles_late; /* what a statement returns may not be what is stored in the end: AFTER triggers (SQLite: any), rules, partitions */
 	bool has_triggers; /* triggers, rules or partitions: what is stored may not be what was written */
-	bool folds_case;   /* names of columns are compared without ASCII case */
-	void *owner;       /* private */
+	bool folds_case; /* names of columns are compared without ASCII case */
+	void *owner;     /* private */
 };
 
 /*
