@@ -9,6 +9,7 @@
 #include <amend/connection.h>
 #include <amend/error.h>
 #include <amend/ledger.h>
+#include <amend/plan.h>
 #include <amend/record.h>
 #include <amend/sync.h>
 #include <amend/table.h>

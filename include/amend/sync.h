@@ -72,13 +72,13 @@ struct amend_pair { /* COL=VALUE, COL=SOURCECOL, COL=TYPE */
 
 /* One input record's effect. Lives during the callback. */
 struct amend_sync_change {
-	const char *op; /* "create", "update", "conflict" */
+	const char *op; /* "create", "update", "conflict"; of a saved plan "stale" */
 	int64_t line;
 	const struct amend_field *key; /* the first key that is not blank */
 	size_t n_key;
 	const struct amend_conflict_field *fields; /* an update: current is old, incoming is new */
-	size_t n_fields;
-	const char *kind, *note;         /* of a conflict */
+	size_t n_fields;         /* stale: base is what the plan saw, incoming what it wanted */
+	const char *kind, *note; /* of a conflict; the note also of what is stale */
 	const struct amend_table *table; /* its description: how values are typed */
 };
 
@@ -116,18 +116,25 @@ struct amend_sync_options {
 	void (*on_reject)(void *context, int64_t line, const char *text);
 	void (*on_progress)(void *context, const struct amend_progress *progress);
 	void *context;
+	/*
+	 * Not NULL: nothing is written to the database; what would be is handed over
+	 * line by line, for amend_apply (amend/plan.h). A status other than OK ends the run.
+	 */
+	enum amend_status (*on_plan)(void *context, const char *bytes, size_t size,
+				     struct amend_error *err);
 };
 
 #define AMEND_SYNC_OPTIONS_INIT                                                                   \
 	{                                                                                         \
 		NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, 0, false, false, false, false, NULL, 0, \
 			false, AMEND_POLICY_STORE, AMEND_ADOPT_ASK, AMEND_DUPLICATES_REJECT, -1,  \
-			false, NULL, NULL, NULL, NULL, NULL                                       \
+			false, NULL, NULL, NULL, NULL, NULL, NULL                                 \
 	}
 
 struct amend_sync_report {
 	/* their sum is `read` */
 	uint64_t created, updated, merged, kept, unchanged, conflicts, skipped, rejected, duplicates;
+	uint64_t stale; /* entries of a saved plan, which are left alone; among the sum */
 	uint64_t read;
 	/* apart from the sum */
 	uint64_t new_conflicts, open_conflicts, settled;

@@ -1,6 +1,6 @@
 /*
- * The file of `sync --changes`: which one it may be, and that it is whole or untouched.
- * Leaves what its lines say to sync_report.c.
+ * The files of --changes and --plan: which ones they may be, and that they are whole or untouched.
+ * Leaves what their lines say to sync_report.c and the library.
  */
 #include "changes.h"
 
@@ -91,28 +91,50 @@ static bool is_of_database(struct cli_pool *pool, const char *file, const char *
 	return false;
 }
 
-bool cli_changes_to_stdout(const struct cli_args *args)
+bool cli_changes_to_stdout(const struct cli_args *args, const char *option)
 {
-	const char *name = cli_value(args, "changes");
+	const char *name = cli_value(args, option);
 
 	return name && (strcmp(name, "-") == 0 || strcmp(name, "/dev/stdout") == 0);
 }
 
-bool cli_changes_allowed(const struct cli_args *args, const char *source, const char *database)
+bool cli_changes_apart(const struct cli_args *args, const char *one, const char *other)
 {
-	const char *name = cli_value(args, "changes");
-	const char *file = cli_changes_to_stdout(args) ? "/dev/stdout" : name, *other = NULL;
+	const char *a = cli_value(args, one), *b = cli_value(args, other);
+
+	if (!a || !b)
+		return true;
+	if (cli_changes_to_stdout(args, one) ? !cli_changes_to_stdout(args, other)
+					     : !is_same(args->pool, a, b))
+		return true;
+	cli_usage(args, "--%s and --%s both name %s: expected two files", one, other, b);
+	return false;
+}
+
+bool cli_changes_allowed(const struct cli_args *args, const char *option, const char *source,
+			 const char *database)
+{
+	const char *name = cli_value(args, option);
+	const char *file = cli_changes_to_stdout(args, option) ? "/dev/stdout" : name, *other = NULL;
 	struct stat there;
 
+	if (name && cli_has(args, "json") && cli_changes_to_stdout(args, option)) {
+		cli_usage(args,
+			  "--json and --%s %s would both print to standard output (hint: "
+			  "--%s FILE)",
+			  option, name, option);
+		return false;
+	}
 	if (!name || (stat(file, &there) == 0 && !S_ISREG(there.st_mode)))
 		return true;
 	if (is_same(args->pool, file, strcmp(source, "-") == 0 ? "/dev/stdin" : source))
-		other = "the source";
+		other = cli_takes(args, "match") ? "the source" : "the plan";
 	else if (is_of_database(args->pool, file, database))
 		other = "of the database";
 	if (!other)
 		return true;
-	cli_usage(args, "--changes: expected a file of its own, found %s, which is %s", name, other);
+	cli_usage(args, "--%s: expected a file of its own, found %s, which is %s", option, name,
+		  other);
 	return false;
 }
 
@@ -164,18 +186,18 @@ static FILE *open_temporary(struct cli_pool *pool, struct cli_changes *changes,
 	return file;
 }
 
-int cli_changes_open(struct cli_session *session, struct cli_changes *changes)
+int cli_changes_open(struct cli_session *session, struct cli_changes *changes, const char *option)
 {
-	const char *name = cli_value(session->args, "changes");
+	const char *name = cli_value(session->args, option);
 	struct stat file;
 	const struct stat *there = NULL;
 
-	*changes = (struct cli_changes){.name = name};
+	*changes = (struct cli_changes){.name = name, .option = option};
 	if (!name)
 		return 0;
 	if (stat(name, &file) == 0)
 		there = &file;
-	if (cli_changes_to_stdout(session->args))
+	if (cli_changes_to_stdout(session->args, option))
 		changes->file = stdout;
 	else if (is_direct(name, there))
 		changes->file = fopen(name, "ae");
@@ -183,8 +205,8 @@ int cli_changes_open(struct cli_session *session, struct cli_changes *changes)
 		changes->file = open_temporary(session->args->pool, changes, there);
 	if (changes->file)
 		return 0;
-	amend_error_set(&session->err, AMEND_DENIED, "--changes: %s could not be opened: %s", name,
-			strerror(errno));
+	amend_error_set(&session->err, AMEND_DENIED, "--%s: %s could not be opened: %s", option,
+			name, strerror(errno));
 	return cli_fail(session);
 }
 
@@ -203,6 +225,15 @@ void cli_changes_add(struct cli_changes *changes, struct json_object *object)
 	if (fputs(text ? text : "", changes->file) == EOF || fputc('\n', changes->file) == EOF)
 		note_failure(changes);
 	json_object_put(object);
+}
+
+bool cli_changes_write(struct cli_changes *changes, const char *bytes, size_t size)
+{
+	changes->lines++;
+	if (fwrite(bytes, 1, size, changes->file) == size)
+		return true;
+	note_failure(changes);
+	return false;
 }
 
 int cli_changes_close(struct cli_changes *changes, bool keep)
@@ -226,14 +257,19 @@ int cli_changes_close(struct cli_changes *changes, bool keep)
 		return 0;
 	}
 	if (changes->target && rename(changes->temporary, changes->target) != 0) {
-		cli_complain("%s could not be put in place: %s (hint: the list of changes is in %s)",
-			     changes->name, strerror(errno), changes->temporary);
+		cli_complain(
+			"%s could not be put in place: %s (hint: what was to be in it is in %s)",
+			changes->name, strerror(errno), changes->temporary);
 		return CLI_FAILED;
 	}
 	if (!changes->failure)
 		return 0;
-	cli_complain("%s could not be written, so the list of changes is not whole: %s "
-		     "(the sync itself is not concerned)",
-		     changes->name, strerror(changes->failure));
+	if (strcmp(changes->option, "plan") == 0)
+		cli_complain("%s could not be written, so the plan is not whole: %s", changes->name,
+			     strerror(changes->failure));
+	else
+		cli_complain("%s could not be written, so the list of changes is not whole: %s "
+			     "(the sync itself is not concerned)",
+			     changes->name, strerror(changes->failure));
 	return CLI_FAILED;
 }

@@ -6,6 +6,7 @@
 
 extern const struct cli_command cli_command_init;
 extern const struct cli_command cli_command_sync;
+extern const struct cli_command cli_command_apply;
 extern const struct cli_command cli_command_get;
 extern const struct cli_command cli_command_set;
 extern const struct cli_command cli_command_delete;

@@ -14,9 +14,19 @@
 #include "json.h"
 
 const struct cli_command *const cli_commands[] = {
-	&cli_command_init,    &cli_command_sync,  &cli_command_get,        &cli_command_set,
-	&cli_command_delete,  &cli_command_log,   &cli_command_show,       &cli_command_conflicts,
-	&cli_command_resolve, &cli_command_check, &cli_command_completion, NULL,
+	&cli_command_init,
+	&cli_command_sync,
+	&cli_command_apply,
+	&cli_command_get,
+	&cli_command_set,
+	&cli_command_delete,
+	&cli_command_log,
+	&cli_command_show,
+	&cli_command_conflicts,
+	&cli_command_resolve,
+	&cli_command_check,
+	&cli_command_completion,
+	NULL,
 };
 
 const struct cli_command *cli_find_command(const char *name)

@@ -126,13 +126,8 @@ static bool parse(const struct cli_args *args, struct request *request)
 		cli_usage(args, "standard input needs --format csv, tsv, json or ndjson");
 		return false;
 	}
-	if (cli_has(args, "json") && cli_changes_to_stdout(args)) {
-		cli_usage(args,
-			  "--json and --changes %s would both print to standard output (hint: "
-			  "--changes FILE)",
-			  cli_value(args, "changes"));
+	if (!exclude(args, "plan", "dry-run") || !cli_changes_apart(args, "changes", "plan"))
 		return false;
-	}
 	request->source.path = cli_value(args, "path");
 	options->create_only = cli_has(args, "create-only");
 	options->update_only = cli_has(args, "update-only");
@@ -182,7 +177,7 @@ static int sync_source(struct cli_session *session, struct request *request,
 		.numbers = amend_source_numbers_records(source),
 		.source = strcmp(args->words[0], "-") == 0 ? "<stdin>" : args->words[0],
 		.table = args->words[2],
-		.dry_run = options->dry_run,
+		.dry_run = options->dry_run || cli_has(args, "plan"),
 		.quiet = cli_has(args, "quiet"),
 		.json = cli_has(args, "json"),
 	};
@@ -195,14 +190,19 @@ static int sync_source(struct cli_session *session, struct request *request,
 	if (!cli_assign_once(args, "on-create", request->on_create, options->n_on_create,
 			     session->table))
 		return CLI_USAGE;
-	code = cli_changes_open(session, &output.changes);
-	if (code != 0)
+	code = cli_changes_open(session, &output.changes, "changes");
+	if (code == 0)
+		code = cli_changes_open(session, &output.plan, "plan");
+	if (code != 0) {
+		cli_changes_close(&output.changes, false);
 		return code;
+	}
 	options->on_create = cli_assign_make_all(args->pool, request->on_create,
 						 options->n_on_create, session->table);
 	options->on_change = cli_has(args, "changes") ? cli_sync_on_change : NULL;
 	options->on_reject = cli_sync_on_reject;
 	options->on_progress = cli_sync_on_progress;
+	options->on_plan = output.plan.file ? cli_sync_on_plan : NULL;
 	options->context = &output;
 	memset(&report, 0, sizeof(report));
 	status = amend_sync(session->db, source, args->words[2], options, &report, &session->err);
@@ -220,13 +220,17 @@ static int run(const struct cli_args *args)
 	struct request request;
 	int code = 0;
 
-	if (!parse(args, &request) || !cli_changes_allowed(args, args->words[0], args->words[1]))
+	if (!parse(args, &request) ||
+	    !cli_changes_allowed(args, "changes", args->words[0], args->words[1]) ||
+	    !cli_changes_allowed(args, "plan", args->words[0], args->words[1]))
 		return CLI_USAGE;
 	if (amend_source_open(args->words[0], &request.source, &source, &session.err) != AMEND_OK)
 		return cli_fail(&session);
 	code = cli_open(&session, args, args->words[1],
-			request.options.create_table && !request.options.dry_run ? CLI_MAY_CREATE
-										 : 0);
+			request.options.create_table && !request.options.dry_run &&
+					!cli_has(args, "plan")
+				? CLI_MAY_CREATE
+				: 0);
 	if (code == 0)
 		code = sync_source(&session, &request, source);
 	cli_close(&session);
@@ -253,6 +257,7 @@ static const struct cli_option options[] = {
 	{"duplicates", "reject|first|last",
 	 "which of the records with one key to take (default: reject, none)", false},
 	{"max-rejects", "N", "stop before the first write when more are rejected", false},
+	{"plan", "FILE", "write down what would be done, for amend apply, and do nothing", false},
 	{"changes", "FILE", "write each change as a line of JSON (- for standard output)", false},
 	{"skip-locked", NULL, "leave records alone that another holds", false},
 	{"source", "NAME", "tell several sources of one table apart (default: default)", false},
@@ -276,6 +281,7 @@ const struct cli_command cli_command_sync = {
 	.examples =
 		"amend sync countries.csv app.db country --match alpha2 --create-table\n"
 		"amend sync countries.csv app.db country --match alpha2 --dry-run --changes -\n"
+		"amend sync countries.csv app.db country --match alpha2 --plan countries.plan\n"
 		"amend sync feed.csv app.db article --match remote_id --match slug --map slug=permalink\n"
 		"curl -s https://example.org/feed | amend sync - app.db article --match id --format csv",
 	.exits = "0 done  1 failed: what is in is said  2 wrong use, or --adopt must decide first\n"

@@ -11,8 +11,9 @@
 #include "exit.h"
 #include "json.h"
 #include "plain.h"
+#include "print.h"
 
-enum { REJECTS_SHOWN = 20 };
+enum { REJECTS_SHOWN = 20, STALE_SHOWN = 20 };
 
 /* --- while it runs --- */
 
@@ -38,6 +39,27 @@ void cli_sync_on_reject(void *context, int64_t line, const char *text)
 	cli_pool_release(&pool);
 }
 
+/* What the plan saw, what is there, what it wanted to be there. */
+static struct json_object *stale_json(const struct amend_sync_change *change,
+				      const struct amend_table *table)
+{
+	struct json_object *fields = json_object_new_object();
+
+	for (size_t i = 0; i < change->n_fields; i++) {
+		const struct amend_conflict_field *field = &change->fields[i];
+		struct json_object *sides = json_object_new_object();
+
+		if (field->has_base)
+			cli_json_add(sides, "planned_from",
+				     cli_json_value(&field->base, table, field->column));
+		cli_json_add(sides, "now", cli_json_value(&field->current, table, field->column));
+		cli_json_add(sides, "planned",
+			     cli_json_value(&field->incoming, table, field->column));
+		cli_json_add(fields, field->column, sides);
+	}
+	return fields;
+}
+
 static struct json_object *change_json(const struct amend_sync_change *change,
 				       const struct amend_table *table)
 {
@@ -52,6 +74,9 @@ static struct json_object *change_json(const struct amend_sync_change *change,
 		cli_json_add(object, "kind", cli_json_text(change->kind));
 		if (change->note && *change->note)
 			cli_json_add(object, "note", cli_json_text(change->note));
+	} else if (strcmp(change->op, "stale") == 0) {
+		fields = stale_json(change, table);
+		cli_json_add(object, "note", cli_json_text(change->note));
 	} else {
 		fields = json_object_new_object();
 		for (size_t i = 0; i < change->n_fields; i++) {
@@ -78,6 +103,49 @@ void cli_sync_on_change(void *context, const struct amend_sync_change *change)
 		cli_progress_clear(&output->progress);
 	if (output->changes.file)
 		cli_changes_add(&output->changes, change_json(change, table));
+}
+
+enum amend_status cli_sync_on_plan(void *context, const char *bytes, size_t size,
+				   struct amend_error *err)
+{
+	struct cli_sync_output *output = context;
+
+	/* Nothing is lost: what stood under the name stays. */
+	return cli_changes_write(&output->plan, bytes, size)
+		       ? AMEND_OK
+		       : amend_error_set(err, AMEND_INTERNAL, "%s could not be written: %s",
+					 output->plan.name, strerror(output->plan.failure));
+}
+
+static void tell_stale(struct cli_sync_output *output, const struct amend_sync_change *change)
+{
+	struct cli_pool pool = CLI_POOL_INIT;
+
+	cli_progress_clear(&output->progress);
+	fflush(stdout);
+	fprintf(stderr, "stale %s: %s\n", cli_show_fields(&pool, change->key, change->n_key),
+		cli_plain(&pool, change->note));
+	for (size_t i = 0; i < change->n_fields; i++) {
+		const struct amend_conflict_field *field = &change->fields[i];
+
+		fprintf(stderr, "  %s: ", cli_plain(&pool, field->column));
+		if (field->has_base)
+			fprintf(stderr, "%s when planned, ", cli_show(&pool, &field->base, 80));
+		fprintf(stderr, "%s now", cli_show(&pool, &field->current, 80));
+		if (!field->has_base || !amend_value_equal(&field->base, &field->incoming))
+			fprintf(stderr, ", planned: %s", cli_show(&pool, &field->incoming, 80));
+		fputc('\n', stderr);
+	}
+	cli_pool_release(&pool);
+}
+
+void cli_apply_on_change(void *context, const struct amend_sync_change *change)
+{
+	struct cli_sync_output *output = context;
+
+	if (strcmp(change->op, "stale") == 0 && output->stale++ < STALE_SHOWN)
+		tell_stale(output, change);
+	cli_sync_on_change(context, change);
 }
 
 /* --- when it is through --- */
@@ -131,7 +199,9 @@ static void print_text(const struct cli_sync_output *output, FILE *out,
 	const char *database = cli_quote(pool, output->session->args->words[1]);
 
 	fprintf(out, "%s%s: %" PRIu64 " read",
-		output->dry_run ? "dry run, nothing is written: " : "",
+		output->plan.file ? "planned, nothing is written: "
+		: output->dry_run ? "dry run, nothing is written: "
+				  : "",
 		cli_plain(pool, *report->table ? report->table : output->table), report->read);
 	for (; counts->name; counts++) {
 		if (counts->n)
@@ -148,6 +218,9 @@ static void print_text(const struct cli_sync_output *output, FILE *out,
 	else if (report->run && report->n_revisions > 1)
 		fprintf(out, "run %" PRId64 ", %zu revisions: amend log %s --run %" PRId64 "\n",
 			report->run, report->n_revisions, database, report->run);
+	if (output->plan.target)
+		fprintf(out, "to carry it out: amend apply %s %s\n",
+			cli_quote(pool, output->plan.name), database);
 	if (output->dry_run && report->new_conflicts) {
 		fprintf(out, "%" PRIu64 " new conflict%s would be stored\n", report->new_conflicts,
 			report->new_conflicts == 1 ? "" : "s");
@@ -173,13 +246,14 @@ int cli_sync_finish(struct cli_sync_output *output, enum amend_status status,
 		{"skipped", "skipped", "skipped", report->skipped},
 		{"rejected", "rejected", "rejected", report->rejected},
 		{"duplicates", "duplicate", "duplicates", report->duplicates},
+		{output->apply ? "stale" : NULL, "stale", "stale", report->stale},
 		{NULL, NULL, NULL, 0},
 	};
-	bool to_stdout = output->changes.file == stdout;
+	bool to_stdout = output->changes.file == stdout || output->plan.file == stdout;
 	/* What is told is in, also before a failure. */
 	bool keep = status == AMEND_OK ||
 		    (!output->dry_run && (output->changes.lines || report->n_revisions));
-	int code;
+	int code, plan_code;
 
 	cli_progress_clear(&output->progress);
 	code = cli_changes_close(&output->changes, keep);
@@ -187,15 +261,19 @@ int cli_sync_finish(struct cli_sync_output *output, enum amend_status status,
 		fprintf(stderr, "%s: and %" PRIu64 " more rejected\n",
 			cli_scrub(output->session->args->pool, output->source),
 			output->rejects - REJECTS_SHOWN);
+	if (output->stale > STALE_SHOWN)
+		fprintf(stderr, "and %" PRIu64 " more are stale (hint: --changes FILE)\n",
+			output->stale - STALE_SHOWN);
 	if (output->json)
 		print_json(output, status, report, counts);
 	else if (!output->quiet && (status == AMEND_OK || report->run))
 		print_text(output, to_stdout ? stderr : stdout, report, counts);
+	plan_code = cli_changes_close(&output->plan, status == AMEND_OK);
 	if (status != AMEND_OK)
 		return cli_complain_of(output->session);
-	if (code != 0)
-		return code;
-	if (report->new_conflicts && !output->dry_run)
+	if (code != 0 || plan_code != 0)
+		return code ? code : plan_code;
+	if (report->stale || (report->new_conflicts && !output->dry_run))
 		return CLI_STALE;
 	return report->rejected ? CLI_REJECTED : CLI_DONE;
 }

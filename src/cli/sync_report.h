@@ -12,13 +12,18 @@ struct cli_sync_output {
 	const char *table;  /* as named */
 	bool numbers;       /* the source numbers its records: it has no lines */
 	bool dry_run, quiet, json;
-	struct cli_changes changes;
-	uint64_t rejects;
+	bool apply; /* a saved plan, whose entries may be stale */
+	struct cli_changes changes, plan;
+	uint64_t rejects, stale;
 	struct cli_progress progress;
 };
 
 /* The library's callbacks; `context` is a struct cli_sync_output. */
 void cli_sync_on_change(void *context, const struct amend_sync_change *change);
+enum amend_status cli_sync_on_plan(void *context, const char *bytes, size_t size,
+				   struct amend_error *err);
+/* The same for amend_apply: also tells what is stale. */
+void cli_apply_on_change(void *context, const struct amend_sync_change *change);
 void cli_sync_on_reject(void *context, int64_t line, const char *text);
 void cli_sync_on_progress(void *context, const struct amend_progress *progress);
 

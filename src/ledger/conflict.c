@@ -24,7 +24,7 @@ const char *amend_conflict_kind_name(enum amend_conflict_kind kind)
 	return "?";
 }
 
-static bool kind_of(const char *name, enum amend_conflict_kind *out)
+bool amend_conflict_kind_of(const char *name, enum amend_conflict_kind *out)
 {
 	static const enum amend_conflict_kind kinds[] = {
 		AMEND_CONFLICT_FIELDS, AMEND_CONFLICT_IDENTITY, AMEND_CONFLICT_UNIQUE,
@@ -139,7 +139,7 @@ static enum amend_status take_row(const struct amend_rows *rows, size_t row, boo
 		  amend_value_number(amend_rows_at(rows, row, LINE), &out->line);
 	const char *kind = amend_rows_at(rows, row, KIND)->as.text;
 
-	if (!ok || !kind_of(kind, &out->kind))
+	if (!ok || !amend_conflict_kind_of(kind, &out->kind))
 		return amend_error_set(err, AMEND_INTERNAL,
 				       "the ledger holds a conflict of unknown kind '%s'", kind);
 	out->source = keep(arena, amend_rows_at(rows, row, SOURCE), &ok);

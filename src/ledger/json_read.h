@@ -1,4 +1,4 @@
-/* Reading the ledger's JSON; for src/ledger alone, so that json-c stays here. */
+/* Reading the JSON that core/json_text.h writes: the ledger's, and that of saved plans. */
 #ifndef AMEND_LEDGER_JSON_READ_H
 #define AMEND_LEDGER_JSON_READ_H
 

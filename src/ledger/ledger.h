@@ -170,6 +170,9 @@ struct amend_conflict_row {
 	int64_t line;
 };
 
+/* The kind of this name; false: there is none. */
+bool amend_conflict_kind_of(const char *name, enum amend_conflict_kind *out);
+
 /* The open conflicts of a source and table, all of them (there are few). */
 enum amend_status amend_conflict_open(struct amend_conn *db, const char *source,
 				      const struct amend_table *table, struct amend_arena *arena,

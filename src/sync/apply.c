@@ -189,7 +189,7 @@ static enum amend_status plan_again(struct amend_sync *sync, struct amend_record
 	sync->n_list = n;
 	sync->round++;
 	amend_hash_release(&sync->held);
-	return amend_sync_plan(sync, err);
+	return sync->prepare(sync, err);
 }
 
 enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *err)

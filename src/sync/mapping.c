@@ -162,7 +162,8 @@ static enum amend_status use_source_column(struct amend_sync *sync, uint32_t sou
 	return mapped ? AMEND_OK : use(sync, name, source, err);
 }
 
-static enum amend_status add_key(struct amend_sync *sync, const char *text, struct amend_error *err)
+enum amend_status amend_sync_add_key(struct amend_sync *sync, const char *text,
+				     struct amend_error *err)
 {
 	struct amend_sync_key *key = &sync->keys[sync->n_keys];
 	const char *rest = text;
@@ -177,6 +178,11 @@ static enum amend_status add_key(struct amend_sync *sync, const char *text, stru
 
 		if (!part)
 			return amend_no_memory(err);
+		if (used < 0 && !sync->source)
+			return amend_error_set(err, AMEND_INVALID,
+					       "the plan's key %s names column %s, which it does "
+					       "not use",
+					       text, part);
 		if (used < 0)
 			return list_source(sync, err, "expected the column to match by,", part);
 		for (uint32_t i = 0; i < key->n; i++) {
@@ -288,7 +294,7 @@ enum amend_status amend_sync_name_columns(struct amend_sync *sync, struct amend_
 	if (status == AMEND_OK)
 		status = check_named(sync, options->update, options->n_update, "--update", err);
 	for (size_t i = 0; i < options->n_match && status == AMEND_OK; i++)
-		status = add_key(sync, options->match[i], err);
+		status = amend_sync_add_key(sync, options->match[i], err);
 	return status;
 }
 
@@ -332,8 +338,8 @@ static enum amend_status bind_column(struct amend_sync *sync, uint32_t index,
 	return AMEND_OK;
 }
 
-static enum amend_status bind_key(struct amend_sync *sync, struct amend_sync_key *key,
-				  struct amend_error *err)
+enum amend_status amend_sync_bind_key(struct amend_sync *sync, struct amend_sync_key *key,
+				      struct amend_error *err)
 {
 	key->columns = amend_arena_array(&sync->arena, key->n, sizeof(*key->columns));
 	if (!key->columns)
@@ -406,7 +412,7 @@ enum amend_status amend_sync_bind(struct amend_sync *sync, struct amend_error *e
 	for (uint32_t i = 0; i < sync->n_used && status == AMEND_OK; i++)
 		status = bind_column(sync, i, err);
 	for (uint32_t i = 0; i < sync->n_keys && status == AMEND_OK; i++)
-		status = bind_key(sync, &sync->keys[i], err);
+		status = amend_sync_bind_key(sync, &sync->keys[i], err);
 	if (status == AMEND_OK)
 		status = bind_on_create(sync, err);
 	return status;

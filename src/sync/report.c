@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sync/sync.h"
+#include "sync/plan.h"
 
 void amend_sync_progress(const struct amend_sync *sync, const char *phase, uint64_t records,
 			 uint64_t total)
@@ -57,6 +57,9 @@ static void count(struct amend_sync *sync, const struct amend_record *record)
 		return;
 	case AMEND_FATE_DUPLICATE:
 		report->duplicates++;
+		return;
+	case AMEND_FATE_STALE:
+		report->stale++;
 		return;
 	}
 	if (!action)
@@ -121,8 +124,8 @@ static enum amend_status tell_change(struct amend_sync *sync, const struct amend
 	const struct amend_sync_options *options = sync->options;
 	size_t n_key = sync->keys[record->first].n;
 	struct amend_field *key = calloc(n_key, sizeof(*key));
-	struct amend_conflict_field *fields = calloc(sync->table->n_columns + action->n_puts,
-						     sizeof(*fields));
+	struct amend_conflict_field *fields = calloc(
+		sync->table->n_columns + (action ? action->n_puts : 0), sizeof(*fields));
 	struct amend_sync_change change = {
 		.line = record->line, .n_key = n_key, .table = sync->table};
 	enum amend_status status = AMEND_OK;
@@ -133,6 +136,14 @@ static enum amend_status tell_change(struct amend_sync *sync, const struct amend
 	}
 	name_key(sync, record, key);
 	change.key = key;
+	if (record->stale) {
+		change.op = "stale";
+		change.fields = record->stale->fields;
+		change.n_fields = record->stale->n_fields;
+		change.note = record->stale->note;
+		options->on_change(options->context, &change);
+		goto out;
+	}
 	if (action->create || action->n_puts) {
 		change.op = action->create ? "create" : "update";
 		change.fields = fields;
@@ -165,7 +176,8 @@ enum amend_status amend_sync_tell(struct amend_sync *sync, struct amend_record *
 	if (record->fate == AMEND_FATE_REJECTED && options->on_reject)
 		options->on_reject(options->context, record->line, record->problem);
 	if (record->fate == AMEND_FATE_REJECTED || record->fate == AMEND_FATE_SKIPPED ||
-	    record->fate == AMEND_FATE_DUPLICATE || !record->action || !options->on_change)
+	    record->fate == AMEND_FATE_DUPLICATE || (!record->action && !record->stale) ||
+	    !options->on_change)
 		return AMEND_OK;
 	return tell_change(sync, record, err);
 }

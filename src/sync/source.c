@@ -173,11 +173,13 @@ enum amend_status amend_source_new(struct amend_input *input, const char *path,
 	enum amend_status status;
 
 	*out = NULL;
-	if (!source) {
+	if (source)
+		source->input = source->hashed = amend_input_hashed(input);
+	if (!source || !source->input) {
 		input->close(input);
+		free(source);
 		return amend_no_memory(err);
 	}
-	source->input = input;
 	source->path = strdup(path);
 	status = source->path ? begin_format(source, options, err) : amend_no_memory(err);
 	if (status != AMEND_OK) {

@@ -8,6 +8,7 @@
 #include <amend/sync.h>
 
 #include "core/arena.h"
+#include "core/pack.h"
 
 enum {
 	AMEND_FIELD_LIMIT =
@@ -42,8 +43,10 @@ struct amend_input {
 struct amend_source {
 	const struct amend_source_ops *ops;
 	struct amend_input *input;
-	char *path;   /* as given, for messages */
-	char **names; /* of the columns */
+	struct amend_input *
+		hashed; /* source_hash.c: what `input` is, or reads from; NULL: no bytes are read */
+	char *path;     /* as given, for messages */
+	char **names;   /* of the columns */
 	size_t n_names;
 	bool used;       /* it has been read: it cannot be read again */
 	bool open;       /* records may have columns that are not named yet: amend_source_want */
@@ -52,13 +55,21 @@ struct amend_source {
 	void *state;          /* the format's */
 };
 
-/* Takes `input` over, also on failure. `path` is for messages alone. */
+/* Takes `input` over, also on failure: a digest is taken of what is read from it. `path` is for messages alone. */
 enum amend_status amend_source_new(struct amend_input *input, const char *path,
 				   const struct amend_source_options *options,
 				   struct amend_source **out, struct amend_error *err) AMEND_CHECK;
 
 /* What `line` counts: "line" or "record". */
 const char *amend_source_unit(const struct amend_source *source);
+
+/* source_hash.c: an input that takes a digest of what is read from `inner`; NULL: no memory, `inner` stays the caller's. */
+struct amend_input *amend_input_hashed(struct amend_input *inner);
+/* Whether the digest will be asked for: from its opening to this call it is taken in any case. */
+void amend_source_hash(struct amend_source *source, bool wanted);
+/* Of every byte read so far, and how many they were. */
+void amend_source_digest(const struct amend_source *source, uint64_t *size,
+			 unsigned char digest[AMEND_DIGEST_SIZE]);
 
 /* Bytes in memory, borrowed until it is closed. For tests. */
 struct amend_input *amend_input_memory(const void *bytes, size_t size);

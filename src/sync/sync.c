@@ -126,6 +126,12 @@ static enum amend_status open_table(struct amend_sync *sync, struct amend_error 
 		return amend_error_set(
 			err, AMEND_NOT_FOUND, "%s%s", why.text,
 			strstr(why.text, "hint:") ? "" : " (hint: --create-table makes it)");
+	if (status == AMEND_NOT_FOUND && sync->options->on_plan)
+		return amend_error_set(
+			err, AMEND_NOT_FOUND,
+			"%s: a plan is for a table that is there (hint: --create-table "
+			"without --plan makes it)",
+			why.text);
 	if (status == AMEND_NOT_FOUND)
 		return AMEND_OK;
 	if (status == AMEND_OK && !sync->options->create_table && sync->options->n_types)
@@ -193,7 +199,7 @@ static enum amend_status check_thresholds(const struct amend_sync *sync, struct 
 	return AMEND_OK;
 }
 
-static enum amend_status tell_all(struct amend_sync *sync, struct amend_error *err)
+enum amend_status amend_sync_tell_all(struct amend_sync *sync, struct amend_error *err)
 {
 	enum amend_status status = AMEND_OK;
 
@@ -236,19 +242,23 @@ static enum amend_status run(struct amend_sync *sync, struct amend_error *err)
 		status = check_thresholds(sync, err);
 	if (status != AMEND_OK)
 		return status;
-	if (sync->options->dry_run)
-		return tell_all(sync, err);
+	if (sync->options->on_plan)
+		status = amend_sync_write_plan(sync, err);
+	if (status == AMEND_OK && (sync->options->dry_run || sync->options->on_plan))
+		status = amend_sync_tell_all(sync, err);
+	if (status != AMEND_OK || sync->options->dry_run || sync->options->on_plan)
+		return status;
 	status = amend_sync_apply(sync, err);
 	return status == AMEND_OK ? AMEND_OK : explain(sync, err);
 }
 
 /* Counted by what this run did; what others did meanwhile is seen only by asking. */
-static enum amend_status count_open(struct amend_sync *sync, struct amend_error *err)
+enum amend_status amend_sync_count_open(struct amend_sync *sync, struct amend_error *err)
 {
 	int64_t open = (int64_t)sync->n_open_before + sync->open_delta;
 	enum amend_status status = AMEND_OK;
 
-	if (!sync->options->dry_run) {
+	if (!sync->options->dry_run && !sync->options->on_plan) {
 		status = amend_sync_open_conflicts(sync, err);
 		open = (int64_t)sync->n_open;
 	}
@@ -267,10 +277,12 @@ enum amend_status amend_sync(struct amend_conn *db, struct amend_source *source,
 		.report = report,
 		.source_name = options->source_name ? options->source_name : "default",
 		.table_name = table,
+		.prepare = amend_sync_plan,
 		.begun = amend_clock_ms(),
 	};
 	enum amend_status status = amend_enter(db, err);
 
+	amend_source_hash(source, options->on_plan != NULL);
 	memset(report, 0, sizeof(*report));
 	snprintf(report->source, sizeof(report->source), "%s", sync.source_name);
 	snprintf(report->table, sizeof(report->table), "%s", table);
@@ -283,7 +295,7 @@ enum amend_status amend_sync(struct amend_conn *db, struct amend_source *source,
 	else
 		status = run(&sync, err);
 	if (status == AMEND_OK)
-		status = count_open(&sync, err);
+		status = amend_sync_count_open(&sync, err);
 	report->seconds = (double)(amend_clock_ms() - sync.begun) / 1000;
 	release(&sync);
 	return amend_leave(db, status, err);

@@ -45,6 +45,7 @@ enum amend_fate {
 	AMEND_FATE_SKIPPED,
 	AMEND_FATE_REJECTED,
 	AMEND_FATE_DUPLICATE,
+	AMEND_FATE_STALE, /* of a saved plan */
 };
 
 enum {
@@ -101,6 +102,7 @@ struct amend_record {
 	const struct amend_base *seen; /* the base under the row, or under the key; NULL: none */
 	const struct amend_conflict_row *open; /* its open conflict */
 	struct amend_action *action;           /* NULL: nothing is written */
+	const struct amend_stale *stale;       /* of a saved plan: why nothing is */
 	size_t mark;                           /* order.c: visited; 1 + position */
 	uint32_t missed;                       /* bit k: no row has its key k */
 	uint32_t asked;                   /* the used column that --adopt must say of, the first */
@@ -174,6 +176,10 @@ struct amend_sync {
 	struct amend_record **todo; /* in order of writing */
 	size_t n_todo;
 
+	/* Phase 1 for `list`: amend_sync_plan, or plan_prove.c's for a saved plan. */
+	enum amend_status (*prepare)(struct amend_sync *sync, struct amend_error *err);
+	struct amend_applying *applying; /* plan.h; NULL: a sync */
+
 	unsigned round;   /* 0: before the first write */
 	bool committed;   /* a chunk was, with something in it */
 	size_t n_unknown; /* records of the chunk whose COMMIT was not answered */
@@ -188,6 +194,12 @@ struct amend_sync {
 enum amend_status amend_sync_name_columns(struct amend_sync *sync,
 					  struct amend_error *err) AMEND_CHECK;
 enum amend_status amend_sync_bind(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+
+/* "a,b": one more key, of the used columns; and, once the table is known, its columns. */
+enum amend_status amend_sync_add_key(struct amend_sync *sync, const char *text,
+				     struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_sync_bind_key(struct amend_sync *sync, struct amend_sync_key *key,
+				      struct amend_error *err) AMEND_CHECK;
 
 /* input.c: names are known, the table need not be */
 enum amend_status amend_sync_read(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
@@ -286,6 +298,15 @@ enum amend_status amend_sync_order(struct amend_sync *sync, struct amend_error *
 
 /* plan.c: all of the above for `list`, after the input is read and the table known */
 enum amend_status amend_sync_plan(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+
+/* plan_write.c: what phase 1 has decided, to options->on_plan */
+enum amend_status amend_sync_write_plan(struct amend_sync *sync,
+					struct amend_error *err) AMEND_CHECK;
+
+/* sync.c: for those that write nothing; and the report's open conflicts, in the end */
+enum amend_status amend_sync_tell_all(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_sync_count_open(struct amend_sync *sync,
+					struct amend_error *err) AMEND_CHECK;
 
 /* apply.c */
 enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;

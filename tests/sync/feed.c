@@ -10,6 +10,7 @@
 #include "core/pack.h"
 #include "core/rows.h"
 #include "ledger/ledger.h"
+#include "sync/plan.h"
 #include "sync/source.h"
 
 static void close_feed(void *thing)
@@ -18,6 +19,7 @@ static void close_feed(void *thing)
 
 	amend_sync_report_release(&feed->report);
 	amend_buffer_release(&feed->told);
+	amend_buffer_release(&feed->plan);
 }
 
 static void add_value(struct amend_buffer *buffer, const struct amend_value *value)
@@ -64,8 +66,8 @@ static void tell_change(void *context, const struct amend_sync_change *change)
 	amend_buffer_printf(told, "%s%s %lld", told->size ? "\n" : "", change->op,
 			    (long long)change->line);
 	add_key(told, change->key, change->n_key);
-	if (strcmp(change->op, "conflict") == 0) {
-		amend_buffer_printf(told, " %s", change->kind);
+	if (strcmp(change->op, "conflict") == 0 || strcmp(change->op, "stale") == 0) {
+		amend_buffer_printf(told, " %s", change->kind ? change->kind : change->note);
 		add_sides(told, change->fields, change->n_fields);
 		return;
 	}
@@ -142,23 +144,130 @@ struct feed *feed_open(struct engine *engine, const char *table, const char *mat
 	return feed;
 }
 
-enum amend_status feed_run(struct feed *feed, const char *csv, size_t size)
+/* --- Plans --- */
+
+static enum amend_status keep_plan(void *context, const char *bytes, size_t size,
+				   struct amend_error *err)
 {
-	struct amend_source_options options = AMEND_SOURCE_OPTIONS_INIT;
+	struct feed *feed = context;
+
+	amend_buffer_add(&feed->plan, bytes, size);
+	return feed->plan.failed ? amend_no_memory(err) : AMEND_OK;
+}
+
+static const char *keep_text(struct feed *feed)
+{
+	const char *text = amend_arena_text_n(engine_arena(feed->engine), feed->plan.data,
+					      feed->plan.size);
+
+	assert_non_null(text);
+	return text;
+}
+
+bool feed_planned(void)
+{
+	return getenv("AMEND_FEED_PLANNED") != NULL;
+}
+
+static enum amend_status run_sync(struct feed *feed, const struct amend_sync_options *options,
+				  const char *csv, size_t size)
+{
+	struct amend_source_options source_options = AMEND_SOURCE_OPTIONS_INIT;
 	struct amend_source *source = NULL;
 
-	options.format = feed->format;
-	options.path = feed->path;
+	source_options.format = feed->format;
+	source_options.path = feed->path;
 	amend_sync_report_release(&feed->report);
 	memset(&feed->report, 0, sizeof(feed->report));
 	amend_buffer_reset(&feed->told);
-	feed->status = amend_source_new(amend_input_memory(csv, size), "feed.csv", &options,
+	feed->status = amend_source_new(amend_input_memory(csv, size), "feed.csv", &source_options,
 					&source, &feed->err);
 	if (feed->status == AMEND_OK)
-		feed->status = amend_sync(feed->db, source, feed->table, &feed->options,
-					  &feed->report, &feed->err);
+		feed->status = amend_sync(feed->db, source, feed->table, options, &feed->report,
+					  &feed->err);
 	amend_source_close(source);
 	return feed->status;
+}
+
+static enum amend_status run_plan(struct feed *feed, const char *csv, size_t size)
+{
+	struct amend_sync_options options = feed->options;
+
+	amend_buffer_reset(&feed->plan);
+	options.on_plan = keep_plan;
+	options.on_change = NULL;
+	return run_sync(feed, &options, csv, size);
+}
+
+const char *feed_plan(struct feed *feed, const char *csv)
+{
+	expect_ok(run_plan(feed, csv, strlen(csv)), &feed->err);
+	return keep_text(feed);
+}
+
+static enum amend_status apply_plan(struct feed *feed, const char *plan, bool dry_run)
+{
+	struct amend_apply_options options = AMEND_APPLY_OPTIONS_INIT;
+	struct amend_plan *read = NULL;
+
+	amend_sync_report_release(&feed->report);
+	memset(&feed->report, 0, sizeof(feed->report));
+	options.dry_run = dry_run;
+	options.skip_locked = feed->options.skip_locked;
+	options.on_change = tell_change;
+	options.on_reject = tell_reject;
+	options.on_progress = tell_progress;
+	options.context = feed;
+	feed->status = amend_plan_parse(strdup(plan), strlen(plan), "feed.plan", true, &read,
+					&feed->err);
+	if (feed->status == AMEND_OK)
+		feed->status = amend_apply(feed->db, read, &options, &feed->report, &feed->err);
+	amend_plan_close(read);
+	return feed->status;
+}
+
+enum amend_status feed_apply(struct feed *feed, const char *plan, bool dry_run)
+{
+	amend_buffer_reset(&feed->told);
+	return apply_plan(feed, plan, dry_run);
+}
+
+/* What the plan foresees is what comes of it. */
+static enum amend_status run_planned(struct feed *feed, const char *csv, size_t size)
+{
+	const char *before = feed_snapshot(feed->engine), *plan;
+	enum amend_status status = run_plan(feed, csv, size);
+	struct amend_sync_report foreseen = feed->report;
+
+	expect_text(feed_snapshot(feed->engine), before);
+	if (status != AMEND_OK || feed->options.dry_run)
+		return status;
+	plan = keep_text(feed);
+	memset(&feed->report, 0, sizeof(feed->report));
+	status = apply_plan(feed, plan, false);
+	if (status != AMEND_OK)
+		return status;
+	assert_int_equal(feed->report.stale, 0);
+	assert_int_equal(feed->report.settled, foreseen.settled);
+	assert_int_equal(feed->report.new_conflicts, foreseen.new_conflicts);
+	assert_int_equal(feed->report.open_conflicts, foreseen.open_conflicts);
+	/* All but what the database refuses, which only writing can tell. */
+	foreseen.created = feed->report.created;
+	foreseen.updated = feed->report.updated;
+	foreseen.merged = feed->report.merged;
+	foreseen.rejected += feed->report.rejected;
+	foreseen.run = feed->report.run;
+	foreseen.revisions = feed->report.revisions;
+	foreseen.n_revisions = feed->report.n_revisions;
+	feed->report = foreseen;
+	return status;
+}
+
+enum amend_status feed_run(struct feed *feed, const char *csv, size_t size)
+{
+	if (feed_planned() && !feed->between && !feed->options.create_table)
+		return run_planned(feed, csv, size);
+	return run_sync(feed, &feed->options, csv, size);
 }
 
 enum amend_status feed_text(struct feed *feed, const char *csv)

@@ -352,6 +352,9 @@ static void equal_by_a_collation(struct engine *engine)
 {
 	struct feed *feed;
 
+	/* A plan finds out too late that they are one: the second is stale. */
+	if (feed_planned())
+		return;
 	engine_exec(engine,
 		    "CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level1', "
 		    "deterministic = false);"

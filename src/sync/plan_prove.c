@@ -1,0 +1,568 @@
+/*
+ * Phase 1 of a plan: looks at what each entry is about, and lets it be carried out, or
+ * what of it is not done yet, or not at all. Writes nothing.
+ * Leaves values that would stand twice to unique.c, the order to order.c.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/plan.h"
+
+/* One of the three things that an entry is bound to. */
+enum state {
+	AS_SEEN,
+	DONE, /* as the entry leaves it */
+	BOTH, /* it leaves it as it was, and so it is */
+	ELSE,
+};
+
+static struct amend_plan_entry *entry_of(const struct amend_sync *sync,
+					 const struct amend_record *record)
+{
+	return &sync->applying->entries[record - sync->records];
+}
+
+static void begin(struct amend_sync *sync)
+{
+	for (size_t i = 0; i < sync->n_list; i++) {
+		struct amend_record *record = sync->list[i];
+		const struct amend_plan_entry *entry = entry_of(sync, record);
+
+		*record = (struct amend_record){
+			.line = entry->line,
+			.values = entry->values,
+			.key = entry->key,
+			.first = entry->first,
+			.found_by = AMEND_FOUND_NOT,
+			.clashed = record->clashed,
+			.refusals = record->refusals,
+		};
+	}
+}
+
+/* ---- what is there ---- */
+
+typedef const struct amend_plan_row *(*row_of_fn)(const struct amend_plan_entry *entry);
+
+static const struct amend_plan_row *its_row(const struct amend_plan_entry *entry)
+{
+	return &entry->row;
+}
+
+static const struct amend_plan_row *its_other(const struct amend_plan_entry *entry)
+{
+	return &entry->other;
+}
+
+static enum amend_status take_row(struct amend_sync *sync, struct amend_record *record,
+				  const struct amend_row *row, row_of_fn row_of,
+				  struct amend_error *err)
+{
+	void **slot;
+
+	if (row_of == its_other) {
+		record->other = row;
+		return AMEND_OK;
+	}
+	record->row = row;
+	slot = amend_hash_put(&sync->claims, row->pk, strlen(row->pk));
+	if (!slot)
+		return amend_no_memory(err);
+	if (!*slot)
+		*slot = record;
+	return AMEND_OK;
+}
+
+static enum amend_status find_by_rowid(struct amend_sync *sync, struct amend_record *record,
+				       row_of_fn row_of, struct amend_error *err)
+{
+	const struct amend_row named = {.rowid = row_of(entry_of(sync, record))->identity[0]};
+	struct amend_row *row = amend_arena_alloc(&sync->arena, sizeof(*row));
+	enum amend_status status;
+	bool found;
+
+	if (!row)
+		return amend_no_memory(err);
+	status = amend_row_again(sync->db, sync->table, &named, NULL, &sync->arena, row, &found,
+				 err);
+	return status == AMEND_OK && found ? take_row(sync, record, row, row_of, err) : status;
+}
+
+static enum amend_status find_batch(struct amend_sync *sync, struct amend_record **batch, size_t n,
+				    row_of_fn row_of, struct amend_error *err)
+{
+	const struct amend_table *table = sync->table;
+	size_t width = table->n_identity;
+	struct amend_value *values = calloc(n * width + 1, sizeof(*values));
+	struct amend_row *rows = amend_arena_array(&sync->arena, n, sizeof(*rows));
+	unsigned char *n_found = calloc(n + 1, 1);
+	enum amend_status status = AMEND_OK;
+
+	if (!values || !rows || !n_found) {
+		status = amend_no_memory(err);
+		goto out;
+	}
+	for (size_t i = 0; i < n; i++)
+		memcpy(values + i * width, row_of(entry_of(sync, batch[i]))->identity,
+		       width * sizeof(*values));
+	status = amend_row_find_many(sync->db, table, table->identity, width, values, n, NULL,
+				     &sync->arena, rows, n_found, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		if (n_found[i] == 1)
+			status = take_row(sync, batch[i], &rows[i], row_of, err);
+	}
+out:
+	free(values);
+	free(n_found);
+	return status;
+}
+
+/* The rows that entries name by their primary keys. */
+static enum amend_status find_rows(struct amend_sync *sync, row_of_fn row_of,
+				   struct amend_error *err)
+{
+	struct amend_record **batch = calloc(AMEND_SYNC_BATCH, sizeof(struct amend_record *));
+	enum amend_status status = AMEND_OK;
+	size_t n = 0;
+
+	if (!batch)
+		return amend_no_memory(err);
+	for (size_t i = 0; i <= sync->n_list && status == AMEND_OK; i++) {
+		struct amend_record *record = i < sync->n_list ? sync->list[i] : NULL;
+
+		if (n > 0 && (!record || n == AMEND_SYNC_BATCH)) {
+			status = find_batch(sync, batch, n, row_of, err);
+			n = 0;
+			amend_sync_progress(sync, "match", i, sync->n_list);
+		}
+		if (!record || status != AMEND_OK || !row_of(entry_of(sync, record))->identity)
+			continue;
+		if (sync->table->n_identity)
+			batch[n++] = record;
+		else
+			status = find_by_rowid(sync, record, row_of, err);
+	}
+	free(batch);
+	return status;
+}
+
+static enum amend_status miss_batch(struct amend_sync *sync, uint32_t k,
+				    struct amend_record **batch, size_t n, struct amend_error *err)
+{
+	const struct amend_sync_key *key = &sync->keys[k];
+	struct amend_value *values = calloc(n * key->n, sizeof(*values));
+	struct amend_row *rows = amend_arena_array(&sync->arena, n, sizeof(*rows));
+	unsigned char *n_found = calloc(n, 1);
+	enum amend_status status = AMEND_OK;
+
+	if (!values || !rows || !n_found) {
+		status = amend_no_memory(err);
+		goto out;
+	}
+	for (size_t i = 0; i < n; i++) {
+		for (uint32_t j = 0; j < key->n; j++)
+			values[i * key->n + j] = batch[i]->values[key->used[j]];
+	}
+	status = amend_row_find_many(sync->db, sync->table, key->columns, key->n, values, n, NULL,
+				     &sync->arena, rows, n_found, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		if (!n_found[i])
+			batch[i]->missed |= (uint32_t)1 << k;
+		else if (!batch[i]->row && entry_of(sync, batch[i])->create)
+			status = take_row(sync, batch[i], &rows[i], its_row, err);
+	}
+out:
+	free(values);
+	free(n_found);
+	return status;
+}
+
+/* The keys that found nothing: whether they still do. What stands in a creation's place is its row. */
+static enum amend_status miss_rows(struct amend_sync *sync, uint32_t k, struct amend_error *err)
+{
+	struct amend_record **batch = calloc(AMEND_SYNC_BATCH, sizeof(struct amend_record *));
+	enum amend_status status = AMEND_OK;
+	size_t n = 0;
+
+	if (!batch)
+		return amend_no_memory(err);
+	for (size_t i = 0; i <= sync->n_list && status == AMEND_OK; i++) {
+		struct amend_record *record = i < sync->n_list ? sync->list[i] : NULL;
+
+		if (n > 0 && (!record || n == AMEND_SYNC_BATCH)) {
+			status = miss_batch(sync, k, batch, n, err);
+			n = 0;
+		}
+		if (record && (entry_of(sync, record)->missed & (uint32_t)1 << k))
+			batch[n++] = record;
+	}
+	free(batch);
+	return status;
+}
+
+/* Under the row where there is one, else under the first key. */
+static enum amend_status find_bases(struct amend_sync *sync, bool by_first_key,
+				    struct amend_error *err)
+{
+	struct amend_record **records = calloc(sync->n_list + 1, sizeof(struct amend_record *));
+	const char **keys = calloc(sync->n_list + 1, sizeof(*keys));
+	struct amend_base *bases = NULL;
+	enum amend_status status = AMEND_OK;
+	size_t n = 0;
+
+	if (!records || !keys) {
+		status = amend_no_memory(err);
+		goto out;
+	}
+	for (size_t i = 0; i < sync->n_list; i++) {
+		struct amend_record *record = sync->list[i];
+		const struct amend_plan_entry *entry = entry_of(sync, record);
+
+		if ((record->row == NULL) != by_first_key)
+			continue;
+		records[n] = record;
+		keys[n++] = !by_first_key     ? record->row->pk
+			    : entry->has_base ? entry->base_key
+					      : record->key;
+	}
+	bases = amend_arena_array(&sync->arena, n, sizeof(*bases));
+	if (!bases)
+		status = amend_no_memory(err);
+	else if (n > 0)
+		status = amend_base_find(sync->db, sync->source_name, sync->table, by_first_key,
+					 keys, n, bases, &sync->arena, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++)
+		records[i]->seen = bases[i].pack ? &bases[i] : NULL;
+out:
+	free(records);
+	free(keys);
+	return status;
+}
+
+/* ---- what has become of it ---- */
+
+static enum state judge(bool changes, bool as_seen, bool done)
+{
+	if (!changes)
+		return as_seen ? BOTH : ELSE;
+	return as_seen ? AS_SEEN : done ? DONE : ELSE;
+}
+
+static const struct amend_put *put_of(const struct amend_plan_entry *entry, uint32_t column)
+{
+	for (size_t i = 0; i < entry->n_puts; i++) {
+		if (entry->puts[i].column == column)
+			return &entry->puts[i];
+	}
+	return NULL;
+}
+
+static bool missed_still(const struct amend_record *record, const struct amend_plan_entry *entry)
+{
+	return record->missed == entry->missed;
+}
+
+static enum state judge_row(const struct amend_sync *sync, const struct amend_record *record)
+{
+	const struct amend_plan_entry *entry = entry_of(sync, record);
+	const struct amend_value *now = record->row ? record->row->values : NULL;
+	bool as_seen = true, done = true;
+
+	if (entry->create) {
+		for (size_t i = 0; now && i < entry->n_puts && done; i++)
+			done = amend_value_equal(&entry->puts[i].value, &now[entry->puts[i].column]);
+		return judge(true, !now && missed_still(record, entry), now && done);
+	}
+	if (!entry->row.identity)
+		return judge(false, missed_still(record, entry), false);
+	if (!now)
+		return ELSE;
+	for (uint32_t c = 0; c < sync->table->n_columns; c++) {
+		const struct amend_put *put = put_of(entry, c);
+
+		if (!entry->row.known[c])
+			continue;
+		as_seen = as_seen && amend_value_equal(&entry->row.values[c], &now[c]);
+		done = done && amend_value_equal(put ? &put->value : &entry->row.values[c], &now[c]);
+	}
+	/* A key that was learned is found by it now: that is what was to be done. */
+	return judge(entry->n_puts > 0, as_seen && missed_still(record, entry), done);
+}
+
+static bool other_as_seen(const struct amend_sync *sync, const struct amend_record *record)
+{
+	const struct amend_plan_row *other = &entry_of(sync, record)->other;
+
+	if (!other->identity)
+		return true;
+	for (uint32_t c = 0; record->other && c < sync->table->n_columns; c++) {
+		if (other->known[c] &&
+		    !amend_value_equal(&other->values[c], &record->other->values[c]))
+			return false;
+	}
+	return record->other != NULL;
+}
+
+static enum state judge_base(const struct amend_record *record, const struct amend_plan_entry *entry)
+{
+	const struct amend_base *seen = record->seen;
+	bool as_seen = entry->has_base ? seen && strcmp(seen->pk, entry->base_pk) == 0 &&
+						 strcmp(seen->first_key, entry->base_key) == 0 &&
+						 memcmp(seen->digest, entry->base_digest,
+							sizeof(seen->digest)) == 0
+				       : !seen;
+	bool done = entry->write_base && seen && strcmp(seen->first_key, record->key) == 0 &&
+		    memcmp(seen->digest, entry->after_digest, sizeof(seen->digest)) == 0;
+
+	/* The digest may be the same where only the first key or the row moves. */
+	if (done && as_seen)
+		return BOTH;
+	return judge(entry->write_base, as_seen, done);
+}
+
+static enum amend_status open_is(const struct amend_conflict_row *open,
+				 const unsigned char digest[AMEND_DIGEST_SIZE], bool *same,
+				 struct amend_error *err)
+{
+	unsigned char is[AMEND_DIGEST_SIZE];
+	enum amend_status status = amend_plan_conflict_digest(open->kind, open->pk, open->first_key,
+							      open->note, open->fields,
+							      open->n_fields, is, err);
+
+	*same = status == AMEND_OK && memcmp(is, digest, sizeof(is)) == 0;
+	return status;
+}
+
+static const char *conflict_pk(const struct amend_record *record)
+{
+	return record->row ? record->row->pk : record->other ? record->other->pk : NULL;
+}
+
+static enum amend_status judge_conflict(const struct amend_record *record,
+					const struct amend_plan_entry *entry, enum state *state,
+					struct amend_error *err)
+{
+	const struct amend_conflict_row *open = record->open;
+	const struct amend_conflict_spec *spec = entry->conflict;
+	bool as_seen = !open && !entry->has_open, done = !open && entry->end && !entry->store;
+	enum amend_status status = AMEND_OK;
+
+	if (open && entry->has_open)
+		status = open_is(open, entry->open_digest, &as_seen, err);
+	if (status == AMEND_OK && open && entry->store) {
+		unsigned char digest[AMEND_DIGEST_SIZE];
+
+		status = amend_plan_conflict_digest(spec->kind, conflict_pk(record),
+						    spec->first_key, spec->note, spec->fields,
+						    spec->n_fields, digest, err);
+		if (status == AMEND_OK)
+			status = open_is(open, digest, &done, err);
+	}
+	*state = judge(entry->store || entry->end, as_seen, done);
+	return status;
+}
+
+/* ---- stale ---- */
+
+static const struct amend_value *now_of(const struct amend_record *record, uint32_t column)
+{
+	return record->row ? &record->row->values[column] : NULL;
+}
+
+static enum amend_status leave(struct amend_sync *sync, struct amend_record *record,
+			       const char *note, struct amend_error *err)
+{
+	const struct amend_plan_entry *entry = entry_of(sync, record);
+	struct amend_stale *stale = amend_arena_alloc(&sync->arena, sizeof(*stale));
+	size_t n = sync->table->n_columns;
+	void **slot = record->row ? amend_hash_put(&sync->claims, record->row->pk,
+						   strlen(record->row->pk))
+				  : NULL;
+
+	if (!stale)
+		return amend_no_memory(err);
+	stale->note = note;
+	stale->fields = amend_arena_array(&sync->arena, n, sizeof(*stale->fields));
+	if (!stale->fields)
+		return amend_no_memory(err);
+	for (uint32_t c = 0; c < n; c++) {
+		const struct amend_value *now = now_of(record, c);
+		const struct amend_put *put = put_of(entry, c);
+		const bool known = entry->row.known && entry->row.known[c];
+		struct amend_conflict_field field = {.column = sync->table->columns[c].name};
+
+		/* What a creation meets, or what a row has become; a row that is gone is said in words. */
+		if (!now || (!known && !put))
+			continue;
+		field.has_base = known;
+		field.base = known ? entry->row.values[c] : amend_null();
+		field.current = *now;
+		field.incoming = put ? put->value : field.base;
+		if (!amend_value_equal(known ? &field.base : &field.incoming, now))
+			stale->fields[stale->n_fields++] = field;
+	}
+	if (slot && *slot == record)
+		*slot = NULL;
+	record->stale = stale;
+	record->fate = AMEND_FATE_STALE;
+	record->action = NULL;
+	return AMEND_OK;
+}
+
+static const char *why_row(const struct amend_sync *sync, const struct amend_record *record)
+{
+	const struct amend_plan_entry *entry = entry_of(sync, record);
+
+	if (entry->create)
+		return "there is a record of this key now";
+	if (entry->row.identity && !record->row)
+		return "the record is gone";
+	if (entry->missed != record->missed)
+		return "another record has a key of it now";
+	return "the record has changed since";
+}
+
+/* ---- what is to be done ---- */
+
+static enum amend_status make_base(struct amend_sync *sync, const struct amend_record *record,
+				   const struct amend_plan_entry *entry,
+				   struct amend_action *action, struct amend_error *err)
+{
+	struct amend_buffer pack = AMEND_BUFFER_INIT;
+	struct amend_base *base = &action->base;
+
+	amend_base_merge(&pack, sync->table, entry->base_over ? record->seen : NULL,
+			 entry->base_values, entry->tied);
+	base->source = sync->source_name;
+	base->pk = record->row ? record->row->pk : NULL;
+	base->first_key = record->key;
+	base->pack = pack.failed ? NULL
+				 : amend_arena_text_n(&sync->arena, pack.size ? pack.data : "",
+						      pack.size);
+	base->pack_size = pack.size;
+	amend_buffer_release(&pack);
+	if (!base->pack)
+		return amend_no_memory(err);
+	amend_digest(base->pack, base->pack_size, base->digest);
+	action->write_base = true;
+	return AMEND_OK;
+}
+
+static enum amend_status make_conflict(struct amend_sync *sync, const struct amend_record *record,
+				       const struct amend_plan_entry *entry,
+				       struct amend_action *action, struct amend_error *err)
+{
+	struct amend_conflict_spec *spec = amend_arena_alloc(&sync->arena, sizeof(*spec));
+
+	if (!spec)
+		return amend_no_memory(err);
+	*spec = *entry->conflict;
+	spec->pk = conflict_pk(record);
+	action->conflict = spec;
+	return AMEND_OK;
+}
+
+/* What of the entry is not there yet. */
+static enum amend_status make_action(struct amend_sync *sync, struct amend_record *record,
+				     enum state row, enum state base, enum state conflict,
+				     struct amend_error *err)
+{
+	const struct amend_plan_entry *entry = entry_of(sync, record);
+	struct amend_action *action = amend_sync_action(sync, record);
+	enum amend_status status = AMEND_OK;
+
+	if (!action)
+		return amend_no_memory(err);
+	record->fate = (uint8_t)entry->fate;
+	record->based = record->seen != NULL;
+	if (row == AS_SEEN) {
+		action->create = entry->create;
+		action->puts = entry->puts;
+		action->n_puts = entry->n_puts;
+	} else if (row == DONE && entry->fate != AMEND_FATE_CONFLICT) {
+		record->fate = AMEND_FATE_UNCHANGED;
+	}
+	if (base == AS_SEEN)
+		status = make_base(sync, record, entry, action, err);
+	if (status == AMEND_OK && entry->conflict)
+		status = make_conflict(sync, record, entry, action, err);
+	action->store = entry->store && conflict == AS_SEEN;
+	action->is_new = entry->is_new && conflict == AS_SEEN;
+	action->settled = entry->settled;
+	action->end = conflict == AS_SEEN ? entry->end : NULL;
+	action->how = entry->how;
+	return status;
+}
+
+static enum amend_status decide(struct amend_sync *sync, struct amend_record *record,
+				struct amend_error *err)
+{
+	const struct amend_plan_entry *entry = entry_of(sync, record);
+	enum state row = judge_row(sync, record), base = judge_base(record, entry), conflict;
+	enum amend_status status = judge_conflict(record, entry, &conflict, err);
+
+	if (status != AMEND_OK)
+		return status;
+	if (row == ELSE || !other_as_seen(sync, record))
+		return leave(sync, record, why_row(sync, record), err);
+	/* A row as it was under a base that has moved was put back by somebody: an edit, which stays. */
+	if (base == ELSE || (row == AS_SEEN && base == DONE))
+		return leave(sync, record,
+			     "another run has been here: what the source said is no "
+			     "longer what the plan saw",
+			     err);
+	if (conflict == ELSE)
+		return leave(sync, record, "its conflict was settled, or has changed", err);
+	if (row != AS_SEEN && base != AS_SEEN && conflict != AS_SEEN) {
+		record->fate = AMEND_FATE_UNCHANGED;
+		return AMEND_OK;
+	}
+	return make_action(sync, record, row, base, conflict, err);
+}
+
+/* The plan holds no such conflict: somebody has taken the value since. */
+static enum amend_status leave_clashes(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
+		struct amend_record *record = sync->list[i];
+
+		if (record->action && record->action->conflict &&
+		    record->action->conflict->kind == AMEND_CONFLICT_UNIQUE &&
+		    (!entry_of(sync, record)->conflict ||
+		     entry_of(sync, record)->conflict->kind != AMEND_CONFLICT_UNIQUE))
+			status = leave(sync, record, record->action->conflict->note, err);
+	}
+	return status;
+}
+
+enum amend_status amend_plan_prove(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status;
+
+	begin(sync);
+	status = amend_sync_open_conflicts(sync, err);
+	if (status == AMEND_OK)
+		status = find_rows(sync, its_row, err);
+	if (status == AMEND_OK)
+		status = find_rows(sync, its_other, err);
+	for (uint32_t k = 0; k < sync->n_keys && status == AMEND_OK; k++)
+		status = miss_rows(sync, k, err);
+	if (status == AMEND_OK)
+		status = find_bases(sync, false, err);
+	if (status == AMEND_OK)
+		status = find_bases(sync, true, err);
+	if (status != AMEND_OK)
+		return status;
+	amend_sync_find_open(sync);
+	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++)
+		status = decide(sync, sync->list[i], err);
+	if (status == AMEND_OK)
+		status = amend_sync_unique(sync, err);
+	if (status == AMEND_OK)
+		status = leave_clashes(sync, err);
+	if (status == AMEND_OK)
+		status = amend_sync_order(sync, err);
+	return status;
+}

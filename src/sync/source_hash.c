@@ -1,0 +1,78 @@
+/*
+ * The digest of all that a source was read from: an input around another.
+ * Leaves what it is for to saved plans.
+ */
+#include <stdlib.h>
+
+#include "core/digest.h"
+#include "sync/source.h"
+
+struct hashed_input {
+	struct amend_input input, *inner;
+	struct amend_hasher *hasher; /* NULL: not wanted */
+	uint64_t size;
+};
+
+static long read_hashed(struct amend_input *input, void *bytes, size_t size, struct amend_error *err)
+{
+	struct hashed_input *hashed = (struct hashed_input *)input;
+	long n = hashed->inner->read(hashed->inner, bytes, size, err);
+
+	input->taken = hashed->inner->taken;
+	input->size = hashed->inner->size;
+	if (n > 0) {
+		hashed->size += (uint64_t)n;
+		if (hashed->hasher)
+			amend_hasher_add(hashed->hasher, bytes, (size_t)n);
+	}
+	return n;
+}
+
+static void close_hashed(struct amend_input *input)
+{
+	struct hashed_input *hashed = (struct hashed_input *)input;
+
+	hashed->inner->close(hashed->inner);
+	amend_hasher_free(hashed->hasher);
+	free(hashed);
+}
+
+struct amend_input *amend_input_hashed(struct amend_input *inner)
+{
+	struct hashed_input *hashed = calloc(1, sizeof(*hashed));
+
+	if (!hashed)
+		return NULL;
+	hashed->input = (struct amend_input){.read = read_hashed,
+					     .close = close_hashed,
+					     .taken = inner->taken,
+					     .size = inner->size};
+	hashed->inner = inner;
+	hashed->hasher = amend_hasher_new();
+	if (hashed->hasher)
+		return &hashed->input;
+	free(hashed);
+	return NULL;
+}
+
+void amend_source_hash(struct amend_source *source, bool wanted)
+{
+	struct hashed_input *hashed = (struct hashed_input *)source->hashed;
+
+	if (wanted || !hashed)
+		return;
+	amend_hasher_free(hashed->hasher);
+	hashed->hasher = NULL;
+}
+
+void amend_source_digest(const struct amend_source *source, uint64_t *size,
+			 unsigned char digest[AMEND_DIGEST_SIZE])
+{
+	const struct hashed_input *hashed = (const struct hashed_input *)source->hashed;
+
+	*size = hashed ? hashed->size : 0;
+	if (hashed)
+		amend_hasher_digest(hashed->hasher, digest);
+	else
+		amend_digest("", 0, digest);
+}
