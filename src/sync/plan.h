@@ -96,12 +96,6 @@ struct amend_stale {
 	size_t n_fields;
 };
 
-/* What amend_apply adds to a sync. */
-struct amend_applying {
-	const struct amend_plan *plan;
-	struct amend_plan_entry *entries; /* one for each of sync->records, in their order */
-};
-
 /* plan_entry.c: the table is known, and `used` and `keys` are bound. */
 enum amend_status amend_plan_entry_read(struct amend_sync *sync, const struct amend_plan *plan,
 					const struct amend_plan_line *line,

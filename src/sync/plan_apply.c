@@ -100,24 +100,25 @@ static enum amend_status use_keys(struct amend_sync *sync, struct amend_error *e
 static enum amend_status read_entries(struct amend_sync *sync, const struct amend_plan *plan,
 				      struct amend_error *err)
 {
+	size_t n = plan->n_lines;
+	struct amend_plan_entry *entries = amend_arena_array(&sync->arena, n, sizeof(*entries));
+	struct amend_record *records = amend_arena_array(&sync->arena, n, sizeof(*records));
 	struct amend_hash keys = {0};
 	enum amend_status status = AMEND_OK;
 
-	sync->n_records = sync->n_list = plan->n_lines;
-	sync->records = amend_arena_array(&sync->arena, plan->n_lines, sizeof(*sync->records));
-	sync->list = amend_arena_array(&sync->arena, plan->n_lines, sizeof(struct amend_record *));
-	sync->applying->entries = amend_arena_array(&sync->arena, plan->n_lines,
-						    sizeof(*sync->applying->entries));
-	if (!sync->records || !sync->list || !sync->applying->entries)
+	sync->n_list = n;
+	sync->list = amend_arena_array(&sync->arena, n, sizeof(struct amend_record *));
+	if (!records || !sync->list || !entries)
 		return amend_no_memory(err);
-	for (size_t i = 0; i < plan->n_lines && status == AMEND_OK; i++) {
-		struct amend_plan_entry *entry = &sync->applying->entries[i], *twin;
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		struct amend_plan_entry *entry = &entries[i], *twin;
 		void **slot;
 
 		status = amend_plan_entry_read(sync, plan, &plan->lines[i], entry, err);
 		if (status != AMEND_OK)
 			break;
-		sync->list[i] = &sync->records[i];
+		records[i].entry = entry;
+		sync->list[i] = &records[i];
 		slot = amend_hash_put(&keys, entry->key, strlen(entry->key));
 		twin = slot ? *slot : NULL;
 		if (!slot)
@@ -135,7 +136,17 @@ static enum amend_status read_entries(struct amend_sync *sync, const struct amen
 
 /* ---- carrying it out ---- */
 
-static enum amend_status explain(const struct amend_sync *sync, struct amend_error *err)
+static enum amend_status tell_all(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++)
+		status = amend_sync_tell(sync, sync->list[i], err);
+	return status;
+}
+
+static enum amend_status explain(const struct amend_sync *sync, const struct amend_plan *plan,
+				 struct amend_error *err)
 {
 	const struct amend_sync_report *report = sync->report;
 	uint64_t in = report->read - report->rejected - report->skipped - report->stale;
@@ -146,11 +157,11 @@ static enum amend_status explain(const struct amend_sync *sync, struct amend_err
 		return amend_error_wrap(err,
 					"%llu of %zu entries are in; whether the next %zu are is not "
 					"known (apply it again to go on)",
-					(unsigned long long)in, sync->n_records, sync->n_unknown);
+					(unsigned long long)in, plan->n_lines, sync->n_unknown);
 	return amend_error_wrap(err,
 				"%llu of %zu entries are in, the rest is not (apply it again to go "
 				"on)",
-				(unsigned long long)in, sync->n_records);
+				(unsigned long long)in, plan->n_lines);
 }
 
 static enum amend_status run(struct amend_sync *sync, const struct amend_plan *plan,
@@ -177,9 +188,9 @@ static enum amend_status run(struct amend_sync *sync, const struct amend_plan *p
 		return status;
 	sync->n_open_before = sync->n_open;
 	if (sync->options->dry_run)
-		return amend_sync_tell_all(sync, err);
+		return tell_all(sync, err);
 	status = amend_sync_apply(sync, err);
-	return status == AMEND_OK ? AMEND_OK : explain(sync, err);
+	return status == AMEND_OK ? AMEND_OK : explain(sync, plan, err);
 }
 
 enum amend_status amend_apply(struct amend_conn *db, const struct amend_plan *plan,
@@ -187,7 +198,6 @@ enum amend_status amend_apply(struct amend_conn *db, const struct amend_plan *pl
 			      struct amend_sync_report *report, struct amend_error *err)
 {
 	struct amend_sync_options options = AMEND_SYNC_OPTIONS_INIT;
-	struct amend_applying applying = {.plan = plan};
 	struct amend_sync sync = {
 		.db = db,
 		.options = &options,
@@ -195,7 +205,6 @@ enum amend_status amend_apply(struct amend_conn *db, const struct amend_plan *pl
 		.source_name = plan->info.source,
 		.table_name = plan->info.table,
 		.prepare = amend_plan_prove,
-		.applying = &applying,
 		.begun = amend_clock_ms(),
 	};
 	enum amend_status status = amend_enter(db, err);

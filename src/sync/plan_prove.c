@@ -16,19 +16,14 @@ enum state {
 	ELSE,
 };
 
-static struct amend_plan_entry *entry_of(const struct amend_sync *sync,
-					 const struct amend_record *record)
-{
-	return &sync->applying->entries[record - sync->records];
-}
-
 static void begin(struct amend_sync *sync)
 {
 	for (size_t i = 0; i < sync->n_list; i++) {
 		struct amend_record *record = sync->list[i];
-		const struct amend_plan_entry *entry = entry_of(sync, record);
+		const struct amend_plan_entry *entry = record->entry;
 
 		*record = (struct amend_record){
+			.entry = entry,
 			.line = entry->line,
 			.values = entry->values,
 			.key = entry->key,
@@ -76,7 +71,7 @@ static enum amend_status take_row(struct amend_sync *sync, struct amend_record *
 static enum amend_status find_by_rowid(struct amend_sync *sync, struct amend_record *record,
 				       row_of_fn row_of, struct amend_error *err)
 {
-	const struct amend_row named = {.rowid = row_of(entry_of(sync, record))->identity[0]};
+	const struct amend_row named = {.rowid = row_of(record->entry)->identity[0]};
 	struct amend_row *row = amend_arena_alloc(&sync->arena, sizeof(*row));
 	enum amend_status status;
 	bool found;
@@ -103,7 +98,7 @@ static enum amend_status find_batch(struct amend_sync *sync, struct amend_record
 		goto out;
 	}
 	for (size_t i = 0; i < n; i++)
-		memcpy(values + i * width, row_of(entry_of(sync, batch[i]))->identity,
+		memcpy(values + i * width, row_of(batch[i]->entry)->identity,
 		       width * sizeof(*values));
 	status = amend_row_find_many(sync->db, table, table->identity, width, values, n, NULL,
 				     &sync->arena, rows, n_found, err);
@@ -135,7 +130,7 @@ static enum amend_status find_rows(struct amend_sync *sync, row_of_fn row_of,
 			n = 0;
 			amend_sync_progress(sync, "match", i, sync->n_list);
 		}
-		if (!record || status != AMEND_OK || !row_of(entry_of(sync, record))->identity)
+		if (!record || status != AMEND_OK || !row_of(record->entry)->identity)
 			continue;
 		if (sync->table->n_identity)
 			batch[n++] = record;
@@ -168,7 +163,7 @@ static enum amend_status miss_batch(struct amend_sync *sync, uint32_t k,
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 		if (!n_found[i])
 			batch[i]->missed |= (uint32_t)1 << k;
-		else if (!batch[i]->row && entry_of(sync, batch[i])->create)
+		else if (!batch[i]->row && batch[i]->entry->create)
 			status = take_row(sync, batch[i], &rows[i], its_row, err);
 	}
 out:
@@ -193,7 +188,7 @@ static enum amend_status miss_rows(struct amend_sync *sync, uint32_t k, struct a
 			status = miss_batch(sync, k, batch, n, err);
 			n = 0;
 		}
-		if (record && (entry_of(sync, record)->missed & (uint32_t)1 << k))
+		if (record && (record->entry->missed & (uint32_t)1 << k))
 			batch[n++] = record;
 	}
 	free(batch);
@@ -216,7 +211,7 @@ static enum amend_status find_bases(struct amend_sync *sync, bool by_first_key,
 	}
 	for (size_t i = 0; i < sync->n_list; i++) {
 		struct amend_record *record = sync->list[i];
-		const struct amend_plan_entry *entry = entry_of(sync, record);
+		const struct amend_plan_entry *entry = record->entry;
 
 		if ((record->row == NULL) != by_first_key)
 			continue;
@@ -264,7 +259,7 @@ static bool missed_still(const struct amend_record *record, const struct amend_p
 
 static enum state judge_row(const struct amend_sync *sync, const struct amend_record *record)
 {
-	const struct amend_plan_entry *entry = entry_of(sync, record);
+	const struct amend_plan_entry *entry = record->entry;
 	const struct amend_value *now = record->row ? record->row->values : NULL;
 	bool as_seen = true, done = true;
 
@@ -291,7 +286,7 @@ static enum state judge_row(const struct amend_sync *sync, const struct amend_re
 
 static bool other_as_seen(const struct amend_sync *sync, const struct amend_record *record)
 {
-	const struct amend_plan_row *other = &entry_of(sync, record)->other;
+	const struct amend_plan_row *other = &record->entry->other;
 
 	if (!other->identity)
 		return true;
@@ -372,7 +367,7 @@ static const struct amend_value *now_of(const struct amend_record *record, uint3
 static enum amend_status leave(struct amend_sync *sync, struct amend_record *record,
 			       const char *note, struct amend_error *err)
 {
-	const struct amend_plan_entry *entry = entry_of(sync, record);
+	const struct amend_plan_entry *entry = record->entry;
 	struct amend_stale *stale = amend_arena_alloc(&sync->arena, sizeof(*stale));
 	size_t n = sync->table->n_columns;
 	void **slot = record->row ? amend_hash_put(&sync->claims, record->row->pk,
@@ -409,9 +404,9 @@ static enum amend_status leave(struct amend_sync *sync, struct amend_record *rec
 	return AMEND_OK;
 }
 
-static const char *why_row(const struct amend_sync *sync, const struct amend_record *record)
+static const char *why_row(const struct amend_record *record)
 {
-	const struct amend_plan_entry *entry = entry_of(sync, record);
+	const struct amend_plan_entry *entry = record->entry;
 
 	if (entry->create)
 		return "there is a record of this key now";
@@ -467,7 +462,7 @@ static enum amend_status make_action(struct amend_sync *sync, struct amend_recor
 				     enum state row, enum state base, enum state conflict,
 				     struct amend_error *err)
 {
-	const struct amend_plan_entry *entry = entry_of(sync, record);
+	const struct amend_plan_entry *entry = record->entry;
 	struct amend_action *action = amend_sync_action(sync, record);
 	enum amend_status status = AMEND_OK;
 
@@ -497,14 +492,14 @@ static enum amend_status make_action(struct amend_sync *sync, struct amend_recor
 static enum amend_status decide(struct amend_sync *sync, struct amend_record *record,
 				struct amend_error *err)
 {
-	const struct amend_plan_entry *entry = entry_of(sync, record);
+	const struct amend_plan_entry *entry = record->entry;
 	enum state row = judge_row(sync, record), base = judge_base(record, entry), conflict;
 	enum amend_status status = judge_conflict(record, entry, &conflict, err);
 
 	if (status != AMEND_OK)
 		return status;
 	if (row == ELSE || !other_as_seen(sync, record))
-		return leave(sync, record, why_row(sync, record), err);
+		return leave(sync, record, why_row(record), err);
 	/* A row as it was under a base that has moved was put back by somebody: an edit, which stays. */
 	if (base == ELSE || (row == AS_SEEN && base == DONE))
 		return leave(sync, record,
@@ -530,8 +525,8 @@ static enum amend_status leave_clashes(struct amend_sync *sync, struct amend_err
 
 		if (record->action && record->action->conflict &&
 		    record->action->conflict->kind == AMEND_CONFLICT_UNIQUE &&
-		    (!entry_of(sync, record)->conflict ||
-		     entry_of(sync, record)->conflict->kind != AMEND_CONFLICT_UNIQUE))
+		    (!record->entry->conflict ||
+		     record->entry->conflict->kind != AMEND_CONFLICT_UNIQUE))
 			status = leave(sync, record, record->action->conflict->note, err);
 	}
 	return status;

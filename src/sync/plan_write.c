@@ -78,7 +78,8 @@ static void add_input(struct writer *writer)
 	amend_digest_hex(digest, hex);
 	amend_buffer_printf(&writer->line, "\"bytes\":%llu,", (unsigned long long)size);
 	add_string(&writer->line, "blake2b", hex);
-	amend_buffer_printf(&writer->line, ",\"records\":%zu}", writer->sync->n_records);
+	amend_buffer_printf(&writer->line, ",\"records\":%llu}",
+			    (unsigned long long)writer->sync->report->read);
 }
 
 static void add_columns(struct writer *writer)
@@ -467,24 +468,22 @@ static enum amend_status write_entry(struct writer *writer, const struct amend_r
 
 /* ---- the seal ---- */
 
-static void count_fates(const struct amend_sync *sync, struct amend_buffer *line)
+static void add_counts(struct amend_buffer *line, const struct amend_sync_report *report)
 {
-	size_t n[AMEND_FATE_STALE + 1] = {0};
 	const struct {
 		const char *name;
-		enum amend_fate fate;
+		uint64_t n;
 	} shown[] = {
-		{"created", AMEND_FATE_CREATED},      {"updated", AMEND_FATE_UPDATED},
-		{"merged", AMEND_FATE_MERGED},        {"kept", AMEND_FATE_KEPT},
-		{"unchanged", AMEND_FATE_UNCHANGED},  {"conflicts", AMEND_FATE_CONFLICT},
-		{"skipped", AMEND_FATE_SKIPPED},      {"rejected", AMEND_FATE_REJECTED},
-		{"duplicates", AMEND_FATE_DUPLICATE},
+		{"created", report->created},       {"updated", report->updated},
+		{"merged", report->merged},         {"kept", report->kept},
+		{"unchanged", report->unchanged},   {"conflicts", report->conflicts},
+		{"skipped", report->skipped},       {"rejected", report->rejected},
+		{"duplicates", report->duplicates},
 	};
 
-	for (size_t i = 0; i < sync->n_records; i++)
-		n[sync->records[i].fate]++;
 	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
-		amend_buffer_printf(line, ",\"%s\":%zu", shown[i].name, n[shown[i].fate]);
+		amend_buffer_printf(line, ",\"%s\":%llu", shown[i].name,
+				    (unsigned long long)shown[i].n);
 }
 
 static enum amend_status write_seal(struct writer *writer, struct amend_error *err)
@@ -495,7 +494,7 @@ static enum amend_status write_seal(struct writer *writer, struct amend_error *e
 
 	amend_buffer_reset(&writer->line);
 	amend_buffer_printf(&writer->line, "{\"entries\":%llu", (unsigned long long)writer->n);
-	count_fates(writer->sync, &writer->line);
+	add_counts(&writer->line, writer->sync->report);
 	if (writer->line.failed)
 		return amend_no_memory(err);
 	amend_hasher_add(writer->hasher, writer->line.data, writer->line.size);

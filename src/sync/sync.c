@@ -199,7 +199,7 @@ static enum amend_status check_thresholds(const struct amend_sync *sync, struct 
 	return AMEND_OK;
 }
 
-enum amend_status amend_sync_tell_all(struct amend_sync *sync, struct amend_error *err)
+static enum amend_status tell_all(struct amend_sync *sync, struct amend_error *err)
 {
 	enum amend_status status = AMEND_OK;
 
@@ -242,10 +242,10 @@ static enum amend_status run(struct amend_sync *sync, struct amend_error *err)
 		status = check_thresholds(sync, err);
 	if (status != AMEND_OK)
 		return status;
-	if (sync->options->on_plan)
+	if (sync->options->dry_run || sync->options->on_plan)
+		status = tell_all(sync, err);
+	if (status == AMEND_OK && sync->options->on_plan)
 		status = amend_sync_write_plan(sync, err);
-	if (status == AMEND_OK && (sync->options->dry_run || sync->options->on_plan))
-		status = amend_sync_tell_all(sync, err);
 	if (status != AMEND_OK || sync->options->dry_run || sync->options->on_plan)
 		return status;
 	status = amend_sync_apply(sync, err);

@@ -102,6 +102,7 @@ struct amend_record {
 	const struct amend_base *seen; /* the base under the row, or under the key; NULL: none */
 	const struct amend_conflict_row *open; /* its open conflict */
 	struct amend_action *action;           /* NULL: nothing is written */
+	const struct amend_plan_entry *entry;  /* of a saved plan */
 	const struct amend_stale *stale;       /* of a saved plan: why nothing is */
 	size_t mark;                           /* order.c: visited; 1 + position */
 	uint32_t missed;                       /* bit k: no row has its key k */
@@ -178,7 +179,6 @@ struct amend_sync {
 
 	/* Phase 1 for `list`: amend_sync_plan, or plan_prove.c's for a saved plan. */
 	enum amend_status (*prepare)(struct amend_sync *sync, struct amend_error *err);
-	struct amend_applying *applying; /* plan.h; NULL: a sync */
 
 	unsigned round;   /* 0: before the first write */
 	bool committed;   /* a chunk was, with something in it */
@@ -299,12 +299,11 @@ enum amend_status amend_sync_order(struct amend_sync *sync, struct amend_error *
 /* plan.c: all of the above for `list`, after the input is read and the table known */
 enum amend_status amend_sync_plan(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 
-/* plan_write.c: what phase 1 has decided, to options->on_plan */
+/* plan_write.c: what phase 1 has decided, to options->on_plan; all is told, and counted in the report */
 enum amend_status amend_sync_write_plan(struct amend_sync *sync,
 					struct amend_error *err) AMEND_CHECK;
 
-/* sync.c: for those that write nothing; and the report's open conflicts, in the end */
-enum amend_status amend_sync_tell_all(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+/* sync.c: the report's open conflicts, in the end */
 enum amend_status amend_sync_count_open(struct amend_sync *sync,
 					struct amend_error *err) AMEND_CHECK;
 
