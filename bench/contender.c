@@ -21,8 +21,10 @@ static const struct {
 } commands[] = {
 	{"feed", run_feed, "rows= lines= version= file=: writes a feed"},
 	{"load", run_load, "db= rows= lines= [empty=1]: the table, as it is before the first feed"},
+	{"expect", run_expect,
+	 "rows= lines= state= or copy=VERSION: digests that the table must have"},
 	{"check", run_check,
-	 "db= rows= lines= state= history=amend|own|none, or copy=VERSION: the table is what it must be"},
+	 "db= rows= lines= and state= history=amend|own|none or copy=, table= changes="},
 	{"staging", run_staging,
 	 "db= feed= history=0|1: hand-written staging table and set-based SQL"},
 	{"copy", run_copy, "db= feed=: the feed into an empty table with the same indexes"},

@@ -49,6 +49,7 @@ const char *map_file(const char *path, size_t *size);
 /* The commands, one file each. */
 int run_feed(const struct words *words);
 int run_load(const struct words *words);
+int run_expect(const struct words *words);
 int run_check(const struct words *words);
 int run_staging(const struct words *words);
 int run_copy(const struct words *words);

@@ -230,18 +230,101 @@ uint64_t data_digest(uint64_t id, const char *const texts[DATA_COLUMNS])
 	return data_mix(hash);
 }
 
+static void record_texts(const struct record *record, char position[16],
+			 const char *texts[DATA_COLUMNS])
+{
+	snprintf(position, 16, "%d", record->position);
+	texts[0] = record->has_remote_id ? record->remote_id : NULL;
+	texts[1] = record->slug;
+	texts[2] = record->name;
+	texts[3] = record->description;
+	texts[4] = record->has_parent ? record->parent_slug : NULL;
+	texts[5] = position;
+}
+
 uint64_t data_record_digest(const struct record *record)
 {
 	char position[16];
-	const char *const texts[DATA_COLUMNS] = {
-		record->has_remote_id ? record->remote_id : NULL,
-		record->slug,
-		record->name,
-		record->description,
-		record->has_parent ? record->parent_slug : NULL,
-		position,
-	};
+	const char *texts[DATA_COLUMNS];
 
-	snprintf(position, sizeof(position), "%d", record->position);
+	record_texts(record, position, texts);
 	return data_digest(record->id, texts);
+}
+
+uint64_t data_change_digest(uint64_t id, int column, const char *before, const char *after)
+{
+	const char *const texts[DATA_COLUMNS] = {before, after};
+
+	return data_digest(data_mix(id) + (uint64_t)column, texts);
+}
+
+/* Whether version `version` had anything to do with the row: all others are the same before and after. */
+static bool touched_by(const struct data *data, uint64_t rank, int version)
+{
+	int from = version == 1 ? 0 : CHANGED_1, to = version == 1 ? CHANGED_1 : CHANGED_2;
+	int slug = version == 1 ? SLUG_1 : SLUG_2;
+
+	return (rank >= percent(data, from) && rank < percent(data, to)) ||
+	       (rank >= percent(data, slug) && rank < percent(data, slug + SLUG_ONLY));
+}
+
+static uint64_t changes_digest(const struct record *before, const struct record *after)
+{
+	char positions[2][16];
+	const char *old[DATA_COLUMNS] = {NULL}, *new[DATA_COLUMNS];
+	uint64_t digest = 0;
+
+	if (before)
+		record_texts(before, positions[0], old);
+	record_texts(after, positions[1], new);
+	for (int i = 0; i < DATA_COLUMNS; i++) {
+		if (old[i] && new[i] ? strcmp(old[i], new[i]) != 0 : old[i] != new[i])
+			digest += data_change_digest(after->id, i, old[i], new[i]);
+	}
+	return digest;
+}
+
+uint64_t data_history_digest(const struct data *data, int state)
+{
+	struct record before, after;
+	uint64_t digest = 0;
+
+	for (int version = 1; version <= state; version++) {
+		for (uint64_t i = 0; i < data->rows; i++) {
+			if (!touched_by(data, unshuffle(i, data->rows, data->seed), version))
+				continue;
+			data_row(data, version - 1, i, &before);
+			data_row(data, version, i, &after);
+			digest += changes_digest(&before, &after);
+		}
+	}
+	for (uint64_t i = data->rows; i < data_count(data, state); i++) {
+		data_row(data, state, i, &after);
+		digest += changes_digest(NULL, &after);
+	}
+	return digest;
+}
+
+uint64_t data_state_digest(const struct data *data, int state)
+{
+	struct record record;
+	uint64_t digest = 0;
+
+	for (uint64_t i = 0; i < data_count(data, state); i++) {
+		data_row(data, state, i, &record);
+		digest += data_record_digest(&record);
+	}
+	return digest;
+}
+
+uint64_t data_feed_digest(const struct data *data, int version)
+{
+	struct record record;
+	uint64_t digest = 0;
+
+	for (uint64_t i = 0; i < data->lines; i++) {
+		data_feed(data, version, i, &record);
+		digest += data_record_digest(&record);
+	}
+	return digest;
 }

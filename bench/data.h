@@ -51,6 +51,14 @@ size_t data_csv(const struct record *record, bool with_id, char *out, size_t roo
 /* A digest of a record: the sum of them is a table's, whatever the order. NULL texts are NULL; id 0 is left out. */
 uint64_t data_digest(uint64_t id, const char *const texts[DATA_COLUMNS]);
 uint64_t data_record_digest(const struct record *record);
+/* Likewise of one changed field in a history; of a creation id 0 and before NULL, and fields that stay NULL are none. */
+uint64_t data_change_digest(uint64_t id, int column, const char *before, const char *after);
+
+/* The sums for a state: of the table's records, and of all changes up to it. */
+uint64_t data_state_digest(const struct data *data, int state);
+uint64_t data_history_digest(const struct data *data, int state);
+/* Of the lines of a feed, as records that the database has numbered. */
+uint64_t data_feed_digest(const struct data *data, int version);
 
 /* splitmix64's mixing: any number to a random one. */
 uint64_t data_mix(uint64_t z);

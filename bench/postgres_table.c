@@ -78,22 +78,25 @@ void postgres_read(const char *uri)
 	PQfinish(db);
 }
 
-static void look_at_rows(PGconn *db, const struct data *data, struct found *found)
+/* Calls `each` with every row of what may be too much to hold at once. */
+static void for_each(PGconn *db, const char *sql,
+		     void (*each)(struct found *found, const struct data *data,
+				  const char *const *texts),
+		     struct found *found, const struct data *data)
 {
-	static const char sql[] = "SELECT id, " DATA_HEADER " FROM taxonomy";
+	enum { MOST = 16 };
 	PGresult *result;
 
 	if (!PQsendQuery(db, sql) || !PQsetSingleRowMode(db))
 		die("%s: %s", sql, PQerrorMessage(db));
 	while ((result = PQgetResult(db)) != NULL) {
-		const char *texts[DATA_COLUMNS];
+		const char *texts[MOST];
 
 		if (PQresultStatus(result) == PGRES_SINGLE_TUPLE) {
-			for (int i = 0; i < DATA_COLUMNS; i++)
-				texts[i] = PQgetisnull(result, 0, i + 1)
-						   ? NULL
-						   : PQgetvalue(result, 0, i + 1);
-			found_row(found, data, strtoull(PQgetvalue(result, 0, 0), NULL, 10), texts);
+			for (int i = 0; i < PQnfields(result) && i < MOST; i++)
+				texts[i] = PQgetisnull(result, 0, i) ? NULL
+								     : PQgetvalue(result, 0, i);
+			each(found, data, texts);
 		} else if (PQresultStatus(result) != PGRES_TUPLES_OK) {
 			die("%s: %s", sql, PQerrorMessage(db));
 		}
@@ -101,43 +104,50 @@ static void look_at_rows(PGconn *db, const struct data *data, struct found *foun
 	}
 }
 
-/* A change counts where the record that it names is there, and ends in what history says of it. */
+static void on_row(struct found *found, const struct data *data, const char *const *texts)
+{
+	found_row(found, data, strtoull(texts[0], NULL, 10), texts + 1);
+}
+
+static void on_change(struct found *found, const struct data *data, const char *const *texts)
+{
+	(void)data;
+	found_change(found, strtoull(texts[0], NULL, 10), texts[1], texts[2], texts[3]);
+}
+
+/* Changes of records that are there; a creation's id is 0, for the database chose it. */
+static const char own_changes[] =
+	"SELECT coalesce((h.before).id, 0), f.* FROM history h JOIN taxonomy t ON t.id = h.record AND "
+	"t.id = (h.after).id, LATERAL (VALUES ('remote_id', (h.before).remote_id, "
+	"(h.after).remote_id), ('slug', (h.before).slug, (h.after).slug), ('name', (h.before).name, "
+	"(h.after).name), ('description', (h.before).description, (h.after).description), "
+	"('parent_slug', (h.before).parent_slug, (h.after).parent_slug), ('position', "
+	"(h.before).position::text, (h.after).position::text)) f";
+
+static const char amend_changes[] =
+	"SELECT CASE c.op WHEN 'update' THEN t.id ELSE 0 END, f.key, f.value ->> 0, f.value ->> 1 FROM "
+	"amend.change c JOIN taxonomy t ON t.id = (c.pk::json ->> 'id')::bigint, "
+	"json_each(c.fields::json) f";
+
 void postgres_look(const char *uri, const struct data *data, enum history history,
 		   struct found *found)
 {
 	PGconn *db = pg_open(uri);
 
-	look_at_rows(db, data, found);
+	for_each(db, "SELECT id, " DATA_HEADER " FROM taxonomy", on_row, found, data);
 	if (history == HISTORY_OWN) {
+		for_each(db, own_changes, on_change, found, data);
 		found->updates = pg_number(
-			db, "SELECT count(*) FROM history h JOIN taxonomy t ON t.id = h.record "
-			    "WHERE (h.before).id = t.id AND (h.after).id = t.id AND h.before IS "
-			    "DISTINCT FROM h.after");
-		found->fields = pg_number(
-			db,
-			"SELECT sum(((before).remote_id IS DISTINCT FROM (after).remote_id)::int + "
-			"((before).slug IS DISTINCT FROM (after).slug)::int + ((before).name IS "
-			"DISTINCT FROM (after).name)::int + ((before).description IS DISTINCT FROM "
-			"(after).description)::int + ((before).parent_slug IS DISTINCT FROM "
-			"(after).parent_slug)::int + ((before).position IS DISTINCT FROM "
-			"(after).position)::int) FROM history WHERE (before).id IS NOT NULL");
+			db, "SELECT count(*) FROM history WHERE (before).id = record AND "
+			    "before IS DISTINCT FROM after");
 		found->creations = pg_number(
-			db, "SELECT count(*) FROM history h JOIN taxonomy t ON t.id = h.record "
-			    "WHERE (h.before).id IS NULL AND (h.after).slug = t.slug");
+			db, "SELECT count(*) FROM history WHERE (before).id IS NULL");
 	} else if (history == HISTORY_AMEND) {
-		found->updates = pg_number(
-			db, "SELECT count(*) FROM amend.change c JOIN taxonomy t ON t.id = "
-			    "(c.pk::json ->> 'id')::bigint WHERE c.op = 'update'");
-		found->fields = pg_number(
-			db,
-			"SELECT count(*) FROM amend.change c JOIN taxonomy t ON t.id = (c.pk::json "
-			"->> 'id')::bigint, json_each(c.fields::json) f WHERE c.op = 'update' AND "
-			"(f.value ->> 0) IS DISTINCT FROM (f.value ->> 1) AND (f.value ->> 1) = "
-			"to_json(t) ->> f.key");
+		for_each(db, amend_changes, on_change, found, data);
+		found->updates = pg_number(db,
+					   "SELECT count(*) FROM amend.change WHERE op = 'update'");
 		found->creations = pg_number(
-			db, "SELECT count(*) FROM amend.change c JOIN taxonomy t ON t.id = "
-			    "(c.pk::json ->> 'id')::bigint WHERE c.op = 'create' AND "
-			    "(c.fields::json -> 'slug' ->> 1) = t.slug");
+			db, "SELECT count(*) FROM amend.change WHERE op = 'create'");
 		found->bases = pg_number(db, "SELECT count(*) FROM amend.base");
 		found->conflicts = pg_number(
 			db, "SELECT count(*) FROM amend.conflict WHERE state = 'open'");

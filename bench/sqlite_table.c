@@ -105,6 +105,11 @@ void sqlite_read(const char *path)
 	sqlite3_close(db);
 }
 
+static const char *text_at(sqlite3_stmt *statement, int column)
+{
+	return (const char *)sqlite3_column_text(statement, column);
+}
+
 static void look_at_rows(sqlite3 *db, const struct data *data, struct found *found)
 {
 	sqlite3_stmt *select = lite_prepare(db, "SELECT id, " DATA_HEADER " FROM taxonomy");
@@ -114,7 +119,7 @@ static void look_at_rows(sqlite3 *db, const struct data *data, struct found *fou
 		const char *texts[DATA_COLUMNS];
 
 		for (int i = 0; i < DATA_COLUMNS; i++)
-			texts[i] = (const char *)sqlite3_column_text(select, i + 1);
+			texts[i] = text_at(select, i + 1);
 		found_row(found, data, (uint64_t)sqlite3_column_int64(select, 0), texts);
 	}
 	if (rc != SQLITE_DONE)
@@ -122,7 +127,31 @@ static void look_at_rows(sqlite3 *db, const struct data *data, struct found *fou
 	sqlite3_finalize(select);
 }
 
-/* A change counts where the record that it names is there, and ends in what history says of it. */
+/* Changes of records that are there; a creation's id is 0, for the database chose it. */
+#define OWN_CHANGE(column)                                                              \
+	"SELECT CASE WHEN b_slug IS NULL THEN 0 ELSE t.id END, '" column "', b_" column \
+	", a_" column " FROM history h JOIN taxonomy t ON t.id = h.record"
+static const char own_changes[] =
+	OWN_CHANGE("remote_id") " UNION ALL " OWN_CHANGE("slug") " UNION ALL " OWN_CHANGE("name") " UNION ALL " OWN_CHANGE(
+		"description") " UNION ALL " OWN_CHANGE("parent_slug") " UNION ALL " OWN_CHANGE("position");
+
+static const char amend_changes[] =
+	"SELECT CASE c.op WHEN 'update' THEN t.id ELSE 0 END, f.key, f.value ->> 0, f.value ->> 1 FROM "
+	"amend_change c JOIN taxonomy t ON t.id = c.pk ->> 'id', json_each(c.fields) f";
+
+static void look_at_changes(sqlite3 *db, const char *sql, struct found *found)
+{
+	sqlite3_stmt *select = lite_prepare(db, sql);
+	int rc;
+
+	while ((rc = sqlite3_step(select)) == SQLITE_ROW)
+		found_change(found, (uint64_t)sqlite3_column_int64(select, 0), text_at(select, 1),
+			     text_at(select, 2), text_at(select, 3));
+	if (rc != SQLITE_DONE)
+		die("%s: %s", sql, sqlite3_errmsg(db));
+	sqlite3_finalize(select);
+}
+
 void sqlite_look(const char *path, const struct data *data, enum history history,
 		 struct found *found)
 {
@@ -130,33 +159,17 @@ void sqlite_look(const char *path, const struct data *data, enum history history
 
 	look_at_rows(db, data, found);
 	if (history == HISTORY_OWN) {
+		look_at_changes(db, own_changes, found);
 		found->updates = lite_number(
-			db, "SELECT count(*) FROM history h JOIN taxonomy t ON t.id = h.record "
-			    "WHERE b_slug IS NOT NULL AND a_slug = t.slug");
-		found->fields = lite_number(
-			db,
-			"SELECT sum((b_remote_id IS NOT a_remote_id) + (b_slug IS NOT a_slug) + "
-			"(b_name IS NOT a_name) + (b_description IS NOT a_description) + "
-			"(b_parent_slug IS NOT a_parent_slug) + (b_position IS NOT a_position)) "
-			"FROM history WHERE b_slug IS NOT NULL");
-		found->creations = lite_number(
-			db, "SELECT count(*) FROM history h JOIN taxonomy t ON t.id = h.record "
-			    "WHERE b_slug IS NULL AND a_slug = t.slug");
+			db, "SELECT count(*) FROM history WHERE b_slug IS NOT NULL");
+		found->creations = lite_number(db,
+					       "SELECT count(*) FROM history WHERE b_slug IS NULL");
 	} else if (history == HISTORY_AMEND) {
+		look_at_changes(db, amend_changes, found);
 		found->updates = lite_number(
-			db, "SELECT count(*) FROM amend_change c JOIN taxonomy t ON t.id = "
-			    "c.pk ->> 'id' WHERE c.op = 'update'");
-		found->fields = lite_number(
-			db,
-			"SELECT count(*) FROM amend_change c JOIN taxonomy t ON t.id = c.pk ->> 'id', "
-			"json_each(c.fields) f WHERE c.op = 'update' AND f.value ->> 0 IS NOT f.value "
-			"->> 1 AND f.value ->> 1 = CASE f.key WHEN 'remote_id' THEN t.remote_id WHEN "
-			"'slug' THEN t.slug WHEN 'name' THEN t.name WHEN 'description' THEN "
-			"t.description WHEN 'parent_slug' THEN t.parent_slug ELSE t.position END");
+			db, "SELECT count(*) FROM amend_change WHERE op = 'update'");
 		found->creations = lite_number(
-			db, "SELECT count(*) FROM amend_change c JOIN taxonomy t ON t.id = "
-			    "c.pk ->> 'id' WHERE c.op = 'create' AND c.fields ->> "
-			    "'$.slug[1]' = t.slug");
+			db, "SELECT count(*) FROM amend_change WHERE op = 'create'");
 		found->bases = lite_number(db, "SELECT count(*) FROM amend_base");
 		found->conflicts = lite_number(
 			db, "SELECT count(*) FROM amend_conflict WHERE state = 'open'");

@@ -12,8 +12,8 @@
 /* What a table was found to hold. */
 struct found {
 	uint64_t rows, digest;
-	uint64_t updates, creations; /* in the history asked for */
-	uint64_t fields;             /* changed fields of all updates */
+	uint64_t updates, creations; /* in the history asked for, of records that are there .. */
+	uint64_t changes;            /* .. and the digest of their fields before and after */
 	uint64_t bases, conflicts;   /* of amend */
 };
 
@@ -22,6 +22,10 @@ enum history { HISTORY_NONE, HISTORY_OWN, HISTORY_AMEND };
 /* One row for the digest: rows that the database numbered itself, beyond `rows`, count without id. */
 void found_row(struct found *found, const struct data *data, uint64_t id,
 	       const char *const texts[DATA_COLUMNS]);
+
+/* One changed field of a history, likewise; columns that the feed has not do not count. */
+void found_change(struct found *found, uint64_t id, const char *column, const char *before,
+		  const char *after);
 
 void postgres_load(const char *db, const struct data *data, bool empty);
 void postgres_look(const char *db, const struct data *data, enum history history,

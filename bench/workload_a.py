@@ -23,7 +23,7 @@ class Sync:
     def __init__(self, run, place, rows, lines):
         self.run, self.place, self.rows, self.lines = run, place, rows, lines
         self.size = {"rows": rows, "lines": lines}
-        self.feeds = {}
+        self.feeds, self.expected = {}, {}
 
     def prepare(self):
         run, place = self.run, self.place
@@ -35,7 +35,14 @@ class Sync:
         self.check(place.url("loaded"), 0, "none")
 
     def check(self, db, state, history):
-        self.run.contender("check", db=db, state=state, history=history, **self.size)
+        """The table, and the history before and after, field by field; only digests are kept."""
+        if state not in self.expected:
+            self.expected[state] = self.run.contender("expect", state=state, **self.size)
+        self.run.contender("check", db=db, state=state, history=history, **self.size, **self.expected[state])
+
+    def check_copy(self, db):
+        self.run.contender("check", db=db, copy=2, **self.size,
+                           **self.run.contender("expect", copy=2, **self.size))
 
     def ours(self, db, version):
         """The command, its start included."""
@@ -97,7 +104,7 @@ class Sync:
         copy = "COPY" if self.place.name == "postgresql" else "INSERT"
         facts.setdefault(f"{copy} into an empty table with these indexes", []).append(
             self.run.contender("copy", db=db, feed=self.feeds[2])["seconds"])
-        self.run.contender("check", db=db, copy=2, **self.size)
+        self.check_copy(db)
 
     def measure(self, book):
         run, engine = self.run, self.place.name
