@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool reserve(struct amend_buffer *buffer, size_t more)
+bool amend_buffer_reserve(struct amend_buffer *buffer, size_t more)
 {
 	size_t room = buffer->room ? buffer->room : 128;
 	char *data;
@@ -35,24 +35,19 @@ static bool reserve(struct amend_buffer *buffer, size_t more)
 	return true;
 }
 
-void amend_buffer_add(struct amend_buffer *buffer, const void *bytes, size_t size)
+void amend_buffer_integer(struct amend_buffer *buffer, int64_t integer)
 {
-	if (!reserve(buffer, size))
-		return;
-	if (size > 0)
-		memcpy(buffer->data + buffer->size, bytes, size);
-	buffer->size += size;
-	buffer->data[buffer->size] = '\0';
-}
+	uint64_t rest = integer < 0 ? -(uint64_t)integer : (uint64_t)integer;
+	char digits[24];
+	size_t at = sizeof(digits);
 
-void amend_buffer_text(struct amend_buffer *buffer, const char *text)
-{
-	amend_buffer_add(buffer, text, strlen(text));
-}
-
-void amend_buffer_char(struct amend_buffer *buffer, char c)
-{
-	amend_buffer_add(buffer, &c, 1);
+	do {
+		digits[--at] = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest > 0);
+	if (integer < 0)
+		digits[--at] = '-';
+	amend_buffer_add(buffer, digits + at, sizeof(digits) - at);
 }
 
 void amend_buffer_printf(struct amend_buffer *buffer, const char *format, ...)
@@ -66,7 +61,7 @@ void amend_buffer_printf(struct amend_buffer *buffer, const char *format, ...)
 	va_end(args);
 	if (size < 0)
 		buffer->failed = true;
-	else if (reserve(buffer, (size_t)size)) {
+	else if (amend_buffer_reserve(buffer, (size_t)size)) {
 		vsnprintf(buffer->data + buffer->size, (size_t)size + 1, format, again);
 		buffer->size += (size_t)size;
 	}

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 #include <amend/error.h>
 
@@ -21,9 +23,33 @@ struct amend_buffer {
 		NULL, 0, 0, false \
 	}
 
-void amend_buffer_add(struct amend_buffer *buffer, const void *bytes, size_t size);
-void amend_buffer_text(struct amend_buffer *buffer, const char *text);
-void amend_buffer_char(struct amend_buffer *buffer, char c);
+/* Room for `more` bytes and a NUL; false when there is none. The calls below do it themselves. */
+bool amend_buffer_reserve(struct amend_buffer *buffer, size_t more);
+
+/* Inline: a row of the bulk path goes through dozens of these. */
+static inline void amend_buffer_add(struct amend_buffer *buffer, const void *bytes, size_t size)
+{
+	if (buffer->failed || buffer->room <= size || buffer->size >= buffer->room - size) {
+		if (!amend_buffer_reserve(buffer, size))
+			return;
+	}
+	if (size > 0)
+		memcpy(buffer->data + buffer->size, bytes, size);
+	buffer->size += size;
+	buffer->data[buffer->size] = '\0';
+}
+
+static inline void amend_buffer_text(struct amend_buffer *buffer, const char *text)
+{
+	amend_buffer_add(buffer, text, strlen(text));
+}
+
+static inline void amend_buffer_char(struct amend_buffer *buffer, char c)
+{
+	amend_buffer_add(buffer, &c, 1);
+}
+
+void amend_buffer_integer(struct amend_buffer *buffer, int64_t integer);
 void amend_buffer_printf(struct amend_buffer *buffer, const char *format, ...) AMEND_PRINTF(2, 3);
 /* Empties it and keeps the room; clears `failed`. */
 void amend_buffer_reset(struct amend_buffer *buffer);

@@ -4,7 +4,6 @@
  */
 #include "core/json_text.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,10 +13,20 @@ bool amend_utf8_valid(const char *text, size_t size)
 	const unsigned char *at = (const unsigned char *)text, *end = at + size;
 
 	while (at < end) {
-		unsigned char lead = *at++;
-		unsigned char low = 0x80, high = 0xbf;
+		unsigned char lead, low = 0x80, high = 0xbf;
+		uint64_t eight;
 		int more;
 
+		/* ASCII, eight at a time. */
+		while (end - at >= 8) {
+			memcpy(&eight, at, 8);
+			if (eight & 0x8080808080808080u)
+				break;
+			at += 8;
+		}
+		if (at == end)
+			break;
+		lead = *at++;
 		if (lead < 0x80)
 			continue;
 		if (lead >= 0xc2 && lead <= 0xdf)
@@ -161,7 +170,7 @@ void amend_json_value(struct amend_buffer *buffer, const struct amend_value *val
 		amend_buffer_text(buffer, "null");
 		break;
 	case AMEND_INTEGER:
-		amend_buffer_printf(buffer, "%" PRId64, value->as.integer);
+		amend_buffer_integer(buffer, value->as.integer);
 		break;
 	case AMEND_REAL:
 		add_real(buffer, value->as.real);

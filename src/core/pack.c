@@ -8,51 +8,56 @@
 
 #include <sodium.h>
 
-static void add_length(struct amend_buffer *pack, uint64_t length)
-{
-	do {
-		unsigned char byte = length & 0x7f;
+enum { LENGTH_MOST = 10 };
 
+static size_t put_length(unsigned char *at, uint64_t length)
+{
+	size_t n = 0;
+
+	do {
+		at[n] = length & 0x7f;
 		length >>= 7;
 		if (length > 0)
-			byte |= 0x80;
-		amend_buffer_add(pack, &byte, 1);
+			at[n] |= 0x80;
+		n++;
 	} while (length > 0);
+	return n;
 }
 
-static void add_bits(struct amend_buffer *pack, uint64_t bits)
+static size_t put_bits(unsigned char *at, uint64_t bits)
 {
-	for (int i = 0; i < 8; i++, bits >>= 8) {
-		unsigned char byte = bits & 0xff;
-
-		amend_buffer_add(pack, &byte, 1);
-	}
+	for (int i = 0; i < 8; i++, bits >>= 8)
+		at[i] = bits & 0xff;
+	return 8;
 }
 
 void amend_pack_add(struct amend_buffer *pack, const char *name, const struct amend_value *value)
 {
-	unsigned char kind = (unsigned char)value->kind;
+	unsigned char head[LENGTH_MOST + 1];
+	size_t name_size = strlen(name), n = 1;
 	uint64_t bits = 0;
 
-	add_length(pack, strlen(name));
-	amend_buffer_text(pack, name);
-	amend_buffer_add(pack, &kind, 1);
+	amend_buffer_add(pack, head, put_length(head, name_size));
+	amend_buffer_add(pack, name, name_size);
+	head[0] = (unsigned char)value->kind;
 	switch (value->kind) {
 	case AMEND_NULL:
 		break;
 	case AMEND_INTEGER:
-		add_bits(pack, (uint64_t)value->as.integer);
+		n += put_bits(head + n, (uint64_t)value->as.integer);
 		break;
 	case AMEND_REAL:
 		memcpy(&bits, &value->as.real, sizeof(bits));
-		add_bits(pack, bits);
+		n += put_bits(head + n, bits);
 		break;
 	case AMEND_TEXT:
 	case AMEND_BLOB:
-		add_length(pack, value->size);
-		amend_buffer_add(pack, value->as.blob, value->size);
+		n += put_length(head + n, value->size);
 		break;
 	}
+	amend_buffer_add(pack, head, n);
+	if (value->kind == AMEND_TEXT || value->kind == AMEND_BLOB)
+		amend_buffer_add(pack, value->as.blob, value->size);
 }
 
 static bool read_length(struct amend_pack_reader *reader, uint64_t *length)

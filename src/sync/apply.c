@@ -7,7 +7,7 @@
 #include "core/clock.h"
 #include "sync/sync.h"
 
-enum { PAUSE_MS = 5, LONGEST_PAUSE_MS = 200 };
+enum { PAUSE_MS = 5, LONGEST_PAUSE_MS = 200, CAREFUL = 64 };
 
 /* Its row is this record's from now on. */
 static enum amend_status claim_created(struct amend_sync *sync, struct amend_record *record,
@@ -91,6 +91,11 @@ static enum amend_status run_chunk(struct amend_chunk *chunk, struct amend_error
 
 	chunk->careful = false;
 	status = amend_sync_chunk(chunk, err);
+	/* One of many is to blame: those far from it need no such care. */
+	while (status != AMEND_OK && isolates(chunk, err) && chunk->to - chunk->from > CAREFUL) {
+		chunk->limit = (chunk->to - chunk->from + 7) / 8;
+		status = amend_sync_chunk(chunk, err);
+	}
 	if (status != AMEND_OK && isolates(chunk, err)) {
 		chunk->careful = true;
 		status = amend_sync_chunk(chunk, err);
@@ -109,22 +114,33 @@ static enum amend_status run_chunk(struct amend_chunk *chunk, struct amend_error
 	return status;
 }
 
+/* As much as others can well wait for. */
+static size_t next_size(size_t size, int64_t ms)
+{
+	if (ms > AMEND_SYNC_CHUNK_MS && size > AMEND_SYNC_CHUNK)
+		return size / 2;
+	return ms < AMEND_SYNC_CHUNK_MS / 3 && size < AMEND_SYNC_CHUNK_MOST ? size * 2 : size;
+}
+
 static enum amend_status run_chunks(struct amend_sync *sync, struct amend_record **moved,
 				    size_t *n_moved, struct amend_error *err)
 {
 	struct amend_chunk chunk = {.sync = sync};
-	size_t single_until = 0;
+	size_t single_until = 0, size = AMEND_SYNC_CHUNK;
 	enum amend_status status = AMEND_OK;
 
 	amend_sync_progress(sync, "apply", 0, sync->n_todo);
 	while (status == AMEND_OK && (chunk.from < sync->n_todo || sync->create_sql)) {
 		size_t from = chunk.from;
+		int64_t begun = amend_clock_ms();
 
-		chunk.limit = chunk.from < single_until ? 1 : AMEND_SYNC_CHUNK;
+		chunk.limit = chunk.from < single_until ? 1 : size;
 		status = run_chunk(&chunk, err);
-		/* Once COMMIT has refused a chunk, the rest of it goes one by one. */
+		/* Once COMMIT has refused a chunk, what is near goes one by one. */
 		if (chunk.limit == 1 && single_until <= from)
-			single_until = from + AMEND_SYNC_CHUNK;
+			single_until = from + CAREFUL;
+		else if (chunk.limit == size)
+			size = next_size(size, amend_clock_ms() - begun);
 		if (status == AMEND_OUTCOME_UNKNOWN)
 			sync->n_unknown = chunk.to - chunk.from;
 		if (status == AMEND_OK) {
@@ -185,7 +201,7 @@ static enum amend_status plan_again(struct amend_sync *sync, struct amend_record
 		amend_clock_sleep_ms(pause < LONGEST_PAUSE_MS ? pause : LONGEST_PAUSE_MS);
 	for (size_t i = 0; i < n; i++)
 		forget(sync, moved[i]);
-	sync->list = moved;
+	memmove(sync->list, moved, n * sizeof(struct amend_record *));
 	sync->n_list = n;
 	sync->round++;
 	amend_hash_release(&sync->held);
@@ -194,7 +210,6 @@ static enum amend_status plan_again(struct amend_sync *sync, struct amend_record
 
 enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *err)
 {
-	const struct amend_run_spec run = {sync->source_name, sync->table->qualified};
 	enum amend_status status = tell_quiet(sync, err);
 
 	if (status != AMEND_OK || (sync->n_todo == 0 && !sync->create_sql))
@@ -202,7 +217,6 @@ enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *
 	status = amend_ledger_need(sync->db, err);
 	if (status != AMEND_OK)
 		return status;
-	amend_run_begin(sync->db, &run);
 	while (status == AMEND_OK) {
 		struct amend_record **moved = amend_arena_array(&sync->arena, sync->n_todo,
 								sizeof(struct amend_record *));
@@ -225,7 +239,17 @@ enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *
 		if (status == AMEND_OK)
 			status = tell_quiet(sync, err);
 	}
+	return status;
+}
+
+void amend_sync_run_begin(struct amend_sync *sync)
+{
+	sync->run = (struct amend_run_spec){sync->source_name, sync->table->qualified};
+	amend_run_begin(sync->db, &sync->run);
+}
+
+void amend_sync_run_end(struct amend_sync *sync)
+{
 	sync->report->run = amend_run_current(sync->db);
 	amend_run_end(sync->db);
-	return status;
 }

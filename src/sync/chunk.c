@@ -11,8 +11,12 @@
 
 /* ---- holding and proving ---- */
 
-static bool needs_hold(const struct amend_record *record)
+static bool needs_hold(const struct amend_chunk *chunk, const struct amend_record *record)
 {
+	/* Many rows are locked and proved by their write. */
+	if (!chunk->careful && !chunk->sync->options->skip_locked && !record->action->n_parks &&
+	    !record->action->glued && record->action->n_puts)
+		return false;
 	return record->row && (record->action->n_puts || record->action->store);
 }
 
@@ -20,11 +24,14 @@ static bool needs_hold(const struct amend_record *record)
  * A base that moves alone, or a conflict that ends, needs no lock: an edit that comes
  * later is seen as one. But row and base were read one after the other, and another
  * run may have written both in between: then the pair never stood, and its verdict is about nothing.
+ * Where there was no base, there would be one now.
  */
 static bool needs_look(const struct amend_record *record)
 {
-	return record->row && !needs_hold(record) &&
-	       (record->action->write_base || record->action->end);
+	const struct amend_action *action = record->action;
+
+	return record->row && !action->n_puts && !action->store &&
+	       ((action->write_base && record->seen) || action->end);
 }
 
 static int by_pk(const void *a, const void *b)
@@ -54,7 +61,7 @@ static enum amend_status take_held(struct amend_chunk *chunk, struct amend_recor
 	struct amend_sync *sync = chunk->sync;
 	struct amend_row again;
 	enum amend_status status = AMEND_OK;
-	bool there = false, held = needs_hold(record);
+	bool there = false, held = needs_hold(chunk, record);
 
 	if (found && held && amend_row_same(sync->db, sync->table, record->row, now)) {
 		record->action->now = *now;
@@ -126,7 +133,7 @@ static enum amend_status hold(struct amend_chunk *chunk, bool look, struct amend
 	if (!records)
 		return amend_no_memory(err);
 	for (size_t i = chunk->from; i < chunk->to; i++) {
-		if (look ? needs_look(sync->todo[i]) : needs_hold(sync->todo[i]))
+		if (look ? needs_look(sync->todo[i]) : needs_hold(chunk, sync->todo[i]))
 			records[n++] = sync->todo[i];
 	}
 	if (n == 0)
@@ -285,21 +292,16 @@ static enum amend_status half_done(struct amend_chunk *chunk, struct amend_error
 	return amend_error_set(err, AMEND_STALE, "a base moved while its record was written");
 }
 
-static enum amend_status write_base(struct amend_chunk *chunk, struct amend_record *record,
-				    struct amend_error *err)
+enum amend_status amend_sync_base_moved(struct amend_chunk *chunk, struct amend_record *record,
+					struct amend_error *err)
 {
-	struct amend_sync *sync = chunk->sync;
 	struct amend_action *action = record->action;
-	struct amend_base base = action->base;
-	enum amend_status status;
-	bool moved = false;
+	enum amend_status status = AMEND_OK;
+	bool moved = true;
 
-	if (action->after.values)
-		base.pk = action->after.pk;
-	status = amend_base_write(sync->db, sync->table, record->seen, &base, &moved, err);
-	if (status == AMEND_OK && moved && action->create && !record->seen) {
+	if (action->create && !record->seen) {
 		moved = false;
-		status = bury(chunk, &base, &moved, err);
+		status = bury(chunk, &action->base, &moved, err);
 	}
 	if (status != AMEND_OK || !moved)
 		return status;
@@ -307,6 +309,20 @@ static enum amend_status write_base(struct amend_chunk *chunk, struct amend_reco
 		return half_done(chunk, err);
 	record->effect = AMEND_EFFECT_MOVED;
 	return AMEND_OK;
+}
+
+static enum amend_status write_base(struct amend_chunk *chunk, struct amend_record *record,
+				    struct amend_error *err)
+{
+	struct amend_sync *sync = chunk->sync;
+	struct amend_action *action = record->action;
+	enum amend_status status;
+	bool moved;
+
+	if (action->after.values)
+		action->base.pk = action->after.pk;
+	status = amend_base_write(sync->db, sync->table, record->seen, &action->base, &moved, err);
+	return status == AMEND_OK && moved ? amend_sync_base_moved(chunk, record, err) : status;
 }
 
 static enum amend_status write_row(struct amend_chunk *chunk, struct amend_record *record,
@@ -319,6 +335,8 @@ static enum amend_status write_row(struct amend_chunk *chunk, struct amend_recor
 
 	if (action->parked)
 		return amend_sync_unpark(sync, record, &chunk->arena, err);
+	if (record->row && !action->now.values)
+		action->now = *record->row;
 	/* Without the key the database says what it refuses. */
 	if (action->create)
 		status = amend_row_insert(
@@ -340,7 +358,7 @@ static enum amend_status write_row(struct amend_chunk *chunk, struct amend_recor
 	return AMEND_OK;
 }
 
-static enum amend_status write_conflict(struct amend_chunk *chunk, struct amend_record *record,
+enum amend_status amend_sync_write_conflict(struct amend_chunk *chunk, struct amend_record *record,
 					struct amend_error *err)
 {
 	struct amend_sync *sync = chunk->sync;
@@ -371,7 +389,7 @@ static enum amend_status write_record(struct amend_chunk *chunk, struct amend_re
 	if (status == AMEND_OK && action->write_base && record->effect == AMEND_EFFECT_NONE)
 		status = write_base(chunk, record, err);
 	if (status == AMEND_OK && record->effect == AMEND_EFFECT_NONE)
-		status = write_conflict(chunk, record, err);
+		status = amend_sync_write_conflict(chunk, record, err);
 	if (status == AMEND_OK && record->effect == AMEND_EFFECT_NONE)
 		record->effect = AMEND_EFFECT_DONE;
 	return status;
@@ -511,6 +529,50 @@ static void reset(struct amend_chunk *chunk)
 	}
 }
 
+/* What phase 1 saw is what is there, or else those that moved are marked. */
+static enum amend_status prove(struct amend_chunk *chunk, struct amend_error *err)
+{
+	struct amend_sync *sync = chunk->sync;
+	enum amend_status status = AMEND_OK;
+	int64_t version;
+	bool known = false;
+
+	/* Triggers of the chunks before may have written too. */
+	if (sync->versioned && (!sync->committed || !sync->table->settles_late))
+		status = amend_data_version(sync->db, &version, &known, err);
+	chunk->proven = known && version == sync->version;
+	for (size_t i = chunk->from; i < chunk->to && chunk->proven; i++) {
+		struct amend_record *record = sync->todo[i];
+
+		if (!record->row)
+			continue;
+		record->action->now = *record->row;
+		record->action->now.held = true;
+	}
+	if (chunk->proven || status != AMEND_OK)
+		return status;
+	status = hold(chunk, false, err);
+	if (status == AMEND_OK)
+		status = hold(chunk, true, err);
+	if (status == AMEND_OK)
+		status = prove_absent(chunk, err);
+	return status == AMEND_OK ? prove_conflicts(chunk, err) : status;
+}
+
+/* Many at once where nothing stands against it, else what is glued together. */
+static enum amend_status write_from(struct amend_chunk *chunk, struct group *group,
+				    struct amend_error *err)
+{
+	size_t to = chunk->careful ? group->from : amend_segment_end(chunk, group->from);
+
+	if (to > group->from) {
+		group->to = to;
+		return amend_segment_write(chunk, group->from, to, err);
+	}
+	group->to = group_end(chunk->sync, group->from);
+	return run_group(chunk, group, err);
+}
+
 static enum amend_status run(struct amend_conn *db, void *context, struct amend_error *err)
 {
 	struct amend_chunk *chunk = context;
@@ -523,17 +585,10 @@ static enum amend_status run(struct amend_conn *db, void *context, struct amend_
 	if (sync->create_sql)
 		status = amend_exec_text(db, sync->create_sql, err);
 	if (status == AMEND_OK)
-		status = hold(chunk, false, err);
-	if (status == AMEND_OK)
-		status = hold(chunk, true, err);
-	if (status == AMEND_OK)
-		status = prove_absent(chunk, err);
-	if (status == AMEND_OK)
-		status = prove_conflicts(chunk, err);
+		status = prove(chunk, err);
 	for (group.from = chunk->from; group.from < chunk->to && status == AMEND_OK;
 	     group.from = group.to) {
-		group.to = group_end(sync, group.from);
-		status = run_group(chunk, &group, err);
+		status = write_from(chunk, &group, err);
 		if (amend_clock_ms() - begun > AMEND_SYNC_CHUNK_MS)
 			chunk->to = group.to;
 	}

@@ -69,7 +69,8 @@ static void add_column(struct amend_sync *sync, struct amend_sql *sql, size_t *n
 	(void)sync;
 }
 
-static void add_columns(struct amend_sync *sync, struct amend_sql *sql)
+/* `types`: what the used columns hold, or NULL: nobody looked. */
+static void add_columns(struct amend_sync *sync, const char *const *types, struct amend_sql *sql)
 {
 	static const char *const ids[] = {"id", "row_id", "amend_id"};
 	const struct amend_sync_options *options = sync->options;
@@ -86,7 +87,7 @@ static void add_columns(struct amend_sync *sync, struct amend_sql *sql)
 		const char *type = given_type(sync, sync->used[u].name);
 
 		if (!type)
-			type = options->detect_types ? amend_sync_detect(sync, u) : text;
+			type = types ? types[u] : text;
 		add_column(sync, sql, &n, sync->used[u].name, type);
 		if (own && u == sync->keys[0].used[0])
 			amend_sql_text(sql, " NOT NULL PRIMARY KEY");
@@ -144,16 +145,21 @@ static void add_table_name(struct amend_sql *sql, const char *name)
 enum amend_status amend_sync_design(struct amend_sync *sync, struct amend_error *err)
 {
 	enum amend_status status = check_types(sync, err);
+	const char **types = NULL;
 	struct amend_sql sql;
 
+	if (status == AMEND_OK && sync->options->detect_types) {
+		types = amend_arena_array(&sync->lasting, sync->n_used, sizeof(const char *));
+		status = types ? amend_sync_detect(sync, types, err) : amend_no_memory(err);
+	}
 	if (status != AMEND_OK)
 		return status;
 	amend_sql_init(&sql, sync->db);
 	amend_sql_text(&sql, " (");
-	add_columns(sync, &sql);
+	add_columns(sync, types, &sql);
 	amend_sql_text(&sql, ")");
 	sync->create_columns = sql.text.failed ? NULL
-					       : amend_arena_text(&sync->arena, sql.text.data);
+					       : amend_arena_text(&sync->lasting, sql.text.data);
 	amend_sql_release(&sql);
 	return sync->create_columns ? amend_sync_name_table(sync, err) : amend_no_memory(err);
 }
@@ -169,7 +175,7 @@ enum amend_status amend_sync_name_table(struct amend_sync *sync, struct amend_er
 	else
 		add_table_name(&sql, sync->table_name);
 	amend_sql_text(&sql, sync->create_columns);
-	sync->create_sql = sql.text.failed ? NULL : amend_arena_text(&sync->arena, sql.text.data);
+	sync->create_sql = sql.text.failed ? NULL : amend_arena_text(&sync->lasting, sql.text.data);
 	amend_sql_release(&sql);
 	return sync->create_sql ? AMEND_OK : amend_no_memory(err);
 }

@@ -27,17 +27,6 @@ struct fields {
 	bool settled;
 };
 
-static bool in_key(const struct amend_sync *sync, int key, uint32_t used)
-{
-	if (key < 0)
-		return false;
-	for (uint32_t i = 0; i < sync->keys[key].n; i++) {
-		if (sync->keys[key].used[i] == used)
-			return true;
-	}
-	return false;
-}
-
 static bool blank(const struct amend_sync_key *key, const struct amend_record *record)
 {
 	for (uint32_t i = 0; i < key->n; i++) {
@@ -45,6 +34,12 @@ static bool blank(const struct amend_sync_key *key, const struct amend_record *r
 			return true;
 	}
 	return false;
+}
+
+/* Nothing is said of it: it is left alone. */
+static bool is_absent(const struct amend_record *record, uint32_t used)
+{
+	return record->absent && record->absent[used];
 }
 
 /* The table of fields. */
@@ -55,7 +50,7 @@ static enum verdict judge(const struct amend_sync *sync, const struct amend_reco
 	const struct amend_value *incoming = &record->values[used];
 	struct amend_conflict_field sides;
 
-	if (!u->update || (sync->table->columns[u->column].identity && incoming->kind == AMEND_NULL))
+	if (is_absent(record, used) || !u->update || (sync->table->columns[u->column].identity && incoming->kind == AMEND_NULL))
 		return LEAVE;
 	sides = amend_sync_sides(sync, record, record->row->values, used);
 	if (amend_value_equal(&sides.current, incoming))
@@ -77,7 +72,7 @@ static enum verdict rule(struct amend_sync *sync, struct amend_record *record, e
 	if (verdict == ASK) {
 		switch (sync->options->adopt) {
 		case AMEND_ADOPT_ASK:
-			if (sync->round == 0) {
+			if (!sync->writing) {
 				record->asks = true;
 				return LEAVE;
 			}
@@ -123,7 +118,7 @@ static void judge_earlier_keys(const struct amend_sync *sync, const struct amend
 			const struct amend_column *column = &sync->table->columns[key->columns[i]];
 			const struct amend_value *current = &record->row->values[key->columns[i]];
 
-			if (judged[u] || in_key(sync, record->found_by, u))
+			if (judged[u] || amend_sync_in_key(sync, record->found_by, u))
 				continue;
 			judged[u] = true;
 			fields->take[u] = !nothing;
@@ -160,7 +155,7 @@ static enum amend_status decide_shared(struct amend_sync *sync, struct amend_rec
 
 	fields->n_clashes = 0;
 	for (uint32_t u = 0; u < sync->n_used; u++) {
-		if (in_key(sync, record->first, u))
+		if (amend_sync_in_key(sync, record->first, u))
 			fields->clashes[fields->n_clashes++] = amend_sync_sides(
 				sync, record, record->row->values, u);
 	}
@@ -265,7 +260,7 @@ static enum amend_status decide_found(struct amend_sync *sync, struct amend_reco
 
 		if (judged[u])
 			continue;
-		if (in_key(sync, record->found_by, u)) {
+		if (amend_sync_in_key(sync, record->found_by, u)) {
 			/* It was found by this: equal by the column's own rule. */
 			fields->verdicts[u] = SAME;
 			fields->take[u] = true;
@@ -276,10 +271,8 @@ static enum amend_status decide_found(struct amend_sync *sync, struct amend_reco
 		if (record->asks && !asked)
 			record->asked = u;
 	}
-	if (record->asks) {
-		sync->n_asks++;
+	if (record->asks)
 		return AMEND_OK;
-	}
 	return conclude(sync, record, fields, err);
 }
 
@@ -296,7 +289,7 @@ static enum amend_status decide_other(struct amend_sync *sync, struct amend_reco
 		return amend_no_memory(err);
 	*slot = record;
 	for (uint32_t u = 0; u < sync->n_used; u++) {
-		if (in_key(sync, record->first, u))
+		if (amend_sync_in_key(sync, record->first, u))
 			fields->clashes[fields->n_clashes++] = amend_sync_sides(
 				sync, record, record->other->values, u);
 	}
@@ -312,10 +305,12 @@ static enum amend_status decide_gone(struct amend_sync *sync, struct amend_recor
 	for (uint32_t u = 0; u < sync->n_used; u++) {
 		struct amend_conflict_field sides = amend_sync_sides(sync, record, NULL, u);
 
+		if (is_absent(record, u))
+			continue;
 		fields->clashes[fields->n_clashes++] = sides;
 		changed = changed || (sync->used[u].update && sides.has_base &&
 				      !amend_value_equal(&sides.base, &sides.incoming) &&
-				      !in_key(sync, record->first, u));
+				      !amend_sync_in_key(sync, record->first, u));
 	}
 	if (changed)
 		return amend_sync_conflict(sync, record, AMEND_CONFLICT_DELETED, fields->clashes,
@@ -371,12 +366,12 @@ static enum amend_status decide_create(struct amend_sync *sync, struct amend_rec
 		return amend_no_memory(err);
 	for (uint32_t u = 0; u < sync->n_used; u++) {
 		uint32_t column = sync->used[u].column;
-		bool given = sync->table->columns[column].identity &&
-			     record->values[u].kind == AMEND_NULL;
+		bool given = is_absent(record, u) || (sync->table->columns[column].identity &&
+						      record->values[u].kind == AMEND_NULL);
 
 		for (size_t i = 0; i < sync->n_on_create; i++)
 			given = given || sync->on_create[i].column == column;
-		fields->take[u] = true;
+		fields->take[u] = !is_absent(record, u);
 		if (!given)
 			put(fields, column, &record->values[u]);
 	}

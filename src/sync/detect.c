@@ -2,6 +2,7 @@
  * The narrowest type that holds all values of a column as they are written.
  * Conservative: what would lose a digit or a leading zero stays text.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "sync/sync.h"
@@ -12,6 +13,7 @@ enum shape {
 	SHAPE_DATE = 4,
 	SHAPE_MOMENT = 8, /* date and time, without a zone */
 	SHAPE_ALL = 15,
+	SHAPE_NOTHING = 16, /* no value was seen */
 };
 
 static bool digits(const char *text, size_t size)
@@ -81,29 +83,20 @@ static bool is_moment(const char *text, size_t size)
 	       number(text + 17, 2) < 60;
 }
 
-const char *amend_sync_detect(const struct amend_sync *sync, uint32_t used)
+static unsigned shape_of(const struct amend_value *value, bool typed)
 {
-	const struct amend_dialect *dialect = sync->db->dialect;
+	const char *text = value->as.text;
+	size_t size = value->size;
+
 	/* Without typed storage a decimal is kept as a binary number: 15 digits survive, zeros at the end do not. */
-	bool typed = amend_has(sync->db, AMEND_HAS_TYPED_STORAGE);
-	unsigned shape = SHAPE_ALL;
-	bool any = false;
+	return number_shape(text, size, typed ? 100 : 15) |
+	       (is_date(text, size) ? (unsigned)SHAPE_DATE : 0) |
+	       (is_moment(text, size) ? (unsigned)SHAPE_MOMENT : 0);
+}
 
-	for (size_t i = 0; i < sync->n_records && shape; i++) {
-		const struct amend_value *values = sync->records[i].values;
-		const char *text;
-		size_t size;
-
-		if (!values || values[used].kind != AMEND_TEXT)
-			continue;
-		any = true;
-		text = values[used].as.text;
-		size = values[used].size;
-		shape &= number_shape(text, size, typed ? 100 : 15) |
-			 (is_date(text, size) ? (unsigned)SHAPE_DATE : 0) |
-			 (is_moment(text, size) ? (unsigned)SHAPE_MOMENT : 0);
-	}
-	if (!any)
+static const char *type_of(const struct amend_dialect *dialect, unsigned shape, bool typed)
+{
+	if (shape & SHAPE_NOTHING)
 		return dialect->text_type;
 	if (shape & SHAPE_INTEGER)
 		return dialect->integer_type;
@@ -114,4 +107,39 @@ const char *amend_sync_detect(const struct amend_sync *sync, uint32_t used)
 	if ((shape & SHAPE_MOMENT) && typed)
 		return "timestamp";
 	return dialect->text_type;
+}
+
+enum amend_status amend_sync_detect(struct amend_sync *sync, const char **types,
+				    struct amend_error *err)
+{
+	bool typed = amend_has(sync->db, AMEND_HAS_TYPED_STORAGE);
+	struct amend_value *values = calloc(sync->n_used, sizeof(*values));
+	unsigned *shapes = calloc(sync->n_used, sizeof(*shapes));
+	struct amend_store_reader reader;
+	enum amend_status status = AMEND_OK;
+
+	amend_store_begin(&sync->store, &reader);
+	if (!values || !shapes)
+		status = amend_no_memory(err);
+	for (uint32_t u = 0; u < sync->n_used && status == AMEND_OK; u++)
+		shapes[u] = SHAPE_ALL | SHAPE_NOTHING;
+	for (uint64_t i = 0; i < sync->store.n && status == AMEND_OK; i++) {
+		const unsigned char *record;
+		const char *problem;
+
+		status = amend_store_next(&reader, &record, err);
+		if (status != AMEND_OK)
+			break;
+		amend_store_decode(record, values, sync->n_used, &problem);
+		for (uint32_t u = 0; u < sync->n_used && !problem; u++) {
+			if (values[u].kind == AMEND_TEXT && shapes[u])
+				shapes[u] &= shape_of(&values[u], typed);
+		}
+	}
+	for (uint32_t u = 0; u < sync->n_used && status == AMEND_OK; u++)
+		types[u] = type_of(sync->db->dialect, shapes[u], typed);
+	amend_store_end(&reader);
+	free(values);
+	free(shapes);
+	return status;
 }

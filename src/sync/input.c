@@ -1,5 +1,5 @@
 /*
- * Reads every record of the source and keeps the fields that are used.
+ * Reads every record of the source and keeps the fields that are used; loads one to be decided.
  * Leaves what they mean to the table's columns.
  */
 #include <stdarg.h>
@@ -43,64 +43,24 @@ static struct amend_value trimmed(const struct amend_value *value)
 	return amend_text_n(begin, (size_t)(end - begin));
 }
 
-static struct amend_record *add_record(struct amend_sync *sync)
-{
-	struct amend_record *record;
-
-	if (sync->n_records == sync->room) {
-		size_t room = sync->room ? sync->room * 2 : 256;
-		struct amend_record *records;
-
-		if (room > SIZE_MAX / sizeof(*records))
-			return NULL;
-		records = realloc(sync->records, room * sizeof(*records));
-		if (!records)
-			return NULL;
-		sync->records = records;
-		sync->room = room;
-	}
-	record = &sync->records[sync->n_records++];
-	*record = (struct amend_record){.first = -1, .found_by = AMEND_FOUND_NOT};
-	return record;
-}
-
-/* One piece of memory for the values and their bytes. */
 static enum amend_status keep(struct amend_sync *sync, const struct amend_source_record *from,
-			      struct amend_record *record, struct amend_error *err)
+			      struct amend_value *fields, struct amend_error *err)
 {
-	size_t size = sync->n_used * sizeof(*record->values);
-	char *bytes;
-
-	for (uint32_t i = 0; i < sync->n_used; i++) {
+	for (uint32_t i = 0; i < sync->n_used && !from->problem; i++) {
+		fields[i] = from->fields[sync->used[i].source];
 		if (from->absent && from->absent[sync->used[i].source])
-			return amend_sync_reject(sync, record, err, "it has no member %s",
-						 sync->source->names[sync->used[i].source]);
+			fields[i] = (struct amend_value){.kind = AMEND_STORE_ABSENT};
+		else if (sync->used[i].key)
+			fields[i] = trimmed(&fields[i]);
 	}
-	for (uint32_t i = 0; i < sync->n_used; i++)
-		size += from->fields[sync->used[i].source].size + 1;
-	record->values = amend_arena_alloc(&sync->arena, size);
-	if (!record->values)
-		return amend_no_memory(err);
-	bytes = (char *)(record->values + sync->n_used);
-	for (uint32_t i = 0; i < sync->n_used; i++) {
-		struct amend_value value = from->fields[sync->used[i].source];
-
-		if (sync->used[i].key)
-			value = trimmed(&value);
-		record->values[i] = value;
-		if (value.kind != AMEND_TEXT)
-			continue;
-		memcpy(bytes, value.as.text, value.size);
-		record->values[i].as.text = bytes;
-		bytes += value.size + 1;
-	}
-	return AMEND_OK;
+	return amend_store_add(&sync->store, from->line, from->problem, fields, sync->n_used, err);
 }
 
 enum amend_status amend_sync_read(struct amend_sync *sync, struct amend_error *err)
 {
 	struct amend_source *source = sync->source;
 	struct amend_source_record from;
+	struct amend_value *fields;
 	enum amend_status status = AMEND_OK;
 	bool end = false;
 
@@ -109,20 +69,57 @@ enum amend_status amend_sync_read(struct amend_sync *sync, struct amend_error *e
 				       "%s has been read already: open it again for another run",
 				       source->path);
 	source->used = true;
+	fields = calloc(sync->n_used, sizeof(*fields));
+	if (!fields)
+		return amend_no_memory(err);
 	while (status == AMEND_OK) {
-		struct amend_record *record;
-
 		status = source->ops->next(source, &from, &end, err);
 		if (status != AMEND_OK || end)
 			break;
-		record = add_record(sync);
-		if (!record)
-			return amend_no_memory(err);
-		record->line = from.line;
-		status = from.problem ? amend_sync_reject(sync, record, err, "%s", from.problem)
-				      : keep(sync, &from, record, err);
-		if (sync->n_records % PROGRESS == 0)
-			amend_sync_progress(sync, "read", sync->n_records, 0);
+		status = keep(sync, &from, fields, err);
+		if (sync->store.n % PROGRESS == 0)
+			amend_sync_progress(sync, "read", sync->store.n, 0);
 	}
+	free(fields);
 	return status;
+}
+
+enum amend_status amend_sync_load(struct amend_sync *sync, const unsigned char *bytes,
+				  uint64_t index, struct amend_record **out,
+				  struct amend_error *err)
+{
+	struct amend_record *record = amend_arena_alloc(&sync->arena, sizeof(*record));
+	struct amend_value *values = amend_arena_array(&sync->arena, sync->n_used, sizeof(*values));
+	const unsigned char *kept = bytes;
+	bool *absent = NULL;
+
+	if (sync->store.file) {
+		char *copy = amend_arena_alloc(&sync->arena, amend_store_size(bytes));
+
+		if (copy)
+			memcpy(copy, bytes, amend_store_size(bytes));
+		kept = (const unsigned char *)copy;
+	}
+	if (!record || !values || !kept)
+		return amend_no_memory(err);
+	*record = (struct amend_record){
+		.index = index, .first = -1, .found_by = AMEND_FOUND_NOT};
+	record->line = amend_store_decode(kept, values, sync->n_used, &record->problem);
+	if (record->problem)
+		record->fate = AMEND_FATE_REJECTED;
+	else
+		record->values = values;
+	for (uint32_t u = 0; u < sync->n_used && record->values; u++) {
+		if (values[u].kind != AMEND_STORE_ABSENT)
+			continue;
+		if (!absent)
+			absent = amend_arena_array(&sync->arena, sync->n_used, sizeof(bool));
+		if (!absent)
+			return amend_no_memory(err);
+		absent[u] = true;
+		values[u] = amend_null();
+	}
+	record->absent = absent;
+	*out = record;
+	return AMEND_OK;
 }

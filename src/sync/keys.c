@@ -37,6 +37,43 @@ static size_t compared_size(enum rule rule, const struct amend_value *value)
 	return size;
 }
 
+bool amend_sync_in_key(const struct amend_sync *sync, int key, uint32_t used)
+{
+	if (key < 0)
+		return false;
+	for (uint32_t i = 0; i < sync->keys[key].n; i++) {
+		if (sync->keys[key].used[i] == used)
+			return true;
+	}
+	return false;
+}
+
+bool amend_sync_folds(const struct amend_sync *sync, uint32_t key)
+{
+	for (uint32_t i = 0; i < sync->keys[key].n; i++) {
+		if (rule_of(&sync->table->columns[sync->keys[key].columns[i]]) == RULE_NOCASE)
+			return true;
+	}
+	return false;
+}
+
+void amend_sync_fold_key(const struct amend_sync *sync, uint32_t key, char *text, size_t size)
+{
+	bool folds = amend_sync_folds(sync, key);
+
+	for (size_t i = 0; folds && i < size; i++)
+		text[i] = folded(text[i]);
+}
+
+bool amend_sync_trims(const struct amend_sync *sync, uint32_t key)
+{
+	for (uint32_t i = 0; i < sync->keys[key].n; i++) {
+		if (rule_of(&sync->table->columns[sync->keys[key].columns[i]]) == RULE_RTRIM)
+			return true;
+	}
+	return false;
+}
+
 void amend_sync_fold(struct amend_buffer *buffer, const struct amend_column *column,
 		     const struct amend_value *value)
 {
@@ -99,11 +136,11 @@ bool amend_sync_key_text(struct amend_buffer *buffer, const struct amend_sync *s
 	return true;
 }
 
-static enum amend_status take_canon(struct amend_sync *sync, const struct amend_canon *canon,
-				    const size_t *which, size_t n, struct amend_error *err)
+static enum amend_status take_canon(struct amend_sync *sync, struct amend_record **list,
+				    const struct amend_canon *canon, const size_t *which, size_t n, struct amend_error *err)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct amend_record *record = sync->list[which[i] / sync->n_used];
+		struct amend_record *record = list[which[i] / sync->n_used];
 		uint32_t used = (uint32_t)(which[i] % sync->n_used);
 		enum amend_status status;
 
@@ -121,8 +158,9 @@ static enum amend_status take_canon(struct amend_sync *sync, const struct amend_
 	return AMEND_OK;
 }
 
-/* Key columns of all records, in batches. A blank one becomes NULL where that is allowed. */
-static enum amend_status canonical_keys(struct amend_sync *sync, struct amend_error *err)
+/* Key columns of the records, in batches. A blank one becomes NULL where that is allowed. */
+static enum amend_status canonical_keys(struct amend_sync *sync, struct amend_record **list,
+					size_t n_list, struct amend_error *err)
 {
 	size_t room = AMEND_SYNC_BATCH + sync->n_used, n = 0;
 	struct amend_canon *canon = calloc(room, sizeof(*canon));
@@ -133,21 +171,21 @@ static enum amend_status canonical_keys(struct amend_sync *sync, struct amend_er
 		status = amend_no_memory(err);
 		goto out;
 	}
-	for (size_t i = 0; i <= sync->n_list && status == AMEND_OK; i++) {
-		bool last = i == sync->n_list;
+	for (size_t i = 0; i <= n_list && status == AMEND_OK; i++) {
+		bool last = i == n_list;
 
 		if (n > 0 && (last || n >= AMEND_SYNC_BATCH)) {
 			status = amend_canonicalise(sync->db, canon, n, &sync->arena, err);
 			if (status == AMEND_OK)
-				status = take_canon(sync, canon, which, n, err);
+				status = take_canon(sync, list, canon, which, n, err);
 			n = 0;
 		}
-		if (last || status != AMEND_OK || sync->list[i]->fate != AMEND_FATE_OPEN)
+		if (last || status != AMEND_OK || list[i]->fate != AMEND_FATE_OPEN)
 			continue;
 		for (uint32_t u = 0; u < sync->n_used; u++) {
 			const struct amend_column *column =
 				&sync->table->columns[sync->used[u].column];
-			struct amend_value *value = &sync->list[i]->values[u];
+			struct amend_value *value = &list[i]->values[u];
 
 			if (!sync->used[u].key)
 				continue;
@@ -208,6 +246,8 @@ static enum amend_status same_content(struct amend_sync *sync, const struct amen
 
 		for (uint32_t i = 0; i < key->n; i++)
 			matched = matched || key->used[i] == u;
+		if ((a->absent && a->absent[u]) != (b->absent && b->absent[u]))
+			return AMEND_OK;
 		if (matched || amend_value_equal(&a->values[u], &b->values[u]))
 			continue;
 		if (a->values[u].kind == AMEND_NULL || b->values[u].kind == AMEND_NULL)
@@ -372,16 +412,56 @@ static enum amend_status find_duplicates(struct amend_sync *sync, struct amend_e
 	return status;
 }
 
-enum amend_status amend_sync_keys(struct amend_sync *sync, struct amend_error *err)
+static enum amend_status name_all(struct amend_sync *sync, struct amend_record **list, size_t n,
+				  struct amend_error *err)
 {
 	struct amend_buffer buffer = AMEND_BUFFER_INIT;
-	enum amend_status status = canonical_keys(sync, err);
+	enum amend_status status = canonical_keys(sync, list, n, err);
 
-	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
-		if (sync->list[i]->fate == AMEND_FATE_OPEN)
-			status = name_record(sync, sync->list[i], &buffer, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		if (list[i]->fate == AMEND_FATE_OPEN)
+			status = name_record(sync, list[i], &buffer, err);
 	}
 	amend_buffer_release(&buffer);
+	return status;
+}
+
+enum amend_status amend_sync_recall(struct amend_sync *sync, uint64_t index,
+				    struct amend_record **out, struct amend_error *err)
+{
+	enum amend_status status = amend_sync_load(sync, amend_sieve_bytes(sync->sieve, index),
+						   index, out, err);
+
+	if (status == AMEND_OK)
+		status = name_all(sync, out, 1, err);
+	return status == AMEND_OK ? amend_sync_enlist(sync, *out, err) : status;
+}
+
+/* "007" may be the 7 that is settled: they are decided together. */
+static enum amend_status recall_same(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
+		const struct amend_record *record = sync->list[i];
+		struct amend_record *other;
+		int64_t index;
+
+		if (record->fate != AMEND_FATE_OPEN || record->first != 0)
+			continue;
+		index = amend_sieve_pull_key(sync->sieve, record->key, strlen(record->key));
+		if (index >= 0)
+			status = amend_sync_recall(sync, (uint64_t)index, &other, err);
+	}
+	return status;
+}
+
+enum amend_status amend_sync_keys(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status = name_all(sync, sync->list, sync->n_list, err);
+
+	if (status == AMEND_OK)
+		status = recall_same(sync, err);
 	if (status == AMEND_OK)
 		status = find_duplicates(sync, err);
 	return status;

@@ -44,7 +44,7 @@ static bool in_a_key(struct amend_sync *sync, const char *name)
 		const char *rest = sync->options->match[i];
 
 		while (*rest) {
-			const char *part = key_part(&sync->arena, &rest);
+			const char *part = key_part(&sync->lasting, &rest);
 
 			if (part && same_name(sync, part, name))
 				return true;
@@ -169,11 +169,11 @@ enum amend_status amend_sync_add_key(struct amend_sync *sync, const char *text,
 	const char *rest = text;
 
 	key->name = text;
-	key->used = amend_arena_array(&sync->arena, strlen(text) + 1, sizeof(*key->used));
+	key->used = amend_arena_array(&sync->lasting, strlen(text) + 1, sizeof(*key->used));
 	if (!key->used)
 		return amend_no_memory(err);
 	while (*rest) {
-		const char *part = key_part(&sync->arena, &rest);
+		const char *part = key_part(&sync->lasting, &rest);
 		int used = part ? find_used(sync, part) : -1;
 
 		if (!part)
@@ -251,7 +251,7 @@ static enum amend_status want_columns(struct amend_sync *sync, struct amend_erro
 		const char *rest = options->match[i];
 
 		while (*rest && status == AMEND_OK) {
-			const char *part = key_part(&sync->arena, &rest);
+			const char *part = key_part(&sync->lasting, &rest);
 
 			status = part ? want(sync, part, err) : amend_no_memory(err);
 		}
@@ -282,8 +282,8 @@ enum amend_status amend_sync_name_columns(struct amend_sync *sync, struct amend_
 	if (status != AMEND_OK)
 		return status;
 	n_source = sync->source->n_names;
-	sync->used = amend_arena_array(&sync->arena, n_source + options->n_map, sizeof(*sync->used));
-	sync->keys = amend_arena_array(&sync->arena, options->n_match, sizeof(*sync->keys));
+	sync->used = amend_arena_array(&sync->lasting, n_source + options->n_map, sizeof(*sync->used));
+	sync->keys = amend_arena_array(&sync->lasting, options->n_match, sizeof(*sync->keys));
 	if (!sync->used || !sync->keys)
 		return amend_no_memory(err);
 	status = check_map(sync, err);
@@ -341,7 +341,7 @@ static enum amend_status bind_column(struct amend_sync *sync, uint32_t index,
 enum amend_status amend_sync_bind_key(struct amend_sync *sync, struct amend_sync_key *key,
 				      struct amend_error *err)
 {
-	key->columns = amend_arena_array(&sync->arena, key->n, sizeof(*key->columns));
+	key->columns = amend_arena_array(&sync->lasting, key->n, sizeof(*key->columns));
 	if (!key->columns)
 		return amend_no_memory(err);
 	for (uint32_t i = 0; i < key->n; i++)
@@ -353,12 +353,12 @@ enum amend_status amend_sync_bind_key(struct amend_sync *sync, struct amend_sync
 static enum amend_status bind_on_create(struct amend_sync *sync, struct amend_error *err)
 {
 	const struct amend_sync_options *options = sync->options;
-	struct amend_canon *canon = amend_arena_array(&sync->arena, options->n_on_create,
+	struct amend_canon *canon = amend_arena_array(&sync->lasting, options->n_on_create,
 						      sizeof(*canon));
 	enum amend_status status = AMEND_OK;
 
 	sync->n_on_create = 0;
-	sync->on_create = amend_arena_array(&sync->arena, options->n_on_create,
+	sync->on_create = amend_arena_array(&sync->lasting, options->n_on_create,
 					    sizeof(*sync->on_create));
 	if (!sync->on_create || !canon)
 		return amend_no_memory(err);
@@ -388,7 +388,7 @@ static enum amend_status bind_on_create(struct amend_sync *sync, struct amend_er
 		sync->n_on_create++;
 	}
 	if (sync->n_on_create > 0)
-		status = amend_canonicalise(sync->db, canon, sync->n_on_create, &sync->arena, err);
+		status = amend_canonicalise(sync->db, canon, sync->n_on_create, &sync->lasting, err);
 	for (size_t i = 0; i < sync->n_on_create && status == AMEND_OK; i++) {
 		if (canon[i].problem)
 			return amend_error_set(err, AMEND_INVALID, "--on-create %s: %s",
@@ -403,7 +403,7 @@ enum amend_status amend_sync_bind(struct amend_sync *sync, struct amend_error *e
 {
 	enum amend_status status = AMEND_OK;
 
-	sync->used_of = amend_arena_array(&sync->arena, sync->table->n_columns,
+	sync->used_of = amend_arena_array(&sync->lasting, sync->table->n_columns,
 					  sizeof(*sync->used_of));
 	if (!sync->used_of)
 		return amend_no_memory(err);

@@ -55,6 +55,9 @@ static enum amend_status take_found(struct amend_sync *sync, struct amend_record
 				    struct amend_error *err)
 {
 	struct amend_record *other;
+	enum amend_status status;
+	int64_t settled;
+	bool claimed = false;
 
 	if (n_found == 0) {
 		record->missed |= (uint32_t)1 << key;
@@ -64,6 +67,24 @@ static enum amend_status take_found(struct amend_sync *sync, struct amend_record
 		return amend_sync_reject(sync, record, err, "the key %s finds several records",
 					 sync->keys[key].name);
 	other = amend_hash_get(&sync->claims, row->pk, strlen(row->pk));
+	settled = other ? -1 : amend_sieve_claims(sync, row);
+	if (!other && key > 0 && sync->slices) {
+		status = amend_slices_claims(sync, row, &claimed, err);
+		if (status != AMEND_OK)
+			return status;
+	}
+	/* Claimed by the first key: a later one does not find it. */
+	if (claimed || (settled >= 0 && key > 0))
+		return AMEND_OK;
+	if (settled >= 0) {
+		/* By the database's rule it has the same key: both are decided together. */
+		amend_sieve_pull(sync->sieve, settled);
+		status = amend_sync_recall(sync, (uint64_t)settled, &other, err);
+		if (status == AMEND_OK)
+			status = claim(sync, other, row, key, err);
+		if (status != AMEND_OK)
+			return status;
+	}
 	if (!other)
 		return claim(sync, record, row, key, err);
 	if (other != record)
@@ -186,7 +207,7 @@ static enum amend_status bases_of_rows(struct amend_sync *sync, struct amend_err
 	struct lookup lookup = {0};
 	enum amend_status status = AMEND_OK;
 
-	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
+	for (size_t i = 0; i < sync->n_list && status == AMEND_OK && !sync->baseless; i++) {
 		struct amend_record *record = sync->list[i];
 
 		if (record->fate == AMEND_FATE_OPEN && record->row && !record->seen &&
@@ -323,7 +344,7 @@ static enum amend_status bases_of_keys(struct amend_sync *sync, struct amend_err
 	enum amend_status status = AMEND_OK;
 	size_t n = 0;
 
-	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
+	for (size_t i = 0; i < sync->n_list && status == AMEND_OK && !sync->baseless; i++) {
 		struct amend_record *record = sync->list[i];
 
 		if (record->fate != AMEND_FATE_OPEN || record->row)

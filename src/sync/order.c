@@ -45,6 +45,24 @@ static bool fold_columns(const struct amend_sync *sync, const struct amend_recor
 	return true;
 }
 
+static bool find_references(const struct amend_sync *sync, const struct amend_foreign_key *key,
+			    uint32_t *references)
+{
+	for (size_t i = 0; i < key->n_columns; i++) {
+		int at = amend_table_column(sync->table, key->references[i]);
+
+		if (at < 0)
+			return false;
+		references[i] = (uint32_t)at;
+	}
+	return true;
+}
+
+static bool writes_row(const struct amend_record *record)
+{
+	return record->action && (record->action->create || record->action->n_puts);
+}
+
 static enum amend_status find_parents(struct amend_sync *sync, const struct amend_foreign_key *key,
 				      struct amend_error *err)
 {
@@ -55,20 +73,15 @@ static enum amend_status find_parents(struct amend_sync *sync, const struct amen
 
 	if (!references)
 		return amend_no_memory(err);
-	for (size_t i = 0; i < key->n_columns; i++) {
-		int at = amend_table_column(sync->table, key->references[i]);
-
-		if (at < 0)
-			return AMEND_OK;
-		references[i] = (uint32_t)at;
-	}
+	if (!find_references(sync, key, references))
+		return AMEND_OK;
 	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
 		struct amend_record *record = sync->list[i];
 		const char *value;
 		void **slot;
 
 		/* A row that changes the referenced value counts as well: its children come after it. */
-		if (!record->action || (!record->action->create && !record->action->n_puts) ||
+		if (!writes_row(record) ||
 		    !fold_columns(sync, record, references, key->n_columns, &buffer))
 			continue;
 		value = buffer.failed ? NULL
@@ -82,7 +95,7 @@ static enum amend_status find_parents(struct amend_sync *sync, const struct amen
 	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
 		struct amend_record *record = sync->list[i], *parent;
 
-		if (!record->action || (!record->action->create && !record->action->n_puts) ||
+		if (!writes_row(record) ||
 		    !fold_columns(sync, record, key->columns, key->n_columns, &buffer))
 			continue;
 		parent = amend_hash_get(&parents, buffer.data, buffer.size);
@@ -91,6 +104,47 @@ static enum amend_status find_parents(struct amend_sync *sync, const struct amen
 	}
 	amend_hash_release(&parents);
 	amend_buffer_release(&buffer);
+	return status;
+}
+
+/* A child wants its parent's value; a parent gives its own. */
+static enum amend_status note_parents(struct amend_sync *sync, const struct amend_foreign_key *key,
+				      struct amend_error *err)
+{
+	uint32_t *references = amend_arena_array(&sync->arena, key->n_columns, sizeof(*references));
+	struct amend_buffer value = AMEND_BUFFER_INIT, thing = AMEND_BUFFER_INIT;
+	enum amend_status status = AMEND_OK;
+
+	if (!references)
+		return amend_no_memory(err);
+	if (!find_references(sync, key, references))
+		return AMEND_OK;
+	for (size_t i = 0; i < sync->n_list * 2 && status == AMEND_OK; i++) {
+		const struct amend_record *record = sync->list[i / 2];
+		bool gives = i % 2;
+
+		if (!writes_row(record) || !fold_columns(sync, record,
+							 gives ? references : key->columns,
+							 key->n_columns, &value))
+			continue;
+		amend_buffer_reset(&thing);
+		amend_buffer_printf(&thing, "parent %p ", (const void *)key);
+		amend_buffer_add(&thing, value.data, value.size);
+		status = amend_slices_note(sync->slices, record->index, gives, &thing, err);
+	}
+	amend_buffer_release(&value);
+	amend_buffer_release(&thing);
+	return status;
+}
+
+enum amend_status amend_sync_note_parents(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < sync->table->n_foreign_keys && status == AMEND_OK; i++) {
+		if (refers_to_itself(sync->table, &sync->table->foreign_keys[i]))
+			status = note_parents(sync, &sync->table->foreign_keys[i], err);
+	}
 	return status;
 }
 
@@ -132,6 +186,21 @@ static size_t edges_of(const struct amend_sync *sync, const struct amend_record 
 			high = middle;
 	}
 	return low;
+}
+
+bool amend_sync_waits(const struct amend_sync *sync, const struct amend_record *record, size_t from)
+{
+	for (size_t e = edges_of(sync, record); e < sync->n_edges; e++) {
+		const struct amend_edge *edge = &sync->edges[e];
+
+		if (edge->after != record)
+			break;
+		if (edge->before->mark < PLACED + from || edge->before->mark >= record->mark)
+			continue;
+		if (!edge->before->action->create || !record->action->create)
+			return true;
+	}
+	return false;
 }
 
 static enum amend_status push(struct walk *walk, struct amend_record *record,

@@ -14,6 +14,8 @@ static void release(struct amend_sync *sync)
 	amend_hash_release(&sync->claims);
 	amend_hash_release(&sync->held);
 	amend_hash_release(&sync->open_by_key);
+	free(sync->all);
+	free(sync->list);
 	free(sync->edges);
 	amend_table_close(sync->table);
 	amend_arena_release(&sync->arena);
@@ -106,9 +108,7 @@ static enum amend_status read_entries(struct amend_sync *sync, const struct amen
 	struct amend_hash keys = {0};
 	enum amend_status status = AMEND_OK;
 
-	sync->n_list = n;
-	sync->list = amend_arena_array(&sync->arena, n, sizeof(struct amend_record *));
-	if (!records || !sync->list || !entries)
+	if (!records || !entries)
 		return amend_no_memory(err);
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 		struct amend_plan_entry *entry = &entries[i], *twin;
@@ -118,7 +118,9 @@ static enum amend_status read_entries(struct amend_sync *sync, const struct amen
 		if (status != AMEND_OK)
 			break;
 		records[i].entry = entry;
-		sync->list[i] = &records[i];
+		status = amend_sync_enlist(sync, &records[i], err);
+		if (status != AMEND_OK)
+			break;
 		slot = amend_hash_put(&keys, entry->key, strlen(entry->key));
 		twin = slot ? *slot : NULL;
 		if (!slot)
@@ -189,7 +191,9 @@ static enum amend_status run(struct amend_sync *sync, const struct amend_plan *p
 	sync->n_open_before = sync->n_open;
 	if (sync->options->dry_run)
 		return tell_all(sync, err);
+	amend_sync_run_begin(sync);
 	status = amend_sync_apply(sync, err);
+	amend_sync_run_end(sync);
 	return status == AMEND_OK ? AMEND_OK : explain(sync, plan, err);
 }
 

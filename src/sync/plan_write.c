@@ -11,7 +11,7 @@
 #include "core/json_text.h"
 #include "sync/plan.h"
 
-struct writer {
+struct amend_plan_writer {
 	struct amend_sync *sync;
 	struct amend_buffer line;
 	struct amend_hasher *hasher;
@@ -39,7 +39,7 @@ static void add_digest(struct amend_buffer *line, const unsigned char digest[AME
 }
 
 /* `"name":value` of a table's column. */
-static void add_value(const struct writer *writer, struct amend_buffer *line, uint32_t column,
+static void add_value(const struct amend_plan_writer *writer, struct amend_buffer *line, uint32_t column,
 		      const struct amend_value *value)
 {
 	const struct amend_column *described = &writer->sync->table->columns[column];
@@ -49,7 +49,7 @@ static void add_value(const struct writer *writer, struct amend_buffer *line, ui
 }
 
 /* Hands the line over. All that stands before the seal is under it. */
-static enum amend_status emit(struct writer *writer, struct amend_error *err)
+static enum amend_status emit(struct amend_plan_writer *writer, struct amend_error *err)
 {
 	const struct amend_sync_options *options = writer->sync->options;
 
@@ -61,7 +61,7 @@ static enum amend_status emit(struct writer *writer, struct amend_error *err)
 
 /* ---- the header ---- */
 
-static void add_input(struct writer *writer)
+static void add_input(struct amend_plan_writer *writer)
 {
 	const struct amend_source *source = writer->sync->source;
 	unsigned char digest[AMEND_DIGEST_SIZE];
@@ -79,10 +79,10 @@ static void add_input(struct writer *writer)
 	amend_buffer_printf(&writer->line, "\"bytes\":%llu,", (unsigned long long)size);
 	add_string(&writer->line, "blake2b", hex);
 	amend_buffer_printf(&writer->line, ",\"records\":%llu}",
-			    (unsigned long long)writer->sync->report->read);
+			    (unsigned long long)writer->sync->store.n);
 }
 
-static void add_columns(struct writer *writer)
+static void add_columns(struct amend_plan_writer *writer)
 {
 	const struct amend_sync *sync = writer->sync;
 
@@ -107,7 +107,7 @@ static void add_columns(struct writer *writer)
 }
 
 /* What was chosen, for whoever reads it: the entries hold what follows from it. */
-static void add_choices(struct writer *writer)
+static void add_choices(struct amend_plan_writer *writer)
 {
 	static const char *const policies[] = {"store", "incoming", "current"};
 	static const char *const adoptions[] = {NULL, "incoming", "current", "conflict"};
@@ -127,7 +127,7 @@ static void add_choices(struct writer *writer)
 			    options->update_only ? "true" : "false");
 }
 
-static enum amend_status write_header(struct writer *writer, struct amend_error *err)
+static enum amend_status write_header(struct amend_plan_writer *writer, struct amend_error *err)
 {
 	const struct amend_sync *sync = writer->sync;
 	time_t now = (time_t)amend_clock_now();
@@ -165,7 +165,7 @@ static const char *op_of(const struct amend_action *action)
 	return action->conflict ? "conflict" : "remember";
 }
 
-static void add_keys(struct writer *writer, const struct amend_record *record)
+static void add_keys(struct amend_plan_writer *writer, const struct amend_record *record)
 {
 	const struct amend_sync *sync = writer->sync;
 	bool first = true;
@@ -184,7 +184,7 @@ static void add_keys(struct writer *writer, const struct amend_record *record)
 	amend_buffer_text(&writer->line, "}");
 }
 
-static void add_missed(struct writer *writer, const struct amend_record *record)
+static void add_missed(struct amend_plan_writer *writer, const struct amend_record *record)
 {
 	const struct amend_sync *sync = writer->sync;
 	bool first = true;
@@ -212,7 +212,7 @@ static const struct amend_put *put_of(const struct amend_action *action, uint32_
 }
 
 /* The used columns that are not written: with the old values of those that are, what the entry is bound to. */
-static void add_row(struct writer *writer, const struct amend_row *row,
+static void add_row(struct amend_plan_writer *writer, const struct amend_row *row,
 		    const struct amend_action *action)
 {
 	const struct amend_sync *sync = writer->sync;
@@ -231,7 +231,7 @@ static void add_row(struct writer *writer, const struct amend_row *row,
 	amend_buffer_char(&writer->line, '}');
 }
 
-static void add_fields(struct writer *writer, const struct amend_record *record)
+static void add_fields(struct amend_plan_writer *writer, const struct amend_record *record)
 {
 	const struct amend_sync *sync = writer->sync;
 	const struct amend_action *action = record->action;
@@ -260,7 +260,7 @@ static void add_fields(struct writer *writer, const struct amend_record *record)
 }
 
 /* What the base says from now on, where that is not what it said. */
-static void add_base_fields(struct writer *writer, const struct amend_record *record)
+static void add_base_fields(struct amend_plan_writer *writer, const struct amend_record *record)
 {
 	const struct amend_sync *sync = writer->sync;
 	const struct amend_base *old = record->based ? record->seen : NULL;
@@ -289,7 +289,7 @@ static void add_base_fields(struct writer *writer, const struct amend_record *re
 	}
 }
 
-static void add_base(struct writer *writer, const struct amend_record *record)
+static void add_base(struct amend_plan_writer *writer, const struct amend_record *record)
 {
 	const struct amend_base *seen = record->seen;
 
@@ -314,7 +314,7 @@ static void add_base(struct writer *writer, const struct amend_record *record)
 	amend_buffer_char(&writer->line, '}');
 }
 
-static void add_sides(struct writer *writer, const struct amend_conflict_spec *spec)
+static void add_sides(struct amend_plan_writer *writer, const struct amend_conflict_spec *spec)
 {
 	amend_buffer_text(&writer->line, ",\"fields\":{");
 	for (size_t i = 0; i < spec->n_fields; i++) {
@@ -370,7 +370,7 @@ enum amend_status amend_plan_conflict_digest(enum amend_conflict_kind kind, cons
 	return status;
 }
 
-static enum amend_status add_conflict(struct writer *writer, const struct amend_record *record,
+static enum amend_status add_conflict(struct amend_plan_writer *writer, const struct amend_record *record,
 				      struct amend_error *err)
 {
 	const struct amend_action *action = record->action;
@@ -434,7 +434,7 @@ static const char *fate_name(enum amend_fate fate)
 	return "unchanged";
 }
 
-static enum amend_status write_entry(struct writer *writer, const struct amend_record *record,
+static enum amend_status write_entry(struct amend_plan_writer *writer, const struct amend_record *record,
 				     struct amend_error *err)
 {
 	const struct amend_action *action = record->action;
@@ -486,7 +486,7 @@ static void add_counts(struct amend_buffer *line, const struct amend_sync_report
 				    (unsigned long long)shown[i].n);
 }
 
-static enum amend_status write_seal(struct writer *writer, struct amend_error *err)
+static enum amend_status write_seal(struct amend_plan_writer *writer, struct amend_error *err)
 {
 	const struct amend_sync_options *options = writer->sync->options;
 	unsigned char digest[AMEND_DIGEST_SIZE];
@@ -506,20 +506,40 @@ static enum amend_status write_seal(struct writer *writer, struct amend_error *e
 	return options->on_plan(options->context, writer->line.data, writer->line.size, err);
 }
 
-enum amend_status amend_sync_write_plan(struct amend_sync *sync, struct amend_error *err)
+enum amend_status amend_plan_begin(struct amend_sync *sync, struct amend_error *err)
 {
-	struct writer writer = {.sync = sync, .hasher = amend_hasher_new()};
+	struct amend_plan_writer *writer = calloc(1, sizeof(*writer));
+	enum amend_status status;
 	bool present;
-	enum amend_status status = writer.hasher ? amend_ledger_look(sync->db, &present, err)
-						 : amend_no_memory(err);
 
-	if (status == AMEND_OK)
-		status = write_header(&writer, err);
+	sync->plan_writer = writer;
+	if (!writer)
+		return amend_no_memory(err);
+	writer->sync = sync;
+	writer->hasher = amend_hasher_new();
+	status = writer->hasher ? amend_ledger_look(sync->db, &present, err) : amend_no_memory(err);
+	return status == AMEND_OK ? write_header(writer, err) : status;
+}
+
+enum amend_status amend_plan_add(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
 	for (size_t i = 0; i < sync->n_todo && status == AMEND_OK; i++)
-		status = write_entry(&writer, sync->todo[i], err);
-	if (status == AMEND_OK)
-		status = write_seal(&writer, err);
-	amend_hasher_free(writer.hasher);
-	amend_buffer_release(&writer.line);
+		status = write_entry(sync->plan_writer, sync->todo[i], err);
 	return status;
+}
+
+enum amend_status amend_plan_end(struct amend_sync *sync, struct amend_error *err)
+{
+	return write_seal(sync->plan_writer, err);
+}
+
+void amend_plan_writer_free(struct amend_plan_writer *writer)
+{
+	if (!writer)
+		return;
+	amend_hasher_free(writer->hasher);
+	amend_buffer_release(&writer->line);
+	free(writer);
 }

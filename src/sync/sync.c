@@ -18,46 +18,34 @@ static void release(struct amend_sync *sync)
 	amend_hash_release(&sync->claims);
 	amend_hash_release(&sync->held);
 	amend_hash_release(&sync->open_by_key);
-	free(sync->records);
+	free(sync->all);
+	free(sync->list);
+	amend_sieve_free(sync->sieve);
+	amend_slices_free(sync->slices);
+	amend_plan_writer_free(sync->plan_writer);
+	amend_store_release(&sync->store);
 	free(sync->edges);
 	amend_table_close(sync->table);
 	amend_arena_release(&sync->arena);
-}
-
-/* All records, as if they had only been read: the unit that plans may run again. */
-static enum amend_status begin_plan(struct amend_sync *sync, struct amend_error *err)
-{
-	sync->n_list = sync->n_records;
-	sync->list = amend_arena_array(&sync->arena, sync->n_records, sizeof(struct amend_record *));
-	if (!sync->list)
-		return amend_no_memory(err);
-	amend_hash_release(&sync->claims);
-	amend_hash_release(&sync->held);
-	sync->round = 0;
-	for (size_t i = 0; i < sync->n_records; i++) {
-		struct amend_record *record = &sync->records[i];
-		bool unreadable = !record->values;
-		struct amend_record fresh = {.line = record->line,
-					     .values = record->values,
-					     .first = -1,
-					     .found_by = AMEND_FOUND_NOT};
-
-		sync->list[i] = record;
-		if (unreadable) {
-			fresh.fate = AMEND_FATE_REJECTED;
-			fresh.problem = record->problem;
-		}
-		*record = fresh;
-	}
-	return AMEND_OK;
+	amend_arena_release(&sync->lasting);
 }
 
 static enum amend_status plan(struct amend_sync *sync, struct amend_error *err)
 {
-	enum amend_status status = begin_plan(sync, err);
+	enum amend_status status;
 
+	/* A large input goes slice by slice. */
+	if (sync->store.file) {
+		status = amend_slices_plan(sync, err);
+		sync->n_open_before = sync->n_open;
+		return status;
+	}
+	amend_sync_examine_anew(sync);
+	status = amend_sync_sift(sync, err);
 	if (status == AMEND_OK)
 		status = amend_sync_plan(sync, err);
+	if (status == AMEND_OK)
+		status = amend_sync_examine(sync, err);
 	sync->n_open_before = sync->n_open;
 	return status;
 }
@@ -139,73 +127,99 @@ static enum amend_status open_table(struct amend_sync *sync, struct amend_error 
 	return status;
 }
 
-/* What the source and the table say of records of which nothing is known. */
-static enum amend_status ask(const struct amend_sync *sync, struct amend_error *err)
+void amend_sync_examine_anew(struct amend_sync *sync)
 {
-	struct amend_buffer text = AMEND_BUFFER_INIT;
-	size_t n = 0;
+	sync->n_asks = sync->n_rejects = 0;
+	sync->n_examples = 0;
+	sync->examples[0] = '\0';
+}
 
-	for (size_t i = 0; i < sync->n_records && n < EXAMPLES; i++) {
-		const struct amend_record *record = &sync->records[i];
-		struct amend_buffer sides = AMEND_BUFFER_INIT;
-		const struct amend_column *column;
-		const struct amend_used *used;
+/* What the source and the table say of a record of which nothing is known. */
+static enum amend_status add_example(struct amend_sync *sync, const struct amend_record *record,
+				     struct amend_error *err)
+{
+	const struct amend_used *used = &sync->used[record->asked];
+	const struct amend_column *column = &sync->table->columns[used->column];
+	struct amend_buffer sides = AMEND_BUFFER_INIT;
+	size_t size = strlen(sync->examples);
+	enum amend_status status = AMEND_OK;
 
-		if (!record->asks)
+	amend_json_value(&sides, &record->row->values[used->column], column->class_);
+	amend_buffer_text(&sides, " here, ");
+	amend_json_value(&sides, &record->values[record->asked], column->class_);
+	if (!sides.failed)
+		snprintf(sync->examples + size, sizeof(sync->examples) - size,
+			 "%s %s %lld %s.%s is %.120s in the source", size ? ";" : "",
+			 amend_source_unit(sync->source), (long long)record->line, record->key,
+			 column->name, sides.data);
+	else
+		status = amend_no_memory(err);
+	sync->n_examples++;
+	amend_buffer_release(&sides);
+	return status;
+}
+
+enum amend_status amend_sync_examine(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < sync->n_all && status == AMEND_OK; i++) {
+		const struct amend_record *record = sync->all[i];
+
+		if (record->asks) {
+			sync->n_asks++;
+			if (sync->n_examples < EXAMPLES)
+				status = add_example(sync, record, err);
+		}
+		if (record->fate != AMEND_FATE_REJECTED)
 			continue;
-		used = &sync->used[record->asked];
-		column = &sync->table->columns[used->column];
-		amend_json_value(&sides, &record->row->values[used->column], column->class_);
-		amend_buffer_text(&sides, " here, ");
-		amend_json_value(&sides, &record->values[record->asked], column->class_);
-		amend_buffer_printf(&text, "%s %s %lld %s.%s is %.120s in the source", n ? ";" : "",
-				    amend_source_unit(sync->source), (long long)record->line,
-				    record->key, column->name, sides.failed ? "?" : sides.data);
-		amend_buffer_release(&sides);
-		n++;
+		if (sync->n_rejects++ > 0 && record->line > sync->reject_line)
+			continue;
+		sync->reject_line = record->line;
+		snprintf(sync->reject_problem, sizeof(sync->reject_problem), "%s", record->problem);
 	}
-	amend_error_set(
-		err, AMEND_INVALID,
-		"%lld record%s of %s differ%s from the source, and nothing tells which side is "
-		"newer:%s (hint: --adopt incoming, --adopt current or --adopt conflict decides)",
-		(long long)sync->n_asks, sync->n_asks == 1 ? "" : "s", sync->table->qualified,
-		sync->n_asks == 1 ? "s" : "", amend_buffer_string(&text) ? text.data : "");
-	amend_buffer_release(&text);
-	return err->status;
+	return status;
 }
 
 static enum amend_status check_thresholds(const struct amend_sync *sync, struct amend_error *err)
 {
-	const struct amend_record *first = NULL;
-	int64_t rejects = 0;
+	const struct amend_sync_options *options = sync->options;
 
-	for (size_t i = 0; i < sync->n_records; i++) {
-		if (sync->records[i].fate != AMEND_FATE_REJECTED)
-			continue;
-		if (!first)
-			first = &sync->records[i];
-		rejects++;
-	}
-	if (first && sync->options->max_rejects >= 0 && rejects > sync->options->max_rejects)
+	if (options->max_rejects >= 0 && sync->n_rejects > options->max_rejects)
 		return amend_error_set(
 			err, AMEND_INVALID,
 			"%lld records are rejected, %lld are allowed; nothing was written. "
 			"The first is %s%s%lld: %s",
-			(long long)rejects, (long long)sync->options->max_rejects,
+			(long long)sync->n_rejects, (long long)options->max_rejects,
 			sync->source->path, sync->source->numbers_records ? ": record " : ":",
-			(long long)first->line, first->problem);
-	if (sync->n_asks)
-		return ask(sync, err);
-	return AMEND_OK;
+			(long long)sync->reject_line, sync->reject_problem);
+	if (sync->n_asks == 0)
+		return AMEND_OK;
+	return amend_error_set(
+		err, AMEND_INVALID,
+		"%lld record%s of %s differ%s from the source, and nothing tells which side is "
+		"newer:%s (hint: --adopt incoming, --adopt current or --adopt conflict decides)",
+		(long long)sync->n_asks, sync->n_asks == 1 ? "" : "s", sync->table->qualified,
+		sync->n_asks == 1 ? "s" : "", sync->examples);
 }
 
 static enum amend_status tell_all(struct amend_sync *sync, struct amend_error *err)
 {
 	enum amend_status status = AMEND_OK;
 
-	for (size_t i = 0; i < sync->n_records && status == AMEND_OK; i++)
-		status = amend_sync_tell(sync, &sync->records[i], err);
+	for (size_t i = 0; i < sync->n_all && status == AMEND_OK; i++)
+		status = amend_sync_tell(sync, sync->all[i], err);
 	return status;
+}
+
+/* What needed no decision is in. */
+static void count_settled(struct amend_sync *sync)
+{
+	uint64_t n = sync->slices ? amend_slices_settled(sync->slices)
+				  : amend_sieve_count(sync->sieve);
+
+	sync->report->read += n;
+	sync->report->unchanged += n;
 }
 
 /* What is in, and what is not. */
@@ -218,12 +232,46 @@ static enum amend_status explain(const struct amend_sync *sync, struct amend_err
 		return amend_error_wrap(err,
 					"%llu of %zu records are in; whether the next %zu are is not "
 					"known (run it again to go on)",
-					(unsigned long long)in, sync->n_records, sync->n_unknown);
+					(unsigned long long)in, (size_t)sync->store.n, sync->n_unknown);
 	if (!sync->committed)
 		return amend_error_wrap(err, "nothing was written");
 	return amend_error_wrap(
 		err, "%llu of %zu records are in, the rest is not (run it again to go on)",
-		(unsigned long long)in, sync->n_records);
+		(unsigned long long)in, (size_t)sync->store.n);
+}
+
+static enum amend_status for_all(struct amend_sync *sync,
+				 enum amend_status (*each)(struct amend_sync *sync,
+							   struct amend_error *err),
+				 struct amend_error *err)
+{
+	return sync->slices ? amend_slices_each(sync, each, err) : each(sync, err);
+}
+
+static enum amend_status add_to_plan(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status = amend_plan_add(sync, err);
+
+	return status == AMEND_OK ? tell_all(sync, err) : status;
+}
+
+static enum amend_status save_plan(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status = amend_plan_begin(sync, err);
+
+	return status == AMEND_OK ? for_all(sync, add_to_plan, err) : status;
+}
+
+static enum amend_status write_all(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status;
+
+	sync->writing = true;
+	amend_sync_run_begin(sync);
+	status = for_all(sync, amend_sync_apply, err);
+	amend_sync_run_end(sync);
+	count_settled(sync);
+	return status == AMEND_OK ? AMEND_OK : explain(sync, err);
 }
 
 static enum amend_status run(struct amend_sync *sync, struct amend_error *err)
@@ -242,14 +290,14 @@ static enum amend_status run(struct amend_sync *sync, struct amend_error *err)
 		status = check_thresholds(sync, err);
 	if (status != AMEND_OK)
 		return status;
-	if (sync->options->dry_run || sync->options->on_plan)
-		status = tell_all(sync, err);
-	if (status == AMEND_OK && sync->options->on_plan)
-		status = amend_sync_write_plan(sync, err);
-	if (status != AMEND_OK || sync->options->dry_run || sync->options->on_plan)
-		return status;
-	status = amend_sync_apply(sync, err);
-	return status == AMEND_OK ? AMEND_OK : explain(sync, err);
+	if (sync->options->on_plan)
+		status = save_plan(sync, err);
+	else if (sync->options->dry_run)
+		status = for_all(sync, tell_all, err);
+	else
+		return write_all(sync, err);
+	count_settled(sync);
+	return status == AMEND_OK && sync->options->on_plan ? amend_plan_end(sync, err) : status;
 }
 
 /* Counted by what this run did; what others did meanwhile is seen only by asking. */

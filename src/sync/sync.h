@@ -1,7 +1,8 @@
 /*
  * What the parts of a sync share. The order of a run:
  *
- *	input.c      reads every record, keeps what is used
+ *	input.c      reads every record, keeps what is used in store.c
+ *	sieve.c      settles what is plainly unchanged, by reading the table once
  *	mapping.c    which source column goes to which table column; the keys
  *	create_table.c, detect.c  makes the table where asked
  *	keys.c       canonical keys, their names; which records have the same
@@ -10,7 +11,7 @@
  *	decide.c     the tables of docs/sync.md; conflict.c, base.c help
  *	unique.c     values that would stand twice
  *	order.c      what must be written before what
- *	apply.c      chunk after chunk; chunk.c one of them; park.c swaps
+ *	apply.c      chunk after chunk; chunk.c one of them; segment.c many at once; park.c swaps
  *	report.c     counting and telling
  *
  * "Used" columns are those that take part; an index into them is not one into the table's.
@@ -22,12 +23,16 @@
 
 #include "record/road.h"
 #include "sync/hash.h"
+#include "sync/sieve.h"
+#include "sync/slices.h"
 #include "sync/source.h"
+#include "sync/store.h"
 
 enum {
 	AMEND_SYNC_KEYS = 32,      /* at most so many --match */
 	AMEND_SYNC_BATCH = 2000,   /* records looked up, or made canonical, at a time */
-	AMEND_SYNC_CHUNK = 500,    /* records of a chunk (a later --batch) ... */
+	AMEND_SYNC_CHUNK = 500,    /* records of the first chunk, and at most ... */
+	AMEND_SYNC_CHUNK_MOST = 16000,
 	AMEND_SYNC_CHUNK_MS = 200, /* ... which ends after this long: what others wait at most */
 	AMEND_SYNC_ROUNDS = 20,    /* so often what moved is decided again */
 	AMEND_SYNC_REFUSALS = 3, /* a creation that so often meets a row that nobody finds is refused */
@@ -91,8 +96,10 @@ struct amend_action {
 };
 
 struct amend_record {
+	uint64_t index; /* in the store */
 	int64_t line;
 	struct amend_value *values;  /* of the used columns; trimmed keys; canonical once decided */
+	const bool *absent; /* of the used columns: the source has no such member in this record; NULL: it has all */
 	const char *problem;         /* why it is rejected */
 	struct amend_record *leader; /* the record with the same key that it is compared with */
 	struct amend_record *next;   /* of the same leader */
@@ -151,7 +158,9 @@ struct amend_sync {
 	struct amend_table *table;
 	const char *create_columns; /* what follows the name in: */
 	const char *create_sql; /* how the table is made, in the first chunk; NULL: it is there */
-	struct amend_arena arena;
+	struct amend_run_spec run;
+	struct amend_arena lasting; /* what the whole run needs */
+	struct amend_arena arena;   /* what is known of the records being decided */
 
 	struct amend_used *used;
 	uint32_t n_used;
@@ -161,10 +170,13 @@ struct amend_sync {
 	struct amend_put *on_create;
 	size_t n_on_create;
 
-	struct amend_record *records;
-	size_t n_records, room;
+	struct amend_store store;     /* every record of the input */
+	struct amend_sieve *sieve;    /* which of them need no decision; NULL: it was not asked */
+	struct amend_slices *slices;  /* the store is too large for memory; NULL: all are decided at once */
+	struct amend_record **all;    /* those that do, in the input's order, and those that joined them */
+	size_t n_all, all_room;
 	struct amend_record **list; /* those being decided, in this round */
-	size_t n_list;
+	size_t n_list, list_room;
 
 	struct amend_hash claims; /* primary key to the record that is about that row */
 	struct amend_hash held;   /* primary keys whose base belongs to a record in conflict */
@@ -179,11 +191,20 @@ struct amend_sync {
 
 	/* Phase 1 for `list`: amend_sync_plan, or plan_prove.c's for a saved plan. */
 	enum amend_status (*prepare)(struct amend_sync *sync, struct amend_error *err);
+	struct amend_plan_writer *plan_writer;
 
+	bool baseless;    /* there is no base of this source, or was none when rows were read */
+	int64_t version;  /* the data's when the records were decided ... */
+	bool versioned;   /* ... where the engine tells */
 	unsigned round;   /* 0: before the first write */
 	bool committed;   /* a chunk was, with something in it */
 	size_t n_unknown; /* records of the chunk whose COMMIT was not answered */
-	int64_t n_asks;
+	bool writing;     /* the thresholds are passed: it is too late to ask */
+	int64_t n_asks, n_rejects;
+	char examples[600];     /* of what must be asked */
+	unsigned n_examples;
+	int64_t reject_line;     /* the first reject's */
+	char reject_problem[sizeof(((struct amend_error *)NULL)->text)];
 	int64_t open_delta; /* by how much the open conflicts grow */
 	size_t n_open_before;
 	unsigned parked; /* values used to park so far */
@@ -203,6 +224,13 @@ enum amend_status amend_sync_bind_key(struct amend_sync *sync, struct amend_sync
 
 /* input.c: names are known, the table need not be */
 enum amend_status amend_sync_read(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+/* A record out of its stored bytes. */
+enum amend_status amend_sync_load(struct amend_sync *sync, const unsigned char *bytes,
+				  uint64_t index, struct amend_record **out,
+				  struct amend_error *err) AMEND_CHECK;
+/* It is decided in this round too, and belongs to `all`. */
+enum amend_status amend_sync_enlist(struct amend_sync *sync, struct amend_record *record,
+				    struct amend_error *err) AMEND_CHECK;
 
 /* create_table.c, detect.c */
 enum amend_status amend_sync_design(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
@@ -212,7 +240,9 @@ enum amend_status amend_sync_design(struct amend_sync *sync, struct amend_error 
  */
 enum amend_status amend_sync_name_table(struct amend_sync *sync,
 					struct amend_error *err) AMEND_CHECK;
-const char *amend_sync_detect(const struct amend_sync *sync, uint32_t used);
+/* The type of each used column. */
+enum amend_status amend_sync_detect(struct amend_sync *sync, const char **types,
+				    struct amend_error *err) AMEND_CHECK;
 
 /* The reason is kept, and told once the record's fate is final */
 enum amend_status amend_sync_reject(struct amend_sync *sync, struct amend_record *record,
@@ -221,6 +251,15 @@ enum amend_status amend_sync_reject(struct amend_sync *sync, struct amend_record
 
 /* keys.c */
 enum amend_status amend_sync_keys(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+/* A settled record after all: loaded, named and enlisted. */
+enum amend_status amend_sync_recall(struct amend_sync *sync, uint64_t index,
+				    struct amend_record **out, struct amend_error *err) AMEND_CHECK;
+bool amend_sync_in_key(const struct amend_sync *sync, int key, uint32_t used);
+/* Whether the key's columns are compared without ASCII case; without trailing blanks. */
+bool amend_sync_folds(const struct amend_sync *sync, uint32_t key);
+bool amend_sync_trims(const struct amend_sync *sync, uint32_t key);
+/* The text of a key without ASCII case where the key's columns are compared so. Names fold with it: no harm. */
+void amend_sync_fold_key(const struct amend_sync *sync, uint32_t key, char *text, size_t size);
 /* {"code":"FR"}, from a record's values or from a row's; false when a part is blank. */
 bool amend_sync_key_text(struct amend_buffer *buffer, const struct amend_sync *sync, uint32_t key,
 			 const struct amend_record *record, const struct amend_value *row);
@@ -239,6 +278,9 @@ enum amend_status amend_sync_settle_duplicates(struct amend_sync *sync,
 enum amend_status amend_sync_match(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 
 /* values.c */
+/* Storing this where `stored` is would change nothing: told by the bytes alone. */
+bool amend_sync_plainly(const struct amend_sync *sync, const struct amend_column *column,
+			const struct amend_value *value, const struct amend_value *stored);
 enum amend_status amend_sync_values(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 
 /* base.c */
@@ -289,25 +331,51 @@ enum amend_status amend_sync_unique(struct amend_sync *sync, struct amend_error 
 /* The value of a table column once the record is written; NULL pointer: the database gives it. */
 const struct amend_value *amend_sync_after(const struct amend_sync *sync,
 					   const struct amend_record *record, uint32_t column);
+/* What it wants of unique values, and what it gives up, for amend_slices_note. */
+enum amend_status amend_sync_note_values(struct amend_sync *sync,
+					 struct amend_error *err) AMEND_CHECK;
 enum amend_status amend_sync_edge(struct amend_sync *sync, struct amend_record *before,
 				  struct amend_record *after, int park,
 				  struct amend_error *err) AMEND_CHECK;
 
 /* order.c */
+/*
+ * Whether the record must be written after one that stands between todo[from] and
+ * itself. Creations of parents and children can be made by one statement.
+ */
+bool amend_sync_waits(const struct amend_sync *sync, const struct amend_record *record,
+		      size_t from);
 enum amend_status amend_sync_order(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 
+/* order.c: likewise parents and children */
+enum amend_status amend_sync_note_parents(struct amend_sync *sync,
+					  struct amend_error *err) AMEND_CHECK;
+
+/* sync.c: counts what must be known before the first write; anew: from nothing */
+enum amend_status amend_sync_examine(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+void amend_sync_examine_anew(struct amend_sync *sync);
+
+/* plan.c: which records are to be decided, once the input is read and the table known */
+enum amend_status amend_sync_sift(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 /* plan.c: all of the above for `list`, after the input is read and the table known */
 enum amend_status amend_sync_plan(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 
-/* plan_write.c: what phase 1 has decided, to options->on_plan; all is told, and counted in the report */
-enum amend_status amend_sync_write_plan(struct amend_sync *sync,
-					struct amend_error *err) AMEND_CHECK;
+/*
+ * plan_write.c: what phase 1 has decided, to options->on_plan. The writer is kept
+ * in sync->plan_writer; `add` writes what is in todo, `end` the report's counts.
+ */
+enum amend_status amend_plan_begin(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_plan_add(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_plan_end(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+void amend_plan_writer_free(struct amend_plan_writer *writer);
 
 /* sync.c: the report's open conflicts, in the end */
 enum amend_status amend_sync_count_open(struct amend_sync *sync,
 					struct amend_error *err) AMEND_CHECK;
 
-/* apply.c */
+/* apply.c: writes what is in todo; between run_begin and run_end, which make its revisions one run */
+void amend_sync_run_begin(struct amend_sync *sync);
+void amend_sync_run_end(struct amend_sync *sync);
 enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 
 /* chunk.c */
@@ -316,6 +384,7 @@ struct amend_chunk {
 	size_t from, to;  /* of todo; `to` is where it ended */
 	size_t limit;     /* at most so many, but what is glued stays together */
 	bool careful;     /* a savepoint a record, or what is glued: finds out which one fails */
+	bool proven;      /* nobody has written since the records were decided: what they saw is what is there */
 	bool again;       /* half of a record was done: run it carefully */
 	bool complete;    /* all was written: what fails now is COMMIT */
 	int64_t revision; /* 0: none */
@@ -325,8 +394,19 @@ struct amend_chunk {
 };
 /* Runs it once and commits; the effects of its records are known then. */
 enum amend_status amend_sync_chunk(struct amend_chunk *chunk, struct amend_error *err) AMEND_CHECK;
+/* The conflict that a record stores, or ends. */
+enum amend_status amend_sync_write_conflict(struct amend_chunk *chunk, struct amend_record *record,
+					    struct amend_error *err) AMEND_CHECK;
+/* The base that was to be replaced is another by now. */
+enum amend_status amend_sync_base_moved(struct amend_chunk *chunk, struct amend_record *record,
+					struct amend_error *err) AMEND_CHECK;
 /* Whether what failed is one record's fault: a constraint, a value. */
 bool amend_sync_isolates(const struct amend_error *err);
+
+/* segment.c: where the records that can be written together end; `from` where there is none */
+size_t amend_segment_end(const struct amend_chunk *chunk, size_t from);
+enum amend_status amend_segment_write(struct amend_chunk *chunk, size_t from, size_t to,
+				      struct amend_error *err) AMEND_CHECK;
 
 /* park.c: makes way for others; and writes the final values of what made way */
 enum amend_status amend_sync_park(struct amend_sync *sync, struct amend_record *record,

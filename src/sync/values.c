@@ -14,12 +14,14 @@
  * changes nothing (docs/decisions). Without typed storage that is so for text in
  * a text column, and for a whole number.
  */
-static bool plainly(const struct amend_sync *sync, const struct amend_column *column,
-		    const struct amend_value *text, const struct amend_value *stored)
+bool amend_sync_plainly(const struct amend_sync *sync, const struct amend_column *column,
+			const struct amend_value *text, const struct amend_value *stored)
 {
 	char digits[24];
 	int size;
 
+	if (text->kind != AMEND_TEXT)
+		return amend_value_equal(text, stored);
 	switch (stored->kind) {
 	case AMEND_TEXT:
 		return (amend_has(sync->db, AMEND_HAS_TYPED_STORAGE) ||
@@ -47,13 +49,13 @@ static bool settle(const struct amend_sync *sync, struct amend_record *record, u
 
 	if (value->kind != AMEND_TEXT)
 		return true;
-	if (record->row && plainly(sync, column, value, &record->row->values[u->column])) {
+	if (record->row && amend_sync_plainly(sync, column, value, &record->row->values[u->column])) {
 		*value = record->row->values[u->column];
 		return true;
 	}
 	if (record->based &&
 	    amend_pack_find(record->seen->pack, record->seen->pack_size, column->name, &base) &&
-	    plainly(sync, column, value, &base)) {
+	    amend_sync_plainly(sync, column, value, &base)) {
 		*value = base;
 		return true;
 	}

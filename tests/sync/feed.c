@@ -97,8 +97,8 @@ static void tell_progress(void *context, const struct amend_progress *progress)
 
 	if (!between)
 		return;
-	if (feed->when && strcmp(feed->when, "match") == 0) {
-		if (strcmp(phase, "match") != 0)
+	if (feed->when && strcmp(feed->when, "chunk") != 0) {
+		if (strcmp(phase, feed->when) != 0)
 			return;
 	} else if (strcmp(phase, "apply") != 0 || (records == 0) != !feed->when) {
 		return;

@@ -39,7 +39,7 @@ struct feed {
 	enum amend_status status;
 	struct amend_buffer told;           /* what on_change and on_reject said, a line each */
 	void (*between)(struct feed *feed); /* called once, between the phases, or: */
-	/* "match": rows have been looked up, bases not yet; "chunk": one has been committed. */
+	/* A phase, e.g. "match": rows have been looked up, bases not yet, or "compare": the other way; "chunk": one has been committed. */
 	const char *when;
 	void *context;
 	bool quiet; /* do not collect what is told */

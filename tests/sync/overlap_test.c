@@ -46,10 +46,10 @@ static void created_between_looks(struct engine *engine)
 {
 	struct pair *pair = pair_open(engine);
 
-	/* Row missed, base found, and under the base the record itself: that is no other record. */
+	/* What was looked at was empty; who asks again is told of it. */
 	between_looks(pair, "code,name\nFR,France\n", "created=1");
 	pair->feed->options.dry_run = true;
-	fed_once(pair->feed, "code,name\nFR,France\nDE,Germany\n", "created=1 unchanged=1");
+	fed_once(pair->feed, "code,name\nFR,France\nDE,Germany\n", "created=2");
 	pair->feed->options.dry_run = false;
 	fed(pair->feed, "code,name\nFR,France\nDE,Germany\n", "created=1 unchanged=1");
 	conflicts(pair->feed, "");
@@ -82,8 +82,9 @@ static void older_run_makes_no_local_edit(struct engine *engine)
 	struct pair *pair = pair_open(engine);
 
 	fed_once(pair->feed, "code,name\nFR,old\n", "created=1");
-	/* The row is seen as it was, its base as the newer run left it: together they say "edited here". */
+	/* The base is seen as it was, the row as the newer run left it: together they say "edited here". */
 	between_looks(pair, "code,name\nFR,new\n", "updated=1");
+	pair->feed->when = "compare";
 	fed_once(pair->feed, "code,name\nFR,old\n", "updated=1");
 	engine_expect(engine, by_code, "FR|old");
 	bases(pair->feed, "{\"code\":\"FR\"} code=FR name=old");

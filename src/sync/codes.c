@@ -1,0 +1,198 @@
+/*
+ * Codes in a private file, in parts small enough for memory.
+ * Leaves what a code stands for to slices.c.
+ */
+#include "sync/codes.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/buffer.h"
+#include "sync/store.h"
+
+enum {
+	PARTS = 256,
+	BLOCK = 256,       /* codes of a part that are written together */
+	FILTER_BITS = 10,  /* for each code: one in a hundred passes that is not there */
+	FILTER_PROBES = 4,
+	FILTER_LEAST = 1 << 16,
+};
+
+struct amend_codes_part {
+	struct amend_code last[BLOCK]; /* not yet written */
+	size_t n_last;
+	uint32_t *blocks; /* of the file */
+	size_t n_blocks, room;
+};
+
+enum amend_status amend_codes_init(struct amend_codes *codes, uint64_t expected,
+				   struct amend_error *err)
+{
+	*codes = (struct amend_codes){.loaded_part = PARTS};
+	codes->filter_bits = FILTER_LEAST;
+	while (codes->filter_bits < expected * FILTER_BITS && codes->filter_bits < (uint64_t)1 << 27)
+		codes->filter_bits *= 2;
+	codes->parts = calloc(PARTS, sizeof(*codes->parts));
+	codes->filter = calloc(codes->filter_bits / 8, 1);
+	randombytes_buf(codes->secret, sizeof(codes->secret));
+	return codes->parts && codes->filter ? AMEND_OK : amend_no_memory(err);
+}
+
+void amend_codes_release(struct amend_codes *codes)
+{
+	for (size_t i = 0; codes->parts && i < PARTS; i++)
+		free(codes->parts[i].blocks);
+	free(codes->parts);
+	free(codes->loaded);
+	free(codes->filter);
+	if (codes->file)
+		fclose(codes->file);
+	*codes = (struct amend_codes){0};
+}
+
+uint64_t amend_codes_of(const struct amend_codes *codes, const void *bytes, size_t size)
+{
+	uint64_t code;
+
+	crypto_shorthash((unsigned char *)&code, bytes, size, codes->secret);
+	return code ? code : 1;
+}
+
+static uint64_t filter_bit(const struct amend_codes *codes, uint64_t code, unsigned probe)
+{
+	return (code + probe * (code >> 31 | 1)) & (codes->filter_bits - 1);
+}
+
+static enum amend_status write_part(struct amend_codes *codes, struct amend_codes_part *part,
+				    struct amend_error *err)
+{
+	if (part->n_blocks == part->room) {
+		size_t room = part->room ? part->room * 2 : 16;
+		uint32_t *blocks = realloc(part->blocks, room * sizeof(*blocks));
+
+		if (!blocks)
+			return amend_no_memory(err);
+		part->blocks = blocks;
+		part->room = room;
+	}
+	if (!codes->file) {
+		codes->file = amend_store_file(err);
+		if (!codes->file)
+			return err->status;
+	}
+	if (fseeko(codes->file, (off_t)(codes->n_blocks * sizeof(part->last)), SEEK_SET) != 0 ||
+	    fwrite(part->last, sizeof(part->last), 1, codes->file) != 1)
+		return amend_store_failed("written", err);
+	part->blocks[part->n_blocks++] = (uint32_t)codes->n_blocks++;
+	part->n_last = 0;
+	return AMEND_OK;
+}
+
+enum amend_status amend_codes_add(struct amend_codes *codes, const struct amend_code *code,
+				  struct amend_error *err)
+{
+	struct amend_codes_part *part = &codes->parts[code->code >> 56];
+	enum amend_status status = AMEND_OK;
+
+	for (unsigned i = 0; i < FILTER_PROBES; i++) {
+		uint64_t bit = filter_bit(codes, code->code, i);
+
+		codes->filter[bit / 8] |= (unsigned char)(1 << bit % 8);
+	}
+	if (part->n_last == BLOCK)
+		status = write_part(codes, part, err);
+	if (status != AMEND_OK)
+		return status;
+	part->last[part->n_last++] = *code;
+	codes->n++;
+	codes->loaded_part = PARTS;
+	return AMEND_OK;
+}
+
+static int by_code(const void *a, const void *b)
+{
+	const struct amend_code *x = a, *y = b;
+
+	return (x->code > y->code) - (x->code < y->code);
+}
+
+static enum amend_status load(struct amend_codes *codes, size_t which, struct amend_error *err)
+{
+	const struct amend_codes_part *part = &codes->parts[which];
+	size_t n = part->n_blocks * BLOCK;
+
+	if (codes->loaded_part == which)
+		return AMEND_OK;
+	codes->loaded_part = PARTS;
+	if (codes->loaded_room < n + part->n_last) {
+		free(codes->loaded);
+		codes->loaded_room = (n + part->n_last) * 2;
+		codes->loaded = malloc(codes->loaded_room * sizeof(*codes->loaded));
+		if (!codes->loaded) {
+			codes->loaded_room = 0;
+			return amend_no_memory(err);
+		}
+	}
+	for (size_t i = 0; i < part->n_blocks; i++) {
+		if (fseeko(codes->file, (off_t)(part->blocks[i] * sizeof(part->last)), SEEK_SET) !=
+			    0 ||
+		    fread(codes->loaded + i * BLOCK, sizeof(part->last), 1, codes->file) != 1)
+			return amend_store_failed("read", err);
+	}
+	if (part->n_last)
+		memcpy(codes->loaded + n, part->last, part->n_last * sizeof(*part->last));
+	codes->n_loaded = n + part->n_last;
+	if (codes->n_loaded)
+		qsort(codes->loaded, codes->n_loaded, sizeof(*codes->loaded), by_code);
+	codes->loaded_part = which;
+	return AMEND_OK;
+}
+
+enum amend_status amend_codes_shared(struct amend_codes *codes,
+				     void (*each)(void *context, uint64_t index), void *context,
+				     struct amend_error *err)
+{
+	for (size_t p = 0; p < PARTS; p++) {
+		enum amend_status status = load(codes, p, err);
+
+		if (status != AMEND_OK)
+			return status;
+		for (size_t i = 0, to; i < codes->n_loaded; i = to) {
+			const struct amend_code *first = &codes->loaded[i];
+			bool several = false, wanted = !first->gives;
+
+			for (to = i + 1; to < codes->n_loaded && codes->loaded[to].code == first->code;
+			     to++) {
+				several = several || codes->loaded[to].index != first->index;
+				wanted = wanted || !codes->loaded[to].gives;
+			}
+			for (size_t j = i; several && wanted && j < to; j++)
+				each(context, codes->loaded[j].index);
+		}
+	}
+	return AMEND_OK;
+}
+
+enum amend_status amend_codes_find(struct amend_codes *codes, uint64_t code, bool *found,
+				   uint64_t *index, struct amend_error *err)
+{
+	const struct amend_code wanted = {.code = code};
+	const struct amend_code *at;
+	enum amend_status status;
+
+	*found = false;
+	for (unsigned i = 0; i < FILTER_PROBES; i++) {
+		uint64_t bit = filter_bit(codes, code, i);
+
+		if (!(codes->filter[bit / 8] & 1 << bit % 8))
+			return AMEND_OK;
+	}
+	status = load(codes, code >> 56, err);
+	if (status != AMEND_OK || codes->n_loaded == 0)
+		return status;
+	at = bsearch(&wanted, codes->loaded, codes->n_loaded, sizeof(*at), by_code);
+	*found = at != NULL;
+	*index = at ? at->index : 0;
+	return AMEND_OK;
+}

@@ -1,0 +1,49 @@
+/*
+ * What needs no decision: records whose row and base are, byte for byte, what
+ * the source says (docs/decisions has why equal bytes are enough). They are
+ * counted and not looked at again. Everything else, and everything in doubt, is left to be decided.
+ */
+#ifndef AMEND_SYNC_SIEVE_H
+#define AMEND_SYNC_SIEVE_H
+
+#include "record/road.h"
+
+struct amend_sync;
+struct amend_sieve;
+
+/*
+ * Looks at the next `n` records, of which `first` is the first: they are 0 .. n - 1 in
+ * what follows. Rows that were read and differ are kept for who decides. `*out` may be NULL: nothing
+ * can be found out like this.
+ */
+struct amend_store_reader;
+enum amend_status amend_sieve_run(struct amend_sync *sync, struct amend_store_reader *reader,
+				  uint64_t first, uint64_t n, struct amend_sieve **out,
+				  struct amend_error *err) AMEND_CHECK;
+void amend_sieve_free(struct amend_sieve *sieve);
+
+/* NULL sieve: nothing was settled. */
+bool amend_sieve_settled(const struct amend_sieve *sieve, uint64_t index);
+uint64_t amend_sieve_count(const struct amend_sieve *sieve);
+
+/* The row that was found for record `index` by its first key and differs from it, or NULL. */
+const struct amend_row *amend_sieve_row(const struct amend_sieve *sieve, uint64_t index);
+
+/*
+ * The settled record that has this first key (as amend_sync_key_text spells it),
+ * or -1. It is no longer settled then: the caller decides it with its own.
+ */
+int64_t amend_sieve_pull_key(struct amend_sieve *sieve, const char *key, size_t size);
+
+/* The settled record that is about this row, or -1. */
+int64_t amend_sieve_claims(const struct amend_sync *sync, const struct amend_row *row);
+void amend_sieve_pull(struct amend_sieve *sieve, int64_t index);
+
+/* The stored bytes of a record (see sync/store.h). */
+const unsigned char *amend_sieve_bytes(const struct amend_sieve *sieve, uint64_t index);
+
+/* Whether a settled record is about the row with this name. */
+enum amend_status amend_sieve_has_pk(struct amend_sieve *sieve, const char *pk, size_t size,
+				     bool *has, struct amend_error *err) AMEND_CHECK;
+
+#endif

@@ -1,0 +1,278 @@
+/*
+ * A large input, slice by slice.
+ * Leaves what becomes of a slice's records to plan.c and apply.c.
+ */
+#include "sync/slices.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/codes.h"
+#include "sync/sync.h"
+
+enum {
+	SIEVED = 20000,        /* records sieved at a time */
+	SLICE = 20000,         /* records decided at a time, */
+	SLICE_SIZE = 12 << 20, /* or so many bytes of them */
+	PASSES = 5,            /* what is put apart may meet others still: so often at most */
+};
+
+struct amend_slices {
+	uint64_t n, n_settled, n_apart;
+	unsigned char *settled, *apart; /* bits */
+	struct amend_codes keys;        /* the first key of every record */
+	struct amend_codes things;      /* rows and values that the records to be decided want or have */
+	bool noting;                    /* in the pass that collects things */
+	/* where the slice is */
+	struct amend_store_reader reader;
+	uint64_t next;
+};
+
+static bool bit(const unsigned char *bits, uint64_t index)
+{
+	return bits[index / 8] & 1 << index % 8;
+}
+
+static void put_apart(void *context, uint64_t index)
+{
+	struct amend_slices *slices = context;
+
+	if (bit(slices->apart, index))
+		return;
+	slices->apart[index / 8] |= (unsigned char)(1 << index % 8);
+	slices->n_apart++;
+	if (bit(slices->settled, index)) {
+		slices->settled[index / 8] &= (unsigned char)~(1 << index % 8);
+		slices->n_settled--;
+	}
+}
+
+static enum amend_status make(struct amend_sync *sync, struct amend_error *err)
+{
+	struct amend_slices *slices = calloc(1, sizeof(*slices));
+	enum amend_status status;
+
+	amend_slices_free(sync->slices);
+	sync->slices = slices;
+	if (!slices)
+		return amend_no_memory(err);
+	slices->n = sync->store.n;
+	slices->settled = calloc(slices->n / 8 + 1, 1);
+	slices->apart = calloc(slices->n / 8 + 1, 1);
+	status = amend_codes_init(&slices->keys, slices->n, err);
+	return slices->settled && slices->apart ? status : amend_no_memory(err);
+}
+
+void amend_slices_free(struct amend_slices *slices)
+{
+	if (!slices)
+		return;
+	free(slices->settled);
+	free(slices->apart);
+	amend_codes_release(&slices->keys);
+	amend_codes_release(&slices->things);
+	amend_store_end(&slices->reader);
+	free(slices);
+}
+
+uint64_t amend_slices_settled(const struct amend_slices *slices)
+{
+	return slices->n_settled;
+}
+
+enum amend_status amend_slices_key(struct amend_slices *slices, uint64_t index, const char *key,
+				   size_t size, struct amend_error *err)
+{
+	const struct amend_code code = {amend_codes_of(&slices->keys, key, size), index, false};
+
+	return amend_codes_add(&slices->keys, &code, err);
+}
+
+enum amend_status amend_slices_note(struct amend_slices *slices, uint64_t index, bool gives,
+				    const struct amend_buffer *thing, struct amend_error *err)
+{
+	struct amend_code code = {.index = index, .gives = gives};
+
+	if (!slices || !slices->noting)
+		return AMEND_OK;
+	if (thing->failed)
+		return amend_no_memory(err);
+	code.code = amend_codes_of(&slices->things, thing->data, thing->size);
+	return amend_codes_add(&slices->things, &code, err);
+}
+
+enum amend_status amend_slices_claims(struct amend_sync *sync, const struct amend_row *row,
+				      bool *claimed, struct amend_error *err)
+{
+	struct amend_buffer text = AMEND_BUFFER_INIT;
+	enum amend_status status = AMEND_OK;
+	uint64_t index;
+
+	*claimed = false;
+	if (sync->slices && amend_sync_key_text(&text, sync, 0, NULL, row->values) && !text.failed) {
+		amend_sync_fold_key(sync, 0, text.data, text.size);
+		status = amend_codes_find(&sync->slices->keys,
+					  amend_codes_of(&sync->slices->keys, text.data, text.size),
+					  claimed, &index, err);
+	}
+	amend_buffer_release(&text);
+	return status;
+}
+
+/* ---- what is plainly unchanged ---- */
+
+static enum amend_status sift(struct amend_sync *sync, struct amend_error *err)
+{
+	struct amend_slices *slices = sync->slices;
+	struct amend_store_reader reader;
+	enum amend_status status = amend_sync_open_conflicts(sync, err);
+
+	amend_store_begin(&sync->store, &reader);
+	for (uint64_t from = 0; from < slices->n && status == AMEND_OK; from += SIEVED) {
+		uint64_t n = slices->n - from < SIEVED ? slices->n - from : SIEVED;
+
+		status = amend_sieve_run(sync, &reader, from, n, &sync->sieve, err);
+		for (uint64_t i = 0; i < n && sync->sieve && status == AMEND_OK; i++) {
+			if (!amend_sieve_settled(sync->sieve, i))
+				continue;
+			slices->settled[(from + i) / 8] |= (unsigned char)(1 << (from + i) % 8);
+			slices->n_settled++;
+		}
+		amend_sieve_free(sync->sieve);
+		sync->sieve = NULL;
+		amend_sync_progress(sync, "compare", from + n, slices->n);
+	}
+	amend_store_end(&reader);
+	return status == AMEND_OK ? amend_codes_shared(&slices->keys, put_apart, slices, err)
+				  : status;
+}
+
+/* ---- slices ---- */
+
+/* Forgets the slice before. */
+static void forget(struct amend_sync *sync)
+{
+	amend_arena_release(&sync->arena);
+	amend_hash_release(&sync->claims);
+	amend_hash_release(&sync->held);
+	amend_hash_release(&sync->open_by_key);
+	sync->open = NULL;
+	sync->n_all = sync->n_list = sync->n_todo = sync->n_edges = 0;
+	sync->round = 0;
+}
+
+static bool wanted(const struct amend_slices *slices, uint64_t index, bool apart)
+{
+	return bit(slices->apart, index) == apart && !bit(slices->settled, index);
+}
+
+/* The next records to be decided; what is apart comes as one slice. */
+static enum amend_status load(struct amend_sync *sync, bool apart, struct amend_error *err)
+{
+	struct amend_slices *slices = sync->slices;
+	enum amend_status status = AMEND_OK;
+
+	forget(sync);
+	while (slices->next < slices->n && status == AMEND_OK) {
+		const unsigned char *bytes;
+		struct amend_record *record;
+
+		status = amend_store_next(&slices->reader, &bytes, err);
+		if (status != AMEND_OK || !wanted(slices, slices->next++, apart))
+			continue;
+		status = amend_sync_load(sync, bytes, slices->next - 1, &record, err);
+		if (status == AMEND_OK)
+			status = amend_sync_enlist(sync, record, err);
+		if (!apart && (sync->n_all == SLICE || sync->arena.total > SLICE_SIZE))
+			break;
+	}
+	return status;
+}
+
+static enum amend_status decide(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status = amend_data_version(sync->db, &sync->version, &sync->versioned,
+						      err);
+
+	if (status == AMEND_OK)
+		status = amend_sync_open_conflicts(sync, err);
+	return status == AMEND_OK ? amend_sync_plan(sync, err) : status;
+}
+
+static void rewind_slices(struct amend_sync *sync)
+{
+	amend_store_end(&sync->slices->reader);
+	amend_store_begin(&sync->store, &sync->slices->reader);
+	sync->slices->next = 0;
+}
+
+enum amend_status amend_slices_each(struct amend_sync *sync,
+				    enum amend_status (*each)(struct amend_sync *sync,
+							      struct amend_error *err),
+				    struct amend_error *err)
+{
+	struct amend_slices *slices = sync->slices;
+	enum amend_status status = AMEND_OK;
+
+	for (int apart = slices->n_apart > 0; apart >= 0 && status == AMEND_OK; apart--) {
+		rewind_slices(sync);
+		while (slices->next < slices->n && status == AMEND_OK) {
+			status = load(sync, apart, err);
+			if (status == AMEND_OK)
+				status = decide(sync, err);
+			if (status == AMEND_OK)
+				status = each(sync, err);
+		}
+	}
+	return status;
+}
+
+/* What this slice's records have in common with others'. */
+static enum amend_status note(struct amend_sync *sync, struct amend_error *err)
+{
+	struct amend_buffer thing = AMEND_BUFFER_INIT;
+	enum amend_status status = amend_sync_note_values(sync, err);
+
+	if (status == AMEND_OK)
+		status = amend_sync_note_parents(sync, err);
+	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
+		const struct amend_record *record = sync->list[i];
+
+		if (!record->row)
+			continue;
+		amend_buffer_reset(&thing);
+		amend_buffer_text(&thing, "row ");
+		amend_buffer_text(&thing, record->row->pk);
+		status = amend_slices_note(sync->slices, record->index, false, &thing, err);
+	}
+	amend_buffer_release(&thing);
+	return status == AMEND_OK ? amend_sync_examine(sync, err) : status;
+}
+
+enum amend_status amend_slices_plan(struct amend_sync *sync, struct amend_error *err)
+{
+	struct amend_slices *slices;
+	enum amend_status status = make(sync, err);
+	uint64_t before;
+	int passes = 0;
+
+	slices = sync->slices;
+	if (status == AMEND_OK)
+		status = sift(sync, err);
+	do {
+		if (status != AMEND_OK)
+			return status;
+		before = slices->n_apart;
+		amend_codes_release(&slices->things);
+		status = amend_codes_init(&slices->things, slices->n - slices->n_settled, err);
+		amend_sync_examine_anew(sync);
+		slices->noting = true;
+		if (status == AMEND_OK)
+			status = amend_slices_each(sync, note, err);
+		slices->noting = false;
+		if (status == AMEND_OK)
+			status = amend_codes_shared(&slices->things, put_apart, slices, err);
+	} while (slices->n_apart > before && ++passes < PASSES);
+	amend_codes_release(&slices->things);
+	return status;
+}
