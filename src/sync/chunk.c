@@ -359,7 +359,7 @@ static enum amend_status write_row(struct amend_chunk *chunk, struct amend_recor
 }
 
 enum amend_status amend_sync_write_conflict(struct amend_chunk *chunk, struct amend_record *record,
-					struct amend_error *err)
+					    struct amend_error *err)
 {
 	struct amend_sync *sync = chunk->sync;
 	const struct amend_action *action = record->action;

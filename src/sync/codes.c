@@ -13,8 +13,8 @@
 
 enum {
 	PARTS = 256,
-	BLOCK = 256,       /* codes of a part that are written together */
-	FILTER_BITS = 10,  /* for each code: one in a hundred passes that is not there */
+	BLOCK = 256,      /* codes of a part that are written together */
+	FILTER_BITS = 10, /* for each code: one in a hundred passes that is not there */
 	FILTER_PROBES = 4,
 	FILTER_LEAST = 1 << 16,
 };
@@ -162,8 +162,8 @@ enum amend_status amend_codes_shared(struct amend_codes *codes,
 			const struct amend_code *first = &codes->loaded[i];
 			bool several = false, wanted = !first->gives;
 
-			for (to = i + 1; to < codes->n_loaded && codes->loaded[to].code == first->code;
-			     to++) {
+			for (to = i + 1;
+			     to < codes->n_loaded && codes->loaded[to].code == first->code; to++) {
 				several = several || codes->loaded[to].index != first->index;
 				wanted = wanted || !codes->loaded[to].gives;
 			}

@@ -50,7 +50,8 @@ static enum verdict judge(const struct amend_sync *sync, const struct amend_reco
 	const struct amend_value *incoming = &record->values[used];
 	struct amend_conflict_field sides;
 
-	if (is_absent(record, used) || !u->update || (sync->table->columns[u->column].identity && incoming->kind == AMEND_NULL))
+	if (is_absent(record, used) || !u->update ||
+	    (sync->table->columns[u->column].identity && incoming->kind == AMEND_NULL))
 		return LEAVE;
 	sides = amend_sync_sides(sync, record, record->row->values, used);
 	if (amend_value_equal(&sides.current, incoming))

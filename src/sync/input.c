@@ -85,8 +85,7 @@ enum amend_status amend_sync_read(struct amend_sync *sync, struct amend_error *e
 }
 
 enum amend_status amend_sync_load(struct amend_sync *sync, const unsigned char *bytes,
-				  uint64_t index, struct amend_record **out,
-				  struct amend_error *err)
+				  uint64_t index, struct amend_record **out, struct amend_error *err)
 {
 	struct amend_record *record = amend_arena_alloc(&sync->arena, sizeof(*record));
 	struct amend_value *values = amend_arena_array(&sync->arena, sync->n_used, sizeof(*values));
@@ -102,8 +101,7 @@ enum amend_status amend_sync_load(struct amend_sync *sync, const unsigned char *
 	}
 	if (!record || !values || !kept)
 		return amend_no_memory(err);
-	*record = (struct amend_record){
-		.index = index, .first = -1, .found_by = AMEND_FOUND_NOT};
+	*record = (struct amend_record){.index = index, .first = -1, .found_by = AMEND_FOUND_NOT};
 	record->line = amend_store_decode(kept, values, sync->n_used, &record->problem);
 	if (record->problem)
 		record->fate = AMEND_FATE_REJECTED;

@@ -137,7 +137,8 @@ bool amend_sync_key_text(struct amend_buffer *buffer, const struct amend_sync *s
 }
 
 static enum amend_status take_canon(struct amend_sync *sync, struct amend_record **list,
-				    const struct amend_canon *canon, const size_t *which, size_t n, struct amend_error *err)
+				    const struct amend_canon *canon, const size_t *which, size_t n,
+				    struct amend_error *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct amend_record *record = list[which[i] / sync->n_used];

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/rows.h"
 #include "sync/sync.h"
 
 static bool writes_anything(const struct amend_record *record)
@@ -123,9 +124,9 @@ static enum amend_status note_parents(struct amend_sync *sync, const struct amen
 		const struct amend_record *record = sync->list[i / 2];
 		bool gives = i % 2;
 
-		if (!writes_row(record) || !fold_columns(sync, record,
-							 gives ? references : key->columns,
-							 key->n_columns, &value))
+		if (!writes_row(record) ||
+		    !fold_columns(sync, record, gives ? references : key->columns, key->n_columns,
+				  &value))
 			continue;
 		amend_buffer_reset(&thing);
 		amend_buffer_printf(&thing, "parent %p ", (const void *)key);
@@ -298,10 +299,68 @@ static enum amend_status glue(struct amend_sync *sync, struct amend_error *err)
 	return AMEND_OK;
 }
 
+/* ---- what lies side by side ---- */
+
+struct place {
+	struct amend_record *record;
+	const struct amend_value *identity; /* its first column; NULL: there is no row */
+	int64_t number;                     /* the same, of a column of numbers */
+};
+
+static int by_place(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+	size_t size;
+	int order = 0;
+
+	if (!x->identity != !y->identity)
+		return x->identity ? -1 : 1;
+	if (x->identity && x->number != y->number)
+		return x->number < y->number ? -1 : 1;
+	if (x->identity && x->identity->kind == AMEND_TEXT && y->identity->kind == AMEND_TEXT) {
+		size = x->identity->size < y->identity->size ? x->identity->size : y->identity->size;
+		order = size ? memcmp(x->identity->as.text, y->identity->as.text, size) : 0;
+	}
+	return order ? order
+		     : (x->record->line > y->record->line) - (x->record->line < y->record->line);
+}
+
+/*
+ * Many rows are written in the order in which they lie: a page of the table is then
+ * written by one chunk, not by each. Few keep the order of the input.
+ */
+static enum amend_status sort_list(struct amend_sync *sync, struct amend_error *err)
+{
+	const struct amend_table *table = sync->table;
+	struct place *places;
+
+	if (sync->n_list <= AMEND_SYNC_CHUNK)
+		return AMEND_OK;
+	places = calloc(sync->n_list, sizeof(*places));
+	if (!places)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < sync->n_list; i++) {
+		const struct amend_row *row = sync->list[i]->row;
+
+		places[i].record = sync->list[i];
+		if (!row)
+			continue;
+		places[i].identity = table->n_identity ? &row->values[table->identity[0]]
+						       : &row->rowid;
+		if (!amend_value_number(places[i].identity, &places[i].number))
+			places[i].number = 0;
+	}
+	qsort(places, sync->n_list, sizeof(*places), by_place);
+	for (size_t i = 0; i < sync->n_list; i++)
+		sync->list[i] = places[i].record;
+	free(places);
+	return AMEND_OK;
+}
+
 enum amend_status amend_sync_order(struct amend_sync *sync, struct amend_error *err)
 {
 	struct walk walk = {.sync = sync};
-	enum amend_status status = AMEND_OK;
+	enum amend_status status = sort_list(sync, err);
 
 	for (size_t i = 0; i < sync->table->n_foreign_keys && status == AMEND_OK; i++) {
 		if (refers_to_itself(sync->table, &sync->table->foreign_keys[i]))

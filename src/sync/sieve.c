@@ -37,12 +37,18 @@ struct entry {
 	unsigned char state;
 };
 
+/* So small that looking for a code mostly stays within a line of the processor's cache. */
+struct slot {
+	uint32_t entry; /* 1 + its index; 0: free */
+	uint32_t mark;  /* the code's upper half */
+};
+
 struct amend_sieve {
 	struct amend_sync *sync;
 	struct entry *entries;
 	uint64_t first, n, n_settled;
 	struct amend_arena bytes; /* copies of the records, where they do not stay in the store */
-	uint32_t *slots;   /* 1 + index of an entry; by code */
+	struct slot *slots;       /* of entries, by code */
 	uint32_t *by_name; /* the same of settled ones, by the code of their row's name; made when asked for */
 	uint64_t mask;
 	bool folds; /* the first key is compared without ASCII case */
@@ -82,20 +88,21 @@ static uint64_t key_code(const struct amend_sieve *sieve, char *text, size_t siz
 }
 
 /* The slot of the code: its entry's, or the free one where it would be. */
-static uint32_t *slot_of(const struct amend_sieve *sieve, uint64_t code)
+static struct slot *slot_of(const struct amend_sieve *sieve, uint64_t code)
 {
 	uint64_t i = code & sieve->mask;
 
-	while (sieve->slots[i] && sieve->entries[sieve->slots[i] - 1].code != code)
+	while (sieve->slots[i].entry && (sieve->slots[i].mark != (uint32_t)(code >> 32) ||
+					 sieve->entries[sieve->slots[i].entry - 1].code != code))
 		i = (i + 1) & sieve->mask;
 	return &sieve->slots[i];
 }
 
 static struct entry *find(const struct amend_sieve *sieve, uint64_t code)
 {
-	uint32_t slot = *slot_of(sieve, code);
+	const struct slot *slot = slot_of(sieve, code);
 
-	return slot ? &sieve->entries[slot - 1] : NULL;
+	return slot->entry ? &sieve->entries[slot->entry - 1] : NULL;
 }
 
 static enum amend_status make(struct amend_sync *sync, uint64_t first, uint64_t n,
@@ -161,7 +168,7 @@ static enum amend_status enter(struct amend_sieve *sieve, struct amend_store_rea
 	for (uint64_t i = 0; i < sieve->n && status == AMEND_OK; i++) {
 		struct entry *entry = &sieve->entries[i];
 		const char *problem;
-		uint32_t *slot;
+		struct slot *slot;
 		bool conflict;
 
 		status = next_bytes(sieve, reader, &entry->bytes, err);
@@ -172,18 +179,18 @@ static enum amend_status enter(struct amend_sieve *sieve, struct amend_store_rea
 		if (problem || !key_text(sieve, NULL))
 			continue;
 		/* An open conflict may end now. */
-		conflict = sync->n_open > 0 && amend_hash_get(&sync->open_by_key, sieve->text.data,
-							      sieve->text.size);
+		conflict = sync->n_open > 0 &&
+			   amend_hash_get(&sync->open_by_key, sieve->text.data, sieve->text.size);
 		entry->code = key_code(sieve, sieve->text.data, sieve->text.size);
 		if (sync->slices)
 			status = amend_slices_key(sync->slices, sieve->first + i, sieve->text.data,
 						  sieve->text.size, err);
 		slot = slot_of(sieve, entry->code);
-		if (*slot) {
-			sieve->entries[*slot - 1].state = OPEN;
+		if (slot->entry) {
+			sieve->entries[slot->entry - 1].state = OPEN;
 			continue;
 		}
-		*slot = (uint32_t)(i + 1);
+		*slot = (struct slot){(uint32_t)(i + 1), (uint32_t)(entry->code >> 32)};
 		entry->state = conflict ? OPEN : FRESH;
 	}
 	return status;
@@ -231,8 +238,7 @@ static bool same_fields(struct amend_sieve *sieve, const struct entry *entry,
 
 		if (sieve->fields[u].kind == AMEND_STORE_ABSENT)
 			return false;
-		if (!amend_sync_plainly(sync, column, &sieve->fields[u],
-					&row[sync->used[u].column]))
+		if (!amend_sync_plainly(sync, column, &sieve->fields[u], &row[sync->used[u].column]))
 			return false;
 	}
 	return true;

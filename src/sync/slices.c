@@ -21,8 +21,8 @@ struct amend_slices {
 	uint64_t n, n_settled, n_apart;
 	unsigned char *settled, *apart; /* bits */
 	struct amend_codes keys;        /* the first key of every record */
-	struct amend_codes things;      /* rows and values that the records to be decided want or have */
-	bool noting;                    /* in the pass that collects things */
+	struct amend_codes things; /* rows and values that the records to be decided want or have */
+	bool noting;               /* in the pass that collects things */
 	/* where the slice is */
 	struct amend_store_reader reader;
 	uint64_t next;

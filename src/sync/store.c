@@ -299,7 +299,7 @@ static const unsigned char *take_field(const unsigned char *at, struct amend_val
 {
 	uint32_t size;
 
-	field->kind = (enum amend_kind)*at++;
+	field->kind = (enum amend_kind) * at++;
 	field->size = 0;
 	switch (field->kind) {
 	case AMEND_INTEGER:

@@ -229,10 +229,11 @@ static enum amend_status explain(const struct amend_sync *sync, struct amend_err
 	uint64_t in = report->read - report->rejected - report->skipped;
 
 	if (sync->n_unknown)
-		return amend_error_wrap(err,
-					"%llu of %zu records are in; whether the next %zu are is not "
-					"known (run it again to go on)",
-					(unsigned long long)in, (size_t)sync->store.n, sync->n_unknown);
+		return amend_error_wrap(
+			err,
+			"%llu of %zu records are in; whether the next %zu are is not "
+			"known (run it again to go on)",
+			(unsigned long long)in, (size_t)sync->store.n, sync->n_unknown);
 	if (!sync->committed)
 		return amend_error_wrap(err, "nothing was written");
 	return amend_error_wrap(

@@ -29,9 +29,9 @@
 #include "sync/store.h"
 
 enum {
-	AMEND_SYNC_KEYS = 32,      /* at most so many --match */
-	AMEND_SYNC_BATCH = 2000,   /* records looked up, or made canonical, at a time */
-	AMEND_SYNC_CHUNK = 500,    /* records of the first chunk, and at most ... */
+	AMEND_SYNC_KEYS = 32,    /* at most so many --match */
+	AMEND_SYNC_BATCH = 2000, /* records looked up, or made canonical, at a time */
+	AMEND_SYNC_CHUNK = 500,  /* records of the first chunk, and at most ... */
 	AMEND_SYNC_CHUNK_MOST = 16000,
 	AMEND_SYNC_CHUNK_MS = 200, /* ... which ends after this long: what others wait at most */
 	AMEND_SYNC_ROUNDS = 20,    /* so often what moved is decided again */
@@ -98,13 +98,13 @@ struct amend_action {
 struct amend_record {
 	uint64_t index; /* in the store */
 	int64_t line;
-	struct amend_value *values;  /* of the used columns; trimmed keys; canonical once decided */
+	struct amend_value *values; /* of the used columns; trimmed keys; canonical once decided */
 	const bool *absent; /* of the used columns: the source has no such member in this record; NULL: it has all */
-	const char *problem;         /* why it is rejected */
-	struct amend_record *leader; /* the record with the same key that it is compared with */
-	struct amend_record *next;   /* of the same leader */
-	const char *key;             /* the first key that is not blank: {"code":"FR"} */
-	const struct amend_row *row; /* the row it is about, or NULL */
+	const char *problem;           /* why it is rejected */
+	struct amend_record *leader;   /* the record with the same key that it is compared with */
+	struct amend_record *next;     /* of the same leader */
+	const char *key;               /* the first key that is not blank: {"code":"FR"} */
+	const struct amend_row *row;   /* the row it is about, or NULL */
 	const struct amend_row *other; /* no row, but its base's row stands, with another key */
 	const struct amend_base *seen; /* the base under the row, or under the key; NULL: none */
 	const struct amend_conflict_row *open; /* its open conflict */
@@ -170,10 +170,10 @@ struct amend_sync {
 	struct amend_put *on_create;
 	size_t n_on_create;
 
-	struct amend_store store;     /* every record of the input */
-	struct amend_sieve *sieve;    /* which of them need no decision; NULL: it was not asked */
-	struct amend_slices *slices;  /* the store is too large for memory; NULL: all are decided at once */
-	struct amend_record **all;    /* those that do, in the input's order, and those that joined them */
+	struct amend_store store;  /* every record of the input */
+	struct amend_sieve *sieve; /* which of them need no decision; NULL: it was not asked */
+	struct amend_slices *slices; /* the store is too large for memory; NULL: all are decided at once */
+	struct amend_record **all; /* those that do, in the input's order, and those that joined them */
 	size_t n_all, all_room;
 	struct amend_record **list; /* those being decided, in this round */
 	size_t n_list, list_room;
@@ -201,9 +201,9 @@ struct amend_sync {
 	size_t n_unknown; /* records of the chunk whose COMMIT was not answered */
 	bool writing;     /* the thresholds are passed: it is too late to ask */
 	int64_t n_asks, n_rejects;
-	char examples[600];     /* of what must be asked */
+	char examples[600]; /* of what must be asked */
 	unsigned n_examples;
-	int64_t reject_line;     /* the first reject's */
+	int64_t reject_line; /* the first reject's */
 	char reject_problem[sizeof(((struct amend_error *)NULL)->text)];
 	int64_t open_delta; /* by how much the open conflicts grow */
 	size_t n_open_before;
@@ -343,8 +343,7 @@ enum amend_status amend_sync_edge(struct amend_sync *sync, struct amend_record *
  * Whether the record must be written after one that stands between todo[from] and
  * itself. Creations of parents and children can be made by one statement.
  */
-bool amend_sync_waits(const struct amend_sync *sync, const struct amend_record *record,
-		      size_t from);
+bool amend_sync_waits(const struct amend_sync *sync, const struct amend_record *record, size_t from);
 enum amend_status amend_sync_order(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 
 /* order.c: likewise parents and children */
@@ -381,10 +380,10 @@ enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *
 /* chunk.c */
 struct amend_chunk {
 	struct amend_sync *sync;
-	size_t from, to;  /* of todo; `to` is where it ended */
-	size_t limit;     /* at most so many, but what is glued stays together */
-	bool careful;     /* a savepoint a record, or what is glued: finds out which one fails */
-	bool proven;      /* nobody has written since the records were decided: what they saw is what is there */
+	size_t from, to; /* of todo; `to` is where it ended */
+	size_t limit;    /* at most so many, but what is glued stays together */
+	bool careful;    /* a savepoint a record, or what is glued: finds out which one fails */
+	bool proven; /* nobody has written since the records were decided: what they saw is what is there */
 	bool again;       /* half of a record was done: run it carefully */
 	bool complete;    /* all was written: what fails now is COMMIT */
 	int64_t revision; /* 0: none */
