@@ -53,11 +53,13 @@ struct amend_apply_options {
 	void (*on_reject)(void *context, int64_t line, const char *text);
 	void (*on_progress)(void *context, const struct amend_progress *progress);
 	void *context;
+	enum amend_status (*on_confirm)(void *context, const struct amend_confirm *confirm,
+					enum amend_answer *answer, struct amend_error *err);
 };
 
-#define AMEND_APPLY_OPTIONS_INIT                     \
-	{                                            \
-		false, false, NULL, NULL, NULL, NULL \
+#define AMEND_APPLY_OPTIONS_INIT                           \
+	{                                                  \
+		false, false, NULL, NULL, NULL, NULL, NULL \
 	}
 
 /*

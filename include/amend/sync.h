@@ -89,6 +89,21 @@ struct amend_progress {
 	uint64_t bytes, size;    /* of the input, while it is read: of the file, packed as it is */
 };
 
+enum amend_answer {
+	AMEND_ANSWER_NO,   /* not this one: it counts as skipped */
+	AMEND_ANSWER_YES,  /* this one */
+	AMEND_ANSWER_ALL,  /* this one and all that follow, without asking */
+	AMEND_ANSWER_QUIT, /* neither this one nor any that follow */
+};
+
+/* A question: the changes of one record, or of several that stand and fall together (a swap). */
+struct amend_confirm {
+	const struct amend_sync_change *changes;
+	size_t n_changes;
+	uint64_t number,
+		total; /* of the questions, from 1; what moves meanwhile is asked about again */
+};
+
 struct amend_sync_options {
 	const char *const *match; /* each "COL" or "COL,COL"; in order */
 	size_t n_match;
@@ -122,13 +137,19 @@ struct amend_sync_options {
 	 */
 	enum amend_status (*on_plan)(void *context, const char *bytes, size_t size,
 				     struct amend_error *err);
+	/*
+	 * Not NULL: asked before anything is written, while nothing is locked. A status
+	 * other than OK ends the run; nothing that was not answered is written.
+	 */
+	enum amend_status (*on_confirm)(void *context, const struct amend_confirm *confirm,
+					enum amend_answer *answer, struct amend_error *err);
 };
 
 #define AMEND_SYNC_OPTIONS_INIT                                                                   \
 	{                                                                                         \
 		NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, 0, false, false, false, false, NULL, 0, \
 			false, AMEND_POLICY_STORE, AMEND_ADOPT_ASK, AMEND_DUPLICATES_REJECT, -1,  \
-			false, NULL, NULL, NULL, NULL, NULL, NULL                                 \
+			false, NULL, NULL, NULL, NULL, NULL, NULL, NULL                           \
 	}
 
 struct amend_sync_report {

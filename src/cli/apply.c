@@ -8,7 +8,8 @@
 #include "exit.h"
 #include "sync_report.h"
 
-static int apply(struct cli_session *session, const struct amend_plan *plan)
+static int apply(struct cli_session *session, const struct amend_plan *plan,
+		 const struct cli_confirm *confirm)
 {
 	const struct cli_args *args = session->args;
 	struct amend_apply_options options = AMEND_APPLY_OPTIONS_INIT;
@@ -20,6 +21,7 @@ static int apply(struct cli_session *session, const struct amend_plan *plan)
 		.quiet = cli_has(args, "quiet"),
 		.json = cli_has(args, "json"),
 		.apply = true,
+		.confirm = *confirm,
 	};
 	struct amend_sync_report report;
 	enum amend_status status;
@@ -30,6 +32,7 @@ static int apply(struct cli_session *session, const struct amend_plan *plan)
 	options.dry_run = output.dry_run;
 	options.skip_locked = cli_has(args, "skip-locked");
 	options.on_change = cli_apply_on_change;
+	options.on_confirm = confirm->wanted ? cli_sync_on_confirm : NULL;
 	options.on_reject = cli_sync_on_reject;
 	options.on_progress = cli_sync_on_progress;
 	options.context = &output;
@@ -43,23 +46,33 @@ static int apply(struct cli_session *session, const struct amend_plan *plan)
 static int run(const struct cli_args *args)
 {
 	struct cli_session session = {.args = args};
+	struct cli_confirm confirm;
 	struct amend_plan *plan = NULL;
 	int code;
 
 	if (!cli_changes_allowed(args, "changes", args->words[0], args->words[1]))
 		return CLI_USAGE;
+	if (cli_has(args, "yes") && !cli_has(args, "confirm"))
+		return cli_usage(args, "--yes is for --confirm only");
+	if (cli_has(args, "confirm") && cli_has(args, "dry-run"))
+		return cli_usage(args, "--confirm and --dry-run exclude each other");
 	if (amend_plan_open(args->words[0], &plan, &session.err) != AMEND_OK)
 		return cli_fail(&session);
-	code = cli_open(&session, args, args->words[1], 0);
+	code = cli_confirm_open(&confirm, args, strcmp(args->words[0], "-") == 0);
 	if (code == 0)
-		code = apply(&session, plan);
+		code = cli_open(&session, args, args->words[1], 0);
+	if (code == 0)
+		code = apply(&session, plan, &confirm);
 	cli_close(&session);
 	amend_plan_close(plan);
+	cli_confirm_close(&confirm);
 	return code;
 }
 
 static const struct cli_option options[] = {
 	{"dry-run", NULL, "say what would happen and write nothing", false},
+	{CLI_OPTION_CONFIRM},
+	{CLI_OPTION_YES},
 	{"changes", "FILE", "write each change as a line of JSON (- for standard output)", false},
 	{"skip-locked", NULL, "leave records alone that another holds", false},
 	{CLI_OPTION_TIMEOUT},

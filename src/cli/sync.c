@@ -126,7 +126,8 @@ static bool parse(const struct cli_args *args, struct request *request)
 		cli_usage(args, "standard input needs --format csv, tsv, json or ndjson");
 		return false;
 	}
-	if (!exclude(args, "plan", "dry-run") || !cli_changes_apart(args, "changes", "plan"))
+	if (!exclude(args, "plan", "dry-run") || !exclude(args, "confirm", "dry-run") ||
+	    !needs(args, "yes", "confirm") || !cli_changes_apart(args, "changes", "plan"))
 		return false;
 	request->source.path = cli_value(args, "path");
 	options->create_only = cli_has(args, "create-only");
@@ -168,7 +169,7 @@ static void explain_interruption(struct cli_session *session, const struct amend
 }
 
 static int sync_source(struct cli_session *session, struct request *request,
-		       struct amend_source *source)
+		       struct amend_source *source, const struct cli_confirm *confirm)
 {
 	const struct cli_args *args = session->args;
 	struct amend_sync_options *options = &request->options;
@@ -203,6 +204,8 @@ static int sync_source(struct cli_session *session, struct request *request,
 	options->on_reject = cli_sync_on_reject;
 	options->on_progress = cli_sync_on_progress;
 	options->on_plan = output.plan.file ? cli_sync_on_plan : NULL;
+	output.confirm = *confirm;
+	options->on_confirm = confirm->wanted ? cli_sync_on_confirm : NULL;
 	options->context = &output;
 	memset(&report, 0, sizeof(report));
 	status = amend_sync(session->db, source, args->words[2], options, &report, &session->err);
@@ -217,24 +220,32 @@ static int run(const struct cli_args *args)
 {
 	struct cli_session session = {.args = args};
 	struct amend_source *source = NULL;
+	struct cli_confirm confirm;
 	struct request request;
-	int code = 0;
+	int code;
 
 	if (!parse(args, &request) ||
 	    !cli_changes_allowed(args, "changes", args->words[0], args->words[1]) ||
 	    !cli_changes_allowed(args, "plan", args->words[0], args->words[1]))
 		return CLI_USAGE;
-	if (amend_source_open(args->words[0], &request.source, &source, &session.err) != AMEND_OK)
-		return cli_fail(&session);
+	code = cli_confirm_open(&confirm, args, strcmp(args->words[0], "-") == 0);
+	if (code == 0 &&
+	    amend_source_open(args->words[0], &request.source, &source, &session.err) != AMEND_OK)
+		code = cli_fail(&session);
+	if (code != 0) {
+		cli_confirm_close(&confirm);
+		return code;
+	}
 	code = cli_open(&session, args, args->words[1],
 			request.options.create_table && !request.options.dry_run &&
 					!cli_has(args, "plan")
 				? CLI_MAY_CREATE
 				: 0);
 	if (code == 0)
-		code = sync_source(&session, &request, source);
+		code = sync_source(&session, &request, source, &confirm);
 	cli_close(&session);
 	amend_source_close(source);
+	cli_confirm_close(&confirm);
 	return code;
 }
 
@@ -257,6 +268,8 @@ static const struct cli_option options[] = {
 	{"duplicates", "reject|first|last",
 	 "which of the records with one key to take (default: reject, none)", false},
 	{"max-rejects", "N", "stop before the first write when more are rejected", false},
+	{CLI_OPTION_CONFIRM},
+	{CLI_OPTION_YES},
 	{"plan", "FILE", "write down what would be done, for amend apply, and do nothing", false},
 	{"changes", "FILE", "write each change as a line of JSON (- for standard output)", false},
 	{"skip-locked", NULL, "leave records alone that another holds", false},

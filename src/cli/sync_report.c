@@ -117,6 +117,15 @@ enum amend_status cli_sync_on_plan(void *context, const char *bytes, size_t size
 					 output->plan.name, strerror(output->plan.failure));
 }
 
+enum amend_status cli_sync_on_confirm(void *context, const struct amend_confirm *question,
+				      enum amend_answer *answer, struct amend_error *err)
+{
+	struct cli_sync_output *output = context;
+
+	cli_progress_clear(&output->progress);
+	return cli_confirm_ask(&output->confirm, question, answer, err);
+}
+
 static void tell_stale(struct cli_sync_output *output, const struct amend_sync_change *change)
 {
 	struct cli_pool pool = CLI_POOL_INIT;

@@ -3,6 +3,7 @@
 #define CLI_SYNC_REPORT_H
 
 #include "changes.h"
+#include "confirm.h"
 #include "progress.h"
 #include "session.h"
 
@@ -14,6 +15,7 @@ struct cli_sync_output {
 	bool dry_run, quiet, json;
 	bool apply; /* a saved plan, whose entries may be stale */
 	struct cli_changes changes, plan;
+	struct cli_confirm confirm;
 	uint64_t rejects, stale;
 	struct cli_progress progress;
 };
@@ -24,6 +26,8 @@ enum amend_status cli_sync_on_plan(void *context, const char *bytes, size_t size
 				   struct amend_error *err);
 /* The same for amend_apply: also tells what is stale. */
 void cli_apply_on_change(void *context, const struct amend_sync_change *change);
+enum amend_status cli_sync_on_confirm(void *context, const struct amend_confirm *question,
+				      enum amend_answer *answer, struct amend_error *err);
 void cli_sync_on_reject(void *context, int64_t line, const char *text);
 void cli_sync_on_progress(void *context, const struct amend_progress *progress);
 

@@ -196,6 +196,7 @@ static enum amend_status plan_again(struct amend_sync *sync, struct amend_record
 {
 	/* Those who move keep moving others: each round waits a little longer. */
 	int pause = PAUSE_MS << (sync->round < 6 ? sync->round : 6);
+	enum amend_status status;
 
 	if (sync->round > 0)
 		amend_clock_sleep_ms(pause < LONGEST_PAUSE_MS ? pause : LONGEST_PAUSE_MS);
@@ -205,14 +206,19 @@ static enum amend_status plan_again(struct amend_sync *sync, struct amend_record
 	sync->n_list = n;
 	sync->round++;
 	amend_hash_release(&sync->held);
-	return sync->prepare(sync, err);
+	status = sync->prepare(sync, err);
+	return status == AMEND_OK ? amend_sync_confirm(sync, err) : status;
 }
 
 enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *err)
 {
-	enum amend_status status = tell_quiet(sync, err);
+	enum amend_status status = amend_sync_confirm(sync, err);
 
-	if (status != AMEND_OK || (sync->n_todo == 0 && !sync->create_sql))
+	if (status == AMEND_OK)
+		status = tell_quiet(sync, err);
+	/* No table is made for what was answered no. */
+	if (status != AMEND_OK ||
+	    (sync->n_todo == 0 && (!sync->create_sql || sync->options->on_confirm)))
 		return status;
 	status = amend_ledger_need(sync->db, err);
 	if (status != AMEND_OK)

@@ -226,6 +226,7 @@ enum amend_status amend_apply(struct amend_conn *db, const struct amend_plan *pl
 	options.on_reject = given->on_reject;
 	options.on_progress = given->on_progress;
 	options.context = given->context;
+	options.on_confirm = given->on_confirm;
 	if (amend_in_transaction(db))
 		status = amend_error_set(err, AMEND_INVALID,
 					 "a plan is carried out chunk by chunk: it cannot run inside "

@@ -39,8 +39,8 @@ static void add_digest(struct amend_buffer *line, const unsigned char digest[AME
 }
 
 /* `"name":value` of a table's column. */
-static void add_value(const struct amend_plan_writer *writer, struct amend_buffer *line, uint32_t column,
-		      const struct amend_value *value)
+static void add_value(const struct amend_plan_writer *writer, struct amend_buffer *line,
+		      uint32_t column, const struct amend_value *value)
 {
 	const struct amend_column *described = &writer->sync->table->columns[column];
 
@@ -370,8 +370,8 @@ enum amend_status amend_plan_conflict_digest(enum amend_conflict_kind kind, cons
 	return status;
 }
 
-static enum amend_status add_conflict(struct amend_plan_writer *writer, const struct amend_record *record,
-				      struct amend_error *err)
+static enum amend_status add_conflict(struct amend_plan_writer *writer,
+				      const struct amend_record *record, struct amend_error *err)
 {
 	const struct amend_action *action = record->action;
 	const struct amend_conflict_row *open = record->open;
@@ -434,8 +434,8 @@ static const char *fate_name(enum amend_fate fate)
 	return "unchanged";
 }
 
-static enum amend_status write_entry(struct amend_plan_writer *writer, const struct amend_record *record,
-				     struct amend_error *err)
+static enum amend_status write_entry(struct amend_plan_writer *writer,
+				     const struct amend_record *record, struct amend_error *err)
 {
 	const struct amend_action *action = record->action;
 	enum amend_status status;

@@ -117,11 +117,10 @@ static size_t changed_fields(const struct amend_sync *sync, const struct amend_r
 	return n;
 }
 
-static enum amend_status tell_change(struct amend_sync *sync, const struct amend_record *record,
-				     struct amend_error *err)
+enum amend_status amend_sync_show(struct amend_sync *sync, const struct amend_record *record,
+				  amend_show_fn each, void *context, struct amend_error *err)
 {
 	const struct amend_action *action = record->action;
-	const struct amend_sync_options *options = sync->options;
 	size_t n_key = sync->keys[record->first].n;
 	struct amend_field *key = calloc(n_key, sizeof(*key));
 	struct amend_conflict_field *fields = calloc(
@@ -141,14 +140,14 @@ static enum amend_status tell_change(struct amend_sync *sync, const struct amend
 		change.fields = record->stale->fields;
 		change.n_fields = record->stale->n_fields;
 		change.note = record->stale->note;
-		options->on_change(options->context, &change);
+		each(context, &change);
 		goto out;
 	}
 	if (action->create || action->n_puts) {
 		change.op = action->create ? "create" : "update";
 		change.fields = fields;
 		change.n_fields = changed_fields(sync, record, fields);
-		options->on_change(options->context, &change);
+		each(context, &change);
 	}
 	if (action->conflict) {
 		change.op = "conflict";
@@ -156,7 +155,7 @@ static enum amend_status tell_change(struct amend_sync *sync, const struct amend
 		change.n_fields = action->conflict->n_fields;
 		change.kind = amend_conflict_kind_name(action->conflict->kind);
 		change.note = action->conflict->note;
-		options->on_change(options->context, &change);
+		each(context, &change);
 	}
 out:
 	free(key);
@@ -179,7 +178,7 @@ enum amend_status amend_sync_tell(struct amend_sync *sync, struct amend_record *
 	    record->fate == AMEND_FATE_DUPLICATE || (!record->action && !record->stale) ||
 	    !options->on_change)
 		return AMEND_OK;
-	return tell_change(sync, record, err);
+	return amend_sync_show(sync, record, options->on_change, options->context, err);
 }
 
 enum amend_status amend_sync_revision(struct amend_sync *sync, int64_t revision,

@@ -251,8 +251,10 @@ static enum amend_status for_all(struct amend_sync *sync,
 
 static enum amend_status add_to_plan(struct amend_sync *sync, struct amend_error *err)
 {
-	enum amend_status status = amend_plan_add(sync, err);
+	enum amend_status status = amend_sync_confirm(sync, err);
 
+	if (status == AMEND_OK)
+		status = amend_plan_add(sync, err);
 	return status == AMEND_OK ? tell_all(sync, err) : status;
 }
 

@@ -119,6 +119,7 @@ struct amend_record {
 	bool based;                       /* `seen` is this record's: it counts */
 	bool shared;                      /* another record reaches the row by the same later key */
 	bool asks;                        /* --adopt must say */
+	bool declined;                    /* it waits for one that is not to be written */
 	bool told;                        /* counted and reported */
 	bool clashed;                     /* a unique key refused it once: it was decided again */
 	uint8_t refusals;                 /* so often `refused`, each time committed */
@@ -193,6 +194,7 @@ struct amend_sync {
 	enum amend_status (*prepare)(struct amend_sync *sync, struct amend_error *err);
 	struct amend_plan_writer *plan_writer;
 
+	enum amend_answer answered; /* plan_confirm.c: ALL or QUIT, once it was; else NO */
 	bool baseless;    /* there is no base of this source, or was none when rows were read */
 	int64_t version;  /* the data's when the records were decided ... */
 	bool versioned;   /* ... where the engine tells */
@@ -368,6 +370,9 @@ enum amend_status amend_plan_add(struct amend_sync *sync, struct amend_error *er
 enum amend_status amend_plan_end(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 void amend_plan_writer_free(struct amend_plan_writer *writer);
 
+/* plan_confirm.c: asks about what is to be written, and leaves out what was answered no */
+enum amend_status amend_sync_confirm(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+
 /* sync.c: the report's open conflicts, in the end */
 enum amend_status amend_sync_count_open(struct amend_sync *sync,
 					struct amend_error *err) AMEND_CHECK;
@@ -414,6 +419,11 @@ enum amend_status amend_sync_unpark(struct amend_sync *sync, struct amend_record
 				    struct amend_arena *arena, struct amend_error *err) AMEND_CHECK;
 
 /* report.c */
+typedef void (*amend_show_fn)(void *context, const struct amend_sync_change *change);
+/* Its changes, to `each`, which may be none. */
+enum amend_status amend_sync_show(struct amend_sync *sync, const struct amend_record *record,
+				  amend_show_fn each, void *context,
+				  struct amend_error *err) AMEND_CHECK;
 /* Counts the record and tells the callbacks; once. */
 enum amend_status amend_sync_tell(struct amend_sync *sync, struct amend_record *record,
 				  struct amend_error *err) AMEND_CHECK;
