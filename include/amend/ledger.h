@@ -62,10 +62,27 @@ struct amend_log_filter {
 typedef enum amend_status (*amend_log_fn)(const struct amend_log_entry *entry, void *context,
 					  struct amend_error *err);
 
-/* Newest first (a revision or run: oldest first). NOT_FOUND: no such revision, run or record. A database without ledger has no entries. */
+/* Newest first (a revision or run: oldest first; one record: newest first). NOT_FOUND: no such revision or record; amend_run_show tells whether there was a run. A database without ledger has no entries. */
 AMEND_API enum amend_status amend_log(struct amend_conn *db, const struct amend_log_filter *filter,
 				      amend_log_fn each, void *context,
 				      struct amend_error *err) AMEND_CHECK;
+
+/* One sync that changed something, or found a conflict. Lives during the callback. */
+struct amend_run {
+	int64_t id;
+	const char *at;                  /* UTC, when it began to write */
+	const char *source, *table;      /* the source's name; the table as history names it */
+	const char *who, *why, *program; /* "" where not given */
+	uint64_t revisions;
+	uint64_t created, updated, deleted; /* records, as its revisions have them */
+};
+
+typedef enum amend_status (*amend_run_fn)(const struct amend_run *run, void *context,
+					  struct amend_error *err);
+
+/* The run `id`, by one call of `each`; its changes are amend_log's. NOT_FOUND: there is none. */
+AMEND_API enum amend_status amend_run_show(struct amend_conn *db, int64_t id, amend_run_fn each,
+					   void *context, struct amend_error *err) AMEND_CHECK;
 
 enum amend_conflict_kind {
 	AMEND_CONFLICT_FIELDS,

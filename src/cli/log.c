@@ -18,6 +18,7 @@ struct listing {
 	bool with_program;
 	int64_t revision;            /* whose heading was printed last */
 	struct json_object *object;  /* show --json: what the revision says of itself */
+	struct json_object *run;     /* log --run --json: its head */
 	struct json_object *entries; /* --json: where they go */
 };
 
@@ -100,6 +101,60 @@ static enum amend_status add_entry(const struct amend_log_entry *entry, void *co
 	return AMEND_OK;
 }
 
+/* Who, when and why it ran, from what, and how much it changed. */
+static enum amend_status print_run(const struct amend_run *run, void *context,
+				   struct amend_error *err)
+{
+	const struct {
+		const char *name;
+		uint64_t n;
+	} counts[] = {
+		{"created", run->created}, {"updated", run->updated}, {"deleted", run->deleted}};
+	const char *before = ": ";
+	struct cli_pool *pool = context;
+
+	(void)err;
+	cli_ink(stdout, CLI_NOTE, cli_format(pool, "run %lld", (long long)run->id));
+	printf(", %s, %s", cli_show_time(pool, run->at), cli_show_text(pool, run->who));
+	if (*run->program)
+		printf(", with %s", cli_show_text(pool, run->program));
+	if (*run->why)
+		printf(": %s", cli_show_text(pool, run->why));
+	printf("\n  source %s into %s", cli_show_text(pool, run->source),
+	       cli_plain(pool, run->table));
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		if (!counts[i].n)
+			continue;
+		printf("%s%llu %s", before, (unsigned long long)counts[i].n, counts[i].name);
+		before = ", ";
+	}
+	if (run->revisions > 1)
+		printf(", in %llu revisions", (unsigned long long)run->revisions);
+	printf(run->revisions ? "\n\n" : ": no record changed\n");
+	return AMEND_OK;
+}
+
+static enum amend_status make_run(const struct amend_run *run, void *context,
+				  struct amend_error *err)
+{
+	struct json_object **out = context, *object = json_object_new_object();
+
+	(void)err;
+	cli_json_add(object, "id", cli_json_id(run->id));
+	cli_json_add(object, "at", cli_json_time(run->at));
+	cli_json_add(object, "source", cli_json_text(run->source));
+	cli_json_add(object, "table", cli_json_text(run->table));
+	cli_json_add(object, "who", cli_json_text(run->who));
+	cli_json_add(object, "why", cli_json_text(run->why));
+	cli_json_add(object, "program", cli_json_text(run->program));
+	cli_json_add(object, "revisions", json_object_new_uint64(run->revisions));
+	cli_json_add(object, "created", json_object_new_uint64(run->created));
+	cli_json_add(object, "updated", json_object_new_uint64(run->updated));
+	cli_json_add(object, "deleted", json_object_new_uint64(run->deleted));
+	*out = object;
+	return AMEND_OK;
+}
+
 /* `name`: what the entries are called in JSON. */
 static int list(struct cli_session *session, const struct amend_log_filter *filter,
 		struct listing *listing, const char *name)
@@ -108,7 +163,13 @@ static int list(struct cli_session *session, const struct amend_log_filter *filt
 	struct json_object *object = json ? json_object_new_object() : NULL;
 	enum amend_status status = AMEND_OK;
 
-	if (json) {
+	if (filter->run && json)
+		status = amend_run_show(session->db, filter->run, make_run, &listing->run,
+					&session->err);
+	else if (filter->run)
+		status = amend_run_show(session->db, filter->run, print_run, session->args->pool,
+					&session->err);
+	if (json && status == AMEND_OK) {
 		listing->object = listing->object ? object : NULL;
 		listing->entries = json_object_new_array();
 		status = amend_log(session->db, filter, note_table, listing, &session->err);
@@ -118,7 +179,9 @@ static int list(struct cli_session *session, const struct amend_log_filter *filt
 		status = amend_log(session->db, filter, json ? add_entry : print_entry, listing,
 				   &session->err);
 	cli_tables_close(&listing->tables);
-	if (json)
+	if (listing->run)
+		cli_json_add(object, "run", listing->run);
+	if (listing->entries)
 		cli_json_add(object, name, listing->entries);
 	if (status != AMEND_OK) {
 		json_object_put(object);
@@ -126,7 +189,7 @@ static int list(struct cli_session *session, const struct amend_log_filter *filt
 	}
 	if (json)
 		cli_json_print(object);
-	else if (!listing->revision)
+	else if (!listing->revision && !filter->run)
 		printf("no changes are recorded\n");
 	return CLI_DONE;
 }
@@ -191,7 +254,7 @@ static int run_show(const struct cli_args *args)
 }
 
 static const struct cli_option log_options[] = {
-	{"run", "ID", "only what this run of sync changed", false},
+	{"run", "ID", "only what this run of sync changed, and the run itself", false},
 	{CLI_OPTION_KEY},
 	{"limit", "N", "only the newest N changes", false},
 	{CLI_OPTION_JSON},

@@ -266,7 +266,9 @@ struct log {
 	struct amend_conn *db;
 	amend_log_fn each;
 	void *context;
-	uint64_t shown;
+	int64_t run;    /* of one record: only what this run changed; 0: any */
+	uint64_t limit; /* of one record */
+	uint64_t found, shown;
 };
 
 static enum amend_status show(const struct amend_history *history, void *context,
@@ -420,18 +422,30 @@ static enum amend_status find_pk(struct amend_conn *db, const struct amend_log_f
 	return status;
 }
 
+static enum amend_status show_of_record(const struct amend_history *history, void *context,
+					struct amend_error *err)
+{
+	struct log *log = context;
+
+	log->found++;
+	if ((log->run && history->run != log->run) || log->shown == log->limit)
+		return AMEND_OK;
+	return show(history, context, err);
+}
+
 static enum amend_status log_record(struct amend_conn *db, const struct amend_log_filter *filter,
 				    struct log *log, struct amend_error *err)
 {
-	size_t limit = filter->limit > 0 ? (size_t)filter->limit : SIZE_MAX;
+	size_t limit = filter->limit > 0 && !filter->run ? (size_t)filter->limit : SIZE_MAX;
 	struct amend_arena arena = AMEND_ARENA_INIT;
 	const char *pk;
 	bool lives;
 	enum amend_status status = find_pk(db, filter, &arena, &pk, &lives, err);
 
 	if (status == AMEND_OK && pk)
-		status = each_of_record(db, filter->table, pk, 0, limit, &arena, show, log, err);
-	if (status == AMEND_OK && log->shown == 0 && !lives)
+		status = each_of_record(db, filter->table, pk, 0, limit, &arena, show_of_record,
+					log, err);
+	if (status == AMEND_OK && log->found == 0 && !lives)
 		status = amend_error_set(err, AMEND_NOT_FOUND,
 					 "no such record in %s, and none in its history",
 					 filter->table->qualified);
@@ -442,7 +456,13 @@ static enum amend_status log_record(struct amend_conn *db, const struct amend_lo
 enum amend_status amend_log(struct amend_conn *db, const struct amend_log_filter *filter,
 			    amend_log_fn each, void *context, struct amend_error *err)
 {
-	struct log log = {.db = db, .each = each, .context = context};
+	struct log log = {
+		.db = db,
+		.each = each,
+		.context = context,
+		.run = filter->run,
+		.limit = filter->limit > 0 ? (uint64_t)filter->limit : UINT64_MAX,
+	};
 	enum amend_status status = amend_enter(db, err);
 	bool present;
 
@@ -454,10 +474,8 @@ enum amend_status amend_log(struct amend_conn *db, const struct amend_log_filter
 	else if (status == AMEND_OK && present)
 		status = filter->key ? log_record(db, filter, &log, err)
 				     : log_many(db, filter, &log, err);
-	if (status == AMEND_OK && log.shown == 0 && (filter->revision || filter->run))
-		status = amend_error_set(
-			err, AMEND_NOT_FOUND, "no %s %lld is known here",
-			filter->revision ? "revision" : "run",
-			(long long)(filter->revision ? filter->revision : filter->run));
+	if (status == AMEND_OK && log.shown == 0 && filter->revision)
+		status = amend_error_set(err, AMEND_NOT_FOUND, "no revision %lld is known here",
+					 (long long)filter->revision);
 	return amend_leave(db, status, err);
 }

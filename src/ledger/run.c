@@ -1,0 +1,102 @@
+/*
+ * What a run was: its head, and how much it changed.
+ * Leaves making one to revision.c, and its changes to record/history.c.
+ */
+#include <string.h>
+
+#include "core/rows.h"
+#include "ledger/ledger.h"
+
+enum { AT, SOURCE, TBL, WHO, WHY, PROGRAM };
+enum { REVISIONS, CREATED, UPDATED, DELETED };
+
+static enum amend_status read_head(struct amend_conn *db, int64_t id, struct amend_rows *rows,
+				   struct amend_error *err)
+{
+	struct amend_sql sql;
+	enum amend_status status;
+
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "SELECT at, source, tbl, who, why, program FROM ");
+	amend_sql_ledger(&sql, "run");
+	amend_sql_text(&sql, " WHERE id = ");
+	amend_sql_integer(&sql, id);
+	status = amend_exec(db, &sql, rows, err);
+	amend_sql_release(&sql);
+	return status;
+}
+
+static enum amend_status read_counts(struct amend_conn *db, int64_t id, struct amend_rows *rows,
+				     struct amend_error *err)
+{
+	static const char *const ops[] = {"create", "update", "delete"};
+	struct amend_sql sql;
+	enum amend_status status;
+
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "SELECT count(DISTINCT r.id)");
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+		amend_sql_printf(&sql, ", count(CASE WHEN c.op = '%s' THEN 1 END)", ops[i]);
+	amend_sql_text(&sql, " FROM ");
+	amend_sql_ledger(&sql, "revision");
+	amend_sql_text(&sql, " r LEFT JOIN ");
+	amend_sql_ledger(&sql, "change");
+	amend_sql_text(&sql, " c ON c.revision = r.id WHERE r.run = ");
+	amend_sql_integer(&sql, id);
+	status = amend_exec(db, &sql, rows, err);
+	amend_sql_release(&sql);
+	return status;
+}
+
+static uint64_t number(const struct amend_rows *rows, size_t column)
+{
+	int64_t n = 0;
+
+	return amend_value_number(amend_rows_at(rows, 0, column), &n) && n > 0 ? (uint64_t)n : 0;
+}
+
+static const char *text(const struct amend_rows *rows, size_t column)
+{
+	const struct amend_value *value = amend_rows_at(rows, 0, column);
+
+	return value->kind == AMEND_TEXT ? value->as.text : "";
+}
+
+enum amend_status amend_run_show(struct amend_conn *db, int64_t id, amend_run_fn each,
+				 void *context, struct amend_error *err)
+{
+	struct amend_rows head = AMEND_ROWS_INIT, counts = AMEND_ROWS_INIT;
+	enum amend_status status = amend_enter(db, err);
+	bool present = false;
+
+	if (status != AMEND_OK)
+		return status;
+	status = amend_ledger_look(db, &present, err);
+	if (status == AMEND_OK && present)
+		status = read_head(db, id, &head, err);
+	if (status == AMEND_OK && head.n_rows == 0)
+		status = amend_error_set(err, AMEND_NOT_FOUND, "no run %lld is known here",
+					 (long long)id);
+	if (status == AMEND_OK)
+		status = read_counts(db, id, &counts, err);
+	if (status == AMEND_OK) {
+		const struct amend_run run = {
+			.id = id,
+			.at = text(&head, AT),
+			.source = text(&head, SOURCE),
+			.table = text(&head, TBL),
+			.who = text(&head, WHO),
+			.why = text(&head, WHY),
+			.program = text(&head, PROGRAM),
+			.revisions = number(&counts, REVISIONS),
+			.created = number(&counts, CREATED),
+			.updated = number(&counts, UPDATED),
+			.deleted = number(&counts, DELETED),
+		};
+
+		status = each(&run, context, err);
+	}
+	amend_rows_release(&head);
+	amend_rows_release(&counts);
+	return amend_leave(db, status, err);
+}
