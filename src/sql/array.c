@@ -148,9 +148,8 @@ static void add_json(struct amend_buffer *json, const struct amend_value *value)
 }
 
 /*
- * For types that have no array of their own kind, arrays above all: an array of
- * them would come apart into their elements. A JSON string is read by the
- * type's input function, as a parameter is.
+ * Arrays and composites, of which an array would come apart into elements and
+ * fields. A JSON string is read by the type's input function, as a parameter is.
  */
 static void from_json(struct amend_sql *sql, const struct amend_sql_array *array, size_t n_rows)
 {

@@ -54,8 +54,9 @@ static const char columns_sql[] =
 	"(SELECT pg_catalog.quote_ident(bn.nspname) || '.' || pg_catalog.quote_ident(bt.typname) "
 	"FROM pg_catalog.pg_type bt JOIN pg_catalog.pg_namespace bn ON bn.oid = bt.typnamespace "
 	"WHERE bt.oid = base.oid), "
-	/* An array of arrays does not come apart row by row. */
-	"CASE WHEN t.typarray <> 0 AND e.oid IS NULL THEN t.typdelim END "
+	/* Arrays and composites in an array do not come apart row by row, one column each. */
+	"CASE WHEN t.typarray <> 0 AND e.oid IS NULL "
+	"AND coalesce(base.typcategory, t.typcategory) <> 'C' THEN t.typdelim END "
 	"FROM pg_catalog.pg_attribute a "
 	"JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
 	"CROSS JOIN LATERAL (SELECT t.typname, t.typcategory) x "
