@@ -54,23 +54,23 @@ static enum amend_status take_row(void *context, const struct amend_value *value
 static bool is_nullable(const struct amend_table *table)
 {
 	for (size_t i = 0; i < table->n_identity; i++) {
-		if (!table->columns[table->identity[i]].not_null)
+		const struct amend_column *column = &table->columns[table->identity[i]];
+
+		if (!column->not_null && !column->identity)
 			return true;
 	}
 	return false;
 }
 
-/* " AND a IS NOT NULL AND b IS NOT NULL", or " AND (a IS NULL OR b IS NULL)". */
+/* "a IS NOT NULL AND b IS NOT NULL", or "a IS NULL OR b IS NULL". */
 static void add_nulls(struct amend_sql *sql, const struct amend_table *table, bool null)
 {
-	amend_sql_text(sql, null ? " WHERE (" : " WHERE ");
 	for (size_t i = 0; i < table->n_identity; i++) {
 		if (i > 0)
 			amend_sql_text(sql, null ? " OR " : " AND ");
 		amend_sql_name(sql, table->columns[table->identity[i]].name);
 		amend_sql_text(sql, null ? " IS NULL" : " IS NOT NULL");
 	}
-	amend_sql_text(sql, null ? ")" : "");
 }
 
 /* The rows behind `last`, in order; NULL: the first ones. */
@@ -78,10 +78,14 @@ static void page_select(struct amend_sql *sql, struct reading *reading,
 			const struct amend_value *last)
 {
 	const struct amend_table *table = reading->table;
+	bool nullable = is_nullable(table);
 
 	amend_row_select(sql, reading->db, table);
+	amend_sql_text(sql, last || nullable ? " WHERE " : "");
+	if (nullable)
+		add_nulls(sql, table, false);
 	if (last) {
-		amend_sql_text(sql, " WHERE (");
+		amend_sql_text(sql, nullable ? " AND (" : "(");
 		amend_row_names(sql, table, "");
 		amend_sql_text(sql, ") > (");
 		for (size_t i = 0; i < identity_width(table); i++) {
@@ -93,8 +97,6 @@ static void page_select(struct amend_sql *sql, struct reading *reading,
 				amend_sql_value(sql, &last[i]);
 		}
 		amend_sql_text(sql, ")");
-	} else if (is_nullable(table)) {
-		add_nulls(sql, table, false);
 	}
 	amend_sql_text(sql, " ORDER BY ");
 	amend_row_names(sql, table, "");
@@ -109,6 +111,7 @@ static enum amend_status read_nulls(struct reading *reading, struct amend_error 
 
 	amend_sql_init(&sql, reading->db);
 	amend_row_select(&sql, reading->db, reading->table);
+	amend_sql_text(&sql, " WHERE ");
 	add_nulls(&sql, reading->table, true);
 	status = amend_scan(reading->db, &sql, take_row, reading, err);
 	amend_sql_release(&sql);
