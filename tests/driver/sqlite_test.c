@@ -990,6 +990,20 @@ static void compare_with_table(const struct amend_column *column, struct amend_v
 			"%s: %s of kind %d became kind %d, but the table has kind %d", column->type,
 			in.kind == AMEND_TEXT ? in.as.text : "value", (int)in.kind,
 			(int)item.out.kind, (int)amend_rows_at(&rows, 0, 0)->kind);
+	if (in.kind != AMEND_NULL) {
+		struct amend_rows again = AMEND_ROWS_INIT;
+
+		/* What the column hands out is stored as it is: same class, same bits. */
+		exec("DELETE FROM t");
+		expect_ok(
+			run("INSERT INTO t VALUES (?1)", amend_rows_at(&rows, 0, 0), 1, NULL, &err),
+			&err);
+		expect_ok(run("SELECT c FROM t", NULL, 0, &again, &err), &err);
+		if (!amend_value_equal(amend_rows_at(&again, 0, 0), amend_rows_at(&rows, 0, 0)))
+			fail_at(__FILE__, __LINE__, "%s: what was read is not stored as it was",
+				column->type);
+		amend_rows_release(&again);
+	}
 	amend_rows_release(&rows);
 }
 
