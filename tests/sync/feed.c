@@ -291,6 +291,7 @@ const char *feed_report(struct feed *feed)
 		{"skipped", r->skipped},
 		{"rejected", r->rejected},
 		{"duplicates", r->duplicates},
+		{"stale", r->stale},
 		{"new_conflicts", r->new_conflicts},
 		{"open_conflicts", r->open_conflicts},
 		{"settled", r->settled},
@@ -300,7 +301,7 @@ const char *feed_report(struct feed *feed)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < COUNT(counters); i++) {
-		if (i < 9)
+		if (i < 10)
 			sum += counters[i].count;
 		if (counters[i].count)
 			amend_buffer_printf(&text, "%s%s=%llu", text.size ? " " : "",
