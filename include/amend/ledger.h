@@ -62,7 +62,7 @@ struct amend_log_filter {
 typedef enum amend_status (*amend_log_fn)(const struct amend_log_entry *entry, void *context,
 					  struct amend_error *err);
 
-/* Newest first (a revision or run: oldest first; one record: newest first). NOT_FOUND: no such revision or record; amend_run_show tells whether there was a run. A database without ledger has no entries. */
+/* Newest first (a revision or run: oldest first; one record: newest first). NOT_FOUND: no such revision, run or record. A database without ledger has no entries. */
 AMEND_API enum amend_status amend_log(struct amend_conn *db, const struct amend_log_filter *filter,
 				      amend_log_fn each, void *context,
 				      struct amend_error *err) AMEND_CHECK;

@@ -23,6 +23,24 @@ static enum amend_status read_head(struct amend_conn *db, int64_t id, struct ame
 	amend_sql_integer(&sql, id);
 	status = amend_exec(db, &sql, rows, err);
 	amend_sql_release(&sql);
+	if (status == AMEND_OK && rows->n_rows == 0)
+		status = amend_error_set(err, AMEND_NOT_FOUND, "no run %lld is known here",
+					 (long long)id);
+	return status;
+}
+
+enum amend_status amend_run_known(struct amend_conn *db, int64_t id, struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	bool present;
+	enum amend_status status = amend_ledger_look(db, &present, err);
+
+	if (status == AMEND_OK && !present)
+		return amend_error_set(err, AMEND_NOT_FOUND, "no run %lld is known here",
+				       (long long)id);
+	if (status == AMEND_OK)
+		status = read_head(db, id, &rows, err);
+	amend_rows_release(&rows);
 	return status;
 }
 
@@ -67,16 +85,12 @@ enum amend_status amend_run_show(struct amend_conn *db, int64_t id, amend_run_fn
 {
 	struct amend_rows head = AMEND_ROWS_INIT, counts = AMEND_ROWS_INIT;
 	enum amend_status status = amend_enter(db, err);
-	bool present = false;
 
 	if (status != AMEND_OK)
 		return status;
-	status = amend_ledger_look(db, &present, err);
-	if (status == AMEND_OK && present)
+	status = amend_run_known(db, id, err);
+	if (status == AMEND_OK)
 		status = read_head(db, id, &head, err);
-	if (status == AMEND_OK && head.n_rows == 0)
-		status = amend_error_set(err, AMEND_NOT_FOUND, "no run %lld is known here",
-					 (long long)id);
 	if (status == AMEND_OK)
 		status = read_counts(db, id, &counts, err);
 	if (status == AMEND_OK) {

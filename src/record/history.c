@@ -477,5 +477,7 @@ enum amend_status amend_log(struct amend_conn *db, const struct amend_log_filter
 	if (status == AMEND_OK && log.shown == 0 && filter->revision)
 		status = amend_error_set(err, AMEND_NOT_FOUND, "no revision %lld is known here",
 					 (long long)filter->revision);
+	else if (status == AMEND_OK && log.shown == 0 && filter->run)
+		status = amend_run_known(db, filter->run, err);
 	return amend_leave(db, status, err);
 }
