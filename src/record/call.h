@@ -26,7 +26,8 @@ struct amend_call {
 	struct amend_row row; /* the one found */
 	bool found;
 	size_t found_by;
-	bool moved;       /* this try came too late: try again */
+	bool at_hand; /* `found` and `row` are of just now: the next match needs not look */
+	bool moved;   /* this try came too late: try again */
 	unsigned refused; /* tries in a row in which the table gave or made no row, for no reason seen */
 };
 
@@ -44,6 +45,12 @@ enum { AMEND_REFUSED_TRIES = 9 };
 
 /* The key, for messages. */
 const char *amend_call_key(const struct amend_call *call);
+
+/* One statement that changes the same columns as the last call like this one did; `*done` false: nothing is written, and `row` may be at hand. */
+enum amend_status amend_call_try_guess(struct amend_call *call, bool *done,
+				       struct amend_error *err) AMEND_CHECK;
+/* What `puts` change of the record that was found: the next guess. */
+void amend_call_remember(struct amend_call *call);
 
 /* What earlier keys that missed teach the record that a later one found: puts, or CONFLICT. */
 enum amend_status amend_call_learn(struct amend_call *call, struct amend_error *err) AMEND_CHECK;

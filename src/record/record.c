@@ -90,6 +90,7 @@ static enum amend_status update(struct amend_call *call, struct amend_error *err
 	if (status != AMEND_OK)
 		return status;
 	amend_call_keep_changes(call);
+	amend_call_remember(call);
 	if (call->n_puts == 0)
 		return amend_call_as_it_is(call, AMEND_IS_UNCHANGED, err);
 	status = amend_call_check_addends(call, err);
@@ -266,9 +267,14 @@ static enum amend_status go(struct amend_call *call, const struct amend_lock *lo
 	amend_result_reset(&call->work);
 	call->moved = false;
 	*wants_write = false;
-	status = amend_call_match(call, lock, &skip, err);
-	if (status != AMEND_OK || call->moved)
-		return status;
+	if (call->at_hand) {
+		call->found_by = 0;
+		call->at_hand = skip = false;
+	} else {
+		status = amend_call_match(call, lock, &skip, err);
+		if (status != AMEND_OK || call->moved)
+			return status;
+	}
 	if (skip) {
 		call->work.result->outcome = AMEND_IS_SKIPPED;
 		return AMEND_OK;
@@ -360,6 +366,7 @@ static enum amend_status add(struct amend_call *call, bool *done, struct amend_e
 {
 	const struct amend_request_key *key = &call->keys[0];
 	struct amend_written what;
+	struct amend_row old;
 	size_t n_found = 0;
 	enum amend_status status = AMEND_OK;
 
@@ -373,17 +380,16 @@ static enum amend_status add(struct amend_call *call, bool *done, struct amend_e
 	if (status == AMEND_OK)
 		status = amend_ledger_need(call->db, err);
 	if (status == AMEND_OK)
-		status = amend_cte_add(call->db, call->table, key->columns, key->values, key->n,
-				       call->puts, call->n_puts, call->work.arena, &what, &n_found,
-				       err);
+		status = amend_found_update(call->db, call->table, key, call->puts, call->n_puts, 0,
+					    call->work.arena, &old, &what, &n_found, err);
 	if (status != AMEND_OK || n_found == 0)
 		return status;
 	if (n_found > 1)
 		return amend_request_several(call->table, key, err);
 	*done = true;
-	if (!what.out_of_bounds)
+	if (!what.moved)
 		return amend_call_written(call, &what, AMEND_IS_UPDATED, err);
-	call->row.values = what.before;
+	call->row.values = old.values;
 	status = amend_call_check_addends(call, err);
 	/* Not the bounds: under a hold it shows what it is. */
 	if (status == AMEND_OK)
@@ -432,6 +438,13 @@ static enum amend_status run(struct amend_call *call, struct amend_error *err)
 			if (status != AMEND_OK || done)
 				return status;
 		}
+	}
+	if (one_statement && call->table->n_columns <= MOST_COLUMNS) {
+		status = amend_call_try_guess(call, &done, err);
+		if (status == AMEND_RETRY && !amend_in_transaction(call->db))
+			status = AMEND_OK;
+		if (status != AMEND_OK || done)
+			return status;
 	}
 	/* What is got as it is needs no hold, whatever creating it would need. */
 	if (needs_hold(call) && call->write->mode == AMEND_GET_OR_CREATE &&

@@ -2,6 +2,7 @@
 #ifndef AMEND_RECORD_WRITE_H
 #define AMEND_RECORD_WRITE_H
 
+#include "record/request.h"
 #include "record/road.h"
 
 /* "SET a = .., b = b + .., version = ..": the assignments of an update. */
@@ -39,18 +40,26 @@ enum amend_status amend_cte_insert(struct amend_conn *db, const struct amend_tab
 				   const struct amend_key *key, const struct amend_put *puts,
 				   size_t n, struct amend_arena *arena, struct amend_written *out,
 				   struct amend_error *err) AMEND_CHECK;
-/*
- * An update that adds, without reading first: finds the row by a key, locks it,
- * changes and records it, all in one trip; on a hot row the lock is held for one statement.
- * `*n_found`: 0, 1, or 2 (several: nothing was written). `out->before` is the row as it was locked.
- */
-enum amend_status amend_cte_add(struct amend_conn *db, const struct amend_table *table,
-				const uint32_t *columns, const struct amend_value *values,
-				size_t n_key, const struct amend_put *puts, size_t n,
-				struct amend_arena *arena, struct amend_written *out,
-				size_t *n_found, struct amend_error *err) AMEND_CHECK;
 enum amend_status amend_cte_delete(struct amend_conn *db, const struct amend_table *table,
 				   const struct amend_row *row, struct amend_arena *arena,
 				   struct amend_written *out, struct amend_error *err) AMEND_CHECK;
+
+/* Of so many values a guess says whether they change the row. */
+enum { AMEND_GUESS_MOST = 16 };
+
+/*
+ * An update without reading first: finds the row by a key, changes and records
+ * it, all in one trip. Where something is added to it (on a hot row the lock is
+ * held for one statement) all puts are; else `differs` has a bit for each put,
+ * and the row is written if just those differ from what it holds.
+ * `*n_found`: 0, 1, or 2 (several: nothing was written). `old` is the row before, locked where something is
+ * added; `out->moved`: it was not written.
+ */
+enum amend_status amend_found_update(struct amend_conn *db, const struct amend_table *table,
+				     const struct amend_request_key *key,
+				     const struct amend_put *puts, size_t n, uint64_t differs,
+				     struct amend_arena *arena, struct amend_row *old,
+				     struct amend_written *out, size_t *n_found,
+				     struct amend_error *err) AMEND_CHECK;
 
 #endif

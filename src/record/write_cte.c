@@ -1,7 +1,7 @@
 /*
  * Writing one row and recording it in one statement: a data-modifying WITH.
  * Outside a unit the statement is its own transaction, so a change costs one trip.
- * Leaves engines that lack it to write.c.
+ * Leaves statements that find their row themselves to write_found.c, and engines that lack it to write.c.
  */
 #include <stddef.h>
 #include <stdio.h>
@@ -9,14 +9,12 @@
 
 #include "core/json_text.h"
 #include "core/rows.h"
-#include "record/write.h"
+#include "record/cte.h"
 
-/* The row version's column in the WITH, a name that no table is likely to use. */
-static const char row_version[] = "\"amend row version\"";
+const char amend_cte_row_version[] = "\"amend row version\"";
 
-/* What a text of this file depends on beside the table: puts, the row's hold, and what the unit has already. */
-static void begin_shape(struct amend_shape *shape, struct amend_conn *db, const char *builder,
-			const struct amend_table *table, const struct amend_put *puts, size_t n)
+void amend_cte_shape(struct amend_shape *shape, struct amend_conn *db, const char *builder,
+		     const struct amend_table *table, const struct amend_put *puts, size_t n)
 {
 	const bool unit[] = {amend_revision_current(db) != 0, amend_run_current(db) != 0};
 
@@ -32,15 +30,15 @@ static void begin_shape(struct amend_shape *shape, struct amend_conn *db, const 
 }
 
 /* `RETURNING` all that amend_row_take wants. */
-static void add_returning(struct amend_sql *sql, const struct amend_conn *db,
-			  const struct amend_table *table)
+void amend_cte_returning(struct amend_sql *sql, const struct amend_conn *db,
+			 const struct amend_table *table)
 {
 	amend_sql_text(sql, " RETURNING ");
 	amend_row_columns(sql, db, table, "");
 	amend_sql_text(sql, ", ");
 	amend_sql_text(sql, db->dialect->row_version);
 	amend_sql_text(sql, " AS ");
-	amend_sql_text(sql, row_version);
+	amend_sql_text(sql, amend_cte_row_version);
 	amend_sql_text(sql, ")");
 }
 
@@ -48,7 +46,7 @@ static void add_returning(struct amend_sql *sql, const struct amend_conn *db,
  * The revision, unless the unit has one: made after the row is written, so
  * that numbers rise with the row's own history.
  */
-static void add_revision(struct amend_sql *sql, struct amend_conn *db, const char *from)
+void amend_cte_revision(struct amend_sql *sql, struct amend_conn *db, const char *from)
 {
 	if (amend_revision_current(db))
 		return;
@@ -57,8 +55,8 @@ static void add_revision(struct amend_sql *sql, struct amend_conn *db, const cha
 	amend_sql_text(sql, ")");
 }
 
-static void add_change_head(struct amend_sql *sql, struct amend_conn *db,
-			    const struct amend_table *table, const char *op)
+void amend_cte_change(struct amend_sql *sql, struct amend_conn *db, const struct amend_table *table,
+		      const char *op)
 {
 	amend_sql_text(sql, ", c AS (INSERT INTO ");
 	amend_sql_ledger(sql, "change");
@@ -74,7 +72,7 @@ static void add_change_head(struct amend_sql *sql, struct amend_conn *db,
 	amend_sql_text(sql, ", ");
 }
 
-static void add_change_tail(struct amend_sql *sql, struct amend_conn *db, const char *from)
+void amend_cte_changed(struct amend_sql *sql, struct amend_conn *db, const char *from)
 {
 	amend_sql_text(sql, " FROM ");
 	amend_sql_text(sql, from);
@@ -83,9 +81,8 @@ static void add_change_tail(struct amend_sql *sql, struct amend_conn *db, const 
 	amend_sql_text(sql, " RETURNING revision, id) SELECT ");
 }
 
-/* {"id":42} of the row written, as amend_pk_text spells it. */
-static void add_pk(struct amend_sql *sql, const struct amend_conn *db,
-		   const struct amend_table *table)
+void amend_cte_pk(struct amend_sql *sql, const struct amend_conn *db,
+		  const struct amend_table *table)
 {
 	struct amend_buffer name = AMEND_BUFFER_INIT;
 
@@ -110,11 +107,7 @@ static void add_pk(struct amend_sql *sql, const struct amend_conn *db,
 	amend_buffer_release(&name);
 }
 
-/* Where a row's values before the write come from. */
-enum before { NOTHING, VALUES, OLD };
-
-/* A column of the WITH's `old`, which are named by number: the table's own names stay unambiguous. */
-static struct amend_column old_column(const struct amend_table *table, size_t index, char name[32])
+struct amend_column amend_cte_old(const struct amend_table *table, size_t index, char name[32])
 {
 	struct amend_column column = table->columns[index];
 
@@ -166,9 +159,9 @@ static void add_text_of(struct amend_sql *sql, const char *prefix, const char *n
 }
 
 /* The changed fields: names are known here, and old values unless they are the WITH's; new ones to the database alone. */
-static void add_fields(struct amend_sql *sql, const struct amend_conn *db,
-		       const struct amend_table *table, enum before from,
-		       const struct amend_value *before)
+void amend_cte_fields(struct amend_sql *sql, const struct amend_conn *db,
+		      const struct amend_table *table, enum amend_cte_before from,
+		      const struct amend_value *before)
 {
 	static const struct amend_value nothing = {.kind = AMEND_NULL};
 	struct amend_buffer json = AMEND_BUFFER_INIT;
@@ -184,8 +177,8 @@ static void add_fields(struct amend_sql *sql, const struct amend_conn *db,
 			continue;
 		/* A function has at most 100 arguments. */
 		amend_sql_text(sql, ++n % 64 ? ", CASE WHEN " : ") || pg_catalog.concat(CASE WHEN ");
-		if (from == OLD) {
-			old = old_column(table, i, name);
+		if (from == AMEND_CTE_OLD) {
+			old = amend_cte_old(table, i, name);
 			if (column->class_ == AMEND_CLASS_TEXT) {
 				add_text_of(sql, "old.", old.name);
 				amend_sql_text(sql, " IS NOT DISTINCT FROM ");
@@ -197,13 +190,13 @@ static void add_fields(struct amend_sql *sql, const struct amend_conn *db,
 			}
 		} else {
 			amend_buffer_reset(&json);
-			amend_json_value(&json, from == VALUES ? &before[i] : &nothing,
+			amend_json_value(&json, from == AMEND_CTE_VALUES ? &before[i] : &nothing,
 					 column->class_);
 			amend_sql_kept(sql, &json);
 			amend_sql_text(sql, " = ");
 			db->driver->json_of(sql, column, "u.");
 		}
-		add_field(sql, db, column, from == OLD ? &old : NULL);
+		add_field(sql, db, column, from == AMEND_CTE_OLD ? &old : NULL);
 	}
 	amend_sql_text(sql, "), 2) || '}'");
 	amend_buffer_release(&json);
@@ -214,7 +207,7 @@ static void add_result(struct amend_sql *sql, const struct amend_conn *db,
 {
 	amend_row_columns(sql, db, table, "u.");
 	amend_sql_text(sql, ", u.");
-	amend_sql_text(sql, row_version);
+	amend_sql_text(sql, amend_cte_row_version);
 	amend_sql_text(sql, ", c.revision, c.id FROM u, c");
 }
 
@@ -243,8 +236,8 @@ static enum amend_status run(struct amend_conn *db, const struct amend_sql *sql,
 	return status;
 }
 
-static enum amend_status prepare(struct amend_conn *db, struct amend_written *out,
-				 struct amend_error *err)
+enum amend_status amend_cte_prepare(struct amend_conn *db, struct amend_written *out,
+				    struct amend_error *err)
 {
 	int64_t run_id;
 
@@ -271,28 +264,28 @@ enum amend_status amend_cte_update(struct amend_conn *db, const struct amend_tab
 {
 	struct amend_shape shape;
 	struct amend_sql sql;
-	enum amend_status status = prepare(db, out, err);
+	enum amend_status status = amend_cte_prepare(db, out, err);
 
 	if (status != AMEND_OK)
 		return status;
-	begin_shape(&shape, db, row->held ? "update held" : "update", table, puts, n);
+	amend_cte_shape(&shape, db, row->held ? "update held" : "update", table, puts, n);
 	amend_sql_init_shape(&sql, db, &shape);
 	amend_sql_text(&sql, "WITH u AS (UPDATE ");
 	amend_sql_text(&sql, table->sql);
 	amend_write_assignments(&sql, table, puts, n);
 	add_guard(&sql, db, table, row);
 	amend_write_bounds(&sql, table, puts, n);
-	add_returning(&sql, db, table);
-	add_revision(&sql, db, "u");
-	add_change_head(&sql, db, table, "update");
-	add_pk(&sql, db, table);
+	amend_cte_returning(&sql, db, table);
+	amend_cte_revision(&sql, db, "u");
+	amend_cte_change(&sql, db, table, "update");
+	amend_cte_pk(&sql, db, table);
 	amend_sql_text(&sql, ", nullif(");
 	amend_sql_string(&sql, row->pk);
 	amend_sql_text(&sql, ", ");
-	add_pk(&sql, db, table);
+	amend_cte_pk(&sql, db, table);
 	amend_sql_text(&sql, "), ");
-	add_fields(&sql, db, table, VALUES, row->values);
-	add_change_tail(&sql, db, "u");
+	amend_cte_fields(&sql, db, table, AMEND_CTE_VALUES, row->values);
+	amend_cte_changed(&sql, db, "u");
 	add_result(&sql, db, table);
 	status = run(db, &sql, table, arena, out, true, err);
 	amend_sql_release(&sql);
@@ -313,22 +306,22 @@ enum amend_status amend_cte_insert(struct amend_conn *db, const struct amend_tab
 	const ptrdiff_t key_at = key ? key - table->keys : -1;
 	struct amend_shape shape;
 	struct amend_sql sql;
-	enum amend_status status = prepare(db, out, err);
+	enum amend_status status = amend_cte_prepare(db, out, err);
 
 	if (status != AMEND_OK)
 		return status;
-	begin_shape(&shape, db, "insert", table, puts, n);
+	amend_cte_shape(&shape, db, "insert", table, puts, n);
 	amend_shape_add(&shape, &key_at, sizeof(key_at));
 	amend_sql_init_shape(&sql, db, &shape);
 	amend_sql_text(&sql, "WITH u AS (");
 	amend_write_insertion(&sql, table, key, puts, n);
-	add_returning(&sql, db, table);
-	add_revision(&sql, db, "u");
-	add_change_head(&sql, db, table, "create");
-	add_pk(&sql, db, table);
+	amend_cte_returning(&sql, db, table);
+	amend_cte_revision(&sql, db, "u");
+	amend_cte_change(&sql, db, table, "create");
+	amend_cte_pk(&sql, db, table);
 	amend_sql_text(&sql, ", NULL, ");
-	add_fields(&sql, db, table, NOTHING, NULL);
-	add_change_tail(&sql, db, "u");
+	amend_cte_fields(&sql, db, table, AMEND_CTE_NOTHING, NULL);
+	amend_cte_changed(&sql, db, "u");
 	add_result(&sql, db, table);
 	status = run(db, &sql, table, arena, out, true, err);
 	amend_sql_release(&sql);
@@ -344,7 +337,7 @@ enum amend_status amend_cte_delete(struct amend_conn *db, const struct amend_tab
 	struct amend_buffer fields = AMEND_BUFFER_INIT;
 	struct amend_shape shape;
 	struct amend_sql sql;
-	enum amend_status status = prepare(db, out, err);
+	enum amend_status status = amend_cte_prepare(db, out, err);
 
 	(void)arena;
 	if (status != AMEND_OK)
@@ -354,18 +347,18 @@ enum amend_status amend_cte_delete(struct amend_conn *db, const struct amend_tab
 		amend_buffer_release(&fields);
 		return amend_no_memory(err);
 	}
-	begin_shape(&shape, db, row->held ? "delete held" : "delete", table, NULL, 0);
+	amend_cte_shape(&shape, db, row->held ? "delete held" : "delete", table, NULL, 0);
 	amend_sql_init_shape(&sql, db, &shape);
 	amend_sql_text(&sql, "WITH u AS (DELETE FROM ");
 	amend_sql_text(&sql, table->sql);
 	add_guard(&sql, db, table, row);
 	amend_sql_text(&sql, " RETURNING 1)");
-	add_revision(&sql, db, "u");
-	add_change_head(&sql, db, table, "delete");
+	amend_cte_revision(&sql, db, "u");
+	amend_cte_change(&sql, db, table, "delete");
 	amend_sql_string(&sql, row->pk);
 	amend_sql_text(&sql, ", NULL, ");
 	amend_sql_string(&sql, fields.data);
-	add_change_tail(&sql, db, "u");
+	amend_cte_changed(&sql, db, "u");
 	amend_sql_text(&sql, "c.revision, c.id FROM c");
 	status = run(db, &sql, table, arena, out, false, err);
 	amend_sql_release(&sql);
@@ -374,124 +367,5 @@ enum amend_status amend_cte_delete(struct amend_conn *db, const struct amend_tab
 	out->before = row->values;
 	if (status == AMEND_OK && out->moved && row->held)
 		status = amend_write_refused(table, "deleted no row of", err);
-	return status;
-}
-
-/* WITH old AS (the row, locked), u AS (UPDATE .. FROM old ..): for engines that re-read a row they waited for. */
-static void build_add(struct amend_sql *sql, struct amend_conn *db, const struct amend_table *table,
-		      const uint32_t *columns, const struct amend_value *values, size_t n_key,
-		      const struct amend_put *puts, size_t n)
-{
-	static const struct amend_lock hold = {true, AMEND_FOR_UPDATE, AMEND_WAIT};
-	char name[32];
-
-	amend_sql_text(sql, "WITH old (");
-	for (size_t i = 0; i < table->n_columns; i++) {
-		amend_sql_comma(sql, i);
-		amend_sql_printf(sql, "\"amend o%zu\"", i);
-	}
-	amend_sql_text(sql, ") AS MATERIALIZED (SELECT ");
-	amend_row_columns(sql, db, table, "");
-	amend_sql_text(sql, " FROM ");
-	amend_sql_text(sql, table->sql);
-	amend_row_where(sql, table, columns, values, n_key);
-	amend_row_lock(sql, db, &hold);
-	amend_sql_text(sql, "), u AS (UPDATE ");
-	amend_sql_text(sql, table->sql);
-	amend_write_assignments(sql, table, puts, n);
-	amend_sql_text(sql, " FROM old WHERE (SELECT count(*) FROM old) = 1");
-	for (size_t i = 0; i < table->n_identity; i++) {
-		amend_sql_text(sql, " AND ");
-		amend_sql_name(sql, table->columns[table->identity[i]].name);
-		amend_sql_printf(sql, " = old.\"amend o%u\"", (unsigned)table->identity[i]);
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (puts[i].op != AMEND_ADD)
-			continue;
-		amend_sql_text(sql, " AND ");
-		amend_sql_name(sql, table->columns[puts[i].column].name);
-		amend_sql_text(sql, " IS NOT NULL");
-	}
-	amend_write_bounds(sql, table, puts, n);
-	add_returning(sql, db, table);
-	add_revision(sql, db, "u");
-	add_change_head(sql, db, table, "update");
-	add_pk(sql, db, table);
-	amend_sql_text(sql, ", NULL, ");
-	add_fields(sql, db, table, OLD, NULL);
-	add_change_tail(sql, db, "u CROSS JOIN old");
-	for (size_t i = 0; i < table->n_columns; i++) {
-		struct amend_column old = old_column(table, i, name);
-
-		amend_sql_comma(sql, i);
-		amend_sql_text(sql, "old.");
-		amend_sql_name(sql, old.name);
-	}
-	amend_sql_text(sql, ", ");
-	amend_row_columns(sql, db, table, "u.");
-	amend_sql_text(sql, ", u.");
-	amend_sql_text(sql, row_version);
-	amend_sql_text(sql, ", c.revision, c.id FROM old LEFT JOIN u ON true LEFT JOIN c ON true");
-}
-
-/* A result's columns from `first` on, as amend_row_take wants them. */
-static enum amend_status take_part(const struct amend_conn *db, const struct amend_table *table,
-				   const struct amend_rows *rows, size_t first,
-				   struct amend_arena *arena, struct amend_row *out,
-				   struct amend_error *err)
-{
-	struct amend_rows part = {.n_rows = 1, .n_columns = table->n_columns};
-
-	part.values = &rows->values[first];
-	if (first > 0)
-		part.n_columns++; /* the row version */
-	return amend_row_take(db, table, &part, 0, arena, out, err);
-}
-
-enum amend_status amend_cte_add(struct amend_conn *db, const struct amend_table *table,
-				const uint32_t *columns, const struct amend_value *values,
-				size_t n_key, const struct amend_put *puts, size_t n,
-				struct amend_arena *arena, struct amend_written *out,
-				size_t *n_found, struct amend_error *err)
-{
-	struct amend_rows rows = AMEND_ROWS_INIT;
-	bool had_revision;
-	struct amend_row old;
-	struct amend_shape shape;
-	struct amend_sql sql;
-	enum amend_status status = prepare(db, out, err);
-
-	*n_found = 0;
-	if (status != AMEND_OK)
-		return status;
-	had_revision = amend_revision_current(db) != 0;
-	begin_shape(&shape, db, "add", table, puts, n);
-	amend_shape_add(&shape, columns, n_key * sizeof(*columns));
-	amend_sql_init_shape(&sql, db, &shape);
-	build_add(&sql, db, table, columns, values, n_key, puts, n);
-	status = amend_exec(db, &sql, &rows, err);
-	if (status != AMEND_OK || rows.n_rows != 1) {
-		*n_found = rows.n_rows > 1 ? 2 : 0;
-		goto out;
-	}
-	*n_found = 1;
-	status = take_part(db, table, &rows, 0, arena, &old, err);
-	if (status != AMEND_OK)
-		goto out;
-	out->before = old.values;
-	out->out_of_bounds = !amend_value_number(amend_rows_at(&rows, 0, rows.n_columns - 1),
-						 &out->change);
-	if (out->out_of_bounds)
-		goto out;
-	if (!amend_value_number(amend_rows_at(&rows, 0, rows.n_columns - 2), &out->revision))
-		status = amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");
-	if (status == AMEND_OK && !had_revision)
-		status = amend_revision_made(db, out->revision, err);
-	if (status == AMEND_OK)
-		status = take_part(db, table, &rows, table->n_columns, arena, &out->row, err);
-	out->row.held = db->depth > 0;
-out:
-	amend_rows_release(&rows);
-	amend_sql_release(&sql);
 	return status;
 }

@@ -132,6 +132,7 @@ void amend_close(struct amend_conn *db)
 		db->ledger_free(db->ledger);
 	db->driver->close(db->session);
 	amend_texts_free(db);
+	free(db->guesses);
 	free(db->key_file);
 	free(db->levels);
 	free(db->hooks);

@@ -1,0 +1,45 @@
+/*
+ * Pieces of the single statement that writes and records: a WITH whose parts
+ * are `old` (the row before, where the statement finds it), `u` (the row
+ * after), `r` (the revision) and `c` (the change). For write_cte.c and write_found.c.
+ */
+#ifndef AMEND_RECORD_CTE_H
+#define AMEND_RECORD_CTE_H
+
+#include "record/write.h"
+
+/* The row version's column in `u` and `old`, quoted: a name that no table is likely to use. */
+extern const char amend_cte_row_version[];
+
+/* Where a row's values before the write come from. */
+enum amend_cte_before { AMEND_CTE_NOTHING, AMEND_CTE_VALUES, AMEND_CTE_OLD };
+
+/* What all these texts depend on: the table, the puts, and what the unit has already. */
+void amend_cte_shape(struct amend_shape *shape, struct amend_conn *db, const char *builder,
+		     const struct amend_table *table, const struct amend_put *puts, size_t n);
+
+/* The run, if one has begun, is there; `out` is empty. */
+enum amend_status amend_cte_prepare(struct amend_conn *db, struct amend_written *out,
+				    struct amend_error *err) AMEND_CHECK;
+
+/* A column of `old`, which are named by number: the table's own names stay unambiguous. */
+struct amend_column amend_cte_old(const struct amend_table *table, size_t index, char name[32]);
+
+/* " RETURNING .. AS <row version>)": the end of `u`. */
+void amend_cte_returning(struct amend_sql *sql, const struct amend_conn *db,
+			 const struct amend_table *table);
+/* ", r AS (..)", unless the unit has a revision. */
+void amend_cte_revision(struct amend_sql *sql, struct amend_conn *db, const char *from);
+/* ", c AS (INSERT .. SELECT revision, table, op, " up to the key; and from behind the fields to "SELECT ". */
+void amend_cte_change(struct amend_sql *sql, struct amend_conn *db, const struct amend_table *table,
+		      const char *op);
+void amend_cte_changed(struct amend_sql *sql, struct amend_conn *db, const char *from);
+/* {"id":42} of the row written, as amend_pk_text spells it. */
+void amend_cte_pk(struct amend_sql *sql, const struct amend_conn *db,
+		  const struct amend_table *table);
+/* The changed fields as JSON text. */
+void amend_cte_fields(struct amend_sql *sql, const struct amend_conn *db,
+		      const struct amend_table *table, enum amend_cte_before from,
+		      const struct amend_value *before);
+
+#endif
