@@ -6,6 +6,7 @@
 #ifndef AMEND_AMEND_H
 #define AMEND_AMEND_H
 
+#include <amend/combine.h>
 #include <amend/connection.h>
 #include <amend/error.h>
 #include <amend/ledger.h>

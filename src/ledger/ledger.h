@@ -90,6 +90,17 @@ enum amend_status amend_change_record(struct amend_conn *db, const struct amend_
 enum amend_status amend_changes_record(struct amend_conn *db, const struct amend_change_spec *specs,
 				       size_t n, struct amend_error *err) AMEND_CHECK;
 
+/* A change in a revision of its own, with an author of its own. */
+struct amend_series {
+	const char *who, *why, *program; /* "" where not given */
+	struct amend_change_spec change; /* `was` is NULL: no key moves */
+	int64_t revision;                /* out */
+};
+
+/* Many of them in two trips, inside a unit; their order in history is theirs here. They belong to no run. */
+enum amend_status amend_series_record(struct amend_conn *db, struct amend_series *series, size_t n,
+				      struct amend_error *err) AMEND_CHECK;
+
 /* The JSON of what differs between two rows' values (NULL: there is none); returns how many differ. Generated columns are left out. */
 size_t amend_fields_text(struct amend_buffer *buffer, const struct amend_table *table,
 			 const struct amend_value *before, const struct amend_value *after);
