@@ -33,19 +33,25 @@ struct amend_source;
 struct amend_source_options {
 	enum amend_format format;
 	const char *path; /* JSON: where the array is, "data.items" or "/data/items" (RFC 6901); NULL: it is all */
+	const char *query; /* the source is a database, and its records what this returns */
+	/* http */
+	uint64_t max_bytes; /* of all pages, as they are sent */
+	int64_t stall_ms;   /* so long nothing may come */
+	int retries;        /* so often a request is made again, with growing pauses */
 };
 
-#define AMEND_SOURCE_OPTIONS_INIT       \
-	{                               \
-		AMEND_FORMAT_AUTO, NULL \
+#define AMEND_SOURCE_OPTIONS_INIT                                           \
+	{                                                                   \
+		AMEND_FORMAT_AUTO, NULL, NULL, (uint64_t)64 << 30, 60000, 4 \
 	}
 
 /*
- * Opens a file, or standard input for "-" (then the format must be named). NULL options are
- * AMEND_SOURCE_OPTIONS_INIT. docs/sources.md says what a record and a field is in each
- * format. Errors are INVALID with file:line, and :column in JSON.
+ * Opens a file; standard input for "-" (then the format must be named); what http:// or https://
+ * names (in a build with libcurl); or with a query a database. NULL options are
+ * AMEND_SOURCE_OPTIONS_INIT. docs/sources.md says what a record and a field is in
+ * each format. INVALID with file:line, and :column in JSON; UNREACHABLE where a server does not answer as it should.
  */
-AMEND_API enum amend_status amend_source_open(const char *path,
+AMEND_API enum amend_status amend_source_open(const char *name,
 					      const struct amend_source_options *options,
 					      struct amend_source **out,
 					      struct amend_error *err) AMEND_CHECK;
@@ -53,6 +59,9 @@ AMEND_API void amend_source_close(struct amend_source *source);
 
 /* The source's columns, in order. Of JSON those of the first records. */
 AMEND_API size_t amend_source_columns(const struct amend_source *source, const char *const **names);
+
+/* Its name for people: a URL without user, password and query. Lives as long as the source. */
+AMEND_API const char *amend_source_name_shown(const struct amend_source *source);
 
 /* Whether the `line` of its records is their number, from 1: a JSON array has records, not lines. */
 AMEND_API bool amend_source_numbers_records(const struct amend_source *source);

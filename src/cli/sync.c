@@ -108,6 +108,7 @@ static bool parse(const struct cli_args *args, struct request *request)
 {
 	struct amend_sync_options *options = &request->options;
 	const char *const *on_create;
+	int timeout = 0;
 
 	*request = (struct request){.options = AMEND_SYNC_OPTIONS_INIT,
 				    .source = AMEND_SOURCE_OPTIONS_INIT};
@@ -130,6 +131,10 @@ static bool parse(const struct cli_args *args, struct request *request)
 	    !needs(args, "yes", "confirm") || !cli_changes_apart(args, "changes", "plan"))
 		return false;
 	request->source.path = cli_value(args, "path");
+	if (!cli_duration(args, "timeout", &timeout))
+		return false;
+	if (timeout > 0)
+		request->source.stall_ms = timeout;
 	options->create_only = cli_has(args, "create-only");
 	options->update_only = cli_has(args, "update-only");
 	options->create_table = cli_has(args, "create-table");
@@ -176,7 +181,8 @@ static int sync_source(struct cli_session *session, struct request *request,
 	struct cli_sync_output output = {
 		.session = session,
 		.numbers = amend_source_numbers_records(source),
-		.source = strcmp(args->words[0], "-") == 0 ? "<stdin>" : args->words[0],
+		.source = strcmp(args->words[0], "-") == 0 ? "<stdin>"
+							   : amend_source_name_shown(source),
 		.table = args->words[2],
 		.dry_run = options->dry_run || cli_has(args, "plan"),
 		.quiet = cli_has(args, "quiet"),
@@ -288,15 +294,15 @@ const struct cli_command cli_command_sync = {
 	.name = "sync",
 	.words = "SOURCE DB TABLE --match COL[,COL...]",
 	.summary = "reconcile a source into a table",
-	.about = "Brings a table up to date with a CSV, TSV, JSON or NDJSON file (- is standard input). What the\n"
-		 "source changed since last time is written; what was edited here stays; where both changed the\n"
-		 "same field, nothing is lost: it waits in amend conflicts.",
-	.examples =
-		"amend sync countries.csv app.db country --match alpha2 --create-table\n"
-		"amend sync countries.csv app.db country --match alpha2 --dry-run --changes -\n"
-		"amend sync countries.csv app.db country --match alpha2 --plan countries.plan\n"
-		"amend sync feed.csv app.db article --match remote_id --match slug --map slug=permalink\n"
-		"curl -s https://example.org/feed | amend sync - app.db article --match id --format csv",
+	.about = "Brings a table up to date with a list: a file or URL of CSV, TSV, JSON or NDJSON,\n"
+		 "also packed with gzip (- is standard input). What the source changed since last time is\n"
+		 "written; what was edited here stays; where both changed the same field, nothing is lost: it\n"
+		 "waits in amend conflicts.",
+	.examples = "amend sync countries.csv app.db country --match alpha2 --create-table\n"
+		    "amend sync countries.csv app.db country --match alpha2 --dry-run --changes -\n"
+		    "amend sync countries.csv app.db country --match alpha2 --plan countries.plan\n"
+		    "amend sync feed.csv app.db article --match remote_id --match slug --map slug=permalink\n"
+		    "amend sync https://example.org/feed.csv app.db article --match id",
 	.exits = "0 done  1 failed: what is in is said  2 wrong use, or --adopt must decide first\n"
 		 "3 done, new conflicts wait  4 no such table  5 locked  6 done, some input was rejected\n"
 		 "7 the connection died while committing",

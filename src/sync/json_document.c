@@ -24,7 +24,7 @@ static char *here(const struct amend_json_document *json)
 
 static enum amend_status more(struct amend_json_document *json, struct amend_error *err)
 {
-	return amend_window_more(&json->window, json->path, json->line, err);
+	return amend_window_more(&json->window, json->source->path, json->line, err);
 }
 
 /* Moves over `size` bytes; they have not been written to yet. */
@@ -72,7 +72,7 @@ static enum amend_status peek(struct amend_json_document *json, char *c, struct 
 static enum amend_status fail(const struct amend_json_document *json, struct amend_error *err,
 			      const char *what)
 {
-	return amend_error_set(err, AMEND_INVALID, "%s:%lld:%lld: %s", json->path,
+	return amend_error_set(err, AMEND_INVALID, "%s:%lld:%lld: %s", json->source->path,
 			       (long long)json->line, (long long)json->column, what);
 }
 
@@ -194,7 +194,7 @@ static enum amend_status lost(const struct amend_json_document *json, unsigned a
 {
 	return amend_error_set(err, AMEND_INVALID,
 			       "%s:%lld:%lld: expected \"%s\" of --path %s here, found none",
-			       json->path, (long long)json->line, (long long)json->column,
+			       json->source->path, (long long)json->line, (long long)json->column,
 			       json->levels[at].name, json->way);
 }
 
@@ -257,7 +257,7 @@ static enum amend_status enter(struct amend_json_document *json, struct amend_er
 	char c;
 
 	json->line = json->column = 1;
-	status = amend_window_skip_mark(&json->window, json->path, err);
+	status = amend_window_skip_mark(&json->window, json->source->path, err);
 	for (unsigned at = 0; at < json->n_levels && status == AMEND_OK; at++) {
 		status = peek(json, &c, err);
 		if (status != AMEND_OK)
@@ -409,8 +409,9 @@ static enum amend_status next_line(struct amend_json_document *json, struct amen
 	char c;
 
 	*end = false;
-	if (json->number == 0 && json->line == 1)
-		status = amend_window_skip_mark(&json->window, json->path, err);
+	if (json->place == AMEND_JSON_BEFORE)
+		status = amend_window_skip_mark(&json->window, json->source->path, err);
+	json->place = AMEND_JSON_BEHIND;
 	if (status == AMEND_OK)
 		status = peek(json, &c, err);
 	if (status == AMEND_OK && left(json) == 0) {
@@ -431,13 +432,30 @@ static enum amend_status next_line(struct amend_json_document *json, struct amen
 	return AMEND_OK;
 }
 
+/* `*end`: there is no other page. NDJSON counts its lines on. */
+static enum amend_status turn_page(struct amend_json_document *json, bool *end,
+				   struct amend_error *err)
+{
+	bool more = false;
+	enum amend_status status = amend_source_next_text(
+		json->source, json->number == json->earlier, &more, err);
+
+	*end = status == AMEND_OK && !more;
+	if (status != AMEND_OK || *end)
+		return status;
+	json->earlier = json->number;
+	json->window.at_end = false;
+	json->place = AMEND_JSON_BEFORE;
+	return AMEND_OK;
+}
+
 enum amend_status amend_json_document_init(struct amend_json_document *json,
-					   struct amend_input *input, const char *path,
-					   const char *way, bool lines, struct amend_error *err)
+					   struct amend_source *source, const char *way, bool lines,
+					   struct amend_error *err)
 {
 	*json = (struct amend_json_document){
-		.path = path, .way = way, .line = 1, .column = 1, .lines = lines};
-	amend_window_init(&json->window, input);
+		.source = source, .way = way, .line = 1, .column = 1, .lines = lines};
+	amend_window_init(&json->window, source->input);
 	return parse_path(json, way, err);
 }
 
@@ -452,10 +470,17 @@ enum amend_status amend_json_document_next(struct amend_json_document *json,
 					   struct amend_json_text *out, bool *end,
 					   struct amend_error *err)
 {
-	enum amend_status status;
+	enum amend_status status = AMEND_OK;
+	bool none = true;
 
-	out->cut = false;
-	status = json->lines ? next_line(json, out, end, err) : next_element(json, out, end, err);
+	*end = false;
+	while (status == AMEND_OK && none && !*end) {
+		out->cut = false;
+		status = json->lines ? next_line(json, out, &none, err)
+				     : next_element(json, out, &none, err);
+		if (status == AMEND_OK && none)
+			status = turn_page(json, end, err);
+	}
 	if (status != AMEND_OK || *end)
 		return status;
 	out->text = here(json);

@@ -23,12 +23,13 @@ enum amend_json_place {
 
 struct amend_json_document {
 	struct amend_window window; /* its `begin`: the next byte */
-	const char *path;           /* for messages, borrowed */
 	const char *way;            /* --path, borrowed; "" for none */
 	int64_t line, column;       /* of the next byte, from 1 */
 	bool lines;                 /* NDJSON */
 	enum amend_json_place place;
-	int64_t number; /* of records so far */
+	int64_t number;              /* of records so far */
+	int64_t earlier;             /* of those in the pages before this one */
+	struct amend_source *source; /* whose text it is: it may have several pages */
 	struct amend_json_level levels[AMEND_JSON_LEVELS];
 	unsigned n_levels;
 };
@@ -43,8 +44,7 @@ struct amend_json_text {
 
 /* `way` is INVALID unless it is a.b, or /a/b with ~1 for a slash and ~0 for a tilde (RFC 6901). */
 enum amend_status amend_json_document_init(struct amend_json_document *json,
-					   struct amend_input *input, const char *path,
-					   const char *way, bool lines,
+					   struct amend_source *source, const char *way, bool lines,
 					   struct amend_error *err) AMEND_CHECK;
 void amend_json_document_release(struct amend_json_document *json);
 

@@ -1,115 +1,23 @@
 /*
  * Opening a source: which format, which bytes, and names that can be told apart.
- * Leaves the formats to source_*.c.
+ * Leaves the formats to source_*.c, and where bytes come from to input_*.c.
  */
 #include "sync/source.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/buffer.h"
 #include "core/json_text.h"
+#include "sync/input_http.h"
 
-struct file_input {
-	struct amend_input input;
-	int fd;
-	bool ours;
-	char path[];
-};
-
-static long read_file(struct amend_input *input, void *bytes, size_t size, struct amend_error *err)
+static bool ends_with(const char *name, size_t size, const char *end)
 {
-	struct file_input *file = (struct file_input *)input;
-	ssize_t n;
+	size_t end_size = strlen(end);
 
-	do
-		n = read(file->fd, bytes, size);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		amend_error_set(err, AMEND_INVALID, "%s: %s", file->path, strerror(errno));
-	else
-		input->taken += (uint64_t)n;
-	return (long)n;
-}
-
-static void close_file(struct amend_input *input)
-{
-	struct file_input *file = (struct file_input *)input;
-
-	if (file->ours)
-		close(file->fd);
-	free(file);
-}
-
-static struct amend_input *open_file(const char *path, struct amend_error *err)
-{
-	size_t size = strlen(path) + 1;
-	struct file_input *file = malloc(sizeof(*file) + size);
-	struct stat there;
-
-	if (!file) {
-		amend_no_memory(err);
-		return NULL;
-	}
-	file->input = (struct amend_input){.read = read_file, .close = close_file};
-	memcpy(file->path, path, size);
-	file->ours = strcmp(path, "-") != 0;
-	file->fd = file->ours ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
-	if (file->fd < 0) {
-		amend_error_set(err, AMEND_INVALID, "%s: %s", path, strerror(errno));
-		free(file);
-		return NULL;
-	}
-	if (fstat(file->fd, &there) == 0 && S_ISREG(there.st_mode) && there.st_size > 0)
-		file->input.size = (uint64_t)there.st_size;
-	return &file->input;
-}
-
-struct memory_input {
-	struct amend_input input;
-	const char *bytes;
-	size_t size;
-};
-
-static long read_memory(struct amend_input *input, void *bytes, size_t size, struct amend_error *err)
-{
-	struct memory_input *memory = (struct memory_input *)input;
-
-	(void)err;
-	if (size > memory->size)
-		size = memory->size;
-	if (size > 0)
-		memcpy(bytes, memory->bytes, size);
-	memory->bytes += size;
-	memory->size -= size;
-	return (long)size;
-}
-
-static void close_memory(struct amend_input *input)
-{
-	free(input);
-}
-
-struct amend_input *amend_input_memory(const void *bytes, size_t size)
-{
-	struct memory_input *memory = malloc(sizeof(*memory));
-
-	if (!memory)
-		return NULL;
-	*memory = (struct memory_input){{.read = read_memory, .close = close_memory}, bytes, size};
-	return &memory->input;
-}
-
-static bool ends_with(const char *path, const char *end)
-{
-	size_t size = strlen(path), end_size = strlen(end);
-
-	return size > end_size && strcasecmp(path + size - end_size, end) == 0;
+	return size > end_size && strncasecmp(name + size - end_size, end, end_size) == 0;
 }
 
 static const struct {
@@ -121,6 +29,38 @@ static const struct {
 	{".ndjson", AMEND_FORMAT_NDJSON}, {".jsonl", AMEND_FORMAT_NDJSON},
 };
 
+static const struct {
+	const char *type;
+	enum amend_format format;
+} types[] = {
+	{"text/csv", AMEND_FORMAT_CSV},
+	{"text/tab-separated-values", AMEND_FORMAT_TSV},
+	{"application/json", AMEND_FORMAT_JSON},
+	{"text/json", AMEND_FORMAT_JSON},
+	{"application/x-ndjson", AMEND_FORMAT_NDJSON},
+	{"application/ndjson", AMEND_FORMAT_NDJSON},
+	{"application/jsonl", AMEND_FORMAT_NDJSON},
+	{"application/x-jsonlines", AMEND_FORMAT_NDJSON},
+	/* says nothing: the name does */
+	{"", AMEND_FORMAT_AUTO},
+	{"text/plain", AMEND_FORMAT_AUTO},
+	{"application/octet-stream", AMEND_FORMAT_AUTO},
+	{"application/gzip", AMEND_FORMAT_AUTO},
+	{"application/x-gzip", AMEND_FORMAT_AUTO},
+};
+
+/* By the end of the first `size` bytes, behind which .gz may stand. AUTO: it tells nothing. */
+static enum amend_format named_format(const char *name, size_t size)
+{
+	if (ends_with(name, size, ".gz"))
+		size -= 3;
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		if (ends_with(name, size, endings[i].end))
+			return endings[i].format;
+	}
+	return AMEND_FORMAT_AUTO;
+}
+
 static enum amend_status choose_format(const char *path, enum amend_format *format,
 				       struct amend_error *err)
 {
@@ -130,15 +70,38 @@ static enum amend_status choose_format(const char *path, enum amend_format *form
 		return amend_error_set(err, AMEND_INVALID,
 				       "standard input has no name to tell its format from (hint: "
 				       "--format csv, tsv, json or ndjson)");
-	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
-		if (ends_with(path, endings[i].end))
-			*format = endings[i].format;
-	}
+	*format = named_format(path, strlen(path));
 	if (*format == AMEND_FORMAT_AUTO)
 		return amend_error_set(err, AMEND_INVALID,
 				       "%s: expected a name that ends in .csv, .tsv, .json or "
 				       ".ndjson (hint: --format csv, tsv, json or ndjson)",
 				       path);
+	return AMEND_OK;
+}
+
+/* What the server calls it counts; where that says nothing, its name. */
+static enum amend_status choose_type(const char *url, const char *shown, const char *type,
+				     enum amend_format *format, struct amend_error *err)
+{
+	size_t size = strlen(type), i, n = sizeof(types) / sizeof(types[0]);
+
+	if (*format != AMEND_FORMAT_AUTO)
+		return AMEND_OK;
+	for (i = 0; i < n; i++) {
+		if (strcmp(type, types[i].type) == 0)
+			*format = types[i].format;
+		if (strcmp(type, types[i].type) == 0)
+			break;
+	}
+	if (i == n && ends_with(type, size, "+json"))
+		*format = AMEND_FORMAT_JSON;
+	else if (i < n && *format == AMEND_FORMAT_AUTO)
+		*format = named_format(url, strcspn(url, "?#"));
+	if (*format == AMEND_FORMAT_AUTO)
+		return amend_error_set(err, AMEND_INVALID,
+				       "%s: expected CSV, TSV, JSON or NDJSON, found %s (hint: "
+				       "--format csv, tsv, json or ndjson)",
+				       shown, *type ? type : "no type");
 	return AMEND_OK;
 }
 
@@ -181,7 +144,9 @@ enum amend_status amend_source_new(struct amend_input *input, const char *path,
 		return amend_no_memory(err);
 	}
 	source->path = strdup(path);
-	status = source->path ? begin_format(source, options, err) : amend_no_memory(err);
+	source->input = amend_input_gzip(source->hashed, path);
+	status = source->path && source->input ? begin_format(source, options, err)
+					       : amend_no_memory(err);
 	if (status != AMEND_OK) {
 		amend_source_close(source);
 		return status;
@@ -190,7 +155,28 @@ enum amend_status amend_source_new(struct amend_input *input, const char *path,
 	return AMEND_OK;
 }
 
-enum amend_status amend_source_open(const char *path, const struct amend_source_options *options,
+static enum amend_status open_http(const char *url, struct amend_source_options *options,
+				   struct amend_source **out, struct amend_error *err)
+{
+	struct amend_input *input = NULL;
+	char *shown = amend_http_shown(url), type[64] = "";
+	enum amend_status status = shown ? AMEND_OK : amend_no_memory(err);
+
+	if (status == AMEND_OK)
+		status = amend_input_http(url, options, &input, type, err);
+	if (status == AMEND_OK)
+		status = choose_type(url, shown, type, &options->format, err);
+	if (status == AMEND_OK && options->format == AMEND_FORMAT_JSON)
+		amend_http_ends_itself(input);
+	if (status == AMEND_OK)
+		status = amend_source_new(input, shown, options, out, err);
+	else if (input)
+		input->close(input);
+	free(shown);
+	return status;
+}
+
+enum amend_status amend_source_open(const char *name, const struct amend_source_options *options,
 				    struct amend_source **out, struct amend_error *err)
 {
 	struct amend_source_options chosen = AMEND_SOURCE_OPTIONS_INIT;
@@ -200,13 +186,15 @@ enum amend_status amend_source_open(const char *path, const struct amend_source_
 	*out = NULL;
 	if (options)
 		chosen = *options;
-	status = choose_format(path, &chosen.format, err);
+	if (amend_is_http(name))
+		return open_http(name, &chosen, out, err);
+	status = choose_format(name, &chosen.format, err);
 	if (status != AMEND_OK)
 		return status;
-	input = open_file(path, err);
+	input = amend_input_file(name, err);
 	if (!input)
 		return err->status;
-	return amend_source_new(input, strcmp(path, "-") == 0 ? "standard input" : path, &chosen,
+	return amend_source_new(input, strcmp(name, "-") == 0 ? "standard input" : name, &chosen,
 				out, err);
 }
 
@@ -263,6 +251,11 @@ enum amend_status amend_source_want(struct amend_source *source, const char *nam
 	return amend_source_add_name(source, name, strlen(name), err);
 }
 
+const char *amend_source_name_shown(const struct amend_source *source)
+{
+	return source->path;
+}
+
 bool amend_source_numbers_records(const struct amend_source *source)
 {
 	return source->numbers_records;
@@ -298,4 +291,11 @@ enum amend_status amend_source_name(struct amend_source *source, int64_t line, c
 					       source->n_names + 1, source->names[i]);
 	}
 	return amend_source_add_name(source, name, size, err);
+}
+
+enum amend_status amend_source_next_text(struct amend_source *source, bool empty, bool *more,
+					 struct amend_error *err)
+{
+	*more = false;
+	return source->input->next ? source->input->next(source->input, empty, more, err) : AMEND_OK;
 }

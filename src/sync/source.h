@@ -32,9 +32,16 @@ struct amend_source_ops {
 	void (*close)(struct amend_source *source);
 };
 
-/* Bytes: what a format reads from. Returns 0 at the end, -1 after an error (`err` filled in). */
+/* Bytes: what a format reads from. */
 struct amend_input {
+	/* Returns how many; 0 at the end, of an input that is whole; -1 after an error (`err` filled in). */
 	long (*read)(struct amend_input *input, void *bytes, size_t size, struct amend_error *err);
+	/*
+	 * At the end: goes on to the next text, where there is one; then `read` begins anew.
+	 * `empty`: the text that ended had no record. NULL: there is one text alone.
+	 */
+	enum amend_status (*next)(struct amend_input *input, bool empty, bool *more,
+				  struct amend_error *err);
 	void (*close)(struct amend_input *input);
 	/* For progress: bytes read, and in all where that is known (else 0). Of a file that is unpacked: its own. */
 	uint64_t taken, size;
@@ -60,8 +67,18 @@ enum amend_status amend_source_new(struct amend_input *input, const char *path,
 				   const struct amend_source_options *options,
 				   struct amend_source **out, struct amend_error *err) AMEND_CHECK;
 
+/* At the end of a text: whether another follows, which is read in the same way; see amend_input.next. */
+enum amend_status amend_source_next_text(struct amend_source *source, bool empty, bool *more,
+					 struct amend_error *err) AMEND_CHECK;
+
 /* What `line` counts: "line" or "record". */
 const char *amend_source_unit(const struct amend_source *source);
+
+/* A file; "-" is standard input. NULL: `err` says why. */
+struct amend_input *amend_input_file(const char *path, struct amend_error *err);
+
+/* What `from` has, unpacked where it is gzip. Takes `from` over, also on failure (NULL: no memory). */
+struct amend_input *amend_input_gzip(struct amend_input *from, const char *path);
 
 /* source_hash.c: an input that takes a digest of what is read from `inner`; NULL: no memory, `inner` stays the caller's. */
 struct amend_input *amend_input_hashed(struct amend_input *inner);

@@ -37,6 +37,7 @@ struct csv {
 	char delimiter;
 	int64_t line;  /* of the next byte */
 	int64_t begin; /* where the record being read begins */
+	bool empty;    /* the page has had no record so far */
 	bool after_cr; /* the byte before was CR: an LF now ends no other line */
 
 	/* Indices count from the window's begin. */
@@ -308,15 +309,64 @@ static const char *find_problem(struct csv *csv)
 	return NULL;
 }
 
+/* Each page has the header of the first. Lines are counted on. */
+static enum amend_status same_header(struct csv *csv, struct amend_error *err)
+{
+	const struct amend_source *source = csv->source;
+	const char *bytes;
+	bool none = false, same;
+	enum amend_status status;
+
+	csv->window.begin += csv->at;
+	csv->at = 0;
+	csv->window.at_end = false;
+	status = amend_window_skip_mark(&csv->window, source->path, err);
+	if (status == AMEND_OK)
+		status = read_record(csv, &none, err);
+	if (status != AMEND_OK)
+		return status;
+	bytes = csv->window.bytes + csv->window.begin;
+	same = !none && csv->n_fields == source->n_names;
+	for (size_t i = 0; i < source->n_names && same; i++) {
+		const struct field *field = &csv->fields[i];
+
+		same = strlen(source->names[i]) == field->size &&
+		       memcmp(source->names[i], bytes + field->at, field->size) == 0;
+	}
+	if (same)
+		return AMEND_OK;
+	return amend_error_set(err, AMEND_INVALID,
+			       "%s:%lld: expected the header of the first page, found another",
+			       source->path, (long long)csv->begin);
+}
+
+static enum amend_status next_in_pages(struct csv *csv, bool *end, struct amend_error *err)
+{
+	enum amend_status status = read_record(csv, end, err);
+	bool more = true;
+
+	while (status == AMEND_OK && *end && more) {
+		status = amend_source_next_text(csv->source, csv->empty, &more, err);
+		if (status != AMEND_OK || !more)
+			break;
+		csv->empty = true;
+		status = same_header(csv, err);
+		if (status == AMEND_OK)
+			status = read_record(csv, end, err);
+	}
+	return status;
+}
+
 static enum amend_status next_csv(struct amend_source *source, struct amend_source_record *out,
 				  bool *end, struct amend_error *err)
 {
 	struct csv *csv = source->state;
-	enum amend_status status = read_record(csv, end, err);
+	enum amend_status status = next_in_pages(csv, end, err);
 	const char *bytes = csv->window.bytes + csv->window.begin;
 
 	if (status != AMEND_OK || *end)
 		return status;
+	csv->empty = false;
 	if (csv->n_fields == source->n_names) {
 		for (size_t i = 0; i < source->n_names; i++) {
 			const struct field *field = &csv->fields[i];
@@ -379,6 +429,7 @@ enum amend_status amend_source_csv(struct amend_source *source, char delimiter,
 	csv->source = source;
 	csv->delimiter = delimiter;
 	csv->line = 1;
+	csv->empty = true;
 	csv->limit = AMEND_COLUMN_LIMIT;
 	csv->fields = calloc(csv->limit, sizeof(*csv->fields));
 	amend_window_init(&csv->window, source->input);

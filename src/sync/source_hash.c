@@ -28,6 +28,15 @@ static long read_hashed(struct amend_input *input, void *bytes, size_t size, str
 	return n;
 }
 
+static enum amend_status next_hashed(struct amend_input *input, bool empty, bool *more,
+				     struct amend_error *err)
+{
+	struct hashed_input *hashed = (struct hashed_input *)input;
+
+	*more = false;
+	return hashed->inner->next ? hashed->inner->next(hashed->inner, empty, more, err) : AMEND_OK;
+}
+
 static void close_hashed(struct amend_input *input)
 {
 	struct hashed_input *hashed = (struct hashed_input *)input;
@@ -44,6 +53,7 @@ struct amend_input *amend_input_hashed(struct amend_input *inner)
 	if (!hashed)
 		return NULL;
 	hashed->input = (struct amend_input){.read = read_hashed,
+					     .next = next_hashed,
 					     .close = close_hashed,
 					     .taken = inner->taken,
 					     .size = inner->size};

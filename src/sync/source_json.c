@@ -362,8 +362,7 @@ enum amend_status amend_source_json(struct amend_source *source, bool lines, con
 	source->state = json;
 	source->numbers_records = !lines;
 	json->source = source;
-	status = amend_json_document_init(&json->document, source->input, source->path,
-					  path ? path : "", lines, err);
+	status = amend_json_document_init(&json->document, source, path ? path : "", lines, err);
 	if (status == AMEND_OK)
 		status = add_columns(json, err);
 	return status == AMEND_OK ? read_ahead(json, err) : status;

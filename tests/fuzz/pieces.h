@@ -50,7 +50,7 @@ static bool read_all(const unsigned char *data, size_t size, size_t step,
 		     const struct amend_source_options *options, record_fn each, void *context,
 		     unsigned char digest[AMEND_DIGEST_SIZE])
 {
-	struct pieces pieces = {{read_piece, close_pieces}, data, size, step};
+	struct pieces pieces = {{.read = read_piece, .close = close_pieces}, data, size, step};
 	struct amend_buffer all = AMEND_BUFFER_INIT;
 	struct amend_source *source = NULL;
 	struct amend_source_record record;

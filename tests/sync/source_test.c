@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "sync/input_http.h"
 #include "sync/source.h"
 
 /* "2:a|NULL|'' 4!expected 3 fields": records by line, rejected ones with their problem; absent is "-". */
@@ -381,8 +382,10 @@ static void dribbling(struct engine *engine)
 				   "a,b\r\n\"x\r\ny\",1\r\n\r\nz,\"\"\"2\"\r\n";
 
 	for (size_t step = 1; step < sizeof(text); step++) {
-		struct dribble dribble = {
-			{dribble_read, dribble_close}, text, sizeof(text) - 1, step};
+		struct dribble dribble = {{.read = dribble_read, .close = dribble_close},
+					  text,
+					  sizeof(text) - 1,
+					  step};
 		struct amend_source *source = NULL;
 		struct amend_source_record record;
 		struct amend_error err;
@@ -418,7 +421,7 @@ static long endless_read(struct amend_input *input, void *bytes, size_t size,
 
 static void gigabyte_field(struct engine *engine)
 {
-	struct dribble dribble = {{endless_read, dribble_close}, NULL, 0, 0};
+	struct dribble dribble = {{.read = endless_read, .close = dribble_close}, NULL, 0, 0};
 	struct amend_source *source = NULL;
 	struct amend_source_record record;
 	struct amend_error err;
@@ -453,7 +456,7 @@ static long commas_read(struct amend_input *input, void *bytes, size_t size, str
 
 static void endless_record(struct engine *engine)
 {
-	struct dribble dribble = {{commas_read, dribble_close}, NULL, 0, 0};
+	struct dribble dribble = {{.read = commas_read, .close = dribble_close}, NULL, 0, 0};
 	struct amend_source *source = NULL;
 	struct amend_source_record record;
 	struct amend_error err;
@@ -493,6 +496,123 @@ static void opening(struct engine *engine)
 	assert_null(source);
 }
 
+static void links(struct engine *engine)
+{
+	static const struct {
+		const char *header, *next;
+	} cases[] = {
+		{"<https://h/x?page=2>; rel=\"next\"", "https://h/x?page=2"},
+		{"</a>; rel=prev, </b>; rel=next", "/b"},
+		{"</a>; rel=\"first next\"", "/a"},
+		{"</a>;REL=NEXT", "/a"},
+		{"</a> ; title=\"x; rel=next, <\" ; rel=\"prev\" , , </b> ; rel = next", "/b"},
+		{"</a>; title=\"\\\"\"; rel=next", "/a"},
+		{"<?page=2,3>; rel=next; title=x", "?page=2,3"},
+		/* Only the first rel of a link counts (RFC 8288, 3.3). */
+		{"</a>; rel=prev; rel=next", NULL},
+		{"</a>; rel=nextt", NULL},
+		{"</a>; title=next", NULL},
+		{"</a", NULL},
+		{"</a>", NULL},
+		{"next", NULL},
+		{"", NULL},
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const char *url = NULL;
+		size_t size = 0;
+		bool found = amend_link_next(cases[i].header, strlen(cases[i].header), &url, &size);
+
+		expect_text(found ? engine_printf(engine, "%.*s", (int)size, url) : NULL,
+			    cases[i].next);
+	}
+}
+
+/* What of a URL may be seen. */
+static void shown_urls(struct engine *engine)
+{
+	static const struct {
+		const char *url, *shown;
+	} cases[] = {
+		{"https://h/x.csv", "https://h/x.csv"},
+		{"http://me:pw@h:8080/x", "http://h:8080/x"},
+		{"http://me:p@w@h/x@y", "http://h/x@y"},
+		{"http://h/x?key=1", "http://h/x?..."},
+		{"http://h?key=a@b/c", "http://h?..."},
+		{"http://h/x#part", "http://h/x"},
+		{"http://", "http://"},
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char *shown = amend_http_shown(cases[i].url);
+
+		expect_text(shown, cases[i].shown);
+		free(shown);
+	}
+	(void)engine;
+}
+
+/* What gzip makes of the text: stored, not pressed, so that a test needs no zlib. */
+static void pack(struct amend_buffer *out, const char *text)
+{
+	size_t size = strlen(text);
+	unsigned char head[15] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1};
+	unsigned char tail[8] = {0};
+	uint32_t crc = 0xffffffff;
+
+	head[11] = (unsigned char)size;
+	head[12] = (unsigned char)(size >> 8);
+	head[13] = (unsigned char)~head[11];
+	head[14] = (unsigned char)~head[12];
+	for (size_t i = 0; i < size; i++) {
+		crc ^= (unsigned char)text[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+	}
+	crc = ~crc;
+	for (int i = 0; i < 4; i++) {
+		tail[i] = (unsigned char)(crc >> 8 * i);
+		tail[4 + i] = (unsigned char)(size >> 8 * i);
+	}
+	amend_buffer_add(out, head, sizeof(head));
+	amend_buffer_add(out, text, size);
+	amend_buffer_add(out, tail, sizeof(tail));
+}
+
+/* Packed: one member or several, whole or cut off anywhere, damaged, with something behind it. */
+static void packed(struct engine *engine)
+{
+	struct amend_buffer bytes = AMEND_BUFFER_INIT;
+	struct amend_error err;
+	size_t one;
+
+	pack(&bytes, "a,b\n1,2\n");
+	one = bytes.size;
+	expect_text(read_all(engine, AMEND_FORMAT_CSV, NULL, bytes.data, bytes.size, &err), "2:1|2");
+	pack(&bytes, "");
+	pack(&bytes, "3,4\n");
+	expect_text(read_all(engine, AMEND_FORMAT_CSV, NULL, bytes.data, bytes.size, &err),
+		    "2:1|2 3:3|4");
+	/* Cut off between members it is whole: nothing tells. One byte alone is no gzip. */
+	for (size_t size = 2; size < bytes.size; size++) {
+		const char *read;
+
+		if (size == one || size == one + 23)
+			continue;
+		read = read_all(engine, AMEND_FORMAT_CSV, NULL, bytes.data, size, &err);
+		if (!strstr(read, "f.csv: the gzip data ends too early: the input is cut off") &&
+		    !strstr(read, "f.csv: expected the end behind the gzip data"))
+			fail_msg("cut after %zu bytes: %s", size, read);
+	}
+	amend_buffer_add(&bytes, "x", 1);
+	expect_contains(read_all(engine, AMEND_FORMAT_CSV, NULL, bytes.data, bytes.size, &err),
+			"f.csv: expected the end behind the gzip data, found other bytes");
+	bytes.data[one - 8] ^= 1;
+	expect_contains(read_all(engine, AMEND_FORMAT_CSV, NULL, bytes.data, bytes.size, &err),
+			"f.csv: the gzip data is damaged: incorrect data check");
+	amend_buffer_release(&bytes);
+}
+
 /* Nothing is written of an input that is not whole, or not readable. */
 static void nothing_of_a_broken_input(struct engine *engine)
 {
@@ -516,6 +636,9 @@ static const struct engine_test tests[] = {
 	{"bytes that arrive one by one", dribbling, .only = "sqlite"},
 	{"a field without end is refused, memory stays bounded", gigabyte_field, .only = "sqlite"},
 	{"a record of 300 million fields is rejected alone", endless_record, .only = "sqlite"},
+	{"the next page in a Link header", links, .only = "sqlite"},
+	{"what of a URL is shown", shown_urls, .only = "sqlite"},
+	{"gzip: members, and what is cut off or damaged", packed, .only = "sqlite"},
 	{"files, formats, what cannot be opened", opening, .only = "sqlite"},
 	{"of an input that is cut off nothing is written", nothing_of_a_broken_input},
 };
