@@ -134,6 +134,11 @@ struct amend_sync_options {
 	enum amend_duplicates duplicates;
 	int64_t max_rejects; /* -1: no limit; more stop the run before its first write */
 	bool skip_locked;
+	/*
+	 * Bytes of input that are kept in memory; a larger one goes to a private file in $TMPDIR and
+	 * is decided slice by slice. 0: 40 MiB, with which a run of any size stays below 64 MiB.
+	 */
+	size_t memory;
 	const char *source_name; /* NULL: "default" */
 	/* Callbacks; NULL for none. Both are told of a record once, when what became of it is final. */
 	void (*on_change)(void *context, const struct amend_sync_change *change);
@@ -158,7 +163,7 @@ struct amend_sync_options {
 	{                                                                                         \
 		NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, 0, false, false, false, false, NULL, 0, \
 			false, AMEND_POLICY_STORE, AMEND_ADOPT_ASK, AMEND_DUPLICATES_REJECT, -1,  \
-			false, NULL, NULL, NULL, NULL, NULL, NULL, NULL                           \
+			false, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL                        \
 	}
 
 struct amend_sync_report {

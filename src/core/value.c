@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sodium.h>
-
 #include "core/rows.h"
 
 struct amend_value amend_null(void)
@@ -111,24 +109,42 @@ bool amend_value_number(const struct amend_value *value, int64_t *out)
 	return errno == 0 && end == text + value->size;
 }
 
+/* 16: it is none. */
+static unsigned hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return (unsigned)(c - '0');
+	if (c >= 'a' && c <= 'f')
+		return (unsigned)(c - 'a' + 10);
+	if (c >= 'A' && c <= 'F')
+		return (unsigned)(c - 'A' + 10);
+	return 16;
+}
+
 bool amend_value_bytes(const struct amend_value *value, struct amend_arena *arena,
 		       struct amend_value *out)
 {
+	size_t size = value->size / 2;
 	unsigned char *bytes;
-	size_t size = 0;
+	unsigned wrong = 0;
 
 	if (value->kind == AMEND_BLOB)
 		return amend_arena_value(arena, value, out);
-	if (value->kind != AMEND_TEXT || value->size < 2 || memcmp(value->as.text, "\\x", 2) != 0)
+	if (value->kind != AMEND_TEXT || value->size % 2 || value->size < 2 ||
+	    memcmp(value->as.text, "\\x", 2) != 0)
 		return false;
-	bytes = amend_arena_alloc(arena, value->size / 2);
-	if (!bytes ||
-	    sodium_hex2bin(bytes, value->size / 2, value->as.text + 2, value->size - 2, NULL, &size,
-			   NULL) != 0 ||
-	    size != value->size / 2 - 1)
+	bytes = amend_arena_alloc(arena, size);
+	if (!bytes)
 		return false;
-	*out = amend_blob(bytes, size);
-	return true;
+	for (size_t i = 1; i < size; i++) {
+		unsigned high = hex_digit(value->as.text[i * 2]);
+		unsigned low = hex_digit(value->as.text[i * 2 + 1]);
+
+		wrong |= high | low;
+		bytes[i - 1] = (unsigned char)(high << 4 | low);
+	}
+	*out = amend_blob(bytes, size - 1);
+	return !(wrong & 16);
 }
 
 void amend_real_text(char text[AMEND_REAL_TEXT], double real)

@@ -11,10 +11,9 @@
 #include "sync/sync.h"
 
 enum {
-	SIEVED = 20000,        /* records sieved at a time */
-	SLICE = 20000,         /* records decided at a time, */
-	SLICE_SIZE = 12 << 20, /* or so many bytes of them */
-	PASSES = 5,            /* what is put apart may meet others still: so often at most */
+	RECORD = 2048, /* a record being decided takes about so much memory */
+	SLICE_LEAST = 2,
+	PASSES = 5, /* what is put apart may meet others still: so often at most */
 };
 
 struct amend_slices {
@@ -27,6 +26,19 @@ struct amend_slices {
 	struct amend_store_reader reader;
 	uint64_t next;
 };
+
+/* Records sieved, or decided, at a time; or about as many bytes of them. */
+static uint64_t slice_records(const struct amend_sync *sync)
+{
+	uint64_t n = sync->store.limit / RECORD;
+
+	return n > SLICE_LEAST ? n : SLICE_LEAST;
+}
+
+static size_t slice_bytes(const struct amend_sync *sync)
+{
+	return sync->store.limit / 3;
+}
 
 static bool bit(const unsigned char *bits, uint64_t index)
 {
@@ -124,12 +136,13 @@ enum amend_status amend_slices_claims(struct amend_sync *sync, const struct amen
 static enum amend_status sift(struct amend_sync *sync, struct amend_error *err)
 {
 	struct amend_slices *slices = sync->slices;
+	const uint64_t most = slice_records(sync);
 	struct amend_store_reader reader;
 	enum amend_status status = amend_sync_open_conflicts(sync, err);
 
 	amend_store_begin(&sync->store, &reader);
-	for (uint64_t from = 0; from < slices->n && status == AMEND_OK; from += SIEVED) {
-		uint64_t n = slices->n - from < SIEVED ? slices->n - from : SIEVED;
+	for (uint64_t from = 0; from < slices->n && status == AMEND_OK; from += most) {
+		uint64_t n = slices->n - from < most ? slices->n - from : most;
 
 		status = amend_sieve_run(sync, &reader, from, n, &sync->sieve, err);
 		for (uint64_t i = 0; i < n && sync->sieve && status == AMEND_OK; i++) {
@@ -183,7 +196,8 @@ static enum amend_status load(struct amend_sync *sync, bool apart, struct amend_
 		status = amend_sync_load(sync, bytes, slices->next - 1, &record, err);
 		if (status == AMEND_OK)
 			status = amend_sync_enlist(sync, record, err);
-		if (!apart && (sync->n_all == SLICE || sync->arena.total > SLICE_SIZE))
+		if (!apart && sync->n_all >= SLICE_LEAST &&
+		    (sync->n_all == slice_records(sync) || sync->arena.total > slice_bytes(sync)))
 			break;
 	}
 	return status;
@@ -231,10 +245,8 @@ enum amend_status amend_slices_each(struct amend_sync *sync,
 static enum amend_status note(struct amend_sync *sync, struct amend_error *err)
 {
 	struct amend_buffer thing = AMEND_BUFFER_INIT;
-	enum amend_status status = amend_sync_note_values(sync, err);
+	enum amend_status status = amend_sync_note_parents(sync, err);
 
-	if (status == AMEND_OK)
-		status = amend_sync_note_parents(sync, err);
 	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
 		const struct amend_record *record = sync->list[i];
 

@@ -50,48 +50,6 @@ static enum amend_status plan(struct amend_sync *sync, struct amend_error *err)
 	return status;
 }
 
-/* The table is made to be asked, and undone: nothing of it is in before the first write. */
-struct rehearsal {
-	struct amend_sync *sync;
-	bool done;
-};
-
-static enum amend_status rehearse(struct amend_conn *db, void *context, struct amend_error *err)
-{
-	struct rehearsal *rehearsal = context;
-	struct amend_sync *sync = rehearsal->sync;
-	enum amend_status status;
-
-	amend_table_close(sync->table);
-	sync->table = NULL;
-	rehearsal->done = false;
-	status = amend_exec_text(db, sync->create_sql, err);
-	if (status == AMEND_OK)
-		status = amend_table_open(db, sync->table_name, &sync->table, err);
-	if (status == AMEND_OK)
-		status = amend_sync_bind(sync, err);
-	if (status == AMEND_OK)
-		status = plan(sync, err);
-	rehearsal->done = status == AMEND_OK;
-	if (rehearsal->done)
-		status = amend_error_set(err, AMEND_CONFLICT, "undone on purpose");
-	return status;
-}
-
-static enum amend_status plan_new_table(struct amend_sync *sync, struct amend_error *err)
-{
-	struct rehearsal rehearsal = {sync, false};
-	enum amend_status status = amend_sync_read(sync, err);
-
-	if (status == AMEND_OK)
-		status = amend_sync_design(sync, err);
-	if (status == AMEND_OK)
-		status = amend_atomic(sync->db, NULL, rehearse, &rehearsal, err);
-	if (!rehearsal.done || status != AMEND_CONFLICT)
-		return status;
-	return amend_sync_name_table(sync, err);
-}
-
 static enum amend_status plan_table(struct amend_sync *sync, struct amend_error *err)
 {
 	enum amend_status status = amend_sync_bind(sync, err);
@@ -265,16 +223,93 @@ static enum amend_status save_plan(struct amend_sync *sync, struct amend_error *
 	return status == AMEND_OK ? for_all(sync, add_to_plan, err) : status;
 }
 
+/* What would be done. */
+static enum amend_status say(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status;
+
+	if (sync->options->on_plan)
+		status = save_plan(sync, err);
+	else
+		status = for_all(sync, tell_all, err);
+	count_settled(sync);
+	return status == AMEND_OK && sync->options->on_plan ? amend_plan_end(sync, err) : status;
+}
+
+/* A slice is decided with the table there: it is made before the first one. */
+static enum amend_status make_table(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	const struct amend_sync *sync = context;
+
+	return amend_exec_text(db, sync->create_sql, err);
+}
+
 static enum amend_status write_all(struct amend_sync *sync, struct amend_error *err)
 {
 	enum amend_status status;
 
 	sync->writing = true;
+	if (sync->slices && sync->create_sql) {
+		status = amend_atomic(sync->db, NULL, make_table, sync, err);
+		if (status != AMEND_OK)
+			return amend_error_wrap(err, "nothing was written");
+		sync->create_sql = NULL;
+		sync->committed = true;
+	}
 	amend_sync_run_begin(sync);
 	status = for_all(sync, amend_sync_apply, err);
 	amend_sync_run_end(sync);
 	count_settled(sync);
 	return status == AMEND_OK ? AMEND_OK : explain(sync, err);
+}
+
+/* The table is made to be asked, and undone: nothing of it is in before the first write. */
+struct rehearsal {
+	struct amend_sync *sync;
+	bool done;
+};
+
+static enum amend_status rehearse(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct rehearsal *rehearsal = context;
+	struct amend_sync *sync = rehearsal->sync;
+	enum amend_status status;
+
+	amend_table_close(sync->table);
+	sync->table = NULL;
+	rehearsal->done = false;
+	status = amend_exec_text(db, sync->create_sql, err);
+	if (status == AMEND_OK)
+		status = amend_table_open(db, sync->table_name, &sync->table, err);
+	if (status == AMEND_OK)
+		status = amend_sync_bind(sync, err);
+	if (status == AMEND_OK)
+		status = plan(sync, err);
+	/* Slice by slice is decided anew, and there is no table later. */
+	if (status == AMEND_OK && sync->slices && sync->options->dry_run) {
+		status = check_thresholds(sync, err);
+		if (status == AMEND_OK)
+			status = say(sync, err);
+		sync->said = status == AMEND_OK;
+	}
+	rehearsal->done = status == AMEND_OK;
+	if (rehearsal->done)
+		status = amend_error_set(err, AMEND_CONFLICT, "undone on purpose");
+	return status;
+}
+
+static enum amend_status plan_new_table(struct amend_sync *sync, struct amend_error *err)
+{
+	struct rehearsal rehearsal = {sync, false};
+	enum amend_status status = amend_sync_read(sync, err);
+
+	if (status == AMEND_OK)
+		status = amend_sync_design(sync, err);
+	if (status == AMEND_OK)
+		status = amend_atomic(sync->db, NULL, rehearse, &rehearsal, err);
+	if (!rehearsal.done || status != AMEND_CONFLICT)
+		return status;
+	return amend_sync_name_table(sync, err);
 }
 
 static enum amend_status run(struct amend_sync *sync, struct amend_error *err)
@@ -293,14 +328,10 @@ static enum amend_status run(struct amend_sync *sync, struct amend_error *err)
 		status = check_thresholds(sync, err);
 	if (status != AMEND_OK)
 		return status;
-	if (sync->options->on_plan)
-		status = save_plan(sync, err);
-	else if (sync->options->dry_run)
-		status = for_all(sync, tell_all, err);
-	else
-		return write_all(sync, err);
-	count_settled(sync);
-	return status == AMEND_OK && sync->options->on_plan ? amend_plan_end(sync, err) : status;
+	if (sync->said)
+		return AMEND_OK;
+	return sync->options->on_plan || sync->options->dry_run ? say(sync, err)
+								: write_all(sync, err);
 }
 
 /* Counted by what this run did; what others did meanwhile is seen only by asking. */
@@ -329,6 +360,7 @@ enum amend_status amend_sync(struct amend_conn *db, struct amend_source *source,
 		.source_name = options->source_name ? options->source_name : "default",
 		.table_name = table,
 		.prepare = amend_sync_plan,
+		.store = {.limit = options->memory ? options->memory : AMEND_STORE_LIMIT},
 		.begun = amend_clock_ms(),
 	};
 	enum amend_status status = amend_enter(db, err);

@@ -201,6 +201,7 @@ struct amend_sync {
 	unsigned round;   /* 0: before the first write */
 	bool committed;   /* a chunk was, with something in it */
 	size_t n_unknown; /* records of the chunk whose COMMIT was not answered */
+	bool said;        /* a dry run has told everything */
 	bool writing;     /* the thresholds are passed: it is too late to ask */
 	int64_t n_asks, n_rejects;
 	char examples[600]; /* of what must be asked */
@@ -333,9 +334,6 @@ enum amend_status amend_sync_unique(struct amend_sync *sync, struct amend_error 
 /* The value of a table column once the record is written; NULL pointer: the database gives it. */
 const struct amend_value *amend_sync_after(const struct amend_sync *sync,
 					   const struct amend_record *record, uint32_t column);
-/* What it wants of unique values, and what it gives up, for amend_slices_note. */
-enum amend_status amend_sync_note_values(struct amend_sync *sync,
-					 struct amend_error *err) AMEND_CHECK;
 enum amend_status amend_sync_edge(struct amend_sync *sync, struct amend_record *before,
 				  struct amend_record *after, int park,
 				  struct amend_error *err) AMEND_CHECK;

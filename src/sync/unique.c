@@ -167,6 +167,28 @@ static const char *name_of(const struct amend_record *record)
 	return record->key ? record->key : "another record";
 }
 
+/* Records of other slices may want this value, or have it. */
+static enum amend_status note(const struct check *check, const struct amend_record *record,
+			      struct amend_buffer *value, struct amend_error *err)
+{
+	const struct amend_record as_it_is = {.row = record->row};
+	struct amend_sync *sync = check->sync;
+	struct amend_buffer thing = AMEND_BUFFER_INIT;
+	enum amend_status status = AMEND_OK;
+
+	for (int gives = 0; gives < 2 && status == AMEND_OK; gives++) {
+		if ((gives && !record->row) ||
+		    !value_after(check, gives ? &as_it_is : record, value))
+			continue;
+		amend_buffer_reset(&thing);
+		amend_buffer_printf(&thing, "key %zu ", (size_t)(check->key - sync->table->keys));
+		amend_buffer_add(&thing, value->data, value->size);
+		status = amend_slices_note(sync->slices, record->index, gives, &thing, err);
+	}
+	amend_buffer_release(&thing);
+	return status;
+}
+
 /* Takers, and those of the same value. */
 static enum amend_status gather(struct check *check, struct amend_error *err)
 {
@@ -180,7 +202,11 @@ static enum amend_status gather(struct check *check, struct amend_error *err)
 		const char *value;
 		void **slot;
 
-		if (!writes(record) || !moves(check, record) || !value_after(check, record, &buffer))
+		if (!writes(record) || !moves(check, record))
+			continue;
+		if (sync->slices)
+			status = note(check, record, &buffer, err);
+		if (status != AMEND_OK || !value_after(check, record, &buffer))
 			continue;
 		value = buffer.failed ? NULL
 				      : amend_arena_text_n(&sync->arena, buffer.data, buffer.size);
@@ -218,13 +244,18 @@ static bool known_free(const struct check *check, const struct amend_record *rec
 	return false;
 }
 
-/* What the source calls the row, if a settled record is about it. */
+/* What the source calls the row, if a record that is not decided here is about it. */
 static const char *name_of_row(struct check *check, const struct amend_row *row)
 {
 	struct amend_buffer buffer = AMEND_BUFFER_INIT;
+	struct amend_error ignored;
 	const char *name = NULL;
+	bool claimed = false;
 
-	if (amend_sieve_claims(check->sync, row) >= 0 &&
+	if (check->sync->slices &&
+	    amend_slices_claims(check->sync, row, &claimed, &ignored) != AMEND_OK)
+		claimed = false;
+	if ((claimed || amend_sieve_claims(check->sync, row) >= 0) &&
 	    amend_sync_key_text(&buffer, check->sync, 0, NULL, row->values) && !buffer.failed)
 		name = amend_arena_text_n(&check->sync->arena, buffer.data, buffer.size);
 	amend_buffer_release(&buffer);
@@ -395,48 +426,6 @@ enum amend_status amend_sync_edge(struct amend_sync *sync, struct amend_record *
 	}
 	sync->edges[sync->n_edges++] = (struct amend_edge){before, after, park};
 	return AMEND_OK;
-}
-
-static enum amend_status note_record(struct check *check, size_t number,
-				     const struct amend_record *record, struct amend_buffer *value,
-				     struct amend_error *err)
-{
-	struct amend_sync *sync = check->sync;
-	struct amend_buffer thing = AMEND_BUFFER_INIT;
-	enum amend_status status = AMEND_OK;
-
-	for (int gives = 0; gives < 2 && status == AMEND_OK; gives++) {
-		const struct amend_record as_it_is = {.row = record->row};
-
-		if ((gives && !record->row) ||
-		    !value_after(check, gives ? &as_it_is : record, value))
-			continue;
-		amend_buffer_reset(&thing);
-		amend_buffer_printf(&thing, "key %zu ", number);
-		amend_buffer_add(&thing, value->data, value->size);
-		status = amend_slices_note(sync->slices, record->index, gives, &thing, err);
-	}
-	amend_buffer_release(&thing);
-	return status;
-}
-
-enum amend_status amend_sync_note_values(struct amend_sync *sync, struct amend_error *err)
-{
-	struct amend_buffer value = AMEND_BUFFER_INIT;
-	enum amend_status status = AMEND_OK;
-
-	for (size_t k = 0; k < sync->table->n_keys; k++) {
-		struct check check = {.sync = sync, .key = &sync->table->keys[k]};
-
-		if (!touched(sync, check.key))
-			continue;
-		for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
-			if (writes(sync->list[i]) && moves(&check, sync->list[i]))
-				status = note_record(&check, k, sync->list[i], &value, err);
-		}
-	}
-	amend_buffer_release(&value);
-	return status;
 }
 
 enum amend_status amend_sync_unique(struct amend_sync *sync, struct amend_error *err)

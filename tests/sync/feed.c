@@ -135,6 +135,8 @@ struct feed *feed_open(struct engine *engine, const char *table, const char *mat
 	feed->table = table;
 	feed->format = AMEND_FORMAT_CSV;
 	feed->options = (struct amend_sync_options)AMEND_SYNC_OPTIONS_INIT;
+	if (getenv("AMEND_FEED_MEMORY"))
+		feed->options.memory = strtoul(getenv("AMEND_FEED_MEMORY"), NULL, 10);
 	feed->options.on_change = tell_change;
 	feed->options.on_reject = tell_reject;
 	feed->options.on_progress = tell_progress;
