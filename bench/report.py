@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`report.py FIGURES.json`: writes docs/performance.md from the figures of one `make bench --json`.
+"""`report.py FIGURES.json...`: writes docs/performance.md from the figures of one run of `make bench`, or of several parts.
 
 Leaves what is said around them to performance.md.in."""
 
@@ -41,19 +41,35 @@ def facts(data, workload, growth=False):
     return table(["", "", "", "goal", ""], rows) if rows else "Not measured in this run."
 
 
-def main(path):
-    with open(path, encoding="utf-8") as file:
-        data = json.load(file)
-    about = data["about"]
+def read(paths):
+    parts = []
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            parts.append(json.load(file))
+    return {"abouts": [part["about"] for part in parts],
+            "figures": [d for part in parts for d in part["figures"]],
+            "facts": [d for part in parts for d in part["facts"]]}
+
+
+def all_of(values):
+    """Each once, in order: "A", or "A and B"."""
+    return " and ".join(dict.fromkeys(str(value) for value in values))
+
+
+def main(paths):
+    data = read(paths)
+    abouts = data["abouts"]
+    about = abouts[0]
     judged = [d for d in data["figures"] + data["facts"] if d["goal"] is not None]
     missed = [d for d in judged if not d["ok"]]
-    engines = " and ".join(f"{ENGINES[name]} {version}" for name, version in about["engines"].items())
+    engines = all_of(f"{ENGINES[name]} {version}" for a in abouts for name, version in a["engines"].items())
     words = {
-        "machine": f"{about['date']} at commit {about['commit'].split(' ')[0]}: {about['cores']} cores ({about['cpu']}), "
-                   f"{about['memory_gib']} GiB, Linux {about['kernel']}, {engines}; load average {about['load']} before it began",
+        "machine": f"{all_of(a['date'] for a in abouts)}, at commit {all_of(a['commit'].split(' ')[0] for a in abouts)}: "
+                   f"{about['cores']} cores ({about['cpu']}), {about['memory_gib']} GiB, Linux {about['kernel']}, {engines}; "
+                   f"load average {all_of(a['load'] for a in abouts)} when it began",
         "verdict": f"Of {len(judged)} goals {len(judged) - len(missed)} were met"
                    + (f" and {len(missed)} were missed." if missed else "."),
-        "pairs": str(about["pairs"]),
+        "pairs": all_of(sorted({a["pairs"] for a in abouts})),
         "growth": facts(data, "A", growth=True),
     }
     for workload in "ABC":
@@ -66,6 +82,6 @@ def main(path):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: report.py FIGURES.json")
-    main(sys.argv[1])
+    if len(sys.argv) < 2:
+        sys.exit("usage: report.py FIGURES.json...")
+    main(sys.argv[1:])

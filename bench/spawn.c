@@ -8,8 +8,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -65,6 +67,7 @@ int run_spawn(const struct words *words)
 	if (pid < 0)
 		die("fork: %s", strerror(errno));
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* bench.py ends what takes too long */
 		execvp(command[1], command + 1);
 		die("%s: %s", command[1], strerror(errno));
 	}
