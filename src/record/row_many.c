@@ -149,8 +149,9 @@ static enum amend_status read_pages(struct reading *reading, struct amend_error 
 }
 
 /*
- * Where the database is held as a whole, and not row by row, an open read may be in a writer's way:
- * SQLite's COMMIT waits for it outside of WAL mode.
+ * Pages follow the identity, for nothing else stays the same while others write (VACUUM gives new
+ * rowids); where its order is not that of the rows, as with text in SQLite, that costs several times
+ * what reading them as they lie does. So they are for where a long read is in others' way.
  */
 enum amend_status amend_row_scan(struct amend_conn *db, const struct amend_table *table,
 				 amend_row_scan_fn each, void *context, struct amend_error *err)
@@ -159,7 +160,7 @@ enum amend_status amend_row_scan(struct amend_conn *db, const struct amend_table
 	enum amend_status status;
 	struct amend_sql sql;
 
-	if (!amend_has(db, AMEND_HAS_ROW_LOCK))
+	if (!amend_reads_freely(db, table->schema))
 		return read_pages(&reading, err);
 	amend_sql_init(&sql, db);
 	amend_row_select(&sql, db, table);

@@ -187,3 +187,9 @@ enum amend_status amend_data_version(struct amend_conn *db, int64_t *out, bool *
 		status = db->driver->data_version(db->session, out, err);
 	return end(db, status, false, err);
 }
+
+bool amend_reads_freely(const struct amend_conn *db, const char *schema)
+{
+	return !db->driver->reads_freely || amend_in_transaction(db) ||
+	       db->driver->reads_freely(db->session, schema);
+}

@@ -106,6 +106,9 @@ enum amend_status amend_repeat(struct amend_conn *db, struct amend_repeat *repea
 enum amend_status amend_data_version(struct amend_conn *db, int64_t *out, bool *known,
 				     struct amend_error *err) AMEND_CHECK;
 
+/* Whether a long read is in no writer's way, or a transaction is open that is so already; see driver.reads_freely. */
+bool amend_reads_freely(const struct amend_conn *db, const char *schema);
+
 /* A statement without values that is run once: DDL and the like. */
 enum amend_status amend_exec_text(struct amend_conn *db, const char *sql,
 				  struct amend_error *err) AMEND_CHECK;

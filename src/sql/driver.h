@@ -178,6 +178,12 @@ struct amend_driver {
 	enum amend_status (*data_version)(struct amend_session *session, int64_t *out,
 					  struct amend_error *err);
 
+	/*
+	 * Whether a read of this schema that stays open is in no writer's way. NULL: it never is.
+	 * SQLite: outside of WAL mode it keeps others from committing.
+	 */
+	bool (*reads_freely)(struct amend_session *session, const char *schema);
+
 	/* SQLite: takes its turn, then BEGIN IMMEDIATE unless read-only; LOCKED after the limit. */
 	enum amend_status (*begin)(struct amend_session *session, const struct amend_begin *begin,
 				   struct amend_error *err);

@@ -232,6 +232,7 @@ static const struct amend_driver driver = {
 	.scan = amend_sqlite_scan,
 	.repeat = amend_sqlite_repeat,
 	.data_version = amend_sqlite_data_version,
+	.reads_freely = amend_sqlite_reads_freely,
 	.begin = amend_sqlite_begin,
 	.commit = amend_sqlite_commit,
 	.rollback = amend_sqlite_rollback,

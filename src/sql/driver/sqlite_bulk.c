@@ -4,6 +4,8 @@
  */
 #include "sql/driver/sqlite.h"
 
+#include <string.h>
+
 /* Times between two looks at the clock. */
 enum { CLOCK_EVERY = 64 };
 
@@ -98,4 +100,22 @@ enum amend_status amend_sqlite_data_version(struct amend_session *session, int64
 
 	*out = 0;
 	return amend_sqlite_scan(session, &statement, take_number, out, err);
+}
+
+bool amend_sqlite_reads_freely(struct amend_session *session, const char *schema)
+{
+	char *sql = sqlite3_mprintf("PRAGMA \"%w\".journal_mode", schema);
+	sqlite3_stmt *stmt = NULL;
+	bool freely = false;
+
+	/* Should it fail, pages are always right. */
+	if (sql && sqlite3_prepare_v2(session->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
+	    sqlite3_step(stmt) == SQLITE_ROW) {
+		const char *mode = (const char *)sqlite3_column_text(stmt, 0);
+
+		freely = mode && strcmp(mode, "wal") == 0;
+	}
+	sqlite3_finalize(stmt);
+	sqlite3_free(sql);
+	return freely;
 }

@@ -491,6 +491,12 @@ static enum amend_status trace_data_version(struct amend_session *self, int64_t 
 	       self->inner->data_version(self->session, out, err));
 }
 
+/* A question of the driver's own: not counted. */
+static bool trace_reads_freely(struct amend_session *self, const char *schema)
+{
+	return self->inner->reads_freely(self->session, schema);
+}
+
 static enum amend_tx trace_state(const struct amend_session *self)
 {
 	if (self->cut)
@@ -556,6 +562,7 @@ enum amend_status amend_trace_wrap(const struct amend_driver *driver, struct ame
 	self->driver.scan = trace_scan;
 	self->driver.repeat = driver->repeat ? trace_repeat : NULL;
 	self->driver.data_version = driver->data_version ? trace_data_version : NULL;
+	self->driver.reads_freely = driver->reads_freely ? trace_reads_freely : NULL;
 	self->driver.begin = trace_begin;
 	self->driver.commit = trace_commit;
 	self->driver.rollback = trace_rollback;
