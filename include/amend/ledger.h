@@ -89,6 +89,7 @@ enum amend_conflict_kind {
 	AMEND_CONFLICT_IDENTITY, /* keys of one record point to two, or the row has another first key */
 	AMEND_CONFLICT_UNIQUE,  /* a unique value would stand twice */
 	AMEND_CONFLICT_DELETED, /* deleted here, changed by the source */
+	AMEND_CONFLICT_MISSING, /* gone from the source, edited here, or kept by the database */
 };
 
 AMEND_API const char *amend_conflict_kind_name(enum amend_conflict_kind kind);
@@ -110,7 +111,7 @@ struct amend_conflict {
 	size_t n_fields;
 	const char *note;     /* what clashes, in words; "" for kind fields */
 	const char *at, *who; /* when it was found, by whom the incoming values came */
-	int64_t line;         /* of the input, the last time it was found */
+	int64_t line; /* of the input, the last time it was found; 0: it is not in it (kind missing) */
 };
 
 /* As amend_log_fn. */

@@ -73,6 +73,8 @@ enum amend_adopt {
 	AMEND_ADOPT_CURRENT,
 	AMEND_ADOPT_CONFLICT
 };
+/* What becomes of a row that has this source's base, when the input lacks its record. */
+enum amend_missing { AMEND_MISSING_KEEP, AMEND_MISSING_DELETE, AMEND_MISSING_MARK };
 enum amend_duplicates { AMEND_DUPLICATES_REJECT, AMEND_DUPLICATES_FIRST, AMEND_DUPLICATES_LAST };
 
 struct amend_pair { /* COL=VALUE, COL=SOURCECOL, COL=TYPE */
@@ -81,8 +83,8 @@ struct amend_pair { /* COL=VALUE, COL=SOURCECOL, COL=TYPE */
 
 /* One input record's effect. Lives during the callback. */
 struct amend_sync_change {
-	const char *op; /* "create", "update", "conflict"; of a saved plan "stale" */
-	int64_t line;
+	const char *op; /* "create", "update", "delete", "conflict"; of a saved plan "stale" */
+	int64_t line;   /* 0: the input lacks the record */
 	const struct amend_field *key; /* the first key that is not blank */
 	size_t n_key;
 	const struct amend_conflict_field *fields; /* an update: current is old, incoming is new */
@@ -139,6 +141,10 @@ struct amend_sync_options {
 	 * is decided slice by slice. 0: 40 MiB, with which a run of any size stays below 64 MiB.
 	 */
 	size_t memory;
+	enum amend_missing missing;
+	const struct amend_assign *mark; /* with AMEND_MISSING_MARK: what is set in the row */
+	int64_t max_missing; /* more rows missing stop the run before its first write; of 100 rows that have a base, if: */
+	bool max_missing_percent;
 	const char *source_name; /* NULL: "default" */
 	/* Callbacks; NULL for none. Both are told of a record once, when what became of it is final. */
 	void (*on_change)(void *context, const struct amend_sync_change *change);
@@ -163,7 +169,8 @@ struct amend_sync_options {
 	{                                                                                         \
 		NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, 0, false, false, false, false, NULL, 0, \
 			false, AMEND_POLICY_STORE, AMEND_ADOPT_ASK, AMEND_DUPLICATES_REJECT, -1,  \
-			false, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL                        \
+			false, 0, AMEND_MISSING_KEEP, NULL, 10, true, NULL, NULL, NULL, NULL,     \
+			NULL, NULL, NULL                                                          \
 	}
 
 struct amend_sync_report {
@@ -172,6 +179,7 @@ struct amend_sync_report {
 	uint64_t stale; /* entries of a saved plan, which are left alone; among the sum */
 	uint64_t read;
 	/* apart from the sum */
+	uint64_t deleted, marked, missing_conflicts; /* of rows that the input lacks */
 	uint64_t new_conflicts, open_conflicts, settled;
 	int64_t run; /* 0: nothing was recorded */
 	int64_t *revisions;
@@ -185,7 +193,7 @@ AMEND_API void amend_sync_report_release(struct amend_sync_report *report);
 
 /*
  * Runs one sync. INVALID before the first write: wrong mapping, a needed
- * decision (`adopt`), or more rejects than allowed. On a failure after some chunks the report holds
+ * decision (`adopt`), more rejects or more missing records than allowed. On a failure after some chunks the report holds
  * what is in, and the text says so; a rerun finishes the rest. Must not be called inside a unit.
  */
 AMEND_API enum amend_status amend_sync(struct amend_conn *db, struct amend_source *source,

@@ -67,8 +67,9 @@ static enum amend_status print_conflict(const struct amend_conflict *conflict, v
 		printf("  %s: %s\n", amend_conflict_kind_name(conflict->kind),
 		       cli_show_text(&pool, conflict->note));
 	print_fields(&pool, conflict);
-	printf("  from source %s, line %lld", cli_show_text(&pool, conflict->source),
-	       (long long)conflict->line);
+	printf("  from source %s", cli_show_text(&pool, conflict->source));
+	if (conflict->line)
+		printf(", line %lld", (long long)conflict->line);
 	if (*conflict->who)
 		printf(", by %s", cli_show_text(&pool, conflict->who));
 	printf(", %s\n", cli_show_time(&pool, conflict->at));

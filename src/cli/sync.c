@@ -2,6 +2,8 @@
  * `amend sync`: reconciles a source into a table.
  * Leaves what is printed to sync_report.c, and all that a sync means to the library.
  */
+#include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,13 +18,15 @@ _Static_assert(AMEND_FORMAT_CSV == 1 && AMEND_FORMAT_TSV == 2 && AMEND_FORMAT_JS
 		       AMEND_POLICY_INCOMING == 1 && AMEND_POLICY_CURRENT == 2 &&
 		       AMEND_ADOPT_INCOMING == 1 && AMEND_ADOPT_CURRENT == 2 &&
 		       AMEND_ADOPT_CONFLICT == 3 && AMEND_DUPLICATES_REJECT == 0 &&
-		       AMEND_DUPLICATES_FIRST == 1 && AMEND_DUPLICATES_LAST == 2,
+		       AMEND_DUPLICATES_FIRST == 1 && AMEND_DUPLICATES_LAST == 2 &&
+		       AMEND_MISSING_KEEP == 0 && AMEND_MISSING_DELETE == 1 &&
+		       AMEND_MISSING_MARK == 2,
 	       "the choices of the options follow the library's enums");
 
 struct request {
 	struct amend_sync_options options;
 	struct amend_source_options source;
-	struct cli_assignment *on_create;
+	struct cli_assignment *on_create, *mark;
 };
 
 /* The words of all --NAME A,B options. */
@@ -104,6 +108,42 @@ static bool parse_choices(const struct cli_args *args, struct request *request)
 	return true;
 }
 
+static bool parse_limit(const struct cli_args *args, struct amend_sync_options *options)
+{
+	const char *word = cli_value(args, "max-missing");
+	char *end = NULL;
+	bool percent;
+
+	if (!word)
+		return true;
+	errno = 0;
+	options->max_missing = strtoll(word, &end, 10);
+	percent = *end == '%';
+	if (!isdigit((unsigned char)*word) || end[percent] || errno ||
+	    (percent && options->max_missing > 100)) {
+		cli_usage(args,
+			  "--max-missing: expected a number of rows, or 0%% to 100%%, found \"%s\"",
+			  word);
+		return false;
+	}
+	options->max_missing_percent = percent;
+	return true;
+}
+
+static bool parse_missing(const struct cli_args *args, struct request *request)
+{
+	struct amend_sync_options *options = &request->options;
+	int missing = AMEND_MISSING_KEEP;
+	const char *word = cli_value(args, "missing");
+
+	if (!cli_choice(args, "missing", &missing) || !parse_limit(args, options))
+		return false;
+	options->missing = (enum amend_missing)missing;
+	return missing != AMEND_MISSING_MARK ||
+	       cli_assign_parse_all(args, "--missing keep, delete or COL=VALUE", &word, 1, true,
+				    &request->mark);
+}
+
 static bool parse(const struct cli_args *args, struct request *request)
 {
 	struct amend_sync_options *options = &request->options;
@@ -143,6 +183,8 @@ static bool parse(const struct cli_args *args, struct request *request)
 	options->skip_locked = cli_has(args, "skip-locked");
 	options->source_name = cli_value(args, "source");
 	options->n_on_create = cli_values(args, "on-create", &on_create);
+	if (!parse_missing(args, request))
+		return false;
 	return parse_pairs(args, "map", "COL=SOURCECOL", &options->map, &options->n_map) &&
 	       parse_pairs(args, "type", "COL=TYPE", &options->types, &options->n_types) &&
 	       split_lists(args, "columns", &options->columns, &options->n_columns) &&
@@ -206,6 +248,8 @@ static int sync_source(struct cli_session *session, struct request *request,
 	}
 	options->on_create = cli_assign_make_all(args->pool, request->on_create,
 						 options->n_on_create, session->table);
+	if (request->mark)
+		options->mark = cli_assign_make_all(args->pool, request->mark, 1, session->table);
 	options->on_change = cli_has(args, "changes") ? cli_sync_on_change : NULL;
 	options->on_reject = cli_sync_on_reject;
 	options->on_progress = cli_sync_on_progress;
@@ -274,6 +318,10 @@ static const struct cli_option options[] = {
 	{"duplicates", "reject|first|last",
 	 "which of the records with one key to take (default: reject, none)", false},
 	{"max-rejects", "N", "stop before the first write when more are rejected", false},
+	{"missing", "keep|delete|COL=VALUE",
+	 "what becomes of records that the source no longer has (default: keep)", false},
+	{"max-missing", "N|N%", "stop before the first write when more are missing (default: 10%)",
+	 false},
 	{CLI_OPTION_CONFIRM},
 	{CLI_OPTION_YES},
 	{"plan", "FILE", "write down what would be done, for amend apply, and do nothing", false},
@@ -303,7 +351,7 @@ const struct cli_command cli_command_sync = {
 		    "amend sync countries.csv app.db country --match alpha2 --plan countries.plan\n"
 		    "amend sync feed.csv app.db article --match remote_id --match slug --map slug=permalink\n"
 		    "amend sync https://example.org/feed.csv app.db article --match id",
-	.exits = "0 done  1 failed: what is in is said  2 wrong use, or --adopt must decide first\n"
+	.exits = "0 done  1 failed: what is in is said  2 wrong use, or --adopt or --max-missing must decide\n"
 		 "3 done, new conflicts wait  4 no such table  5 locked  6 done, some input was rejected\n"
 		 "7 the connection died while committing",
 	.options = options,

@@ -67,7 +67,7 @@ static struct json_object *change_json(const struct amend_sync_change *change,
 	bool conflict = strcmp(change->op, "conflict") == 0;
 
 	cli_json_add(object, "op", cli_json_text(change->op));
-	cli_json_add(object, "line", json_object_new_int64(change->line));
+	cli_json_add(object, "line", change->line ? json_object_new_int64(change->line) : NULL);
 	cli_json_add(object, "key", cli_json_fields(table, change->key, change->n_key));
 	if (conflict) {
 		fields = cli_json_conflict(table, change->fields, change->n_fields);
@@ -183,10 +183,9 @@ static void print_json(const struct cli_sync_output *output, enum amend_status s
 	cli_json_add(object, "read", number(report->read));
 	for (; counts->name; counts++)
 		cli_json_add(object, counts->name, number(counts->n));
-	/* Of `--missing`, which is not there yet. */
-	cli_json_add(object, "deleted", number(0));
-	cli_json_add(object, "marked", number(0));
-	cli_json_add(object, "missing_conflicts", number(0));
+	cli_json_add(object, "deleted", number(report->deleted));
+	cli_json_add(object, "marked", number(report->marked));
+	cli_json_add(object, "missing_conflicts", number(report->missing_conflicts));
 	cli_json_add(object, "new_conflicts", number(report->new_conflicts));
 	cli_json_add(object, "open_conflicts", number(report->open_conflicts));
 	cli_json_add(object, "settled", number(report->settled));
@@ -217,6 +216,13 @@ static void print_text(const struct cli_sync_output *output, FILE *out,
 			fprintf(out, ", %" PRIu64 " %s", counts->n,
 				counts->n == 1 ? counts->one : counts->many);
 	}
+	if (report->deleted)
+		fprintf(out, "; %" PRIu64 " deleted", report->deleted);
+	if (report->marked)
+		fprintf(out, "%s %" PRIu64 " marked", report->deleted ? "," : ";", report->marked);
+	if (report->missing_conflicts)
+		fprintf(out, "%s %" PRIu64 " missing, but edited here",
+			report->deleted || report->marked ? "," : ";", report->missing_conflicts);
 	fprintf(out, " (%.2f s)\n", report->seconds);
 	if (report->settled)
 		fprintf(out, "%" PRIu64 " conflict%s settled by --on-conflict\n", report->settled,

@@ -20,6 +20,8 @@ const char *amend_conflict_kind_name(enum amend_conflict_kind kind)
 		return "unique";
 	case AMEND_CONFLICT_DELETED:
 		return "deleted";
+	case AMEND_CONFLICT_MISSING:
+		return "missing";
 	}
 	return "?";
 }
@@ -28,7 +30,7 @@ bool amend_conflict_kind_of(const char *name, enum amend_conflict_kind *out)
 {
 	static const enum amend_conflict_kind kinds[] = {
 		AMEND_CONFLICT_FIELDS, AMEND_CONFLICT_IDENTITY, AMEND_CONFLICT_UNIQUE,
-		AMEND_CONFLICT_DELETED};
+		AMEND_CONFLICT_DELETED, AMEND_CONFLICT_MISSING};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		*out = kinds[i];

@@ -46,9 +46,17 @@ static enum amend_status settle(struct amend_chunk *chunk, struct amend_record *
 				status = claim_created(sync, record, err);
 			break;
 		case AMEND_EFFECT_SKIPPED:
-			record->fate = AMEND_FATE_SKIPPED;
+			if (record->fate == AMEND_FATE_MISSING)
+				record->action = NULL;
+			else
+				record->fate = AMEND_FATE_SKIPPED;
 			break;
 		case AMEND_EFFECT_REJECTED:
+			/* The database keeps it, and says why: that is a conflict, decided again. */
+			if (record->fate == AMEND_FATE_MISSING) {
+				moved[(*n_moved)++] = record;
+				continue;
+			}
 			record->fate = AMEND_FATE_REJECTED;
 			break;
 		}
@@ -173,10 +181,17 @@ static enum amend_status tell_quiet(struct amend_sync *sync, struct amend_error 
 /* As if it had only been read. */
 static void forget(struct amend_sync *sync, struct amend_record *record)
 {
-	void **slot = record->row ? amend_hash_put(&sync->claims, record->row->pk,
-						   strlen(record->row->pk))
-				  : NULL;
+	void **slot = NULL;
 
+	if (record->fate == AMEND_FATE_MISSING) {
+		record->row = NULL;
+		record->open = NULL;
+		record->action = NULL;
+		record->effect = AMEND_EFFECT_NONE;
+		return;
+	}
+	if (record->row)
+		slot = amend_hash_put(&sync->claims, record->row->pk, strlen(record->row->pk));
 	if (slot && *slot == record)
 		*slot = NULL;
 	record->row = record->other = NULL;

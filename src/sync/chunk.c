@@ -15,9 +15,10 @@ static bool needs_hold(const struct amend_chunk *chunk, const struct amend_recor
 {
 	/* Many rows are locked and proved by their write. */
 	if (!chunk->careful && !chunk->sync->options->skip_locked && !record->action->n_parks &&
-	    !record->action->glued && record->action->n_puts)
+	    !record->action->glued && (record->action->n_puts || record->action->remove))
 		return false;
-	return record->row && (record->action->n_puts || record->action->store);
+	return record->row &&
+	       (record->action->n_puts || record->action->store || record->action->remove);
 }
 
 /*
@@ -30,7 +31,7 @@ static bool needs_look(const struct amend_record *record)
 {
 	const struct amend_action *action = record->action;
 
-	return record->row && !action->n_puts && !action->store &&
+	return record->row && !action->n_puts && !action->store && !action->remove &&
 	       ((action->write_base && record->seen) || action->end);
 }
 
@@ -305,7 +306,7 @@ enum amend_status amend_sync_base_moved(struct amend_chunk *chunk, struct amend_
 	}
 	if (status != AMEND_OK || !moved)
 		return status;
-	if (action->after.values)
+	if (action->after.values || action->remove)
 		return half_done(chunk, err);
 	record->effect = AMEND_EFFECT_MOVED;
 	return AMEND_OK;
@@ -321,7 +322,8 @@ static enum amend_status write_base(struct amend_chunk *chunk, struct amend_reco
 
 	if (action->after.values)
 		action->base.pk = action->after.pk;
-	status = amend_base_write(sync->db, sync->table, record->seen, &action->base, &moved, err);
+	status = amend_base_write(sync->db, sync->table, record->seen,
+				  action->drop_base ? NULL : &action->base, &moved, err);
 	return status == AMEND_OK && moved ? amend_sync_base_moved(chunk, record, err) : status;
 }
 
@@ -344,6 +346,9 @@ static enum amend_status write_row(struct amend_chunk *chunk, struct amend_recor
 			record->refusals < AMEND_SYNC_REFUSALS ? sync->keys[record->first].unique
 							       : NULL,
 			action->puts, action->n_puts, &chunk->arena, &written, err);
+	else if (action->remove)
+		status = amend_row_delete(sync->db, sync->table, &action->now, &chunk->arena,
+					  &written, err);
 	else
 		status = amend_row_update(sync->db, sync->table, &action->now, action->puts,
 					  action->n_puts, &chunk->arena, &written, err);
@@ -352,7 +357,7 @@ static enum amend_status write_row(struct amend_chunk *chunk, struct amend_recor
 	if (written.moved) {
 		record->effect = AMEND_EFFECT_MOVED;
 		action->refused = action->create;
-	} else {
+	} else if (!action->remove) {
 		action->after = written.row;
 	}
 	return AMEND_OK;
@@ -384,7 +389,7 @@ static enum amend_status write_record(struct amend_chunk *chunk, struct amend_re
 	if (record->effect != AMEND_EFFECT_NONE)
 		return AMEND_OK;
 	chunk->culprit = record;
-	if (action->create || action->n_puts)
+	if (action->create || action->n_puts || action->remove)
 		status = write_row(chunk, record, err);
 	if (status == AMEND_OK && action->write_base && record->effect == AMEND_EFFECT_NONE)
 		status = write_base(chunk, record, err);
@@ -556,7 +561,9 @@ static enum amend_status prove(struct amend_chunk *chunk, struct amend_error *er
 		status = hold(chunk, true, err);
 	if (status == AMEND_OK)
 		status = prove_absent(chunk, err);
-	return status == AMEND_OK ? prove_conflicts(chunk, err) : status;
+	if (status == AMEND_OK)
+		status = prove_conflicts(chunk, err);
+	return status == AMEND_OK ? amend_sync_prove_missing(chunk, err) : status;
 }
 
 /* Many at once where nothing stands against it, else what is glued together. */

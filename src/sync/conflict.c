@@ -81,7 +81,10 @@ struct amend_conflict_field amend_sync_sides(const struct amend_sync *sync,
 	field.has_base = record->based &&
 			 amend_pack_find(record->seen->pack, record->seen->pack_size, field.column,
 					 &field.base);
-	field.current = row ? row[u->column] : amend_null();
+	field.current = !row ? amend_null()
+			: record->marked
+				? amend_sync_unmarked(sync->table, record->seen, row, u->column)
+				: row[u->column];
 	field.incoming = record->values[used];
 	return field;
 }
@@ -152,7 +155,7 @@ enum amend_status amend_sync_conflict(struct amend_sync *sync, struct amend_reco
 		.fields = copy,
 		.n_fields = n_fields,
 		.note = note ? note : "",
-		.line = record->line,
+		.line = record->line > 0 ? record->line : 0,
 	};
 	if (kind != AMEND_CONFLICT_FIELDS) {
 		/* Nothing is written, the base stays, and --on-conflict has settled nothing. */

@@ -186,6 +186,22 @@ static void put(struct fields *fields, uint32_t column, const struct amend_value
 	};
 }
 
+/* The record is back: what marked its row is taken back, where nobody has edited it since. */
+static void unmark(const struct amend_sync *sync, const struct amend_record *record,
+		   struct fields *fields)
+{
+	for (uint32_t c = 0; c < sync->table->n_columns; c++) {
+		struct amend_value before = amend_sync_unmarked(sync->table, record->seen,
+								record->row->values, c);
+		bool written = amend_value_equal(&before, &record->row->values[c]);
+
+		for (size_t i = 0; i < fields->n_puts && !written; i++)
+			written = fields->puts[i].column == c;
+		if (!written)
+			put(fields, c, &before);
+	}
+}
+
 /* Most records have nothing to write: they get no action at all. */
 static bool idle(const struct amend_record *record, const struct amend_action *action,
 		 const struct fields *fields)
@@ -210,6 +226,8 @@ static enum amend_status conclude(struct amend_sync *sync, struct amend_record *
 			fields->clashes[fields->n_clashes++] = amend_sync_sides(
 				sync, record, record->row->values, u);
 	}
+	if (record->marked)
+		unmark(sync, record, fields);
 	if (fields->n_puts)
 		record->fate = local ? AMEND_FATE_MERGED : AMEND_FATE_UPDATED;
 	else
@@ -246,6 +264,7 @@ static enum amend_status decide_found(struct amend_sync *sync, struct amend_reco
 	}
 	if (record->shared)
 		return decide_shared(sync, record, fields, err);
+	record->marked = record->based && record->seen && amend_base_is_marked(record->seen);
 	memset(judged, 0, sync->n_used * sizeof(*judged));
 	judge_earlier_keys(sync, record, fields, judged);
 	if (fields->n_clashes) {
@@ -398,7 +417,7 @@ static void reset(const struct amend_sync *sync, struct fields *fields)
 
 enum amend_status amend_sync_decide(struct amend_sync *sync, struct amend_error *err)
 {
-	size_t n_puts = sync->n_used + sync->n_on_create;
+	size_t n_puts = sync->n_used + sync->n_on_create + sync->table->n_columns;
 	struct fields fields = {
 		.verdicts = calloc(sync->n_used, sizeof(*fields.verdicts)),
 		.take = calloc(sync->n_used, sizeof(*fields.take)),

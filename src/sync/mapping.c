@@ -415,5 +415,7 @@ enum amend_status amend_sync_bind(struct amend_sync *sync, struct amend_error *e
 		status = amend_sync_bind_key(sync, &sync->keys[i], err);
 	if (status == AMEND_OK)
 		status = bind_on_create(sync, err);
+	if (status == AMEND_OK)
+		status = amend_sync_bind_mark(sync, err);
 	return status;
 }

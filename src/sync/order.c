@@ -365,6 +365,9 @@ enum amend_status amend_sync_order(struct amend_sync *sync, struct amend_error *
 	for (size_t i = 0; i < sync->table->n_foreign_keys && status == AMEND_OK; i++) {
 		if (refers_to_itself(sync->table, &sync->table->foreign_keys[i]))
 			status = find_parents(sync, &sync->table->foreign_keys[i], err);
+		if (refers_to_itself(sync->table, &sync->table->foreign_keys[i]) &&
+		    status == AMEND_OK)
+			status = amend_sync_order_missing(sync, &sync->table->foreign_keys[i], err);
 	}
 	sync->n_todo = 0;
 	sync->todo = amend_arena_array(&sync->arena, sync->n_list, sizeof(struct amend_record *));
@@ -374,6 +377,16 @@ enum amend_status amend_sync_order(struct amend_sync *sync, struct amend_error *
 		qsort(sync->edges, sync->n_edges, sizeof(*sync->edges), by_after);
 	for (size_t i = 0; i < sync->n_list; i++)
 		sync->list[i]->mark = FRESH;
+	/*
+	 * A circle that parts at a foreign key cannot be parked there. One that is deleted can make way
+	 * by the value that others wait for: from it the walk comes back by that edge.
+	 */
+	for (size_t i = 0; i < sync->n_edges && status == AMEND_OK; i++) {
+		struct amend_record *before = sync->edges[i].before;
+
+		if (sync->edges[i].park >= 0 && before->mark == FRESH && before->action->remove)
+			status = visit(&walk, before, err);
+	}
 	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
 		if (sync->list[i]->mark == FRESH && writes_anything(sync->list[i]))
 			status = visit(&walk, sync->list[i], err);

@@ -140,7 +140,8 @@ enum amend_status amend_sync_park(struct amend_sync *sync, struct amend_record *
 static enum amend_status record_change(struct amend_sync *sync, const struct amend_action *action,
 				       struct amend_error *err)
 {
-	const char *was = strcmp(action->now.pk, action->after.pk) == 0 ? NULL : action->now.pk;
+	const char *pk = action->remove ? action->now.pk : action->after.pk;
+	const char *was = strcmp(action->now.pk, pk) == 0 ? NULL : action->now.pk;
 	struct amend_buffer fields = AMEND_BUFFER_INIT;
 	enum amend_status status;
 	int64_t id;
@@ -150,15 +151,31 @@ static enum amend_status record_change(struct amend_sync *sync, const struct ame
 		status = amend_no_memory(err);
 	} else {
 		const struct amend_change_spec spec = {.table = sync->table,
-						       .pk = action->after.pk,
+						       .pk = pk,
 						       .was = was,
-						       .op = "update",
+						       .op = action->remove ? "delete" : "update",
 						       .fields = fields.data};
 
 		status = amend_change_record(sync->db, &spec, &id, err);
 	}
 	amend_buffer_release(&fields);
 	return status;
+}
+
+/* It made way with a value of no meaning; history has the row as it was. */
+static enum amend_status remove_parked(struct amend_sync *sync, const struct amend_action *action,
+				       struct amend_error *err)
+{
+	struct amend_sql sql;
+	enum amend_status status;
+
+	amend_sql_init(&sql, sync->db);
+	amend_sql_text(&sql, "DELETE FROM ");
+	amend_sql_text(&sql, sync->table->sql);
+	amend_row_identity(&sql, sync->table, &action->now);
+	status = exec_one(sync, &sql, err);
+	amend_sql_release(&sql);
+	return status == AMEND_OK ? record_change(sync, action, err) : status;
 }
 
 enum amend_status amend_sync_unpark(struct amend_sync *sync, struct amend_record *record,
@@ -174,6 +191,8 @@ enum amend_status amend_sync_unpark(struct amend_sync *sync, struct amend_record
 
 	if (!values)
 		return amend_no_memory(err);
+	if (action->remove)
+		return remove_parked(sync, action, err);
 	amend_sql_init(&sql, sync->db);
 	amend_sql_text(&sql, "UPDATE ");
 	amend_sql_text(&sql, table->sql);

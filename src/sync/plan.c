@@ -120,6 +120,8 @@ enum amend_status amend_sync_plan(struct amend_sync *sync, struct amend_error *e
 	amend_sync_find_open(sync);
 	status = amend_sync_decide(sync, err);
 	if (status == AMEND_OK)
+		status = amend_sync_missing(sync, err);
+	if (status == AMEND_OK)
 		status = amend_sync_unique(sync, err);
 	if (status == AMEND_OK)
 		status = amend_sync_order(sync, err);

@@ -42,7 +42,9 @@ static void collect(void *context, const struct amend_sync_change *change)
 /* What moves a base alone, or ends a conflict, is no change to be asked about. */
 static bool is_asked(const struct amend_record *record)
 {
-	return record->action->create || record->action->n_puts || record->action->store;
+	const struct amend_action *action = record->action;
+
+	return action->create || action->n_puts || action->remove || action->store;
 }
 
 static size_t group_end(const struct amend_sync *sync, size_t from)
@@ -72,7 +74,7 @@ static void skip(struct amend_sync *sync, size_t from, size_t to)
 			if (sync->edges[e].before == record)
 				sync->edges[e].after->declined = true;
 		}
-		if (is_asked(record))
+		if (is_asked(record) && record->fate != AMEND_FATE_MISSING)
 			record->fate = AMEND_FATE_SKIPPED;
 		record->action = NULL;
 	}

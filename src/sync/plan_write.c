@@ -429,6 +429,7 @@ static const char *fate_name(enum amend_fate fate)
 	case AMEND_FATE_REJECTED:
 	case AMEND_FATE_DUPLICATE:
 	case AMEND_FATE_STALE:
+	case AMEND_FATE_MISSING:
 		break;
 	}
 	return "unchanged";

@@ -22,12 +22,22 @@ void amend_sync_progress(const struct amend_sync *sync, const char *phase, uint6
 	sync->options->on_progress(sync->options->context, &progress);
 }
 
+/* Not one of the input's records: apart from their sum. */
+static void count_missing(struct amend_sync_report *report, const struct amend_action *action)
+{
+	if (!action)
+		return;
+	report->deleted += action->remove;
+	report->marked += action->n_puts > 0;
+	report->missing_conflicts += action->conflict != NULL;
+}
+
 static void count(struct amend_sync *sync, const struct amend_record *record)
 {
 	struct amend_sync_report *report = sync->report;
 	const struct amend_action *action = record->action;
 
-	report->read++;
+	report->read += record->fate != AMEND_FATE_MISSING;
 	switch ((enum amend_fate)record->fate) {
 	case AMEND_FATE_OPEN:
 		break;
@@ -61,6 +71,9 @@ static void count(struct amend_sync *sync, const struct amend_record *record)
 	case AMEND_FATE_STALE:
 		report->stale++;
 		return;
+	case AMEND_FATE_MISSING:
+		count_missing(report, action);
+		break;
 	}
 	if (!action)
 		return;
@@ -73,16 +86,36 @@ static void count(struct amend_sync *sync, const struct amend_record *record)
 		sync->open_delta++;
 }
 
-/* The first key that is not blank, as fields. */
-static void name_key(const struct amend_sync *sync, const struct amend_record *record,
-		     struct amend_field *fields)
+/* The first key that is not blank, as fields; of a missing record, what its base is called. */
+static enum amend_status name_key(struct amend_sync *sync, const struct amend_record *record,
+				  struct amend_arena *arena, struct amend_sync_change *change,
+				  struct amend_error *err)
 {
-	const struct amend_sync_key *key = &sync->keys[record->first];
+	const struct amend_sync_key *key;
+	struct amend_field *fields;
 
+	if (record->fate == AMEND_FATE_MISSING) {
+		enum amend_status status = AMEND_OK;
+
+		fields = NULL;
+		if (*record->key)
+			status = amend_pk_parse(record->key,
+						amend_has(sync->db, AMEND_HAS_TYPED_STORAGE), arena,
+						&fields, &change->n_key, err);
+		change->key = fields;
+		return status;
+	}
+	key = &sync->keys[record->first];
+	fields = amend_arena_array(arena, key->n, sizeof(*fields));
+	if (!fields)
+		return amend_no_memory(err);
+	change->key = fields;
+	change->n_key = key->n;
 	for (uint32_t i = 0; i < key->n; i++) {
 		fields[i].column = sync->table->columns[key->columns[i]].name;
 		fields[i].value = record->values[key->used[i]];
 	}
+	return AMEND_OK;
 }
 
 /* The changed fields: as the database has them now, or, before it is written, as it would be told. */
@@ -93,6 +126,14 @@ static size_t changed_fields(const struct amend_sync *sync, const struct amend_r
 	const struct amend_value *before = record->row ? record->row->values : NULL;
 	size_t n = 0;
 
+	for (size_t i = 0; action->remove && i < sync->table->n_columns; i++) {
+		if (before[i].kind != AMEND_NULL)
+			fields[n++] = (struct amend_conflict_field){
+				.column = sync->table->columns[i].name,
+				.current = before[i],
+				.incoming = amend_null(),
+			};
+	}
 	for (size_t i = 0; action->after.values && i < sync->table->n_columns; i++) {
 		const struct amend_value old = before ? before[i] : amend_null();
 
@@ -121,20 +162,19 @@ enum amend_status amend_sync_show(struct amend_sync *sync, const struct amend_re
 				  amend_show_fn each, void *context, struct amend_error *err)
 {
 	const struct amend_action *action = record->action;
-	size_t n_key = sync->keys[record->first].n;
-	struct amend_field *key = calloc(n_key, sizeof(*key));
+	struct amend_arena arena = AMEND_ARENA_INIT;
 	struct amend_conflict_field *fields = calloc(
 		sync->table->n_columns + (action ? action->n_puts : 0), sizeof(*fields));
-	struct amend_sync_change change = {
-		.line = record->line, .n_key = n_key, .table = sync->table};
-	enum amend_status status = AMEND_OK;
+	struct amend_sync_change change = {.line = record->line > 0 ? record->line : 0,
+					   .table = sync->table};
+	enum amend_status status = name_key(sync, record, &arena, &change, err);
 
-	if (!key || !fields) {
+	if (status != AMEND_OK)
+		goto out;
+	if (!fields) {
 		status = amend_no_memory(err);
 		goto out;
 	}
-	name_key(sync, record, key);
-	change.key = key;
 	if (record->stale) {
 		change.op = "stale";
 		change.fields = record->stale->fields;
@@ -143,8 +183,8 @@ enum amend_status amend_sync_show(struct amend_sync *sync, const struct amend_re
 		each(context, &change);
 		goto out;
 	}
-	if (action->create || action->n_puts) {
-		change.op = action->create ? "create" : "update";
+	if (action->create || action->n_puts || action->remove) {
+		change.op = action->create ? "create" : action->remove ? "delete" : "update";
 		change.fields = fields;
 		change.n_fields = changed_fields(sync, record, fields);
 		each(context, &change);
@@ -158,7 +198,7 @@ enum amend_status amend_sync_show(struct amend_sync *sync, const struct amend_re
 		each(context, &change);
 	}
 out:
-	free(key);
+	amend_arena_release(&arena);
 	free(fields);
 	return status;
 }

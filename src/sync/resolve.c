@@ -318,11 +318,69 @@ static enum amend_status stale(struct settlement *s, const struct amend_row *row
 		what, (long long)s->id);
 }
 
-static enum amend_status settle_row(struct amend_conn *db, struct settlement *s,
-				    struct amend_error *err)
+/* They are as the conflict has them. */
+static enum amend_status check_fields(struct settlement *s, const struct amend_row *row,
+				      struct amend_error *err)
+{
+	for (size_t i = 0; i < s->conflict.n_fields; i++) {
+		const struct amend_conflict_field *field = &s->conflict.fields[i];
+		int at = amend_table_column(s->table, field->column);
+
+		if (at < 0)
+			return amend_error_set(err, AMEND_INVALID, "%s has no column %s any more",
+					       s->table->qualified, field->column);
+		if (!amend_value_equal(&row->values[at], &field->current))
+			return stale(s, row, "the record changed", err);
+	}
+	return AMEND_OK;
+}
+
+static enum amend_status decide_fields(struct settlement *s, const struct amend_row *row,
+				       struct amend_error *err)
+{
+	enum amend_status status = check_fields(s, row, err);
+
+	for (size_t i = 0; i < s->conflict.n_fields && status == AMEND_OK; i++) {
+		const struct amend_conflict_field *field = &s->conflict.fields[i];
+		int at = amend_table_column(s->table, field->column);
+		struct amend_value value;
+
+		status = decide(s, field, (uint32_t)at, &value, err);
+		if (status == AMEND_OK && !amend_value_equal(&value, &row->values[at]))
+			add_put(s, (uint32_t)at, &value);
+		s->incoming[at] = &field->incoming;
+	}
+	return status;
+}
+
+/* What was decided; `row` is as it is then. */
+static enum amend_status write_fields(struct amend_conn *db, struct settlement *s,
+				      struct amend_row *row, struct amend_error *err)
 {
 	struct amend_result *result = s->work.result;
 	struct amend_written written;
+	enum amend_status status;
+
+	result->outcome = AMEND_IS_UNCHANGED;
+	result->record = row->values;
+	if (!s->n_puts)
+		return AMEND_OK;
+	status = amend_row_update(db, s->table, row, s->puts, s->n_puts, s->arena, &written, err);
+	if (status != AMEND_OK)
+		return status;
+	if (written.moved)
+		return amend_error_set(err, AMEND_RETRY, "the record moved while it was held");
+	status = amend_result_changes(&s->work, s->table, row->values, written.row.values, err);
+	result->outcome = AMEND_IS_UPDATED;
+	result->record = written.row.values;
+	result->revision = written.revision;
+	*row = written.row;
+	return status;
+}
+
+static enum amend_status settle_row(struct amend_conn *db, struct settlement *s,
+				    struct amend_error *err)
+{
 	struct amend_base *seen;
 	struct amend_row row;
 	struct amend_value old_tie;
@@ -335,44 +393,13 @@ static enum amend_status settle_row(struct amend_conn *db, struct settlement *s,
 		return status;
 	if (!found)
 		return stale(s, NULL, "the record was deleted", err);
-	for (size_t i = 0; i < s->conflict.n_fields && status == AMEND_OK; i++) {
-		const struct amend_conflict_field *field = &s->conflict.fields[i];
-		int at = amend_table_column(s->table, field->column);
-		struct amend_value value;
-
-		if (at < 0)
-			return amend_error_set(err, AMEND_INVALID, "%s has no column %s any more",
-					       s->table->qualified, field->column);
-		if (!amend_value_equal(&row.values[at], &field->current))
-			return stale(s, &row, "the record changed", err);
-		status = decide(s, field, (uint32_t)at, &value, err);
-		if (status == AMEND_OK && !amend_value_equal(&value, &row.values[at]))
-			add_put(s, (uint32_t)at, &value);
-		s->incoming[at] = &field->incoming;
-	}
+	status = decide_fields(s, &row, err);
 	if (status == AMEND_OK)
 		status = find_base(db, s, false, s->conflict.pk, &seen, err);
 	if (status == AMEND_OK)
 		status = base_agrees(db, s, seen, row.values, &ours, err);
-	if (status != AMEND_OK)
-		return status;
-	result->outcome = AMEND_IS_UNCHANGED;
-	result->record = row.values;
-	if (s->n_puts) {
-		status = amend_row_update(db, s->table, &row, s->puts, s->n_puts, s->arena,
-					  &written, err);
-		if (status != AMEND_OK)
-			return status;
-		if (written.moved)
-			return amend_error_set(err, AMEND_RETRY,
-					       "the record moved while it was held");
-		status = amend_result_changes(&s->work, s->table, row.values, written.row.values,
-					      err);
-		result->outcome = AMEND_IS_UPDATED;
-		result->record = written.row.values;
-		result->revision = written.revision;
-		row = written.row;
-	}
+	if (status == AMEND_OK)
+		status = write_fields(db, s, &row, err);
 	if (status == AMEND_OK &&
 	    (s->conflict.kind == AMEND_CONFLICT_IDENTITY ||
 	     (seen && amend_pack_find(seen->pack, seen->pack_size, AMEND_BASE_TIED, &old_tie)))) {
@@ -381,6 +408,128 @@ static enum amend_status settle_row(struct amend_conn *db, struct settlement *s,
 			tied = NULL;
 	}
 	return status == AMEND_OK ? write_base(db, s, seen, ours, row.pk, tied, err) : status;
+}
+
+/* ---- the source has no record of it any more ---- */
+
+/* How missing_decide.c tells the two apart: the field of a mark has no base. */
+static bool marks(const struct settlement *s)
+{
+	return s->conflict.n_fields > 0 && !s->conflict.fields[0].has_base;
+}
+
+/* Whoever lets it be deleted has seen what was edited: nothing else may have been, since. */
+static bool edited_elsewhere(const struct settlement *s, const struct amend_base *seen,
+			     const struct amend_row *row)
+{
+	for (uint32_t c = 0; c < s->table->n_columns; c++) {
+		const struct amend_value now = amend_sync_unmarked(s->table, seen, row->values, c);
+		struct amend_value base;
+
+		if (!field_of(s, c) &&
+		    amend_pack_find(seen->pack, seen->pack_size, s->table->columns[c].name, &base) &&
+		    !amend_value_equal(&base, &now) &&
+		    !amend_sync_same_key(&s->table->columns[c], &base, &now))
+			return true;
+	}
+	return false;
+}
+
+/* The row goes, or where another source has it only this source's base. */
+static enum amend_status remove_missing(struct amend_conn *db, struct settlement *s,
+					const struct amend_base *seen, const struct amend_row *row,
+					struct amend_error *err)
+{
+	struct amend_result *result = s->work.result;
+	struct amend_written written;
+	enum amend_status status;
+	bool spared = false, moved = false;
+
+	if (s->n_set)
+		return amend_error_set(
+			err, AMEND_INVALID,
+			"incoming is that there is no record: nothing can be set in it");
+	status = amend_sync_spared(db, s->conflict.source, s->table, &row->pk, 1, s->arena, &spared,
+				   err);
+	result->outcome = AMEND_IS_UNCHANGED;
+	result->record = row->values;
+	if (status == AMEND_OK && !spared) {
+		status = amend_row_delete(db, s->table, row, s->arena, &written, err);
+		if (status != AMEND_OK)
+			return status;
+		if (written.moved)
+			return amend_error_set(err, AMEND_RETRY,
+					       "the record moved while it was held");
+		result->outcome = AMEND_IS_DELETED;
+		result->record = NULL;
+		result->revision = written.revision;
+		status = amend_result_changes(&s->work, s->table, row->values, NULL, err);
+	}
+	if (status == AMEND_OK)
+		status = amend_base_write(db, s->table, seen, NULL, &moved, err);
+	if (status == AMEND_OK && moved)
+		status = amend_error_set(err, AMEND_RETRY, "a sync changed the base meanwhile");
+	return status;
+}
+
+/* It stays, and the base remembers that: a sync leaves it alone until the record returns. */
+static enum amend_status keep_missing(struct amend_conn *db, struct settlement *s,
+				      const struct amend_base *seen, const struct amend_row *row,
+				      struct amend_error *err)
+{
+	const struct amend_conflict_field *first = s->conflict.fields;
+	bool marked = marks(s) && s->take == AMEND_TAKE_INCOMING && !s->n_set;
+	struct amend_buffer pack = AMEND_BUFFER_INIT;
+	struct amend_base base = *seen;
+	enum amend_status status;
+	bool moved = false;
+
+	if (marked)
+		amend_base_mark(&pack, seen, first->column, &first->incoming, &first->current);
+	else
+		amend_base_absent(&pack, seen);
+	base.pk = row->pk;
+	base.pack = pack.data;
+	base.pack_size = pack.size;
+	if (pack.failed) {
+		status = amend_no_memory(err);
+	} else {
+		amend_digest(pack.data, pack.size, base.digest);
+		status = amend_base_write(db, s->table, seen, &base, &moved, err);
+	}
+	amend_buffer_release(&pack);
+	if (status == AMEND_OK && moved)
+		status = amend_error_set(err, AMEND_RETRY, "a sync changed the base meanwhile");
+	return status;
+}
+
+static enum amend_status settle_missing(struct amend_conn *db, struct settlement *s,
+					struct amend_error *err)
+{
+	struct amend_base *seen = NULL;
+	struct amend_row row;
+	bool found = false;
+	enum amend_status status = find_row(db, s, &row, &found, err);
+
+	if (status == AMEND_OK && !found)
+		return stale(s, NULL, "the record was deleted", err);
+	if (status == AMEND_OK)
+		status = find_base(db, s, false, s->conflict.pk, &seen, err);
+	if (status != AMEND_OK)
+		return status;
+	if (!seen || strcmp(seen->first_key, s->conflict.first_key) != 0 ||
+	    (!marks(s) && edited_elsewhere(s, seen, &row)))
+		return stale(s, &row, "the record changed", err);
+	if (s->take == AMEND_TAKE_NOTHING && s->conflict.n_fields == 0)
+		return list_fields(s, err, "not decided yet", " (hint: --take current|incoming)");
+	if (!marks(s) && s->take == AMEND_TAKE_INCOMING) {
+		status = check_fields(s, &row, err);
+		return status == AMEND_OK ? remove_missing(db, s, seen, &row, err) : status;
+	}
+	status = decide_fields(s, &row, err);
+	if (status == AMEND_OK)
+		status = write_fields(db, s, &row, err);
+	return status == AMEND_OK ? keep_missing(db, s, seen, &row, err) : status;
 }
 
 /* ---- there is no record ---- */
@@ -539,7 +688,9 @@ static enum amend_status settle(struct amend_conn *db, void *context, struct ame
 	bool moved = false;
 
 	if (status == AMEND_OK)
-		status = absent(s) ? settle_absent(db, s, err) : settle_row(db, s, err);
+		status = absent(s)                                    ? settle_absent(db, s, err)
+			 : s->conflict.kind == AMEND_CONFLICT_MISSING ? settle_missing(db, s, err)
+								      : settle_row(db, s, err);
 	if (status == AMEND_OK)
 		status = amend_conflict_end(db, s->id, "settled", how(s), &moved, err);
 	if (status == AMEND_OK && moved)

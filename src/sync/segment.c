@@ -9,7 +9,7 @@
 
 static bool writes_row(const struct amend_record *record)
 {
-	return record->action->create || record->action->n_puts;
+	return record->action->create || record->action->n_puts || record->action->remove;
 }
 
 /* The unique key on which a creation yields; without one the database says what it refuses. */
@@ -33,6 +33,9 @@ size_t amend_segment_end(const struct amend_chunk *chunk, size_t from)
 		    (to + 1 < sync->n_todo && sync->todo[to + 1]->action->glued))
 			break;
 		if (to > from && amend_sync_waits(sync, record, from))
+			break;
+		/* What is deleted is deleted in a stretch of its own. */
+		if (to > from && record->action->remove != sync->todo[from]->action->remove)
 			break;
 		if (!record->action->create)
 			continue;
@@ -107,7 +110,9 @@ static enum amend_status write_bases(struct amend_chunk *chunk, size_t from, siz
 			continue;
 		if (record->action->after.values)
 			record->action->base.pk = record->action->after.pk;
-		items[n] = (struct amend_base_bulk){record->seen, &record->action->base, false};
+		items[n] = (struct amend_base_bulk){
+			record->seen, record->action->drop_base ? NULL : &record->action->base,
+			false};
 		which[n++] = i;
 	}
 	if (n == 0)

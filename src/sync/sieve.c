@@ -563,6 +563,21 @@ int64_t amend_sieve_pull_key(struct amend_sieve *sieve, const char *key, size_t 
 	return entry - sieve->entries;
 }
 
+bool amend_sieve_has_key(struct amend_sieve *sieve, const char *key, size_t size)
+{
+	const struct entry *entry;
+
+	if (!sieve || sieve->n_settled == 0)
+		return false;
+	amend_buffer_reset(&sieve->text);
+	amend_buffer_add(&sieve->text, key, size);
+	/* Without memory for a look it is said to be there: then nothing is lost. */
+	if (sieve->text.failed)
+		return true;
+	entry = find(sieve, key_code(sieve, sieve->text.data, size));
+	return entry && entry->state == SETTLED;
+}
+
 /* By base: every settled record has one. */
 static enum amend_status index_names(struct amend_sieve *sieve, struct amend_error *err)
 {

@@ -45,5 +45,7 @@ const unsigned char *amend_sieve_bytes(const struct amend_sieve *sieve, uint64_t
 /* Whether a settled record is about the row with this name. */
 enum amend_status amend_sieve_has_pk(struct amend_sieve *sieve, const char *pk, size_t size,
 				     bool *has, struct amend_error *err) AMEND_CHECK;
+/* Whether a settled record has this first key. */
+bool amend_sieve_has_key(struct amend_sieve *sieve, const char *key, size_t size);
 
 #endif

@@ -18,6 +18,7 @@ static void release(struct amend_sync *sync)
 	amend_hash_release(&sync->claims);
 	amend_hash_release(&sync->held);
 	amend_hash_release(&sync->open_by_key);
+	amend_hash_release(&sync->leaving);
 	free(sync->all);
 	free(sync->list);
 	amend_sieve_free(sync->sieve);
@@ -151,6 +152,8 @@ static enum amend_status check_thresholds(const struct amend_sync *sync, struct 
 			(long long)sync->n_rejects, (long long)options->max_rejects,
 			sync->source->path, sync->source->numbers_records ? ": record " : ":",
 			(long long)sync->reject_line, sync->reject_problem);
+	if (amend_sync_check_missing(sync, err) != AMEND_OK)
+		return err->status;
 	if (sync->n_asks == 0)
 		return AMEND_OK;
 	return amend_error_set(

@@ -9,6 +9,7 @@
  *	match.c      rows by key, bases by row or key
  *	values.c     canonical values of what is not plainly equal
  *	decide.c     the tables of docs/sync.md; conflict.c, base.c help
+ *	missing.c    rows that the input lacks; missing_decide.c what becomes of them
  *	unique.c     values that would stand twice
  *	order.c      what must be written before what
  *	apply.c      chunk after chunk; chunk.c one of them; segment.c many at once; park.c swaps
@@ -23,6 +24,7 @@
 
 #include "record/road.h"
 #include "sync/hash.h"
+#include "sync/missing.h"
 #include "sync/sieve.h"
 #include "sync/slices.h"
 #include "sync/source.h"
@@ -51,6 +53,7 @@ enum amend_fate {
 	AMEND_FATE_REJECTED,
 	AMEND_FATE_DUPLICATE,
 	AMEND_FATE_STALE, /* of a saved plan */
+	AMEND_FATE_MISSING, /* no record of the input: a row, or a base, that none claims (missing.c) */
 };
 
 enum {
@@ -70,10 +73,13 @@ enum amend_effect {
 /* What is to be written for one record, all in one unit. */
 struct amend_action {
 	bool create;
+	bool remove; /* the row is deleted; `write_base` and `drop_base` go with it */
+	bool spared; /* it would be, but another source has a base of it */
 	struct amend_put *puts;
 	size_t n_puts;
 
 	bool write_base;
+	bool drop_base;         /* the base is removed, not written */
 	struct amend_base base; /* of a creation: `pk` is known once the row is there */
 
 	const struct amend_conflict_spec *conflict; /* the tables yield one; NULL: none */
@@ -117,6 +123,7 @@ struct amend_record {
 	int8_t first;                     /* the first key that is not blank, or -1 */
 	int8_t found_by;                  /* a key, or AMEND_FOUND_... */
 	bool based;                       /* `seen` is this record's: it counts */
+	bool marked;                      /* amend marked its row while it was missing */
 	bool shared;                      /* another record reaches the row by the same later key */
 	bool asks;                        /* --adopt must say */
 	bool declined;                    /* it waits for one that is not to be written */
@@ -178,6 +185,13 @@ struct amend_sync {
 	size_t n_all, all_room;
 	struct amend_record **list; /* those being decided, in this round */
 	size_t n_list, list_room;
+
+	struct amend_put mark;        /* --missing COL=VALUE */
+	struct amend_record *missing; /* of fate MISSING; no values, `seen` is the base, `line` below 0 */
+	size_t n_missing;
+	size_t n_based; /* rows that have this source's base */
+	size_t n_gone;  /* those of them that are missing for the first time */
+	struct amend_hash leaving; /* primary keys to those of them whose row is deleted */
 
 	struct amend_hash claims; /* primary key to the record that is about that row */
 	struct amend_hash held;   /* primary keys whose base belongs to a record in conflict */

@@ -56,7 +56,8 @@ const struct amend_value *amend_sync_after(const struct amend_sync *sync,
 
 static bool writes(const struct amend_record *record)
 {
-	return record->action && (record->action->create || record->action->n_puts);
+	return record->action &&
+	       (record->action->create || record->action->n_puts || record->action->remove);
 }
 
 /* The record's value of the key after the run, folded; false: NULL in it, or unknown. */
@@ -80,7 +81,7 @@ static bool value_after(const struct check *check, const struct amend_record *re
 /* Whether it has another value of the key after the run than its row has now. */
 static bool moves(const struct check *check, const struct amend_record *record)
 {
-	if (!record->row)
+	if (!record->row || record->action->remove)
 		return true;
 	for (size_t i = 0; i < check->key->n_columns; i++) {
 		uint32_t column = check->key->columns[i];
@@ -202,7 +203,8 @@ static enum amend_status gather(struct check *check, struct amend_error *err)
 		const char *value;
 		void **slot;
 
-		if (!writes(record) || !moves(check, record))
+		/* What marks a missing row may clash as well: the database says so. */
+		if (record->fate == AMEND_FATE_MISSING || !writes(record) || !moves(check, record))
 			continue;
 		if (sync->slices)
 			status = note(check, record, &buffer, err);
@@ -270,6 +272,8 @@ static enum amend_status meet_holder(struct check *check, struct taker *taker,
 	struct amend_record *holder = amend_hash_get(&sync->claims, row->pk, strlen(row->pk));
 	void **slot;
 
+	if (!holder)
+		holder = amend_sync_leaving(sync, row->pk);
 	if (taker->record->row && strcmp(taker->record->row->pk, row->pk) == 0)
 		return AMEND_OK;
 	if (!holder || holder->told || !holder->row || !writes(holder) || !moves(check, holder))

@@ -1,0 +1,424 @@
+/*
+ * Rows whose record the input lacks: what --missing makes of them, and how many may be.
+ * Leaves finding them to missing_find.c, the verdict on each to missing_decide.c.
+ *
+ * Each is a record of fate MISSING that goes the way of the others: ordered, written in chunks,
+ * proved there, decided again when it moved. `line` is below 0, each its own.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sql/table.h"
+#include "sync/sync.h"
+
+enum { EXAMPLES = 3 };
+
+enum amend_status amend_sync_bind_mark(struct amend_sync *sync, struct amend_error *err)
+{
+	const struct amend_assign *mark = sync->options->mark;
+	struct amend_canon canon;
+	enum amend_status status;
+	size_t at = 0;
+
+	if (sync->options->on_plan && sync->options->missing != AMEND_MISSING_KEEP)
+		return amend_error_set(err, AMEND_INVALID,
+				       "a plan says nothing of missing records: --plan goes with "
+				       "--missing keep (hint: --dry-run shows them)");
+	if (sync->options->missing != AMEND_MISSING_MARK)
+		return AMEND_OK;
+	if (!mark)
+		return amend_error_set(err, AMEND_INVALID,
+				       "expected what marks missing records, found nothing");
+	status = amend_table_find(sync->table, mark->column, &at, err);
+	if (status != AMEND_OK)
+		return amend_error_wrap(err, "--missing");
+	if (mark->op != AMEND_SET)
+		return amend_error_set(err, AMEND_INVALID,
+				       "--missing %s: a value is set, not added to", mark->column);
+	if (sync->table->columns[at].generated || (int)at == sync->table->version)
+		return amend_error_set(err, AMEND_INVALID,
+				       "--missing %s: the column has its value from the database",
+				       mark->column);
+	if (sync->table->columns[at].unsound)
+		return amend_error_set(err, AMEND_UNSUPPORTED,
+				       "--missing %s: the text of type %s does not prove equality: "
+				       "amend does not write it",
+				       mark->column, sync->table->columns[at].type);
+	if (sync->used_of[at] >= 0 && sync->used[sync->used_of[at]].key)
+		return amend_error_set(err, AMEND_INVALID,
+				       "--missing %s: records are matched by this column",
+				       mark->column);
+	for (size_t i = 0; i < sync->table->n_identity; i++) {
+		if (sync->table->identity[i] == at)
+			return amend_error_set(err, AMEND_INVALID,
+					       "--missing %s: the column identifies the record",
+					       mark->column);
+	}
+	canon = (struct amend_canon){.column = &sync->table->columns[at], .in = mark->value};
+	status = amend_canonicalise(sync->db, &canon, 1, &sync->arena, err);
+	if (status == AMEND_OK && canon.problem)
+		status = amend_error_set(err, AMEND_INVALID, "--missing %s: %s", mark->column,
+					 canon.problem);
+	/* The bytes may be the caller's, which outlive the run. */
+	sync->mark = (struct amend_put){.column = (uint32_t)at,
+					.op = AMEND_SET,
+					.value = canon.out,
+					.min = amend_null(),
+					.max = amend_null()};
+	return status;
+}
+
+static const struct amend_conflict_row *find_open(const struct amend_sync *sync, const char *key)
+{
+	return sync->n_open ? amend_hash_get(&sync->open_by_key, key, strlen(key)) : NULL;
+}
+
+struct amend_record *amend_sync_leaving(const struct amend_sync *sync, const char *pk)
+{
+	struct amend_record *record = amend_hash_get(&sync->leaving, pk, strlen(pk));
+
+	return record && !record->told && record->action && record->action->remove ? record : NULL;
+}
+
+/* ---- how many ---- */
+
+/* What the limit allows, in rows. */
+static uint64_t allowed(const struct amend_sync *sync)
+{
+	uint64_t limit = (uint64_t)sync->options->max_missing;
+
+	if (!sync->options->max_missing_percent)
+		return limit;
+	/* In two steps: the product may not fit. */
+	return sync->n_based / 100 * limit + sync->n_based % 100 * limit / 100;
+}
+
+static bool all_may_go(const struct amend_sync *sync)
+{
+	return sync->options->max_missing_percent && sync->options->max_missing >= 100;
+}
+
+static bool too_many(const struct amend_sync *sync)
+{
+	if (sync->n_gone == 0)
+		return false;
+	return sync->store.n == 0 ? !all_may_go(sync) : sync->n_gone > allowed(sync);
+}
+
+/* It is about to lose something, and was not found to be missing before. */
+static bool newly_gone(const struct amend_record *record)
+{
+	const struct amend_action *action = record->action;
+
+	if (!record->row || !action ||
+	    (record->open && record->open->kind == AMEND_CONFLICT_MISSING))
+		return false;
+	return action->remove || action->n_puts || action->drop_base ||
+	       (action->conflict && action->is_new);
+}
+
+/* A record that is rejected, and nobody can say which row it is about. */
+static const struct amend_record *unreadable(const struct amend_sync *sync)
+{
+	for (size_t i = 0; i < sync->n_all; i++) {
+		if (sync->all[i]->fate == AMEND_FATE_REJECTED && !sync->all[i]->key)
+			return sync->all[i];
+	}
+	return NULL;
+}
+
+static void add_examples(const struct amend_sync *sync, struct amend_buffer *text)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < sync->n_missing && n < EXAMPLES; i++) {
+		if (newly_gone(&sync->missing[i]))
+			amend_buffer_printf(text, "%s%.120s", n++ ? ", " : "", sync->missing[i].key);
+	}
+	if (sync->n_gone > n)
+		amend_buffer_text(text, ", ...");
+}
+
+enum amend_status amend_sync_check_missing(const struct amend_sync *sync, struct amend_error *err)
+{
+	const struct amend_record *blind = unreadable(sync);
+	const char *path = sync->source->path;
+	struct amend_buffer text = AMEND_BUFFER_INIT;
+	uint64_t percent;
+
+	if (sync->options->missing == AMEND_MISSING_KEEP)
+		return AMEND_OK;
+	if (sync->slices)
+		return amend_error_set(err, AMEND_UNSUPPORTED,
+				       "%s is too large for --missing: its records do not fit into "
+				       "memory; nothing was written",
+				       path);
+	if (blind)
+		return amend_error_set(
+			err, AMEND_INVALID,
+			"%s%s%lld: %s; nobody can say which record this is, so none can be called "
+			"missing; nothing was written (hint: mend the line, or --missing keep)",
+			path, sync->source->numbers_records ? ": record " : ":",
+			(long long)blind->line, blind->problem);
+	if (!too_many(sync))
+		return AMEND_OK;
+	add_examples(sync, &text);
+	percent = (sync->n_gone * 100 + sync->n_based - 1) / sync->n_based;
+	if (sync->store.n == 0)
+		amend_error_set(err, AMEND_INVALID,
+				"%s holds no record, and that is not taken as \"all gone\": the %zu "
+				"that %s has of it stay; nothing was written: %s (hint: if they "
+				"are to go, --max-missing 100%%)",
+				path, sync->n_gone, sync->table->qualified,
+				amend_buffer_string(&text) ? text.data : "");
+	else
+		amend_error_set(
+			err, AMEND_INVALID,
+			"%zu of the %zu records that %s has of this source are missing from "
+			"%s, and --max-missing allows %" PRIu64
+			"%s; nothing was written: %s (hint: if they are to go, --max-missing "
+			"%zu or %" PRIu64 "%%)",
+			sync->n_gone, sync->n_based, sync->table->qualified, path,
+			(uint64_t)sync->options->max_missing,
+			sync->options->max_missing_percent ? "%" : "",
+			amend_buffer_string(&text) ? text.data : "", sync->n_gone, percent);
+	amend_buffer_release(&text);
+	return err->status;
+}
+
+/* ---- the list ---- */
+
+/* Under --missing keep a row stays whatever it is: only a base without a row goes. */
+static bool stays(const struct amend_sync *sync, bool has_row)
+{
+	return sync->options->missing == AMEND_MISSING_KEEP && has_row;
+}
+
+/* The rows of a batch of bases; those that stay are left out. */
+static enum amend_status add_batch(struct amend_sync *sync, const struct amend_base *bases,
+				   size_t n, struct amend_error *err)
+{
+	bool keeps = sync->options->missing == AMEND_MISSING_KEEP;
+	struct amend_arena own = AMEND_ARENA_INIT;
+	struct amend_arena *arena = keeps ? &own : &sync->arena;
+	struct amend_row *rows = amend_arena_array(arena, n, sizeof(*rows));
+	unsigned char *n_found = amend_arena_alloc(arena, n);
+	const char **pks = amend_arena_array(arena, n, sizeof(*pks));
+	enum amend_status status = rows && n_found && pks ? AMEND_OK : amend_no_memory(err);
+
+	for (size_t i = 0; i < n && status == AMEND_OK; i++)
+		pks[i] = bases[i].pk;
+	if (status == AMEND_OK)
+		status = amend_sync_rows_by_pk(sync, pks, n, arena, rows, n_found, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		struct amend_record *record = &sync->missing[sync->n_missing];
+
+		sync->n_based += n_found[i] > 0;
+		if (stays(sync, n_found[i] > 0)) {
+			sync->n_gone++;
+			continue;
+		}
+		*record = (struct amend_record){
+			.line = -(int64_t)(++sync->n_missing),
+			.key = bases[i].first_key,
+			.seen = &bases[i],
+			.row = n_found[i] ? &rows[i] : NULL,
+			.based = true,
+			.first = -1,
+			.found_by = AMEND_FOUND_NOT,
+			.fate = AMEND_FATE_MISSING,
+		};
+	}
+	amend_arena_release(&own);
+	return status;
+}
+
+/* The bases whole, and who else has one of these rows. */
+static enum amend_status decide_batch(struct amend_sync *sync, struct amend_record **records,
+				      size_t n, struct amend_error *err)
+{
+	struct amend_arena arena = AMEND_ARENA_INIT;
+	const char **pks = amend_arena_array(&arena, n, sizeof(*pks));
+	bool *spared = amend_arena_array(&arena, n, sizeof(*spared));
+	struct amend_base *bases = amend_arena_array(&sync->arena, n, sizeof(*bases));
+	enum amend_status status = pks && spared && bases ? AMEND_OK : amend_no_memory(err);
+
+	for (size_t i = 0; i < n && status == AMEND_OK; i++)
+		pks[i] = records[i]->seen->pk;
+	if (status == AMEND_OK)
+		status = amend_base_find(sync->db, sync->source_name, sync->table, false, pks, n,
+					 bases, &sync->arena, err);
+	if (status == AMEND_OK && sync->options->missing == AMEND_MISSING_DELETE)
+		status = amend_sync_spared(sync->db, sync->source_name, sync->table, pks, n, &arena,
+					   spared, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		struct amend_record *record = records[i];
+		void **slot;
+
+		/* Another run removed it. */
+		if (!bases[i].pack)
+			continue;
+		record->seen = &bases[i];
+		record->key = bases[i].first_key;
+		record->open = find_open(sync, record->key);
+		status = amend_sync_decide_missing(sync, record, spared[i], err);
+		if (status != AMEND_OK || !record->action || !record->action->remove)
+			continue;
+		slot = amend_hash_put(&sync->leaving, record->row->pk, strlen(record->row->pk));
+		if (!slot)
+			status = amend_no_memory(err);
+		else
+			*slot = record;
+	}
+	amend_arena_release(&arena);
+	return status;
+}
+
+static enum amend_status decide(struct amend_sync *sync, struct amend_record **records, size_t n,
+				struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < n && status == AMEND_OK; i += AMEND_SYNC_BATCH)
+		status = decide_batch(sync, records + i,
+				      n - i < AMEND_SYNC_BATCH ? n - i : AMEND_SYNC_BATCH, err);
+	return status;
+}
+
+/* Conflicts about rows that are not missing any more, by whatever way: they are over. */
+static enum amend_status close_others(struct amend_sync *sync, struct amend_error *err)
+{
+	bool *held = calloc(sync->n_open + 1, sizeof(*held));
+	enum amend_status status = AMEND_OK;
+
+	if (!held)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < sync->n_all; i++) {
+		if (sync->all[i]->open)
+			held[sync->all[i]->open - sync->open] = true;
+	}
+	for (size_t i = 0; i < sync->n_missing; i++) {
+		if (sync->missing[i].open)
+			held[sync->missing[i].open - sync->open] = true;
+	}
+	for (size_t i = 0; i < sync->n_open && status == AMEND_OK; i++) {
+		struct amend_record *record = &sync->missing[sync->n_missing];
+
+		if (held[i] || sync->open[i].kind != AMEND_CONFLICT_MISSING)
+			continue;
+		*record = (struct amend_record){
+			.line = -(int64_t)(++sync->n_missing),
+			.key = sync->open[i].first_key,
+			.open = &sync->open[i],
+			.first = -1,
+			.found_by = AMEND_FOUND_NOT,
+			.fate = AMEND_FATE_MISSING,
+		};
+		status = amend_sync_no_conflict(sync, record, "closed", "", err);
+	}
+	free(held);
+	return status;
+}
+
+static enum amend_status join_list(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < sync->n_missing && status == AMEND_OK; i++)
+		status = amend_sync_enlist(sync, &sync->missing[i], err);
+	return status;
+}
+
+static enum amend_status find_all(struct amend_sync *sync, struct amend_error *err)
+{
+	struct amend_base *found = NULL, *bases;
+	struct amend_record **records = NULL;
+	size_t n = 0;
+	enum amend_status status = amend_sync_unclaimed(sync, &found, &n, err);
+
+	sync->n_missing = sync->n_gone = 0;
+	if (status != AMEND_OK)
+		goto out;
+	bases = amend_arena_array(&sync->arena, n, sizeof(*bases));
+	records = calloc(n + 1, sizeof(struct amend_record *));
+	sync->missing = amend_arena_array(&sync->arena, n + sync->n_open, sizeof(*sync->missing));
+	if (!bases || !records || !sync->missing) {
+		status = amend_no_memory(err);
+		goto out;
+	}
+	if (n)
+		memcpy(bases, found, n * sizeof(*bases));
+	for (size_t i = 0; i < n && status == AMEND_OK; i += AMEND_SYNC_BATCH)
+		status = add_batch(sync, bases + i,
+				   n - i < AMEND_SYNC_BATCH ? n - i : AMEND_SYNC_BATCH, err);
+	/* An input that lacks so much may be cut off: it says nothing of what is gone. */
+	if (sync->options->missing == AMEND_MISSING_KEEP && too_many(sync))
+		sync->n_missing = 0;
+	for (size_t i = 0; i < sync->n_missing; i++)
+		records[i] = &sync->missing[i];
+	if (status == AMEND_OK)
+		status = decide(sync, records, sync->n_missing, err);
+	for (size_t i = 0; i < sync->n_missing && status == AMEND_OK; i++)
+		sync->n_gone += newly_gone(&sync->missing[i]);
+	if (status == AMEND_OK && sync->n_open > 0)
+		status = close_others(sync, err);
+	if (status == AMEND_OK)
+		status = join_list(sync, err);
+out:
+	free(found);
+	free(records);
+	return status;
+}
+
+/* Those of the list: the row may have changed, or a record may be about it by now. */
+static enum amend_status find_again(struct amend_sync *sync, struct amend_error *err)
+{
+	struct amend_record **records = calloc(sync->n_list + 1, sizeof(struct amend_record *));
+	const char **pks = calloc(sync->n_list + 1, sizeof(*pks));
+	enum amend_status status = AMEND_OK;
+	struct amend_row *rows;
+	unsigned char *n_found;
+	size_t n = 0;
+
+	if (!records || !pks) {
+		status = amend_no_memory(err);
+		goto out;
+	}
+	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
+		struct amend_record *record = sync->list[i];
+		bool claimed = true;
+
+		if (record->fate == AMEND_FATE_MISSING && record->seen)
+			status = amend_sync_claimed(sync, record->seen->pk, &claimed, err);
+		if (claimed)
+			continue;
+		pks[n] = record->seen->pk;
+		records[n++] = record;
+	}
+	if (n == 0 || status != AMEND_OK)
+		goto out;
+	rows = amend_arena_array(&sync->arena, n, sizeof(*rows));
+	n_found = amend_arena_alloc(&sync->arena, n);
+	if (!rows || !n_found) {
+		status = amend_no_memory(err);
+		goto out;
+	}
+	status = amend_sync_rows_by_pk(sync, pks, n, &sync->arena, rows, n_found, err);
+	for (size_t i = 0; i < n; i++)
+		records[i]->row = n_found[i] ? &rows[i] : NULL;
+	if (status == AMEND_OK)
+		status = decide(sync, records, n, err);
+out:
+	free(records);
+	free(pks);
+	return status;
+}
+
+enum amend_status amend_sync_missing(struct amend_sync *sync, struct amend_error *err)
+{
+	amend_hash_release(&sync->leaving);
+	if (sync->options->on_plan || sync->slices)
+		return AMEND_OK;
+	return sync->round == 0 ? find_all(sync, err) : find_again(sync, err);
+}

@@ -1,0 +1,190 @@
+/*
+ * Deletions of missing rows: what must come before them, and what must still hold when they happen.
+ * Leaves the rest of the order to order.c, other proofs to chunk.c.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/sync.h"
+
+/* The row's values of these columns; false: NULL is among them, and refers to nothing. */
+static bool pack_columns(const struct amend_row *row, const uint32_t *columns, size_t n,
+			 struct amend_buffer *buffer)
+{
+	amend_buffer_reset(buffer);
+	for (size_t i = 0; i < n; i++) {
+		if (row->values[columns[i]].kind == AMEND_NULL)
+			return false;
+		amend_pack_add(buffer, "", &row->values[columns[i]]);
+	}
+	return true;
+}
+
+static bool turns_away(const struct amend_record *record, const struct amend_foreign_key *key)
+{
+	const struct amend_action *action = record->action;
+
+	if (action->remove)
+		return true;
+	for (size_t i = 0; i < action->n_puts; i++) {
+		for (size_t j = 0; j < key->n_columns; j++) {
+			if (action->puts[i].column == key->columns[j])
+				return true;
+		}
+	}
+	return false;
+}
+
+/* What the deleted rows are referred to by. */
+static enum amend_status gather_parents(struct amend_sync *sync, const uint32_t *references,
+					size_t n, struct amend_hash *parents,
+					struct amend_error *err)
+{
+	struct amend_buffer buffer = AMEND_BUFFER_INIT;
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
+		struct amend_record *record = sync->list[i];
+		const char *value;
+		void **slot;
+
+		if (!record->action || !record->action->remove ||
+		    !pack_columns(record->row, references, n, &buffer))
+			continue;
+		value = buffer.failed ? NULL
+				      : amend_arena_text_n(&sync->arena, buffer.data, buffer.size);
+		slot = value ? amend_hash_put(parents, value, buffer.size) : NULL;
+		if (slot)
+			*slot = record;
+		else
+			status = amend_no_memory(err);
+	}
+	amend_buffer_release(&buffer);
+	return status;
+}
+
+enum amend_status amend_sync_order_missing(struct amend_sync *sync,
+					   const struct amend_foreign_key *key,
+					   struct amend_error *err)
+{
+	struct amend_buffer buffer = AMEND_BUFFER_INIT;
+	struct amend_hash parents = {0};
+	uint32_t *references;
+	enum amend_status status;
+
+	if (sync->n_missing == 0)
+		return AMEND_OK;
+	references = amend_arena_array(&sync->arena, key->n_columns, sizeof(*references));
+	if (!references)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < key->n_columns; i++) {
+		int at = amend_table_column(sync->table, key->references[i]);
+
+		if (at < 0)
+			return AMEND_OK;
+		references[i] = (uint32_t)at;
+	}
+	status = gather_parents(sync, references, key->n_columns, &parents, err);
+	for (size_t i = 0; parents.n > 0 && i < sync->n_list && status == AMEND_OK; i++) {
+		struct amend_record *record = sync->list[i], *parent;
+
+		if (!record->row || !record->action || !turns_away(record, key) ||
+		    !pack_columns(record->row, key->columns, key->n_columns, &buffer))
+			continue;
+		parent = buffer.failed ? NULL : amend_hash_get(&parents, buffer.data, buffer.size);
+		if (buffer.failed)
+			status = amend_no_memory(err);
+		else if (parent && parent != record)
+			status = amend_sync_edge(sync, record, parent, -1, err);
+	}
+	amend_hash_release(&parents);
+	amend_buffer_release(&buffer);
+	return status;
+}
+
+/* ---- other sources ---- */
+
+/* The next name of a source after `last`: the index leads from one to the next. */
+static enum amend_status next_source(struct amend_conn *db, struct amend_buffer *last, bool *more,
+				     struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	enum amend_status status;
+	const struct amend_value *name;
+
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "SELECT min(source) FROM ");
+	amend_sql_ledger(&sql, "base");
+	if (last->size > 0) {
+		amend_sql_text(&sql, " WHERE source > ");
+		amend_sql_string(&sql, last->data);
+	}
+	status = amend_exec(db, &sql, &rows, err);
+	*more = false;
+	if (status == AMEND_OK) {
+		name = amend_rows_at(&rows, 0, 0);
+		*more = name->kind == AMEND_TEXT;
+		amend_buffer_reset(last);
+		if (*more)
+			amend_buffer_add(last, name->as.text, name->size);
+		if (*more && !amend_buffer_string(last))
+			status = amend_no_memory(err);
+	}
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
+enum amend_status amend_sync_spared(struct amend_conn *db, const char *source_name,
+				    const struct amend_table *table, const char *const *pks,
+				    size_t n, struct amend_arena *arena, bool *out,
+				    struct amend_error *err)
+{
+	struct amend_base *bases = amend_arena_array(arena, n, sizeof(*bases));
+	struct amend_buffer source = AMEND_BUFFER_INIT;
+	bool more;
+	enum amend_status status = bases ? amend_ledger_look(db, &more, err) : amend_no_memory(err);
+
+	memset(out, 0, n * sizeof(*out));
+	while (status == AMEND_OK && more) {
+		status = next_source(db, &source, &more, err);
+		if (status != AMEND_OK || !more || strcmp(source.data, source_name) == 0)
+			continue;
+		status = amend_base_find(db, source.data, table, false, pks, n, bases, arena, err);
+		for (size_t i = 0; i < n && status == AMEND_OK; i++)
+			out[i] = out[i] || bases[i].pack;
+	}
+	amend_buffer_release(&source);
+	return status;
+}
+
+enum amend_status amend_sync_prove_missing(struct amend_chunk *chunk, struct amend_error *err)
+{
+	struct amend_sync *sync = chunk->sync;
+	size_t room = chunk->to - chunk->from, n = 0;
+	struct amend_record **records = amend_arena_array(&chunk->arena, room,
+							  sizeof(struct amend_record *));
+	const char **pks = amend_arena_array(&chunk->arena, room, sizeof(*pks));
+	bool *spared = amend_arena_array(&chunk->arena, room, sizeof(*spared));
+	enum amend_status status = AMEND_OK;
+
+	if (!records || !pks || !spared)
+		return amend_no_memory(err);
+	for (size_t i = chunk->from; i < chunk->to; i++) {
+		struct amend_record *record = sync->todo[i];
+
+		if (!record->action->remove && !record->action->spared)
+			continue;
+		records[n] = record;
+		pks[n++] = record->row->pk;
+	}
+	if (n > 0)
+		status = amend_sync_spared(sync->db, sync->source_name, sync->table, pks, n,
+					   &chunk->arena, spared, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		if (spared[i] != records[i]->action->spared)
+			records[i]->effect = AMEND_EFFECT_MOVED;
+	}
+	return status;
+}
