@@ -1,180 +1,316 @@
 /*
- * Bases: what a source said of a record last time.
- * Leaves what follows from them to sync.
+ * Bases: what a source said of a record last time, found and read.
+ * Leaves writing them to base_write.c, and what follows from them to sync.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/rows.h"
 #include "ledger/state.h"
 
-enum { PAGE = 2000, LOOKUPS = 500 };
-
-struct wanted {
-	const char *key;
-	size_t index;
+enum {
+	SLICE = 4096,   /* keys in a statement */
+	PAGE = 2000,    /* rows of a scan */
+	ENOUGH = 65536, /* bytes decoded before their memory is used again */
 };
 
-static int compare_wanted(const void *a, const void *b)
+void amend_base_digest(const void *pack, size_t size, unsigned char digest[AMEND_BASE_DIGEST_SIZE])
 {
-	return strcmp(((const struct wanted *)a)->key, ((const struct wanted *)b)->key);
+	unsigned char whole[AMEND_DIGEST_SIZE];
+
+	amend_digest(pack, size, whole);
+	memcpy(digest, whole, AMEND_BASE_DIGEST_SIZE);
 }
 
-static bool take_bytes(struct amend_arena *arena, const struct amend_value *value,
-		       const unsigned char **bytes, size_t *size)
-{
-	struct amend_value blob;
+/* ---- feeds: a number for source and table ---- */
 
-	if (!amend_value_bytes(value, arena, &blob))
-		return false;
-	*bytes = blob.as.blob;
-	*size = blob.size;
-	return true;
+static void forget_feed(struct amend_conn *db, void *context, bool committed)
+{
+	(void)context;
+	if (!committed)
+		db->ledger->feed = 0;
 }
 
-/* Columns: pk, first_key, digest, pack. */
-static enum amend_status take_base(const struct amend_rows *rows, size_t row, const char *source,
-				   struct amend_arena *arena, struct amend_base *out,
+/* Known from now on, unless the transaction that may have made it is undone. */
+static enum amend_status remember_feed(struct amend_conn *db, const char *source,
+				       const struct amend_table *table, int64_t id,
+				       struct amend_error *err)
+{
+	struct amend_ledger *ledger = db->ledger;
+	char *source_copy = strdup(source), *table_copy = strdup(table->qualified);
+
+	if (!source_copy || !table_copy) {
+		free(source_copy);
+		free(table_copy);
+		return amend_no_memory(err);
+	}
+	free(ledger->feed_source);
+	free(ledger->feed_table);
+	ledger->feed_source = source_copy;
+	ledger->feed_table = table_copy;
+	ledger->feed = id;
+	return amend_in_transaction(db) ? amend_on_end(db, forget_feed, NULL, err) : AMEND_OK;
+}
+
+static enum amend_status read_feed(struct amend_conn *db, const char *source,
+				   const struct amend_table *table, int64_t *id,
 				   struct amend_error *err)
 {
-	const unsigned char *digest, *pack;
-	size_t digest_size;
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	enum amend_status status;
 
-	out->source = source;
-	out->pk = amend_arena_text(arena, amend_rows_at(rows, row, 0)->as.text);
-	out->first_key = amend_arena_text(arena, amend_rows_at(rows, row, 1)->as.text);
-	if (!out->pk || !out->first_key ||
-	    !take_bytes(arena, amend_rows_at(rows, row, 2), &digest, &digest_size) ||
-	    !take_bytes(arena, amend_rows_at(rows, row, 3), &pack, &out->pack_size))
-		return amend_no_memory(err);
-	if (digest_size != AMEND_DIGEST_SIZE)
-		return amend_error_set(err, AMEND_INTERNAL, "the base of %s is damaged", out->pk);
-	memcpy(out->digest, digest, AMEND_DIGEST_SIZE);
-	out->pack = pack;
-	return AMEND_OK;
-}
-
-static void select_base(struct amend_sql *sql, struct amend_conn *db, const char *source,
-			const struct amend_table *table)
-{
-	amend_sql_init(sql, db);
-	amend_sql_text(sql, "SELECT pk, first_key, digest, pack FROM ");
-	amend_sql_ledger(sql, "base");
-	amend_sql_text(sql, " WHERE source = ");
-	amend_sql_string(sql, source);
-	amend_sql_text(sql, " AND tbl = ");
-	amend_sql_string(sql, table->qualified);
-}
-
-/* Few keys: each looked up by the index, in one trip. */
-static enum amend_status look_up(struct amend_conn *db, const char *source,
-				 const struct amend_table *table, bool by_first_key,
-				 const char *const *keys, size_t n, struct amend_base *out,
-				 struct amend_arena *arena, struct amend_error *err)
-{
-	struct amend_sql *sqls = calloc(n, sizeof(*sqls));
-	struct amend_statement *statements = calloc(n, sizeof(*statements));
-	struct amend_rows *rows = calloc(n, sizeof(*rows));
-	enum amend_status status = AMEND_OK;
-
-	if (!sqls || !statements || !rows) {
-		status = amend_no_memory(err);
-		goto out;
-	}
-	for (size_t i = 0; i < n; i++) {
-		select_base(&sqls[i], db, source, table);
-		amend_sql_text(&sqls[i], by_first_key ? " AND first_key = " : " AND pk = ");
-		amend_sql_string(&sqls[i], keys[i]);
-		/* After a key was edited and taken by another record two may share a first key. */
-		amend_sql_text(&sqls[i], " ORDER BY pk");
-		statements[i] = amend_sql_statement(&sqls[i]);
-	}
-	status = amend_exec_many(db, statements, n, rows, NULL, err);
-	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
-		if (rows[i].n_rows > 0)
-			status = take_base(&rows[i], 0, source, arena, &out[i], err);
-	}
-out:
-	for (size_t i = 0; i < n && rows; i++)
-		amend_rows_release(&rows[i]);
-	for (size_t i = 0; i < n && sqls; i++)
-		amend_sql_release(&sqls[i]);
-	free(sqls);
-	free(statements);
-	free(rows);
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "SELECT id FROM ");
+	amend_sql_ledger(&sql, "feed");
+	amend_sql_text(&sql, " WHERE source = ");
+	amend_sql_string(&sql, source);
+	amend_sql_text(&sql, " AND tbl = ");
+	amend_sql_string(&sql, table->qualified);
+	status = amend_exec(db, &sql, &rows, err);
+	*id = 0;
+	if (status == AMEND_OK && rows.n_rows > 0 &&
+	    !amend_value_number(amend_rows_at(&rows, 0, 0), id))
+		status = amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
 	return status;
 }
 
-/* All that want this base: keys may be equal. */
-static enum amend_status give(const struct wanted *wanted, size_t n, const struct amend_rows *rows,
-			      size_t row, bool by_first_key, const char *source,
-			      struct amend_base *out, struct amend_arena *arena,
-			      struct amend_error *err)
+/* Two may make it at once: the second waits for the first, and finds it. */
+static enum amend_status make_feed(struct amend_conn *db, const char *source,
+				   const struct amend_table *table, struct amend_error *err)
 {
-	const char *key = amend_rows_at(rows, row, by_first_key ? 1 : 0)->as.text;
-	size_t low = 0, high = n;
+	struct amend_sql sql;
+	enum amend_status status;
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "INSERT INTO ");
+	amend_sql_ledger(&sql, "feed");
+	amend_sql_text(&sql, " (source, tbl) VALUES (");
+	amend_sql_string(&sql, source);
+	amend_sql_text(&sql, ", ");
+	amend_sql_string(&sql, table->qualified);
+	amend_sql_text(&sql, ") ON CONFLICT (source, tbl) DO NOTHING");
+	status = amend_exec(db, &sql, NULL, err);
+	amend_sql_release(&sql);
+	return status;
+}
 
-		if (strcmp(wanted[middle].key, key) < 0)
-			low = middle + 1;
-		else
-			high = middle;
+enum amend_status amend_feed_find(struct amend_conn *db, const char *source,
+				  const struct amend_table *table, bool make, int64_t *id,
+				  struct amend_error *err)
+{
+	struct amend_ledger *ledger = amend_ledger_state(db, err);
+	enum amend_status status;
+
+	*id = 0;
+	if (!ledger)
+		return AMEND_NO_MEMORY;
+	if (ledger->feed && strcmp(ledger->feed_source, source) == 0 &&
+	    strcmp(ledger->feed_table, table->qualified) == 0) {
+		*id = ledger->feed;
+		return AMEND_OK;
 	}
-	for (; low < n && strcmp(wanted[low].key, key) == 0; low++) {
-		struct amend_base *base = &out[wanted[low].index];
-		enum amend_status status;
-
-		if (base->pack)
-			continue;
-		status = take_base(rows, row, source, arena, base, err);
-		if (status != AMEND_OK)
-			return status;
+	status = read_feed(db, source, table, id, err);
+	if (status == AMEND_OK && *id == 0 && make) {
+		status = make_feed(db, source, table, err);
+		if (status == AMEND_OK)
+			status = read_feed(db, source, table, id, err);
+		if (status == AMEND_OK && *id == 0)
+			status = amend_error_set(err, AMEND_RETRY,
+						 "the ledger lost the source '%s'", source);
 	}
+	if (status == AMEND_OK && *id)
+		status = remember_feed(db, source, table, *id, err);
+	return status;
+}
+
+/* ---- reading ---- */
+
+/* Where the bases of a source and table are: in an older ledger under their names. */
+struct place {
+	const char *source;
+	const struct amend_table *table;
+	bool any;     /* there may be some */
+	bool by_name; /* version 1 */
+	int64_t feed;
+};
+
+static enum amend_status find_place(struct amend_conn *db, const char *source,
+				    const struct amend_table *table, struct place *place,
+				    struct amend_error *err)
+{
+	int version;
+	enum amend_status status = amend_ledger_version(db, &version, err);
+
+	*place = (struct place){.source = source, .table = table};
+	if (status != AMEND_OK || version == 0)
+		return status;
+	place->by_name = version == 1;
+	if (!place->by_name)
+		status = amend_feed_find(db, source, table, false, &place->feed, err);
+	place->any = place->by_name || place->feed != 0;
+	return status;
+}
+
+static void add_place(struct amend_sql *sql, const struct place *place)
+{
+	if (place->by_name) {
+		amend_sql_text(sql, "b.source = ");
+		amend_sql_string(sql, place->source);
+		amend_sql_text(sql, " AND b.tbl = ");
+		amend_sql_string(sql, place->table->qualified);
+	} else {
+		/* Not as a value: a query without any is the one that PostgreSQL can COPY. */
+		amend_sql_printf(sql, "b.feed = %" PRId64, place->feed);
+	}
+}
+
+enum { PK, FIRST_KEY, DIGEST, PACK, COLUMNS };
+
+static enum amend_status damaged(const struct amend_value *values, struct amend_error *err)
+{
+	return amend_error_set(err, AMEND_INTERNAL, "the base of %.80s is damaged",
+			       values[PK].kind == AMEND_TEXT ? values[PK].as.text : "?");
+}
+
+/* Its texts and bytes stay where `values` are, or are decoded into the arena. */
+static enum amend_status see_base(const struct amend_value *values, bool packs, const char *source,
+				  struct amend_arena *arena, struct amend_base *out,
+				  struct amend_error *err)
+{
+	struct amend_value digest, pack = amend_null();
+
+	if (!amend_value_bytes(&values[DIGEST], arena, &digest) ||
+	    (packs && !amend_value_bytes(&values[PACK], arena, &pack)))
+		return amend_no_memory(err);
+	if (digest.size < AMEND_BASE_DIGEST_SIZE || values[PK].kind != AMEND_TEXT ||
+	    values[FIRST_KEY].kind != AMEND_TEXT)
+		return damaged(values, err);
+	*out = (struct amend_base){
+		.source = source,
+		.pk = values[PK].as.text,
+		.first_key = values[FIRST_KEY].as.text,
+		.pack = !packs      ? NULL
+			: pack.size ? pack.as.blob
+				    : "",
+		.pack_size = pack.size,
+	};
+	memcpy(out->digest, digest.as.blob, AMEND_BASE_DIGEST_SIZE);
 	return AMEND_OK;
 }
 
-/* Many keys: the source's bases are read in pages by primary key, and matched here. */
-static enum amend_status scan(struct amend_conn *db, const char *source,
-			      const struct amend_table *table, bool by_first_key,
-			      const char *const *keys, size_t n, struct amend_base *out,
-			      struct amend_arena *arena, struct amend_error *err)
+/* A copy that lives in the arena. */
+static enum amend_status take_base(const struct amend_value *values, const char *source,
+				   struct amend_arena *arena, struct amend_base *out,
+				   struct amend_error *err)
 {
-	struct wanted *wanted = calloc(n, sizeof(*wanted));
-	struct amend_rows rows = AMEND_ROWS_INIT;
-	struct amend_buffer last = AMEND_BUFFER_INIT;
-	enum amend_status status = AMEND_OK;
-	struct amend_sql sql;
-	bool more = true;
+	enum amend_status status = see_base(values, true, source, arena, out, err);
 
-	if (!wanted)
-		return amend_no_memory(err);
-	for (size_t i = 0; i < n; i++)
-		wanted[i] = (struct wanted){keys[i], i};
-	qsort(wanted, n, sizeof(*wanted), compare_wanted);
-	while (more && status == AMEND_OK) {
-		select_base(&sql, db, source, table);
-		if (last.size > 0) {
-			amend_sql_text(&sql, " AND pk > ");
-			amend_sql_string(&sql, last.data);
-		}
-		amend_sql_printf(&sql, " ORDER BY pk LIMIT %d", PAGE);
-		status = amend_exec(db, &sql, &rows, err);
-		for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++)
-			status = give(wanted, n, &rows, i, by_first_key, source, out, arena, err);
-		more = rows.n_rows == PAGE;
-		if (more) {
-			amend_buffer_reset(&last);
-			amend_buffer_text(&last, amend_rows_at(&rows, PAGE - 1, 0)->as.text);
-			if (last.failed)
-				status = amend_no_memory(err);
-		}
-		amend_rows_release(&rows);
-		amend_sql_release(&sql);
+	if (status != AMEND_OK)
+		return status;
+	out->pk = amend_arena_text(arena, out->pk);
+	out->first_key = amend_arena_text(arena, out->first_key);
+	/* Decoded bytes are in the arena already. */
+	if (values[PACK].kind == AMEND_BLOB)
+		out->pack = amend_arena_text_n(arena, out->pack, out->pack_size);
+	return out->pk && out->first_key && out->pack ? AMEND_OK : amend_no_memory(err);
+}
+
+struct finding {
+	const char *source;
+	struct amend_base *out;
+	struct amend_arena *arena;
+};
+
+/* Of several the one with the least primary key. */
+static enum amend_status take_found(void *context, size_t i, const struct amend_value *values,
+				    size_t n_columns, struct amend_error *err)
+{
+	const struct finding *finding = context;
+	struct amend_base *base = &finding->out[i];
+
+	(void)n_columns;
+	if (base->pack && strcmp(base->pk, values[PK].as.text) <= 0)
+		return AMEND_OK;
+	return take_base(values, finding->source, finding->arena, base, err);
+}
+
+static void select_found(struct amend_sql *sql, struct amend_conn *db, const char *place)
+{
+	amend_sql_init(sql, db);
+	amend_sql_text(sql, "SELECT b.pk, b.first_key, b.digest, b.pack");
+	amend_sql_text(sql, place);
+	amend_sql_text(sql, " FROM ");
+	amend_sql_ledger(sql, "base");
+	amend_sql_text(sql, " b");
+}
+
+static enum amend_status find_arrays(struct amend_conn *db, const struct place *place,
+				     const char *column, const struct amend_value *keys, size_t n,
+				     struct finding *finding, struct amend_error *err)
+{
+	const struct amend_sql_array array = {
+		.type = db->dialect->text_type, .values = keys, .stride = 1};
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	enum amend_status status;
+	struct amend_sql sql;
+
+	select_found(&sql, db, ", w.i");
+	amend_sql_text(&sql, " JOIN ");
+	amend_sql_unnest(&sql, &array, 1, n);
+	amend_sql_text(&sql, " WITH ORDINALITY AS w (k, i) ON b.");
+	amend_sql_text(&sql, column);
+	amend_sql_text(&sql, " = w.k WHERE ");
+	add_place(&sql, place);
+	status = amend_exec(db, &sql, &rows, err);
+	for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++) {
+		int64_t at = 0;
+
+		if (!amend_value_number(amend_rows_at(&rows, i, COLUMNS), &at) || at < 1 ||
+		    (size_t)at > n)
+			status = damaged(amend_rows_at(&rows, i, 0), err);
+		else
+			status = take_found(finding, (size_t)at - 1, amend_rows_at(&rows, i, 0),
+					    COLUMNS, err);
 	}
-	amend_buffer_release(&last);
-	free(wanted);
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
+static enum amend_status find_each(struct amend_conn *db, const struct place *place,
+				   const char *column, const struct amend_value *keys, size_t n,
+				   struct finding *finding, struct amend_error *err)
+{
+	struct amend_repeat repeat = {.n = n, .each = take_found, .context = finding};
+	struct amend_value *values = NULL;
+	enum amend_status status;
+	struct amend_sql sql;
+
+	select_found(&sql, db, "");
+	amend_sql_text(&sql, " WHERE ");
+	add_place(&sql, place);
+	amend_sql_text(&sql, " AND b.");
+	amend_sql_text(&sql, column);
+	amend_sql_text(&sql, " = ");
+	amend_sql_string(&sql, NULL);
+	repeat.sql = amend_buffer_string(&sql.text);
+	repeat.n_values = sql.n_values;
+	values = calloc(n * sql.n_values + 1, sizeof(*values));
+	status = values ? AMEND_OK : amend_no_memory(err);
+	/* The key is the last of each time's values; what says where is the same each time. */
+	for (size_t i = 0; i < n && values && sql.n_values > 0; i++) {
+		memcpy(values + i * sql.n_values, sql.values, sql.n_values * sizeof(*values));
+		values[(i + 1) * sql.n_values - 1] = keys[i];
+	}
+	repeat.values = values;
+	if (status == AMEND_OK)
+		status = amend_repeat(db, &repeat, err);
+	free(values);
+	amend_sql_release(&sql);
 	return status;
 }
 
@@ -183,189 +319,99 @@ enum amend_status amend_base_find(struct amend_conn *db, const char *source,
 				  const char *const *keys, size_t n, struct amend_base *out,
 				  struct amend_arena *arena, struct amend_error *err)
 {
-	bool present;
-	enum amend_status status = amend_ledger_look(db, &present, err);
-
-	memset(out, 0, n * sizeof(*out));
-	if (status != AMEND_OK || !present || n == 0)
-		return status;
-	if (n <= LOOKUPS)
-		return look_up(db, source, table, by_first_key, keys, n, out, arena, err);
-	return scan(db, source, table, by_first_key, keys, n, out, arena, err);
-}
-
-static enum amend_status hand_out(const struct amend_rows *rows, const char *source, bool packs,
-				  amend_base_fn each, void *context, struct amend_error *err)
-{
+	const char *column = by_first_key ? "first_key" : "pk";
+	struct amend_value *values = NULL;
+	struct place place;
 	enum amend_status status = AMEND_OK;
 
-	for (size_t i = 0; i < rows->n_rows && status == AMEND_OK; i++) {
-		struct amend_arena arena = AMEND_ARENA_INIT;
-		struct amend_base base;
+	if (n == 0)
+		return AMEND_OK;
+	memset(out, 0, n * sizeof(*out));
+	status = find_place(db, source, table, &place, err);
+	if (status != AMEND_OK || !place.any)
+		return status;
+	values = calloc(n, sizeof(*values));
+	if (!values)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < n; i++)
+		values[i] = amend_text(keys[i]);
+	for (size_t at = 0; at < n && status == AMEND_OK; at += SLICE) {
+		struct finding finding = {source, out + at, arena};
+		size_t size = n - at < SLICE ? n - at : SLICE;
 
-		status = take_base(rows, i, source, &arena, &base, err);
-		if (!packs) {
-			base.pack = NULL;
-			base.pack_size = 0;
-		}
-		if (status == AMEND_OK)
-			status = each(context, &base, err);
-		amend_arena_release(&arena);
+		status = amend_has(db, AMEND_HAS_ARRAYS)
+				 ? find_arrays(db, &place, column, values + at, size, &finding, err)
+				 : find_each(db, &place, column, values + at, size, &finding, err);
 	}
+	free(values);
 	return status;
+}
+
+/* ---- all of them ---- */
+
+struct scanning {
+	const char *source;
+	bool packs;
+	amend_base_fn each;
+	void *context;
+	struct amend_arena arena;  /* what had to be decoded */
+	size_t n;                  /* rows of this page */
+	struct amend_buffer *last; /* the primary key of the page's last row */
+};
+
+static enum amend_status scan_one(void *context, const struct amend_value *values, size_t n_columns,
+				  struct amend_error *err)
+{
+	struct scanning *scanning = context;
+	struct amend_base base;
+	enum amend_status status;
+
+	(void)n_columns;
+	if (scanning->arena.total > ENOUGH)
+		amend_arena_release(&scanning->arena);
+	status = see_base(values, scanning->packs, scanning->source, &scanning->arena, &base, err);
+	if (status == AMEND_OK && ++scanning->n == PAGE) {
+		amend_buffer_reset(scanning->last);
+		amend_buffer_text(scanning->last, base.pk);
+		if (scanning->last->failed)
+			status = amend_no_memory(err);
+	}
+	return status == AMEND_OK ? scanning->each(scanning->context, &base, err) : status;
 }
 
 enum amend_status amend_base_scan(struct amend_conn *db, const char *source,
 				  const struct amend_table *table, bool packs, amend_base_fn each,
 				  void *context, struct amend_error *err)
 {
-	struct amend_rows rows = AMEND_ROWS_INIT;
+	/* Where writers hold the database, a read that stays open is in their way: see amend_row_scan. */
+	bool pages = !amend_has(db, AMEND_HAS_ROW_LOCK);
 	struct amend_buffer last = AMEND_BUFFER_INIT;
+	struct scanning scanning = {
+		.source = source, .packs = packs, .each = each, .context = context, .last = &last};
 	struct amend_sql sql;
-	bool more;
-	enum amend_status status = amend_ledger_look(db, &more, err);
+	struct place place;
+	enum amend_status status = find_place(db, source, table, &place, err);
 
-	while (more && status == AMEND_OK) {
-		select_base(&sql, db, source, table);
+	if (status != AMEND_OK || !place.any)
+		return status;
+	do {
+		amend_sql_init(&sql, db);
+		amend_sql_text(&sql, "SELECT b.pk, b.first_key, b.digest");
+		amend_sql_text(&sql, packs ? ", b.pack FROM " : " FROM ");
+		amend_sql_ledger(&sql, "base");
+		amend_sql_text(&sql, " b WHERE ");
+		add_place(&sql, &place);
 		if (last.size > 0) {
-			amend_sql_text(&sql, " AND pk > ");
-			amend_sql_string(&sql, last.data);
+			amend_sql_text(&sql, " AND b.pk > ");
+			amend_sql_kept(&sql, &last);
 		}
-		amend_sql_printf(&sql, " ORDER BY pk LIMIT %d", PAGE);
-		status = amend_exec(db, &sql, &rows, err);
-		if (status == AMEND_OK)
-			status = hand_out(&rows, source, packs, each, context, err);
-		more = rows.n_rows == PAGE;
-		if (more) {
-			amend_buffer_reset(&last);
-			amend_buffer_text(&last, amend_rows_at(&rows, PAGE - 1, 0)->as.text);
-			if (last.failed)
-				status = amend_no_memory(err);
-		}
-		amend_rows_release(&rows);
+		if (pages)
+			amend_sql_printf(&sql, " ORDER BY b.pk LIMIT %d", PAGE);
+		scanning.n = 0;
+		status = amend_scan(db, &sql, scan_one, &scanning, err);
 		amend_sql_release(&sql);
-	}
+	} while (pages && scanning.n == PAGE && status == AMEND_OK);
+	amend_arena_release(&scanning.arena);
 	amend_buffer_release(&last);
-	return status;
-}
-
-static void where_base(struct amend_sql *sql, const struct amend_table *table,
-		       const struct amend_base *seen)
-{
-	amend_sql_text(sql, " WHERE source = ");
-	amend_sql_string(sql, seen->source);
-	amend_sql_text(sql, " AND tbl = ");
-	amend_sql_string(sql, table->qualified);
-	amend_sql_text(sql, " AND pk = ");
-	amend_sql_string(sql, seen->pk);
-	amend_sql_text(sql, " AND digest = ");
-	amend_sql_bytes(sql, seen->digest, AMEND_DIGEST_SIZE);
-}
-
-static enum amend_status exec_counting(struct amend_conn *db, const struct amend_sql *sql,
-				       bool *moved, struct amend_error *err)
-{
-	struct amend_rows rows = AMEND_ROWS_INIT;
-	enum amend_status status = amend_exec(db, sql, &rows, err);
-
-	if (status == AMEND_OK)
-		*moved = rows.changes != 1;
-	amend_rows_release(&rows);
-	return status;
-}
-
-static enum amend_status remove_base(struct amend_conn *db, const struct amend_table *table,
-				     const struct amend_base *seen, bool *moved,
-				     struct amend_error *err)
-{
-	struct amend_sql sql;
-	enum amend_status status;
-
-	amend_sql_init(&sql, db);
-	amend_sql_text(&sql, "DELETE FROM ");
-	amend_sql_ledger(&sql, "base");
-	where_base(&sql, table, seen);
-	status = exec_counting(db, &sql, moved, err);
-	amend_sql_release(&sql);
-	return status;
-}
-
-static enum amend_status insert_base(struct amend_conn *db, const struct amend_table *table,
-				     const struct amend_base *base, bool *moved,
-				     struct amend_error *err)
-{
-	struct amend_sql sql;
-	enum amend_status status;
-
-	amend_sql_init(&sql, db);
-	amend_sql_text(&sql, "INSERT INTO ");
-	amend_sql_ledger(&sql, "base");
-	amend_sql_text(&sql, " (source, tbl, pk, first_key, digest, pack) VALUES (");
-	amend_sql_string(&sql, base->source);
-	amend_sql_text(&sql, ", ");
-	amend_sql_string(&sql, table->qualified);
-	amend_sql_text(&sql, ", ");
-	amend_sql_string(&sql, base->pk);
-	amend_sql_text(&sql, ", ");
-	amend_sql_string(&sql, base->first_key);
-	amend_sql_text(&sql, ", ");
-	amend_sql_bytes(&sql, base->digest, AMEND_DIGEST_SIZE);
-	amend_sql_text(&sql, ", ");
-	amend_sql_bytes(&sql, base->pack, base->pack_size);
-	amend_sql_text(&sql, ") ON CONFLICT (source, tbl, pk) DO NOTHING");
-	status = exec_counting(db, &sql, moved, err);
-	amend_sql_release(&sql);
-	return status;
-}
-
-static enum amend_status update_base(struct amend_conn *db, const struct amend_table *table,
-				     const struct amend_base *seen, const struct amend_base *base,
-				     bool *moved, struct amend_error *err)
-{
-	struct amend_sql sql;
-	enum amend_status status;
-
-	amend_sql_init(&sql, db);
-	amend_sql_text(&sql, "UPDATE ");
-	amend_sql_ledger(&sql, "base");
-	amend_sql_text(&sql, " SET first_key = ");
-	amend_sql_string(&sql, base->first_key);
-	amend_sql_text(&sql, ", digest = ");
-	amend_sql_bytes(&sql, base->digest, AMEND_DIGEST_SIZE);
-	amend_sql_text(&sql, ", pack = ");
-	amend_sql_bytes(&sql, base->pack, base->pack_size);
-	where_base(&sql, table, seen);
-	status = exec_counting(db, &sql, moved, err);
-	amend_sql_release(&sql);
-	return status;
-}
-
-enum amend_status amend_base_write(struct amend_conn *db, const struct amend_table *table,
-				   const struct amend_base *seen, const struct amend_base *base,
-				   bool *moved, struct amend_error *err)
-{
-	enum amend_status status = AMEND_OK;
-
-	*moved = false;
-	if (!base)
-		return seen ? remove_base(db, table, seen, moved, err) : AMEND_OK;
-	if (!seen)
-		return insert_base(db, table, base, moved, err);
-	if (strcmp(seen->pk, base->pk) == 0 && strcmp(seen->source, base->source) == 0)
-		return update_base(db, table, seen, base, moved, err);
-	status = remove_base(db, table, seen, moved, err);
-	if (status == AMEND_OK && !*moved)
-		status = insert_base(db, table, base, moved, err);
-	return status;
-}
-
-enum amend_status amend_bases_write(struct amend_conn *db, const struct amend_table *table,
-				    struct amend_base_bulk *items, size_t n, struct amend_error *err)
-{
-	enum amend_status status = AMEND_OK;
-
-	for (size_t i = 0; i < n && status == AMEND_OK; i++)
-		status = amend_base_write(db, table, items[i].seen, items[i].base, &items[i].moved,
-					  err);
 	return status;
 }

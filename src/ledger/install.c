@@ -52,15 +52,37 @@ static const char *const step_1[] = {
 	NULL,
 };
 
-static const struct step steps[] = {{1, step_1}};
+/*
+ * Bases narrower, for there are many: source and table by number, half of the
+ * digest. By way of a copy, so that the table and what belongs to it keep their names.
+ */
+static const char *const step_2[] = {
+	"CREATE TABLE {ledger}feed (id {serial}, source {text} NOT NULL, tbl {text} NOT NULL, "
+	"UNIQUE (source, tbl))",
+	"INSERT INTO {ledger}feed (source, tbl) SELECT DISTINCT source, tbl FROM {ledger}base",
+	"CREATE TABLE {ledger}base_1 AS SELECT f.id AS feed, b.pk, b.first_key, b.digest, b.pack "
+	"FROM {ledger}base b JOIN {ledger}feed f ON f.source = b.source AND f.tbl = b.tbl",
+	"DROP TABLE {ledger}base",
+	"CREATE TABLE {ledger}base (feed {integer} NOT NULL, pk {name} NOT NULL, "
+	"first_key {name} NOT NULL, digest {bytes} NOT NULL, pack {bytes} NOT NULL, "
+	"PRIMARY KEY (feed, pk)){rewritten}",
+	"INSERT INTO {ledger}base (feed, pk, first_key, digest, pack) SELECT feed, pk, first_key, "
+	"substr(digest, 1, 16), pack FROM {ledger}base_1 ORDER BY feed, pk",
+	"DROP TABLE {ledger}base_1",
+	/* Not (feed, first_key): SQLite would then prefer the primary key to it. */
+	"CREATE INDEX {index}base_first_key ON {ledger}base (first_key)",
+	NULL,
+};
+
+static const struct step steps[] = {{1, step_1}, {2, step_2}};
 
 enum { LATEST = sizeof(steps) / sizeof(steps[0]) };
 
 enum amend_status amend_ledger_refuse(const struct amend_conn *db, const struct amend_table *table,
 				      struct amend_error *err)
 {
-	static const char *const names[] = {"meta", "run",      "revision", "change",
-					    "base", "conflict", "token_key"};
+	static const char *const names[] = {"meta", "run",  "revision", "change",
+					    "feed", "base", "conflict", "token_key"};
 	size_t prefix = strlen(db->dialect->ledger);
 
 	if (strncasecmp(table->qualified, db->dialect->ledger, prefix) != 0)
@@ -93,6 +115,8 @@ void amend_ledger_expand(struct amend_buffer *out, const struct amend_dialect *d
 		{"{integer}", dialect->integer_type},
 		{"{text}", dialect->text_type},
 		{"{bytes}", dialect->bytes_type},
+		{"{name}", dialect->name_type},
+		{"{rewritten}", dialect->rewritten_table},
 		{"{secret}", dialect->random_secret},
 		{"{epoch}", dialect->epoch},
 		{"{role}", role},
@@ -201,27 +225,31 @@ static enum amend_status remember(struct amend_conn *db, int version, struct ame
 	return status;
 }
 
-enum amend_status amend_ledger_look(struct amend_conn *db, bool *present, struct amend_error *err)
+enum amend_status amend_ledger_version(struct amend_conn *db, int *version, struct amend_error *err)
 {
 	struct amend_ledger *ledger = amend_ledger_state(db, err);
 	enum amend_status status;
-	int version;
 
-	*present = false;
+	*version = 0;
 	if (!ledger)
 		return AMEND_NO_MEMORY;
-	if (ledger->version < LATEST) {
-		status = read_version(db, &version, err);
-		if (status == AMEND_OK)
-			status = check_version(version, err);
-		/* In a transaction that may see what it will undo, do not remember. */
-		if (status == AMEND_OK)
-			status = remember(db, version, err);
-		*present = status == AMEND_OK && version == LATEST;
-		return status;
-	}
-	*present = true;
-	return AMEND_OK;
+	*version = ledger->version;
+	if (ledger->version == LATEST)
+		return AMEND_OK;
+	status = read_version(db, version, err);
+	if (status == AMEND_OK)
+		status = check_version(*version, err);
+	/* In a transaction that may see what it will undo, do not remember. */
+	return status == AMEND_OK ? remember(db, *version, err) : status;
+}
+
+enum amend_status amend_ledger_look(struct amend_conn *db, bool *present, struct amend_error *err)
+{
+	int version;
+	enum amend_status status = amend_ledger_version(db, &version, err);
+
+	*present = status == AMEND_OK && version > 0;
+	return status;
 }
 
 typedef enum amend_status (*statement_fn)(void *context, const char *statement,
@@ -269,6 +297,32 @@ static enum amend_status emit_steps(const struct amend_dialect *dialect, int ver
 	return status;
 }
 
+/* Who had rights on tables that are made anew: statements that give them back. */
+static enum amend_status read_rights(struct amend_conn *db, struct amend_rows *rights,
+				     struct amend_error *err)
+{
+	struct amend_sql sql;
+	enum amend_status status;
+
+	if (!*db->dialect->ledger_rights)
+		return AMEND_OK;
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, db->dialect->ledger_rights);
+	status = amend_exec(db, &sql, rights, err);
+	amend_sql_release(&sql);
+	return status;
+}
+
+static enum amend_status emit_rights(const struct amend_rows *rights, statement_fn each,
+				     void *context, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < rights->n_rows && status == AMEND_OK; i++)
+		status = each(context, amend_rows_at(rights, i, 0)->as.text, err);
+	return status;
+}
+
 static enum amend_status run_statement(void *context, const char *statement, struct amend_error *err)
 {
 	return amend_exec_text(context, statement, err);
@@ -285,6 +339,7 @@ static void install_ended(struct amend_conn *db, void *context, bool committed)
 static enum amend_status install(struct amend_conn *db, void *context, struct amend_error *err)
 {
 	bool *changed = context;
+	struct amend_rows rights = AMEND_ROWS_INIT;
 	int version = 0;
 	enum amend_status status;
 
@@ -298,10 +353,15 @@ static enum amend_status install(struct amend_conn *db, void *context, struct am
 	if (version == 0)
 		status = emit_all(db->dialect, "", db->dialect->ledger_before, run_statement, db,
 				  err);
+	else
+		status = read_rights(db, &rights, err);
 	if (status == AMEND_OK)
 		status = emit_steps(db->dialect, version, run_statement, db, err);
-	if (status == AMEND_OK)
+	if (status == AMEND_OK && version == 0)
 		status = amend_secret_make(db, err);
+	if (status == AMEND_OK && version > 0)
+		status = emit_rights(&rights, run_statement, db, err);
+	amend_rows_release(&rights);
 	if (status == AMEND_OK)
 		status = amend_on_end(db, install_ended, NULL, err);
 	if (status == AMEND_OK) {
@@ -313,11 +373,11 @@ static enum amend_status install(struct amend_conn *db, void *context, struct am
 
 static enum amend_status need(struct amend_conn *db, bool *changed, struct amend_error *err)
 {
-	bool present;
-	enum amend_status status = amend_ledger_look(db, &present, err);
+	int version;
+	enum amend_status status = amend_ledger_version(db, &version, err);
 
 	*changed = false;
-	if (status != AMEND_OK || present || db->ledger->installing)
+	if (status != AMEND_OK || version == LATEST || db->ledger->installing)
 		return status;
 	status = amend_atomic(db, NULL, install, changed, err);
 	return status == AMEND_OK ? status : explain_denied(err, status);
@@ -381,6 +441,7 @@ enum amend_status amend_init_script(struct amend_conn *db,
 {
 	struct script script = {emit, context};
 	struct amend_buffer role = AMEND_BUFFER_INIT;
+	struct amend_rows rights = AMEND_ROWS_INIT;
 	int version = 0;
 	enum amend_status status = amend_enter(db, err);
 
@@ -397,8 +458,12 @@ enum amend_status amend_init_script(struct amend_conn *db,
 	if (status == AMEND_OK && version == 0)
 		status = emit_all(db->dialect, "", db->dialect->ledger_before, emit_statement,
 				  &script, err);
+	else if (status == AMEND_OK && version < LATEST)
+		status = read_rights(db, &rights, err);
 	if (status == AMEND_OK)
 		status = emit_steps(db->dialect, version, emit_statement, &script, err);
+	if (status == AMEND_OK)
+		status = emit_rights(&rights, emit_statement, &script, err);
 	if (status == AMEND_OK && version == 0)
 		status = amend_secret_emit(db, emit, context, err);
 	if (status == AMEND_OK)
@@ -408,6 +473,7 @@ enum amend_status amend_init_script(struct amend_conn *db,
 	if (status == AMEND_OK && role.size > 0)
 		status = emit_all(db->dialect, role.data, db->dialect->ledger_grants,
 				  emit_statement, &script, err);
+	amend_rows_release(&rights);
 	amend_buffer_release(&role);
 	return amend_leave(db, status, err);
 }

@@ -15,7 +15,7 @@
 #include "core/pack.h"
 #include "sql/conn.h"
 
-/* Installed? Asks the database once, then remembers. */
+/* Installed, be it an older one that can be read? Asks the database once, then remembers. */
 enum amend_status amend_ledger_look(struct amend_conn *db, bool *present,
 				    struct amend_error *err) AMEND_CHECK;
 
@@ -117,16 +117,24 @@ enum amend_status amend_pk_parse(const char *text, bool typed, struct amend_aren
 
 /* ---- bases: what a source said last time ---- */
 
+enum { AMEND_BASE_DIGEST_SIZE = 16 };
+
 struct amend_base {
 	const char *source;
 	const char *pk;        /* the row's; where it is gone: the one it had */
 	const char *first_key; /* JSON of the first key's columns, {"code":"FR"}; "" when it was blank */
 	const void *pack;      /* amend_pack of the fields that have a base */
 	size_t pack_size;
-	unsigned char digest[AMEND_DIGEST_SIZE]; /* of the pack */
+	unsigned char digest[AMEND_BASE_DIGEST_SIZE]; /* of the pack: amend_base_digest */
 };
 
-/* All by primary key (by_first_key false) or by first key, one trip for all; out[i].pack is NULL where there is none. In the arena. */
+/* The first half of amend_digest: enough to tell one from another that nobody forges. */
+void amend_base_digest(const void *pack, size_t size, unsigned char digest[AMEND_BASE_DIGEST_SIZE]);
+
+/*
+ * All by primary key (by_first_key false) or by first key, in few trips; out[i].pack is NULL where
+ * there is none. Of several that share a first key, the one whose primary key's text is least. In the arena.
+ */
 enum amend_status amend_base_find(struct amend_conn *db, const char *source,
 				  const struct amend_table *table, bool by_first_key,
 				  const char *const *keys, size_t n, struct amend_base *out,

@@ -258,5 +258,7 @@ void amend_ledger_free(struct amend_ledger *ledger)
 	if (!ledger)
 		return;
 	forget(ledger);
+	free(ledger->feed_source);
+	free(ledger->feed_table);
 	free(ledger);
 }

@@ -12,6 +12,9 @@ struct amend_ledger {
 	const struct amend_run_spec *run_spec;
 	struct amend_run_spec run_copy;
 	int64_t run;
+	/* The source and table whose number was asked for last; number 0: none. */
+	char *feed_source, *feed_table;
+	int64_t feed;
 	char who[256]; /* the operating system's user, read when it is needed */
 
 	struct amend_secret *secrets; /* newest first */
@@ -21,6 +24,13 @@ struct amend_ledger {
 
 /* Made on first use; NULL with `err` filled in when there is no memory. */
 struct amend_ledger *amend_ledger_state(struct amend_conn *db, struct amend_error *err);
+/* Which ledger there is: 0 none; older than ours may be read, amend_ledger_need brings it up. UNSUPPORTED: newer. */
+enum amend_status amend_ledger_version(struct amend_conn *db, int *version,
+				       struct amend_error *err) AMEND_CHECK;
+/* The number of a source and table, *id 0: it has none yet; with `make` it gets one. Inside a unit then. */
+enum amend_status amend_feed_find(struct amend_conn *db, const char *source,
+				  const struct amend_table *table, bool make, int64_t *id,
+				  struct amend_error *err) AMEND_CHECK;
 void amend_ledger_free(struct amend_ledger *ledger);
 
 /* The statement with its words in braces replaced: {ledger}, {text}, ..., {role}; install.c lists them. */

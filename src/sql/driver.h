@@ -63,6 +63,7 @@ struct amend_dialect {
 	const char *const *ledger_before; /* NULL-ended: before its tables, e.g. the schema */
 	const char *const
 		*ledger_grants; /* NULL-ended: let {role} write through amend; {ledger} as above */
+	const char *ledger_rights; /* a query whose rows are statements: they give rights on tables that an upgrade makes anew to those who have them; "": there are none */
 	const char *random_secret; /* expression: 64 hexadecimal digits that nobody can guess */
 	const char *epoch; /* expression: the clock, whole seconds since 1970, as integer_type */
 	const char *role;  /* a query for this session's role, quoted; "" where there are none */
@@ -70,6 +71,8 @@ struct amend_dialect {
 	const char *integer_type; /* 64 bits */
 	const char *text_type;
 	const char *bytes_type;
+	const char *name_type; /* text that is compared byte by byte */
+	const char *rewritten_table; /* behind CREATE TABLE (...): for one whose rows are found by primary key and often rewritten */
 };
 
 /* A statement: text, and the values behind its placeholders. */

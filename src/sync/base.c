@@ -118,7 +118,7 @@ enum amend_status amend_sync_base(struct amend_sync *sync, struct amend_record *
 	if (!base->pack)
 		status = amend_no_memory(err);
 	else
-		amend_digest(base->pack, base->pack_size, base->digest);
+		amend_base_digest(base->pack, base->pack_size, base->digest);
 	/* Nothing to say of a row that there was nothing to say of. */
 	action->write_base = pack.size > 0 || old;
 out:

@@ -438,7 +438,7 @@ static enum amend_status make_base(struct amend_sync *sync, const struct amend_r
 	amend_buffer_release(&pack);
 	if (!base->pack)
 		return amend_no_memory(err);
-	amend_digest(base->pack, base->pack_size, base->digest);
+	amend_base_digest(base->pack, base->pack_size, base->digest);
 	action->write_base = true;
 	return AMEND_OK;
 }

@@ -38,6 +38,15 @@ static void add_digest(struct amend_buffer *line, const unsigned char digest[AME
 	add_string(line, "digest", hex);
 }
 
+/* Of a base's pack, in full: the ledger keeps the first half. */
+static void add_base_digest(struct amend_buffer *line, const struct amend_base *base)
+{
+	unsigned char digest[AMEND_DIGEST_SIZE];
+
+	amend_digest(base->pack, base->pack_size, digest);
+	add_digest(line, digest);
+}
+
 /* `"name":value` of a table's column. */
 static void add_value(const struct amend_plan_writer *writer, struct amend_buffer *line,
 		      uint32_t column, const struct amend_value *value)
@@ -300,14 +309,14 @@ static void add_base(struct amend_plan_writer *writer, const struct amend_record
 		amend_buffer_char(&writer->line, ',');
 		add_string(&writer->line, "key", seen->first_key);
 		amend_buffer_char(&writer->line, ',');
-		add_digest(&writer->line, seen->digest);
+		add_base_digest(&writer->line, seen);
 		amend_buffer_char(&writer->line, '}');
 	} else {
 		amend_buffer_text(&writer->line, "null");
 	}
 	if (record->action->write_base) {
 		amend_buffer_text(&writer->line, ",\"after\":{");
-		add_digest(&writer->line, record->action->base.digest);
+		add_base_digest(&writer->line, &record->action->base);
 		add_base_fields(writer, record);
 		amend_buffer_char(&writer->line, '}');
 	}

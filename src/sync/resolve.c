@@ -256,7 +256,7 @@ static enum amend_status write_base(struct amend_conn *db, const struct settleme
 	if (pack.failed) {
 		status = amend_no_memory(err);
 	} else {
-		amend_digest(pack.data, pack.size, base.digest);
+		amend_base_digest(pack.data, pack.size, base.digest);
 		status = amend_base_write(db, s->table, seen, &base, &moved, err);
 	}
 	amend_buffer_release(&pack);

@@ -209,7 +209,7 @@ static void the_script_makes_the_same(struct engine *engine)
 		engine_pick(
 			engine,
 			"DROP TABLE amend_meta; DROP TABLE amend_run; DROP TABLE amend_revision; "
-			"DROP TABLE amend_change; DROP TABLE amend_base; DROP TABLE amend_conflict; "
+			"DROP TABLE amend_change; DROP TABLE amend_base; DROP TABLE amend_feed; DROP TABLE amend_conflict; "
 			"DROP TABLE amend_token_key",
 			"DROP SCHEMA amend CASCADE"));
 	road = road_open(engine, "t");

@@ -28,7 +28,7 @@ static struct amend_base make_base(struct engine *engine, const char *pk, const 
 	char *pack = amend_arena_text_n(engine_arena(engine), content, size);
 
 	base.pack = pack;
-	amend_digest(pack, size, base.digest);
+	amend_base_digest(pack, size, base.digest);
 	return base;
 }
 
@@ -69,7 +69,7 @@ static void bases(struct engine *engine)
 	found = find_base(road, "feed", false, one.pk);
 	assert_int_equal(found.pack_size, 6);
 	assert_memory_equal(found.pack, one.pack, 6);
-	assert_memory_equal(found.digest, one.digest, AMEND_DIGEST_SIZE);
+	assert_memory_equal(found.digest, one.digest, AMEND_BASE_DIGEST_SIZE);
 	expect_text(found.first_key, one.first_key);
 	found = find_base(road, "feed", true, "{\"k\":\"x\"}");
 	expect_text(found.pk, one.pk);
@@ -125,14 +125,14 @@ static enum amend_status see_base(void *context, const struct amend_base *base,
 				  struct amend_error *err)
 {
 	struct seen *seen = context;
-	unsigned char digest[AMEND_DIGEST_SIZE];
+	unsigned char digest[AMEND_BASE_DIGEST_SIZE];
 
 	(void)err;
 	seen->n++;
 	expect_text(base->source, "feed");
 	assert_int_equal(base->pack != NULL, seen->packs);
 	if (seen->packs) {
-		amend_digest(base->pack, base->pack_size, digest);
+		amend_base_digest(base->pack, base->pack_size, digest);
 		assert_memory_equal(digest, base->digest, sizeof(base->digest));
 	}
 	if (seen->n < 4)
@@ -393,7 +393,7 @@ static void findings(struct engine *engine)
 	road = road_open(engine, "t");
 	expect_contains(check(road), "1 ledger: not installed yet");
 	ok(road, AMEND_CREATE, .keys = "id=1");
-	expect_contains(check(road), "0 ledger: installed, version 1, 1 revision\n");
+	expect_contains(check(road), "0 ledger: installed, version 2, 1 revision\n");
 	storing.spec.table = road->table;
 	expect_ok(road_atomic(road, store, &storing), &road->err);
 	expect_contains(check(road), "1 conflicts: 1 waits for a decision");

@@ -181,13 +181,15 @@ static void eight_install(struct engine *engine)
 			      engine_pick(engine, "SELECT count(*) FROM amend_token_key",
 					  "SELECT count(*) FROM amend.token_key"),
 			      "1");
-		engine_exec(engine,
-			    engine_pick(engine,
-					"DROP TABLE amend_meta; DROP TABLE amend_run; "
-					"DROP TABLE amend_revision; DROP TABLE amend_change; "
-					"DROP TABLE amend_base; DROP TABLE amend_conflict; "
-					"DROP TABLE amend_token_key",
-					"DROP SCHEMA amend CASCADE"));
+		engine_exec(
+			engine,
+			engine_pick(
+				engine,
+				"DROP TABLE amend_meta; DROP TABLE amend_run; "
+				"DROP TABLE amend_revision; DROP TABLE amend_change; "
+				"DROP TABLE amend_base; DROP TABLE amend_feed; DROP TABLE amend_conflict; "
+				"DROP TABLE amend_token_key",
+				"DROP SCHEMA amend CASCADE"));
 	}
 }
 

@@ -386,9 +386,9 @@ const char *feed_bases(struct feed *feed)
 	if (!has_ledger(feed->engine))
 		return "";
 	sql = engine_printf(feed->engine,
-			    "SELECT first_key, pack FROM %s WHERE source = '%s' ORDER BY "
-			    "first_key, pk",
-			    ledger(feed->engine, "base"), source);
+			    "SELECT first_key, pack FROM %s WHERE feed IN (SELECT id FROM %s WHERE "
+			    "source = '%s') ORDER BY first_key, pk",
+			    ledger(feed->engine, "base"), ledger(feed->engine, "feed"), source);
 	expect_ok(amend_query(feed->db, sql, NULL, 0, &rows, &feed->err), &feed->err);
 	for (size_t i = 0; i < rows.n_rows; i++) {
 		struct amend_value bytes, value;

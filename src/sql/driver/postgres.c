@@ -26,10 +26,22 @@ static const char *const ledger_before[] = {"CREATE SCHEMA IF NOT EXISTS amend",
 static const char *const ledger_grants[] = {
 	"GRANT USAGE ON SCHEMA amend TO {role}",
 	"GRANT SELECT ON {ledger}meta TO {role}",
-	"GRANT SELECT, INSERT ON {ledger}run, {ledger}revision, {ledger}change TO {role}",
+	"GRANT SELECT, INSERT ON {ledger}run, {ledger}revision, {ledger}change, {ledger}feed TO {role}",
 	"GRANT SELECT, INSERT, UPDATE, DELETE ON {ledger}base, {ledger}conflict TO {role}",
 	NULL,
 };
+
+/* Of base, and of feed what goes with it. */
+static const char ledger_rights[] =
+	"SELECT pg_catalog.format('GRANT %s ON amend.%I TO %s%s', a.privilege_type, t.name, "
+	"CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident("
+	"pg_catalog.pg_get_userbyid(a.grantee)) END, "
+	"CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) "
+	"FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+	"CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a "
+	"CROSS JOIN (VALUES ('base'), ('feed')) t(name) "
+	"WHERE n.nspname = 'amend' AND c.relname = 'base' AND a.grantee <> c.relowner "
+	"AND (t.name = 'base' OR a.privilege_type IN ('SELECT', 'INSERT')) ORDER BY 1";
 
 static const struct amend_dialect dialect = {
 	.quote = '"',
@@ -60,6 +72,7 @@ static const struct amend_dialect dialect = {
 	.ledger_lock = ledger_lock,
 	.ledger_before = ledger_before,
 	.ledger_grants = ledger_grants,
+	.ledger_rights = ledger_rights,
 	.random_secret = "pg_catalog.replace(pg_catalog.gen_random_uuid()::text || "
 			 "pg_catalog.gen_random_uuid()::text, '-', '')",
 	.epoch = "CAST(pg_catalog.floor(extract(epoch FROM pg_catalog.clock_timestamp())) AS bigint)",
@@ -68,6 +81,9 @@ static const struct amend_dialect dialect = {
 	.integer_type = "bigint",
 	.text_type = "text",
 	.bytes_type = "bytea",
+	.name_type = "text COLLATE pg_catalog.\"C\"",
+	/* Room beside the old version of a row for the new one: its index entries then stay. */
+	.rewritten_table = " WITH (fillfactor = 80)",
 };
 
 static bool starts(const char *text, const char *prefix)

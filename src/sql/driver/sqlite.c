@@ -38,6 +38,7 @@ static const struct amend_dialect dialect = {
 	.ledger_index = "amend_",
 	.ledger_present =
 		"SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = 'amend_meta'",
+	.ledger_rights = "",
 	.random_secret = "lower(hex(randomblob(32)))",
 	.epoch = "CAST(strftime('%s', 'now') AS INTEGER)",
 	.role = "",
@@ -45,6 +46,8 @@ static const struct amend_dialect dialect = {
 	.integer_type = "INTEGER",
 	.text_type = "TEXT",
 	.bytes_type = "BLOB",
+	.name_type = "TEXT",
+	.rewritten_table = " WITHOUT ROWID",
 };
 
 static enum amend_status adopt(void *handle, const struct amend_open_options *options,
