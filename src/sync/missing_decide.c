@@ -190,7 +190,7 @@ static enum amend_status new_base(struct amend_sync *sync, const struct amend_re
 	base->pack_size = pack->size;
 	if (!base->pack)
 		return amend_no_memory(err);
-	amend_digest(base->pack, base->pack_size, base->digest);
+	amend_base_digest(base->pack, base->pack_size, base->digest);
 	action->write_base = true;
 	return AMEND_OK;
 }

@@ -494,7 +494,7 @@ static enum amend_status keep_missing(struct amend_conn *db, struct settlement *
 	if (pack.failed) {
 		status = amend_no_memory(err);
 	} else {
-		amend_digest(pack.data, pack.size, base.digest);
+		amend_base_digest(pack.data, pack.size, base.digest);
 		status = amend_base_write(db, s->table, seen, &base, &moved, err);
 	}
 	amend_buffer_release(&pack);
