@@ -38,11 +38,12 @@ struct amend_source_options {
 	uint64_t max_bytes; /* of all pages, as they are sent */
 	int64_t stall_ms;   /* so long nothing may come */
 	int retries;        /* so often a request is made again, with growing pauses */
+	bool keep;          /* put the input aside, for amend_source_texts */
 };
 
-#define AMEND_SOURCE_OPTIONS_INIT                                           \
-	{                                                                   \
-		AMEND_FORMAT_AUTO, NULL, NULL, (uint64_t)64 << 30, 60000, 4 \
+#define AMEND_SOURCE_OPTIONS_INIT                                                  \
+	{                                                                          \
+		AMEND_FORMAT_AUTO, NULL, NULL, (uint64_t)64 << 30, 60000, 4, false \
 	}
 
 /*
@@ -65,6 +66,17 @@ AMEND_API const char *amend_source_name_shown(const struct amend_source *source)
 
 /* Whether the `line` of its records is their number, from 1: a JSON array has records, not lines. */
 AMEND_API bool amend_source_numbers_records(const struct amend_source *source);
+
+/* Line 0: the header, which comes first. Ends with a newline. Lives during the callback. */
+typedef enum amend_status (*amend_source_text_fn)(void *context, int64_t line, const char *text,
+						  size_t size, struct amend_error *err);
+/*
+ * After it has been read, opened with `keep`: these records (their `line`s,
+ * rising) as they stood in it, such as those that on_reject told. Of JSON one line each.
+ */
+AMEND_API enum amend_status amend_source_texts(struct amend_source *source, const int64_t *lines,
+					       size_t n, amend_source_text_fn each, void *context,
+					       struct amend_error *err) AMEND_CHECK;
 
 enum amend_policy { AMEND_POLICY_STORE, AMEND_POLICY_INCOMING, AMEND_POLICY_CURRENT };
 enum amend_adopt {

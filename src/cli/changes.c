@@ -91,11 +91,16 @@ static bool is_of_database(struct cli_pool *pool, const char *file, const char *
 	return false;
 }
 
+static bool is_stdout(const char *name)
+{
+	return strcmp(name, "-") == 0 || strcmp(name, "/dev/stdout") == 0;
+}
+
 bool cli_changes_to_stdout(const struct cli_args *args, const char *option)
 {
 	const char *name = cli_value(args, option);
 
-	return name && (strcmp(name, "-") == 0 || strcmp(name, "/dev/stdout") == 0);
+	return name && is_stdout(name);
 }
 
 bool cli_changes_apart(const struct cli_args *args, const char *one, const char *other)
@@ -186,9 +191,9 @@ static FILE *open_temporary(struct cli_pool *pool, struct cli_changes *changes,
 	return file;
 }
 
-int cli_changes_open(struct cli_session *session, struct cli_changes *changes, const char *option)
+int cli_changes_open_as(struct cli_session *session, struct cli_changes *changes,
+			const char *option, const char *name)
 {
-	const char *name = cli_value(session->args, option);
 	struct stat file;
 	const struct stat *there = NULL;
 
@@ -197,7 +202,7 @@ int cli_changes_open(struct cli_session *session, struct cli_changes *changes, c
 		return 0;
 	if (stat(name, &file) == 0)
 		there = &file;
-	if (cli_changes_to_stdout(session->args, option))
+	if (is_stdout(name))
 		changes->file = stdout;
 	else if (is_direct(name, there))
 		changes->file = fopen(name, "ae");
@@ -208,6 +213,11 @@ int cli_changes_open(struct cli_session *session, struct cli_changes *changes, c
 	amend_error_set(&session->err, AMEND_DENIED, "--%s: %s could not be opened: %s", option,
 			name, strerror(errno));
 	return cli_fail(session);
+}
+
+int cli_changes_open(struct cli_session *session, struct cli_changes *changes, const char *option)
+{
+	return cli_changes_open_as(session, changes, option, cli_value(session->args, option));
 }
 
 static void note_failure(struct cli_changes *changes)

@@ -31,6 +31,9 @@ bool cli_changes_apart(const struct cli_args *args, const char *one, const char 
 
 /* 0, or the exit code after the complaint. */
 int cli_changes_open(struct cli_session *session, struct cli_changes *changes, const char *option);
+/* The same under a name of its own. */
+int cli_changes_open_as(struct cli_session *session, struct cli_changes *changes,
+			const char *option, const char *name);
 /* A line; takes `object` over. */
 void cli_changes_add(struct cli_changes *changes, struct json_object *object);
 /* Bytes as they are; false: they could not be written. */

@@ -170,6 +170,14 @@ static bool parse(const struct cli_args *args, struct request *request)
 	if (!exclude(args, "plan", "dry-run") || !exclude(args, "confirm", "dry-run") ||
 	    !needs(args, "yes", "confirm") || !cli_changes_apart(args, "changes", "plan"))
 		return false;
+	if (cli_has(args, "rejects") && (cli_changes_to_stdout(args, "rejects") ||
+					 !cli_changes_apart(args, "changes", "rejects") ||
+					 !cli_changes_apart(args, "plan", "rejects"))) {
+		if (cli_changes_to_stdout(args, "rejects"))
+			cli_usage(args, "--rejects: expected a file, found standard output");
+		return false;
+	}
+	request->source.keep = cli_has(args, "rejects");
 	request->source.path = cli_value(args, "path");
 	if (!cli_duration(args, "timeout", &timeout))
 		return false;
@@ -215,6 +223,12 @@ static void explain_interruption(struct cli_session *session, const struct amend
 				"interrupted: nothing was written");
 }
 
+/* A failure of the run comes before one of the files beside it, and that before what was found. */
+static int first_of(int run, int files)
+{
+	return run == CLI_DONE || ((run == CLI_STALE || run == CLI_REJECTED) && files) ? files : run;
+}
+
 static int sync_source(struct cli_session *session, struct request *request,
 		       struct amend_source *source, const struct cli_confirm *confirm)
 {
@@ -242,8 +256,12 @@ static int sync_source(struct cli_session *session, struct request *request,
 	code = cli_changes_open(session, &output.changes, "changes");
 	if (code == 0)
 		code = cli_changes_open(session, &output.plan, "plan");
+	if (code == 0)
+		code = cli_rejects_open(session, &output.kept);
 	if (code != 0) {
 		cli_changes_close(&output.changes, false);
+		cli_changes_close(&output.plan, false);
+		cli_rejects_close(session, &output.kept, source, false);
 		return code;
 	}
 	options->on_create = cli_assign_make_all(args->pool, request->on_create,
@@ -261,7 +279,9 @@ static int sync_source(struct cli_session *session, struct request *request,
 	status = amend_sync(session->db, source, args->words[2], options, &report, &session->err);
 	if (status != AMEND_OK)
 		explain_interruption(session, &report);
-	code = cli_sync_finish(&output, status, &report);
+	code = cli_rejects_close(session, &output.kept, source,
+				 status == AMEND_OK || report.n_revisions);
+	code = first_of(cli_sync_finish(&output, status, &report), code);
 	amend_sync_report_release(&report);
 	return code;
 }
@@ -276,7 +296,8 @@ static int run(const struct cli_args *args)
 
 	if (!parse(args, &request) ||
 	    !cli_changes_allowed(args, "changes", args->words[0], args->words[1]) ||
-	    !cli_changes_allowed(args, "plan", args->words[0], args->words[1]))
+	    !cli_changes_allowed(args, "plan", args->words[0], args->words[1]) ||
+	    !cli_changes_allowed(args, "rejects", args->words[0], args->words[1]))
 		return CLI_USAGE;
 	code = cli_confirm_open(&confirm, args, strcmp(args->words[0], "-") == 0);
 	if (code == 0 &&
@@ -317,6 +338,7 @@ static const struct cli_option options[] = {
 	{"adopt", "incoming|current|conflict", "who wins where nothing is known of before", false},
 	{"duplicates", "reject|first|last",
 	 "which of the records with one key to take (default: reject, none)", false},
+	{"rejects", "FILE", "write the rejected records here, and why to FILE.reasons", false},
 	{"max-rejects", "N", "stop before the first write when more are rejected", false},
 	{"missing", "keep|delete|COL=VALUE",
 	 "what becomes of records that the source no longer has (default: keep)", false},

@@ -30,6 +30,7 @@ void cli_sync_on_reject(void *context, int64_t line, const char *text)
 	struct cli_sync_output *output = context;
 	struct cli_pool pool = CLI_POOL_INIT;
 
+	cli_rejects_add(&output->kept, line, text);
 	if (output->rejects++ >= REJECTS_SHOWN)
 		return;
 	cli_progress_clear(&output->progress);

@@ -4,6 +4,7 @@
 
 #include "changes.h"
 #include "confirm.h"
+#include "rejects.h"
 #include "progress.h"
 #include "session.h"
 
@@ -16,6 +17,7 @@ struct cli_sync_output {
 	bool apply; /* a saved plan, whose entries may be stale */
 	struct cli_changes changes, plan;
 	struct cli_confirm confirm;
+	struct cli_rejects kept; /* of --rejects */
 	uint64_t rejects, stale;
 	struct cli_progress progress;
 };

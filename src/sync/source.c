@@ -133,6 +133,7 @@ enum amend_status amend_source_new(struct amend_input *input, const char *path,
 				   struct amend_source **out, struct amend_error *err)
 {
 	struct amend_source *source = calloc(1, sizeof(*source));
+	struct amend_input *unpacked;
 	enum amend_status status;
 
 	*out = NULL;
@@ -143,10 +144,21 @@ enum amend_status amend_source_new(struct amend_input *input, const char *path,
 		free(source);
 		return amend_no_memory(err);
 	}
+	source->json = options->format == AMEND_FORMAT_JSON ||
+		       options->format == AMEND_FORMAT_NDJSON;
+	source->way = options->path ? options->path : "";
 	source->path = strdup(path);
-	source->input = amend_input_gzip(source->hashed, path);
-	status = source->path && source->input ? begin_format(source, options, err)
-					       : amend_no_memory(err);
+	unpacked = amend_input_gzip(source->hashed, path);
+	if (unpacked)
+		source->input = unpacked;
+	/* Put aside is what the format reads. */
+	if (unpacked && options->keep)
+		source->kept = amend_input_kept(unpacked);
+	if (source->kept)
+		source->input = source->kept;
+	status = source->path && unpacked && (source->kept || !options->keep)
+			 ? begin_format(source, options, err)
+			 : amend_no_memory(err);
 	if (status != AMEND_OK) {
 		amend_source_close(source);
 		return status;

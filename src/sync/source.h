@@ -52,8 +52,11 @@ struct amend_source {
 	struct amend_input *input;
 	struct amend_input *
 		hashed; /* source_hash.c: what `input` is, or reads from; NULL: no bytes are read */
-	char *path;     /* as given, for messages */
-	char **names;   /* of the columns */
+	struct amend_input *kept; /* source_keep.c: likewise, where that is asked for; else NULL */
+	bool json;                /* JSON or NDJSON */
+	const char *way;          /* of JSON: --path; "" for none */
+	char *path;               /* as given, for messages */
+	char **names;             /* of the columns */
 	size_t n_names;
 	bool used;       /* it has been read: it cannot be read again */
 	bool open;       /* records may have columns that are not named yet: amend_source_want */
@@ -87,6 +90,9 @@ void amend_source_hash(struct amend_source *source, bool wanted);
 /* Of every byte read so far, and how many they were. */
 void amend_source_digest(const struct amend_source *source, uint64_t *size,
 			 unsigned char digest[AMEND_DIGEST_SIZE]);
+
+/* source_keep.c: an input that puts aside what is read from `inner`; NULL: it cannot, `inner` stays the caller's. */
+struct amend_input *amend_input_kept(struct amend_input *inner);
 
 /* Bytes in memory, borrowed until it is closed. For tests. */
 struct amend_input *amend_input_memory(const void *bytes, size_t size);
