@@ -179,6 +179,9 @@ static bool parse(const struct cli_args *args, struct request *request)
 	}
 	request->source.keep = cli_has(args, "rejects");
 	request->source.path = cli_value(args, "path");
+	request->source.query = cli_value(args, "query");
+	if (!exclude(args, "query", "format") || !exclude(args, "query", "path"))
+		return false;
 	if (!cli_duration(args, "timeout", &timeout))
 		return false;
 	if (timeout > 0)
@@ -351,6 +354,7 @@ static const struct cli_option options[] = {
 	{"skip-locked", NULL, "leave records alone that another holds", false},
 	{"source", "NAME", "tell several sources of one table apart (default: default)", false},
 	{"format", "csv|tsv|json|ndjson", "what the source is (default: by the file's name)", false},
+	{"query", "SQL", "SOURCE is a database, and this asks it for the records", false},
 	{"path", "PATH", "where in a JSON document the array of records is: a.b, or /a/b", false},
 	{CLI_OPTION_TIMEOUT},
 	{CLI_OPTION_AS},

@@ -193,3 +193,13 @@ bool amend_reads_freely(const struct amend_conn *db, const char *schema)
 	return !db->driver->reads_freely || amend_in_transaction(db) ||
 	       db->driver->reads_freely(db->session, schema);
 }
+
+enum amend_status amend_query_columns(struct amend_conn *db, const char *sql, amend_name_fn each,
+				      void *context, struct amend_error *err)
+{
+	enum amend_status status = amend_conn_ready(db, err);
+
+	if (status == AMEND_OK)
+		status = db->driver->columns(db->session, sql, each, context, err);
+	return end(db, status, false, err);
+}

@@ -94,6 +94,10 @@ enum amend_status amend_exec_many(struct amend_conn *db, const struct amend_stat
 enum amend_status amend_scan(struct amend_conn *db, const struct amend_sql *sql, amend_row_fn each,
 			     void *context, struct amend_error *err) AMEND_CHECK;
 
+/* See driver.columns. */
+enum amend_status amend_query_columns(struct amend_conn *db, const char *sql, amend_name_fn each,
+				      void *context, struct amend_error *err) AMEND_CHECK;
+
 /*
  * One statement many times; see driver.repeat. It ends at the first time that fails, or whose
  * `each` fails: `repeat->failed` says which. Where the engine runs several in a trip, those

@@ -113,6 +113,10 @@ struct amend_canon {
 typedef enum amend_status (*amend_row_fn)(void *context, const struct amend_value *values,
 					  size_t n_columns, struct amend_error *err);
 
+/* Takes one name; anything but OK ends the listing with that status. */
+typedef enum amend_status (*amend_name_fn)(void *context, const char *name,
+					   struct amend_error *err);
+
 /* One statement, many times over. */
 struct amend_repeat {
 	const char *sql;
@@ -167,6 +171,13 @@ struct amend_driver {
 	enum amend_status (*scan)(struct amend_session *session,
 				  const struct amend_statement *statement, amend_row_fn each,
 				  void *context, struct amend_error *err);
+
+	/*
+	 * The names of the columns that a query returns, in order, each living during
+	 * the call; the query is not run. INVALID: it is several, or returns nothing.
+	 */
+	enum amend_status (*columns)(struct amend_session *session, const char *sql,
+				     amend_name_fn each, void *context, struct amend_error *err);
 
 	/* As `run` with n statements of one text. NULL: the caller does it by `run`. */
 	enum amend_status (*repeat)(struct amend_session *session, struct amend_repeat *repeat,

@@ -188,6 +188,28 @@ static enum amend_status open_http(const char *url, struct amend_source_options 
 	return status;
 }
 
+static enum amend_status open_query(const char *url, const struct amend_source_options *options,
+				    struct amend_source **out, struct amend_error *err)
+{
+	struct amend_source *source;
+	enum amend_status status;
+
+	if (options->format != AMEND_FORMAT_AUTO || options->path)
+		return amend_error_set(err, AMEND_INVALID,
+				       "--query asks a database: --format and --path are for files");
+	source = calloc(1, sizeof(*source));
+	if (!source)
+		return amend_no_memory(err);
+	source->path = strdup("query");
+	status = source->path ? amend_source_query(source, url, options->query, err)
+			      : amend_no_memory(err);
+	if (status == AMEND_OK)
+		*out = source;
+	else
+		amend_source_close(source);
+	return status;
+}
+
 enum amend_status amend_source_open(const char *name, const struct amend_source_options *options,
 				    struct amend_source **out, struct amend_error *err)
 {
@@ -198,6 +220,8 @@ enum amend_status amend_source_open(const char *name, const struct amend_source_
 	*out = NULL;
 	if (options)
 		chosen = *options;
+	if (chosen.query)
+		return open_query(name, &chosen, out, err);
 	if (amend_is_http(name))
 		return open_http(name, &chosen, out, err);
 	status = choose_format(name, &chosen.format, err);

@@ -104,6 +104,10 @@ enum amend_status amend_source_csv(struct amend_source *source, char delimiter,
 enum amend_status amend_source_json(struct amend_source *source, bool lines, const char *path,
 				    struct amend_error *err) AMEND_CHECK;
 
+/* Runs the query in the database of the URL, and keeps what it returns. */
+enum amend_status amend_source_query(struct amend_source *source, const char *url, const char *sql,
+				     struct amend_error *err) AMEND_CHECK;
+
 /*
  * Of an `open` source, before its first record: there shall be a column of this
  * name, though no record has been seen to have it. Nothing where it is there already.

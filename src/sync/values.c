@@ -47,7 +47,7 @@ static bool settle(const struct amend_sync *sync, struct amend_record *record, u
 	struct amend_value *value = &record->values[used];
 	struct amend_value base;
 
-	if (value->kind != AMEND_TEXT)
+	if (value->kind == AMEND_NULL)
 		return true;
 	if (record->row && amend_sync_plainly(sync, column, value, &record->row->values[u->column])) {
 		*value = record->row->values[u->column];

@@ -419,6 +419,7 @@ static const struct amend_driver driver = {
 	.unpin = amend_postgres_unpin,
 	.run = run,
 	.scan = amend_postgres_scan,
+	.columns = amend_postgres_columns,
 	.repeat = NULL, /* a pipeline does it */
 	.data_version = NULL,
 	.begin = begin,

@@ -117,6 +117,9 @@ void amend_postgres_leave(struct amend_session *session);
 
 /* postgres_scan.c: driver.scan */
 
+enum amend_status amend_postgres_columns(struct amend_session *session, const char *sql,
+					 amend_name_fn each, void *context,
+					 struct amend_error *err) AMEND_CHECK;
 enum amend_status amend_postgres_scan(struct amend_session *session,
 				      const struct amend_statement *statement, amend_row_fn each,
 				      void *context, struct amend_error *err);

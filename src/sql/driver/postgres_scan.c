@@ -266,3 +266,30 @@ enum amend_status amend_postgres_scan(struct amend_session *session,
 		amend_postgres_judge_loss(session, statement, before, err);
 	return scan.status == AMEND_OK || scan.own ? scan.status : err->status;
 }
+
+/* The unnamed statement: the next one takes its place. That nothing is written is the transaction's to see to. */
+enum amend_status amend_postgres_columns(struct amend_session *session, const char *sql,
+					 amend_name_fn each, void *context, struct amend_error *err)
+{
+	PGresult *result = NULL;
+	enum amend_status status = amend_postgres_ready(session, err);
+
+	if (status != AMEND_OK)
+		return status;
+	amend_postgres_enter(session);
+	result = PQprepare(session->conn, "", sql, 0, NULL);
+	if (PQresultStatus(result) == PGRES_COMMAND_OK) {
+		PQclear(result);
+		result = PQdescribePrepared(session->conn, "");
+	}
+	if (PQresultStatus(result) != PGRES_COMMAND_OK)
+		status = amend_postgres_error(session, result, err);
+	else if (PQnfields(result) == 0)
+		status = amend_error_set(err, AMEND_INVALID,
+					 "expected a query, found a statement that returns nothing");
+	for (int i = 0; status == AMEND_OK && i < PQnfields(result); i++)
+		status = each(context, PQfname(result, i), err);
+	PQclear(result);
+	amend_postgres_leave(session);
+	return status;
+}

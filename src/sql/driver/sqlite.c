@@ -233,6 +233,7 @@ static const struct amend_driver driver = {
 	.unpin = pin,
 	.run = amend_sqlite_run,
 	.scan = amend_sqlite_scan,
+	.columns = amend_sqlite_columns,
 	.repeat = amend_sqlite_repeat,
 	.data_version = amend_sqlite_data_version,
 	.reads_freely = amend_sqlite_reads_freely,

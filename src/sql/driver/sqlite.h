@@ -130,6 +130,9 @@ bool amend_sqlite_column_value(sqlite3_stmt *stmt, int index, struct amend_arena
 
 /* -- sqlite_bulk.c: the driver's functions of these names */
 
+enum amend_status amend_sqlite_columns(struct amend_session *session, const char *sql,
+				       amend_name_fn each, void *context,
+				       struct amend_error *err) AMEND_CHECK;
 enum amend_status amend_sqlite_scan(struct amend_session *session,
 				    const struct amend_statement *statement, amend_row_fn each,
 				    void *context, struct amend_error *err);

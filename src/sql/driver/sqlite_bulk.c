@@ -2,6 +2,7 @@
  * Many rows out of one statement, and one statement many times; whether anybody else has written.
  * Leaves preparing, binding and stepping to sqlite_run.c.
  */
+#include "core/buffer.h"
 #include "sql/driver/sqlite.h"
 
 #include <string.h>
@@ -24,6 +25,29 @@ enum amend_status amend_sqlite_scan(struct amend_session *session,
 					       statement->n_values, err);
 	if (status == AMEND_OK)
 		status = amend_sqlite_rows(session, stmt, each, context, err);
+	amend_sqlite_finish(session, stmt);
+	amend_sqlite_leave(session);
+	return status;
+}
+
+enum amend_status amend_sqlite_columns(struct amend_session *session, const char *sql,
+				       amend_name_fn each, void *context, struct amend_error *err)
+{
+	const struct amend_statement statement = {.sql = sql, .once = true};
+	sqlite3_stmt *stmt = NULL;
+	enum amend_status status = amend_sqlite_enter(session, err);
+
+	if (status != AMEND_OK)
+		return status;
+	status = amend_sqlite_ready(session, &statement, &stmt, err);
+	if (status == AMEND_OK && sqlite3_column_count(stmt) == 0)
+		status = amend_error_set(err, AMEND_INVALID,
+					 "expected a query, found a statement that returns nothing");
+	for (int i = 0; status == AMEND_OK && i < sqlite3_column_count(stmt); i++) {
+		const char *name = sqlite3_column_name(stmt, i);
+
+		status = name ? each(context, name, err) : amend_no_memory(err);
+	}
 	amend_sqlite_finish(session, stmt);
 	amend_sqlite_leave(session);
 	return status;

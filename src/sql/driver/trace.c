@@ -461,6 +461,13 @@ static enum amend_status trace_scan(struct amend_session *self,
 	return leave(self, &event, status, err);
 }
 
+static enum amend_status trace_columns(struct amend_session *self, const char *sql,
+				       amend_name_fn each, void *context, struct amend_error *err)
+{
+	AROUND(self, AMEND_TRACE_DESCRIBE, err,
+	       self->inner->columns(self->session, sql, each, context, err));
+}
+
 static enum amend_status trace_repeat(struct amend_session *self, struct amend_repeat *repeat,
 				      struct amend_error *err)
 {
@@ -560,6 +567,7 @@ enum amend_status amend_trace_wrap(const struct amend_driver *driver, struct ame
 	self->driver.unpin = trace_unpin;
 	self->driver.run = trace_run;
 	self->driver.scan = trace_scan;
+	self->driver.columns = trace_columns;
 	self->driver.repeat = driver->repeat ? trace_repeat : NULL;
 	self->driver.data_version = driver->data_version ? trace_data_version : NULL;
 	self->driver.reads_freely = driver->reads_freely ? trace_reads_freely : NULL;
