@@ -17,6 +17,7 @@ static void release(struct amend_sync *sync)
 	free(sync->all);
 	free(sync->list);
 	free(sync->edges);
+	amend_arena_release(&sync->lasting);
 	amend_table_close(sync->table);
 	amend_arena_release(&sync->arena);
 }
