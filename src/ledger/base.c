@@ -347,6 +347,37 @@ enum amend_status amend_base_find(struct amend_conn *db, const char *source,
 	return status;
 }
 
+enum amend_status amend_base_sources(struct amend_conn *db, const struct amend_table *table,
+				     struct amend_arena *arena, const char ***out, size_t *n,
+				     struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	int version;
+	enum amend_status status = amend_ledger_version(db, &version, err);
+
+	*n = 0;
+	if (status != AMEND_OK || version == 0)
+		return status;
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "SELECT DISTINCT source FROM ");
+	amend_sql_ledger(&sql, version == 1 ? "base" : "feed");
+	amend_sql_text(&sql, " WHERE tbl = ");
+	amend_sql_string(&sql, table->qualified);
+	status = amend_exec(db, &sql, &rows, err);
+	*out = amend_arena_array(arena, rows.n_rows, sizeof(**out));
+	if (status == AMEND_OK && !*out)
+		status = amend_no_memory(err);
+	for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++) {
+		(*out)[i] = amend_arena_text(arena, amend_rows_at(&rows, i, 0)->as.text);
+		if (!(*out)[(*n)++])
+			status = amend_no_memory(err);
+	}
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
 /* ---- all of them ---- */
 
 struct scanning {

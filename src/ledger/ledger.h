@@ -140,6 +140,11 @@ enum amend_status amend_base_find(struct amend_conn *db, const char *source,
 				  const char *const *keys, size_t n, struct amend_base *out,
 				  struct amend_arena *arena, struct amend_error *err) AMEND_CHECK;
 
+/* The sources that may have bases of the table. In the arena. */
+enum amend_status amend_base_sources(struct amend_conn *db, const struct amend_table *table,
+				     struct amend_arena *arena, const char ***out, size_t *n,
+				     struct amend_error *err) AMEND_CHECK;
+
 /*
  * Writes `base` in place of `seen` (NULL: there was none). `*moved`: it is no
  * longer what was seen, and nothing was written. `base` NULL removes it. When the pk or source differs from

@@ -104,58 +104,26 @@ enum amend_status amend_sync_order_missing(struct amend_sync *sync,
 
 /* ---- other sources ---- */
 
-/* The next name of a source after `last`: the index leads from one to the next. */
-static enum amend_status next_source(struct amend_conn *db, struct amend_buffer *last, bool *more,
-				     struct amend_error *err)
-{
-	struct amend_rows rows = AMEND_ROWS_INIT;
-	struct amend_sql sql;
-	enum amend_status status;
-	const struct amend_value *name;
-
-	amend_sql_init(&sql, db);
-	amend_sql_text(&sql, "SELECT min(source) FROM ");
-	amend_sql_ledger(&sql, "base");
-	if (last->size > 0) {
-		amend_sql_text(&sql, " WHERE source > ");
-		amend_sql_string(&sql, last->data);
-	}
-	status = amend_exec(db, &sql, &rows, err);
-	*more = false;
-	if (status == AMEND_OK) {
-		name = amend_rows_at(&rows, 0, 0);
-		*more = name->kind == AMEND_TEXT;
-		amend_buffer_reset(last);
-		if (*more)
-			amend_buffer_add(last, name->as.text, name->size);
-		if (*more && !amend_buffer_string(last))
-			status = amend_no_memory(err);
-	}
-	amend_rows_release(&rows);
-	amend_sql_release(&sql);
-	return status;
-}
-
 enum amend_status amend_sync_spared(struct amend_conn *db, const char *source_name,
 				    const struct amend_table *table, const char *const *pks,
 				    size_t n, struct amend_arena *arena, bool *out,
 				    struct amend_error *err)
 {
 	struct amend_base *bases = amend_arena_array(arena, n, sizeof(*bases));
-	struct amend_buffer source = AMEND_BUFFER_INIT;
-	bool more;
-	enum amend_status status = bases ? amend_ledger_look(db, &more, err) : amend_no_memory(err);
+	const char **sources = NULL;
+	size_t n_sources = 0;
+	enum amend_status status = bases ? amend_base_sources(db, table, arena, &sources,
+							      &n_sources, err)
+					 : amend_no_memory(err);
 
 	memset(out, 0, n * sizeof(*out));
-	while (status == AMEND_OK && more) {
-		status = next_source(db, &source, &more, err);
-		if (status != AMEND_OK || !more || strcmp(source.data, source_name) == 0)
+	for (size_t s = 0; s < n_sources && status == AMEND_OK; s++) {
+		if (strcmp(sources[s], source_name) == 0)
 			continue;
-		status = amend_base_find(db, source.data, table, false, pks, n, bases, arena, err);
+		status = amend_base_find(db, sources[s], table, false, pks, n, bases, arena, err);
 		for (size_t i = 0; i < n && status == AMEND_OK; i++)
 			out[i] = out[i] || bases[i].pack;
 	}
-	amend_buffer_release(&source);
 	return status;
 }
 

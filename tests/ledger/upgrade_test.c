@@ -125,6 +125,23 @@ static const char *bases(struct road *road, const char *source, const char *tabl
 	return copy;
 }
 
+/* Those that may have bases of the table that is open. */
+static const char *sources(struct road *road)
+{
+	const char **names, *text = "";
+	size_t n;
+
+	expect_ok(amend_base_sources(road->db, road->table, engine_arena(road->engine), &names, &n,
+				     &road->err),
+		  &road->err);
+	/* In no order: there are two at most. */
+	if (n > 1 && strcmp(names[0], names[1]) > 0)
+		return engine_printf(road->engine, "%s %s", names[1], names[0]);
+	for (size_t i = 0; i < n; i++)
+		text = engine_printf(road->engine, "%s%s%s", text, i ? " " : "", names[i]);
+	return text;
+}
+
 static void expect_bases(struct road *road)
 {
 	const char *both = bases(road, "feed", "t");
@@ -133,7 +150,9 @@ static void expect_bases(struct road *road)
 	expect_contains(both, "{\"id\":2} {\"k\":\"y\"} two");
 	expect_text(bases(road, "other", "t"), "{\"id\":1}  other one");
 	expect_text(bases(road, "feed", "u"), "{\"id\":1} {\"k\":\"x\"} of u");
+	expect_text(sources(road), "feed");
 	expect_text(bases(road, "nobody", "t"), "");
+	expect_text(sources(road), "feed other");
 }
 
 static void read_as_it_is(struct engine *engine)
