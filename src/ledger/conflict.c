@@ -2,6 +2,7 @@
  * Conflicts that wait for a decision: storing, listing, ending them.
  * Leaves when there is one, and settling it, to sync.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/json_text.h"
@@ -123,12 +124,12 @@ static const char *keep(struct amend_arena *arena, const struct amend_value *val
 
 enum { ID, SOURCE, TBL, PK, FIRST_KEY, KIND, FIELDS, NOTE, LINE, AT, WHO };
 
+#define COLUMNS "id, source, tbl, pk, first_key, kind, fields, note, line, at, who"
+
 static void select_open(struct amend_sql *sql, const struct amend_conn *db)
 {
 	amend_sql_init(sql, db);
-	amend_sql_text(sql,
-		       "SELECT id, source, tbl, pk, first_key, kind, fields, note, line, at, who "
-		       "FROM ");
+	amend_sql_text(sql, "SELECT " COLUMNS " FROM ");
 	amend_sql_ledger(sql, "conflict");
 	amend_sql_text(sql, " WHERE state = 'open'");
 }
@@ -213,31 +214,104 @@ static void add_open_key(struct amend_buffer *buffer, const char *source,
 	amend_buffer_text(buffer, first_key);
 }
 
+struct finding {
+	struct amend_conflict_row *out;
+	bool typed;
+	struct amend_arena *arena;
+};
+
+static enum amend_status take_found(void *context, size_t i, const struct amend_value *values,
+				    size_t n_columns, struct amend_error *err)
+{
+	const struct finding *finding = context;
+	const struct amend_rows row = {.n_rows = 1, .n_columns = n_columns, .values = values};
+
+	return take_row(&row, 0, finding->typed, finding->arena, &finding->out[i], err);
+}
+
+static enum amend_status find_arrays(struct amend_conn *db, const struct amend_value *keys,
+				     size_t n, struct finding *finding, struct amend_error *err)
+{
+	const struct amend_sql_array array = {
+		.type = db->dialect->text_type, .values = keys, .stride = 1};
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	enum amend_status status;
+	struct amend_sql sql;
+
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "SELECT " COLUMNS ", i FROM ");
+	amend_sql_ledger(&sql, "conflict");
+	amend_sql_text(&sql, " JOIN ");
+	amend_sql_unnest(&sql, &array, 1, n);
+	amend_sql_text(&sql, " WITH ORDINALITY AS w (k, i) ON open_key = k WHERE state = 'open'");
+	status = amend_exec(db, &sql, &rows, err);
+	for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++) {
+		int64_t place = 0;
+
+		if (!amend_value_number(amend_rows_at(&rows, i, rows.n_columns - 1), &place) ||
+		    place < 1 || (size_t)place > n)
+			status = amend_error_set(err, AMEND_INTERNAL,
+						 "the ledger returned no number");
+		else
+			status = take_found(finding, (size_t)place - 1, amend_rows_at(&rows, i, 0),
+					    rows.n_columns, err);
+	}
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
+static enum amend_status find_each(struct amend_conn *db, const struct amend_value *keys, size_t n,
+				   struct finding *finding, struct amend_error *err)
+{
+	struct amend_repeat repeat = {
+		.n_values = 1, .values = keys, .n = n, .each = take_found, .context = finding};
+	enum amend_status status;
+	struct amend_sql sql;
+
+	select_open(&sql, db);
+	amend_sql_text(&sql, " AND open_key = ");
+	amend_sql_string(&sql, NULL);
+	repeat.sql = amend_buffer_string(&sql.text);
+	status = amend_repeat(db, &repeat, err);
+	amend_sql_release(&sql);
+	return status;
+}
+
 enum amend_status amend_conflict_find(struct amend_conn *db, const char *source,
 				      const struct amend_table *table, const char *const *first_keys,
 				      size_t n, struct amend_conflict_row *out,
 				      struct amend_arena *arena, struct amend_error *err)
 {
-	struct amend_buffer open_key = AMEND_BUFFER_INIT;
+	struct finding finding = {out, amend_has(db, AMEND_HAS_TYPED_STORAGE), arena};
+	struct amend_buffer text = AMEND_BUFFER_INIT;
+	struct amend_value *keys = NULL;
 	bool present;
 	enum amend_status status = amend_ledger_look(db, &present, err);
+	size_t at = 0;
 
 	memset(out, 0, n * sizeof(*out));
-	for (size_t i = 0; i < n && present && status == AMEND_OK; i++) {
-		struct amend_conflict_row *rows;
-		struct amend_sql sql;
-		size_t found;
+	if (status != AMEND_OK || !present || n == 0)
+		return status;
+	keys = calloc(n, sizeof(*keys));
+	if (!keys)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		size_t start = text.size;
 
-		amend_buffer_reset(&open_key);
-		add_open_key(&open_key, source, table, first_keys[i]);
-		select_open(&sql, db);
-		amend_sql_text(&sql, " AND open_key = ");
-		amend_sql_kept(&sql, &open_key);
-		status = read_open(db, &sql, arena, &rows, &found, err);
-		if (status == AMEND_OK && found > 0)
-			out[i] = rows[0];
+		add_open_key(&text, source, table, first_keys[i]);
+		keys[i] = amend_text_n("", text.size - start);
 	}
-	amend_buffer_release(&open_key);
+	/* Only now do they stay where they are. */
+	for (size_t i = 0; i < n && !text.failed; i++, at += keys[i - 1].size)
+		keys[i].as.text = text.data + at;
+	if (text.failed)
+		status = amend_no_memory(err);
+	else
+		status = amend_has(db, AMEND_HAS_ARRAYS) ? find_arrays(db, keys, n, &finding, err)
+							 : find_each(db, keys, n, &finding, err);
+	free(keys);
+	amend_buffer_release(&text);
 	return status;
 }
 

@@ -366,6 +366,54 @@ static void conflicts(struct engine *engine)
 		"settled|incoming|ada");
 }
 
+/* Of many first keys at once: those that have one, and no others'. */
+static void conflicts_by_key(struct engine *engine)
+{
+	enum { ALL = 700 };
+	struct road *road = open_t(engine);
+	struct amend_arena *arena = engine_arena(engine);
+	const char **keys = amend_arena_array(arena, ALL, sizeof(*keys));
+	struct amend_conflict_row *rows = amend_arena_array(arena, ALL, sizeof(*rows));
+	struct amend_conflict_field field = {"v", true, amend_text("old"), amend_text("here"),
+					     amend_text("there")};
+	struct storing storing = {
+		road, {.source = "feed", .table = road->table, .fields = &field, .n_fields = 1}, 0};
+	int64_t ids[ALL] = {0};
+	bool moved;
+
+	for (int i = 0; i < ALL; i++) {
+		keys[i] = engine_printf(engine, "{\"k\":\"%d\"}", i);
+		if (i % 70 != 3)
+			continue;
+		storing.spec.first_key = keys[i];
+		storing.spec.source = i == 3 ? "other" : "feed";
+		storing.spec.line = i;
+		expect_ok(road_atomic(road, store, &storing), &road->err);
+		ids[i] = i == 3 ? 0 : storing.id;
+	}
+	expect_ok(amend_conflict_end(road->db, ids[73], "settled", "current", &moved, &road->err),
+		  &road->err);
+	ids[73] = 0;
+	expect_ok(amend_conflict_find(road->db, "feed", road->table, keys, ALL, rows, arena,
+				      &road->err),
+		  &road->err);
+	for (int i = 0; i < ALL; i++) {
+		assert_int_equal(rows[i].id, ids[i]);
+		if (!ids[i])
+			continue;
+		assert_int_equal(rows[i].line, i);
+		expect_text(rows[i].first_key, keys[i]);
+		assert_int_equal(rows[i].n_fields, 1);
+		expect_text(rows[i].fields[0].incoming.as.text, "there");
+	}
+	road_table(road, "u");
+	expect_ok(amend_conflict_find(road->db, "feed", road->table, keys, ALL, rows, arena,
+				      &road->err),
+		  &road->err);
+	for (int i = 0; i < ALL; i++)
+		assert_int_equal(rows[i].id, 0);
+}
+
 /* --- Check --- */
 
 static void add_finding(void *context, enum amend_level level, const char *topic, const char *text)
@@ -409,6 +457,7 @@ static const struct engine_test tests[] = {
 	{"bases: all of a source and table are scanned", scanned},
 	{"bases: few are looked up, many scanned for, the same is found", many_at_once},
 	{"conflicts: stored once, brought up to date, ended once", conflicts},
+	{"conflicts: found by many first keys at once", conflicts_by_key},
 	{"check: what it finds in the ledger", findings},
 };
 
