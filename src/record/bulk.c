@@ -30,19 +30,6 @@ enum amend_status amend_batch_take(const struct amend_batch *batch, struct amend
 	return amend_row_take(batch->db, batch->table, &rows, 0, batch->arena, &item->after, err);
 }
 
-struct amend_row amend_batch_seen(const struct amend_batch *batch, const struct amend_value *values,
-				  size_t n_columns)
-{
-	struct amend_row row = {.values = values};
-	size_t next = batch->table->n_columns;
-
-	if (batch->table->n_identity == 0)
-		row.rowid = values[next++];
-	if (amend_has(batch->db, AMEND_HAS_ROW_VERSION) && next < n_columns)
-		row.version = values[next];
-	return row;
-}
-
 enum amend_status amend_batch_gone(const struct amend_batch *batch, struct amend_error *err)
 {
 	return amend_error_set(err, AMEND_INTERNAL, "a row just written to %s is gone",

@@ -47,9 +47,6 @@ extern const struct amend_batch_way amend_batch_repeat, amend_batch_arrays;
 enum amend_status amend_batch_take(const struct amend_batch *batch, struct amend_bulk *item,
 				   const struct amend_value *values, size_t n_columns,
 				   struct amend_error *err) AMEND_CHECK;
-/* What amend_row_select returned, to be compared: its values are borrowed, it has no name. */
-struct amend_row amend_batch_seen(const struct amend_batch *batch, const struct amend_value *values,
-				  size_t n_columns);
 /* INTERNAL: an updated row is not found again. */
 enum amend_status amend_batch_gone(const struct amend_batch *batch, struct amend_error *err);
 

@@ -176,7 +176,7 @@ static enum amend_status prove_slice(struct amend_batch *batch, const size_t *me
 			break;
 		}
 		if (!by_version)
-			now = amend_batch_seen(batch, amend_rows_at(&rows, i, 1),
+			now = amend_row_borrow(batch->db, table, amend_rows_at(&rows, i, 1),
 					       rows.n_columns - 1);
 		if (by_version ||
 		    amend_row_same(batch->db, table, batch->items[members[place]].row, &now))

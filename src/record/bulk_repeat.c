@@ -94,7 +94,7 @@ static enum amend_status compare(void *context, size_t i, const struct amend_val
 {
 	struct times *times = context;
 	const struct amend_batch *batch = times->batch;
-	struct amend_row now = amend_batch_seen(batch, values, n_columns);
+	struct amend_row now = amend_row_borrow(batch->db, batch->table, values, n_columns);
 
 	(void)err;
 	times->returned[i] = amend_row_same(batch->db, batch->table,

@@ -7,6 +7,7 @@
 #include "core/buffer.h"
 #include "core/rows.h"
 #include "record/road.h"
+#include "sql/conn.h"
 #include "sql/table.h"
 
 /*
@@ -385,6 +386,192 @@ static void the_base_before(struct engine *engine)
 	amend_buffer_release(&pack);
 }
 
+/* --- Tables with a mind of their own --- */
+
+static void add_trigger(struct engine *engine, const char *name, const char *when, const char *body)
+{
+	engine_execf(engine,
+		     "CREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql AS $f$BEGIN %s END$f$",
+		     name, body);
+	engine_execf(engine, "CREATE TRIGGER %s %s ON t FOR EACH ROW EXECUTE FUNCTION %s()", name,
+		     when, name);
+}
+
+/* What is stored in the end, also where it is done behind the statement. */
+static void triggers_have_a_say(struct engine *engine)
+{
+	struct road *road;
+
+	engine_exec(engine,
+		    "CREATE TABLE t (id integer PRIMARY KEY, k text UNIQUE, v text, n integer)");
+	engine_exec(engine, "INSERT INTO t VALUES (1, 'a', 'x', 1), (2, 'b', 'x', 2)");
+	if (engine_is(engine, "sqlite")) {
+		engine_exec(engine,
+			    "CREATE TRIGGER i AFTER INSERT ON t BEGIN UPDATE t SET n = 77, v = "
+			    "upper(v) WHERE id = NEW.id; END");
+		engine_exec(engine,
+			    "CREATE TRIGGER u AFTER UPDATE OF v ON t WHEN NEW.v <> upper(NEW.v) "
+			    "BEGIN UPDATE t SET n = OLD.n + 10, v = upper(v) WHERE id = NEW.id; "
+			    "END");
+	} else {
+		add_trigger(engine, "before_", "BEFORE INSERT OR UPDATE",
+			    "NEW.v := upper(NEW.v); "
+			    "RETURN NEW;");
+		add_trigger(engine, "after_", "AFTER INSERT OR UPDATE OF v",
+			    "IF TG_OP = 'INSERT' THEN UPDATE t SET n = 77 WHERE id = NEW.id; ELSE "
+			    "UPDATE t SET n = OLD.n + 10 WHERE id = NEW.id; END IF; RETURN NULL;");
+	}
+	road = road_open(engine, "t");
+	expect_ok(amend_init(road->db, NULL, &road->err), &road->err);
+	expect_text(done(plan(road, "id=1: v=new\n+ id=7, k=g, v=g\nid=2: v=newer")),
+		    "id=1 k=a v=NEW n=11; id=7 k=g v=G n=77; id=2 k=b v=NEWER n=12");
+	history(road, NULL,
+		"update id=2 v: x -> NEWER, n: 2 -> 12\n"
+		"create id=7 id: NULL -> 7, k: NULL -> g, v: NULL -> G, n: NULL -> 77\n"
+		"update id=1 v: x -> NEW, n: 1 -> 11");
+}
+
+/* The key that came back is not the one that was sent, and one of three was there. */
+static void a_trigger_changes_the_key(struct engine *engine)
+{
+	struct road *road;
+	struct batch *batch;
+
+	engine_exec(engine, "CREATE TABLE t (id integer PRIMARY KEY, k text UNIQUE, v text)");
+	engine_exec(engine, "INSERT INTO t VALUES (1, 'B', 'there')");
+	add_trigger(engine, "before_", "BEFORE INSERT", "NEW.k := upper(NEW.k); RETURN NEW;");
+	road = road_open(engine, "t");
+	expect_ok(amend_init(road->db, NULL, &road->err), &road->err);
+	batch = plan(road, "+ id=2, k=a, v=1\n+ id=3, k=b, v=2\n+ id=4, k=A, v=3\n+ id=5, k=c, v=4");
+	batch->key = unique_on(road, "k");
+	expect_text(done(batch), "id=2 k=A v=1; moved; moved; id=5 k=C v=4");
+	batch = plan(road, "+ id=6, k=d, v=1\n+ id=7, k=e, v=2");
+	batch->key = unique_on(road, "k");
+	expect_text(done(batch), "id=6 k=D v=1; id=7 k=E v=2");
+	engine_expect(engine, "SELECT * FROM t ORDER BY id",
+		      "1|B|there\n2|A|1\n5|C|4\n6|D|1\n7|E|2");
+}
+
+static void a_trigger_refuses(struct engine *engine)
+{
+	struct road *road;
+
+	engine_exec(engine, "CREATE TABLE t (id integer PRIMARY KEY, v text)");
+	engine_exec(engine, "INSERT INTO t VALUES (1, 'a'), (2, 'b')");
+	if (engine_is(engine, "sqlite"))
+		engine_exec(engine,
+			    "CREATE TRIGGER r BEFORE UPDATE ON t WHEN OLD.id = 2 BEGIN SELECT "
+			    "RAISE(IGNORE); END");
+	else
+		add_trigger(engine, "refuse", "BEFORE UPDATE",
+			    "IF OLD.id = 2 THEN RETURN NULL; END IF; "
+			    "RETURN NEW;");
+	road = road_open(engine, "t");
+	expect_ok(amend_init(road->db, NULL, &road->err), &road->err);
+	expect_status(AMEND_CONSTRAINT, try_batch(plan(road, "id=1: v=x\nid=2: v=y")), &road->err);
+	expect_contains(road->err.text, "trigger");
+	engine_expect(engine, "SELECT v FROM t ORDER BY id", "a\nb");
+	history(road, NULL, "");
+}
+
+static void partitions(struct engine *engine)
+{
+	struct road *road = open_with(
+		engine, "CREATE TABLE t (id integer, part text, v text, PRIMARY KEY (id, part)) "
+			"PARTITION BY LIST (part);"
+			"CREATE TABLE t_a PARTITION OF t FOR VALUES IN ('a');"
+			"CREATE TABLE t_b PARTITION OF t FOR VALUES IN ('b');"
+			"INSERT INTO t VALUES (1, 'a', 'x'), (2, 'b', 'y'), (3, 'a', 'z')");
+	struct batch *batch;
+
+	/* Also from one into the other. */
+	expect_text(done(plan(road, "v=x: v=n\nv=y: part=a, v=m\n+ id=4, part=b, v=o\n- v=z")),
+		    "id=1 part=a v=n; id=2 part=a v=m; id=4 part=b v=o; deleted");
+	engine_expect(engine, "SELECT tableoid::regclass, id, v FROM t ORDER BY id",
+		      "t_a|1|n\nt_a|2|m\nt_b|4|o");
+	batch = plan(road, "v=n: v=q\nv=m: v=r");
+	engine_exec(engine, "UPDATE t SET v = 'rival' WHERE id = 2");
+	expect_text(done(batch), "id=1 part=a v=q; moved");
+}
+
+/* A table that others inherit from: one name may stand in both. */
+static void inherited(struct engine *engine)
+{
+	struct road *road = open_with(engine, "CREATE TABLE t (id integer PRIMARY KEY, v text);"
+					      "CREATE TABLE c () INHERITS (t);"
+					      "INSERT INTO t VALUES (1, 'parent');"
+					      "INSERT INTO c VALUES (1, 'child')");
+
+	if (amend_has(road->db, AMEND_HAS_ROW_VERSION))
+		expect_text(done(plan(road, "v=child: v=new")), "id=1 v=new");
+	else
+		return;
+	engine_expect(engine, "SELECT v FROM ONLY t", "parent");
+	engine_expect(engine, "SELECT v FROM c", "new");
+}
+
+static void types(struct engine *engine)
+{
+	struct road *road = open_with(
+		engine,
+		"CREATE DOMAIN code AS text CHECK (VALUE <> 'bad');"
+		"CREATE TYPE mood AS ENUM ('sad', 'happy');"
+		"CREATE TYPE pair AS (a integer, b text);"
+		"CREATE TABLE t (id integer GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, k code UNIQUE, "
+		"a integer[], b text[], j json, jb jsonb, m mood, p pair, n numeric(6,2), "
+		"c char(4), d bytea, e timestamptz, f double precision, o boolean)");
+
+	expect_text(
+		done(plan(road, "+ k=one, a={1,NULL,3}, j={\"x\": \"y\"}, m=happy, n=1.5, c=ab, "
+				"d=\\x00ff, f=0.1, o=true\n"
+				"+ k=two, a={{1,2},{3,4}}, j=NULL, m=NULL, n=NULL, c=NULL, d=NULL, "
+				"f=-Infinity, o=NULL")),
+		"id=1 k=one a={1,NULL,3} b=NULL j={\"x\": \"y\"} jb=NULL m=happy p=NULL n=1.50 "
+		"c=ab   d=\\x00ff e=NULL f=0.1 o=t; "
+		"id=2 k=two a={{1,2},{3,4}} b=NULL j=NULL jb=NULL m=NULL p=NULL n=NULL c=NULL "
+		"d=NULL e=NULL f=-Infinity o=NULL");
+	expect_text(done(plan(road, "k=two: a={}, b={\"q\\\"u\",\"\\\\\"}, p=(1,\"x y\"), "
+				    "jb={\"k\": [1]}\n"
+				    "k=one: a=NULL, b={NULL,n}, p=(,), jb=[]")),
+		    "id=2 k=two a={} b={\"q\\\"u\",\"\\\\\"} j=NULL jb={\"k\": [1]} m=NULL "
+		    "p=(1,\"x y\") n=NULL c=NULL d=NULL e=NULL f=-Infinity o=NULL; "
+		    "id=1 k=one a=NULL b={NULL,n} j={\"x\": \"y\"} jb=[] m=happy p=(,) n=1.50 c=ab   "
+		    "d=\\x00ff e=NULL f=0.1 o=t");
+	engine_expect(engine, "SELECT a[2][1] IS NULL, array_length(b, 1) FROM t ORDER BY id",
+		      "t|2\nt|2");
+}
+
+static void another_alphabet(struct engine *engine)
+{
+	struct road *road;
+	struct batch *batch;
+
+	engine_exec(engine, "CREATE EXTENSION IF NOT EXISTS citext");
+	road = open_with(engine,
+			 "CREATE TABLE t (k citext PRIMARY KEY, c text COLLATE \"POSIX\" UNIQUE, "
+			 "v text); INSERT INTO t VALUES ('Aa', 'x', '1'), ('Bb', 'y', '2')");
+	batch = plan(road, "c=x: v=n\n+ k=BB, c=q, v=3\n+ k=cC, c=z\n+ k=CC, c=w\nc=y: v=m");
+	batch->key = unique_on(road, "k");
+	expect_text(done(batch), "k=Aa c=x v=n; moved; k=cC c=z v=NULL; moved; k=Bb c=y v=m");
+}
+
+/* --- Two at once --- */
+
+/* Another writer holds the one that is locked last: nothing is locked across, whoever comes first. */
+static void locks_in_order(struct engine *engine)
+{
+	struct road *road = open_t(engine);
+	struct foreign *rival = foreign_open(engine);
+	struct batch *batch = plan(road, "id=3: v=n\nid=2: v=n\nid=1: w=n");
+
+	foreign_exec(rival, "BEGIN");
+	foreign_exec(rival, "SELECT 1 FROM t WHERE id = 1 FOR UPDATE");
+	foreign_start(rival, 500, "UPDATE t SET w = 'r' WHERE id = 3; COMMIT");
+	/* It waits for row 1 and holds none of the others meanwhile: rival gets row 3. */
+	expect_text(done(batch), "moved; id=2 k=b v=n w=''; id=1 k=a v=x w=n");
+	assert_null(foreign_finish(rival));
+}
+
 static const struct engine_test tests[] = {
 	{"updates, creations and deletions, recorded in order", all_kinds_at_once},
 	{"what moved since it was read is left out, alone", what_moved_is_left_out},
@@ -395,6 +582,15 @@ static const struct engine_test tests[] = {
 	{"keys of several columns", keys_of_several_columns},
 	{"defaults, identity and generated columns", defaults},
 	{"nothing to write makes no revision", no_rows},
+	{"triggers have a say in what is stored", triggers_have_a_say},
+	{"a trigger changes the key of what is created", a_trigger_changes_the_key,
+	 .only = "postgresql"},
+	{"a trigger refuses one", a_trigger_refuses},
+	{"partitions", partitions, .only = "postgresql"},
+	{"a table that others inherit from", inherited, .only = "postgresql"},
+	{"types that are no plain ones", types, .only = "postgresql"},
+	{"keys that fold case, columns with a collation", another_alphabet, .only = "postgresql"},
+	{"rows are locked in the order of their names", locks_in_order, .needs = AMEND_HAS_ROW_LOCK},
 	{"the base before is kept with the change", the_base_before},
 };
 
