@@ -410,12 +410,23 @@ static enum amend_status scan_one(void *context, const struct amend_value *value
 	return status == AMEND_OK ? scanning->each(scanning->context, &base, err) : status;
 }
 
+enum amend_status amend_base_none(struct amend_conn *db, const char *source,
+				  const struct amend_table *table, bool *none,
+				  struct amend_error *err)
+{
+	struct place place;
+	enum amend_status status = find_place(db, source, table, &place, err);
+
+	*none = status == AMEND_OK && !place.any;
+	return status;
+}
+
 enum amend_status amend_base_scan(struct amend_conn *db, const char *source,
 				  const struct amend_table *table, bool packs, amend_base_fn each,
 				  void *context, struct amend_error *err)
 {
 	/* Where writers hold the database, a read that stays open is in their way: see amend_row_scan. */
-	bool pages = !amend_has(db, AMEND_HAS_ROW_LOCK);
+	bool pages = !amend_reads_freely(db, "main");
 	struct amend_buffer last = AMEND_BUFFER_INIT;
 	struct scanning scanning = {
 		.source = source, .packs = packs, .each = each, .context = context, .last = &last};

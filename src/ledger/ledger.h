@@ -160,6 +160,10 @@ enum amend_status amend_base_write(struct amend_conn *db, const struct amend_tab
  */
 typedef enum amend_status (*amend_base_fn)(void *context, const struct amend_base *base,
 					   struct amend_error *err);
+/* Whether the source has certainly none of the table: without reading them. */
+enum amend_status amend_base_none(struct amend_conn *db, const char *source,
+				  const struct amend_table *table, bool *none,
+				  struct amend_error *err) AMEND_CHECK;
 enum amend_status amend_base_scan(struct amend_conn *db, const char *source,
 				  const struct amend_table *table, bool packs, amend_base_fn each,
 				  void *context, struct amend_error *err) AMEND_CHECK;

@@ -201,7 +201,7 @@ static void forget(struct amend_sync *sync, struct amend_record *record)
 	record->rival = NULL;
 	record->missed = 0;
 	record->found_by = AMEND_FOUND_NOT;
-	record->based = record->shared = record->asks = false;
+	record->based = record->shared = record->asks = record->sieved = false;
 	record->fate = AMEND_FATE_OPEN;
 	record->effect = AMEND_EFFECT_NONE;
 }

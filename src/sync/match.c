@@ -398,7 +398,7 @@ static void forget_key_bases(struct amend_sync *sync)
 	for (size_t i = 0; i < sync->n_list; i++) {
 		struct amend_record *record = sync->list[i];
 
-		if (!record->row || record->found_by == AMEND_FOUND_TIED)
+		if (!record->row || record->found_by == AMEND_FOUND_TIED || record->sieved)
 			continue;
 		record->seen = NULL;
 		record->based = false;

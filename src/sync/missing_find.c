@@ -237,6 +237,26 @@ static enum amend_status claim_rejected(const struct search *search, struct amen
 	return status;
 }
 
+/* Those that the sieve has not met yet, where it has read them all. */
+static enum amend_status find_candidates(struct search *search, struct amend_error *err)
+{
+	struct amend_sync *sync = search->sync;
+	const struct amend_base *strays;
+	enum amend_status status = AMEND_OK;
+	uint64_t n_known;
+	size_t n;
+
+	if (sync->baseless)
+		return AMEND_OK;
+	if (!amend_sieve_strays(sync->sieve, &strays, &n, &n_known))
+		return amend_base_scan(sync->db, sync->source_name, sync->table, false, take_base,
+				       search, err);
+	sync->n_based = (size_t)n_known;
+	for (size_t i = 0; i < n && status == AMEND_OK; i++)
+		status = take_base(search, &strays[i], err);
+	return status;
+}
+
 enum amend_status amend_sync_unclaimed(struct amend_sync *sync, struct amend_base **out, size_t *n,
 				       struct amend_error *err)
 {
@@ -246,8 +266,7 @@ enum amend_status amend_sync_unclaimed(struct amend_sync *sync, struct amend_bas
 	*out = NULL;
 	*n = 0;
 	sync->n_based = 0;
-	status = amend_base_scan(sync->db, sync->source_name, sync->table, false, take_base,
-				 &search, err);
+	status = find_candidates(&search, err);
 	if (status == AMEND_OK && search.n > 0) {
 		status = index_candidates(&search, err);
 		if (status == AMEND_OK)

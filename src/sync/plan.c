@@ -48,6 +48,8 @@ static enum amend_status take_row(struct amend_sync *sync, struct amend_record *
 	*slot = record;
 	record->row = row;
 	record->found_by = 0;
+	record->seen = amend_sieve_base(sync->sieve, record->index);
+	record->sieved = record->based = record->seen != NULL;
 	return AMEND_OK;
 }
 

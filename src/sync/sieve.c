@@ -2,9 +2,9 @@
  * Finds the records that are plainly unchanged, by reading the table once, or by key.
  * Leaves the rest, and every doubt, to match.c and decide.c.
  *
- * Bases are read before rows. Somebody who writes in between makes the pair look
- * as if base and row differed, never as if they agreed by mistake: row and
- * input are equal in what was read last, and what the base says then is at worst old news.
+ * Rows are read before bases. Somebody who writes in between may make the two disagree:
+ * then the record is decided, and what it writes is proved. Where they agree, row
+ * and input were equal when the row was read, and there is nothing to write.
  */
 #include "sync/sieve.h"
 
@@ -23,7 +23,8 @@ enum {
 
 enum state {
 	FRESH,
-	SEEN, /* one row has its key, and differs, or its base does */
+	EQUAL, /* one row has its key and is what the record says; its base is yet to be seen */
+	SEEN,  /* one row has its key, and differs, or there is no base */
 	SETTLED,
 	OPEN, /* to be decided without help from here */
 };
@@ -31,9 +32,10 @@ enum state {
 struct entry {
 	const unsigned char *bytes;
 	const struct amend_row *row;
-	uint64_t code;    /* of its first key; 0: it has none that counts here */
-	uint64_t base_pk; /* of the base with that first key: the code of its row's name */
-	unsigned char digest[sizeof(((struct amend_base *)NULL)->digest)];
+	const struct amend_base *base; /* of that row, where it was read with it */
+	uint64_t code;                 /* of its first key; 0: it has none that counts here */
+	uint64_t pk;                   /* of the row's name */
+	unsigned char digest[AMEND_BASE_DIGEST_SIZE]; /* of the base that would settle it */
 	unsigned char state;
 };
 
@@ -54,6 +56,10 @@ struct amend_sieve {
 	bool folds; /* the first key is compared without ASCII case */
 	unsigned char secret[crypto_shorthash_KEYBYTES];
 	struct amend_value *fields; /* of the record looked at */
+	struct amend_base *strays;  /* bases whose first key no record has */
+	size_t n_strays, strays_room;
+	uint64_t n_known; /* bases whose first key one has */
+	bool scanned;     /* all bases were read */
 	struct amend_buffer text, pack;
 };
 
@@ -64,6 +70,7 @@ void amend_sieve_free(struct amend_sieve *sieve)
 	free(sieve->entries);
 	free(sieve->slots);
 	free(sieve->by_name);
+	free(sieve->strays);
 	free(sieve->fields);
 	amend_arena_release(&sieve->bytes);
 	amend_buffer_release(&sieve->text);
@@ -196,35 +203,6 @@ static enum amend_status enter(struct amend_sieve *sieve, struct amend_store_rea
 	return status;
 }
 
-static void take_base(struct amend_sieve *sieve, struct entry *entry, const struct amend_base *base)
-{
-	entry->base_pk = code_of(sieve, base->pk, strlen(base->pk));
-	memcpy(entry->digest, base->digest, sizeof(entry->digest));
-}
-
-static enum amend_status each_base(void *context, const struct amend_base *base,
-				   struct amend_error *err)
-{
-	struct amend_sieve *sieve = context;
-	struct entry *entry;
-
-	sieve->sync->baseless = false;
-	amend_buffer_reset(&sieve->text);
-	amend_buffer_text(&sieve->text, base->first_key);
-	if (sieve->text.failed)
-		return amend_no_memory(err);
-	if (sieve->text.size == 0)
-		return AMEND_OK;
-	entry = find(sieve, key_code(sieve, sieve->text.data, sieve->text.size));
-	if (!entry || entry->state != FRESH)
-		return AMEND_OK;
-	if (entry->base_pk)
-		entry->state = OPEN; /* two of them */
-	else
-		take_base(sieve, entry, base);
-	return AMEND_OK;
-}
-
 /* Every field that is used, also what is not written: a settled record is no other than its row. */
 static bool same_fields(struct amend_sieve *sieve, const struct entry *entry,
 			const struct amend_value *row)
@@ -244,21 +222,15 @@ static bool same_fields(struct amend_sieve *sieve, const struct entry *entry,
 	return true;
 }
 
-/* The base that would be written now is the one that is there. */
-static bool same_base(struct amend_sieve *sieve, const struct entry *entry,
-		      const struct amend_row *row)
+/* What the base under this row would be if the record were settled: whose, and its digest. */
+static enum amend_status expect_base(struct amend_sieve *sieve, struct entry *entry,
+				     const struct amend_row *row, struct amend_error *err)
 {
 	const struct amend_sync *sync = sieve->sync;
 	const struct amend_table *table = sync->table;
-	unsigned char digest[AMEND_DIGEST_SIZE];
 
-	if (!entry->base_pk)
-		return false;
 	amend_buffer_reset(&sieve->text);
 	amend_pk_text(&sieve->text, table, row->values, &row->rowid);
-	if (sieve->text.failed ||
-	    code_of(sieve, sieve->text.data, sieve->text.size) != entry->base_pk)
-		return false;
 	amend_buffer_reset(&sieve->pack);
 	for (uint32_t c = 0; c < table->n_columns; c++) {
 		int u = sync->used_of[c];
@@ -266,10 +238,11 @@ static bool same_base(struct amend_sieve *sieve, const struct entry *entry,
 		if (u >= 0 && (sync->used[u].update || amend_sync_in_key(sync, 0, (uint32_t)u)))
 			amend_pack_add(&sieve->pack, table->columns[c].name, &row->values[c]);
 	}
-	if (sieve->pack.failed)
-		return false;
-	amend_digest(sieve->pack.data, sieve->pack.size, digest);
-	return memcmp(digest, entry->digest, sizeof(entry->digest)) == 0;
+	if (sieve->text.failed || sieve->pack.failed)
+		return amend_no_memory(err);
+	entry->pk = code_of(sieve, sieve->text.data, sieve->text.size);
+	amend_base_digest(sieve->pack.data, sieve->pack.size, entry->digest);
+	return AMEND_OK;
 }
 
 static void settle(struct amend_sieve *sieve, struct entry *entry)
@@ -293,8 +266,22 @@ static enum amend_status keep_row(struct amend_sieve *sieve, struct entry *entry
 	if (!kept)
 		return amend_no_memory(err);
 	status = amend_row_keep(sync->table, row, &sync->arena, kept, err);
+	if (status != AMEND_OK)
+		return status;
 	entry->row = kept;
-	return status;
+	entry->pk = code_of(sieve, kept->pk, strlen(kept->pk));
+	return AMEND_OK;
+}
+
+/* One row that has the entry's key. */
+static enum amend_status take_row(struct amend_sieve *sieve, struct entry *entry,
+				  const struct amend_row *row, struct amend_error *err)
+{
+	/* Without a base there is one to write: what differs not even then is kept for that. */
+	if (sieve->sync->baseless || !same_fields(sieve, entry, row->values))
+		return keep_row(sieve, entry, row, err);
+	entry->state = EQUAL;
+	return expect_base(sieve, entry, row, err);
 }
 
 static enum amend_status each_row(void *context, const struct amend_row *row,
@@ -308,32 +295,103 @@ static enum amend_status each_row(void *context, const struct amend_row *row,
 	entry = find(sieve, key_code(sieve, sieve->text.data, sieve->text.size));
 	if (!entry)
 		return AMEND_OK;
-	if (entry->state == SETTLED)
-		sieve->n_settled--;
-	if (entry->state != FRESH) {
-		/* Two rows: the key is not unique. */
-		entry->state = OPEN;
-		entry->row = NULL;
+	if (entry->state == FRESH)
+		return take_row(sieve, entry, row, err);
+	/* Two rows: the key is not unique. */
+	entry->state = OPEN;
+	entry->row = NULL;
+	return AMEND_OK;
+}
+
+static bool is_base_of(const struct amend_sieve *sieve, const struct entry *entry,
+		       const struct amend_base *base)
+{
+	return entry->pk == code_of(sieve, base->pk, strlen(base->pk));
+}
+
+static enum amend_status keep_base(struct amend_sieve *sieve, struct entry *entry,
+				   const struct amend_base *base, struct amend_error *err)
+{
+	struct amend_arena *arena = &sieve->sync->arena;
+	struct amend_base *kept = amend_arena_alloc(arena, sizeof(*kept));
+	char *pack = amend_arena_text_n(arena, base->pack, base->pack_size);
+
+	if (!kept || !pack)
+		return amend_no_memory(err);
+	*kept = *base;
+	kept->source = sieve->sync->source_name;
+	kept->pk = amend_arena_text(arena, base->pk);
+	kept->first_key = amend_arena_text(arena, base->first_key);
+	kept->pack = pack;
+	entry->base = kept;
+	return kept->pk && kept->first_key ? AMEND_OK : amend_no_memory(err);
+}
+
+/* No record of the input has its first key. */
+static enum amend_status keep_stray(struct amend_sieve *sieve, const struct amend_base *base,
+				    struct amend_error *err)
+{
+	struct amend_arena *arena = &sieve->sync->arena;
+	struct amend_base *stray;
+
+	if (sieve->n_strays == sieve->strays_room) {
+		size_t room = sieve->strays_room ? sieve->strays_room * 2 : 64;
+		struct amend_base *strays = realloc(sieve->strays, room * sizeof(*strays));
+
+		if (!strays)
+			return amend_no_memory(err);
+		sieve->strays = strays;
+		sieve->strays_room = room;
+	}
+	stray = &sieve->strays[sieve->n_strays++];
+	*stray = *base;
+	stray->pack = NULL;
+	stray->pack_size = 0;
+	stray->pk = amend_arena_text(arena, base->pk);
+	stray->first_key = amend_arena_text(arena, base->first_key);
+	return stray->pk && stray->first_key ? AMEND_OK : amend_no_memory(err);
+}
+
+static enum amend_status each_base(void *context, const struct amend_base *base,
+				   struct amend_error *err)
+{
+	struct amend_sieve *sieve = context;
+	struct entry *entry;
+
+	amend_buffer_reset(&sieve->text);
+	amend_buffer_text(&sieve->text, base->first_key);
+	if (sieve->text.failed)
+		return amend_no_memory(err);
+	entry = sieve->text.size ? find(sieve, key_code(sieve, sieve->text.data, sieve->text.size))
+				 : NULL;
+	if (!entry)
+		return keep_stray(sieve, base, err);
+	sieve->n_known++;
+	if (entry->state == EQUAL && is_base_of(sieve, entry, base)) {
+		if (memcmp(base->digest, entry->digest, sizeof(entry->digest)) == 0)
+			settle(sieve, entry);
 		return AMEND_OK;
 	}
-	if (same_fields(sieve, entry, row->values) && same_base(sieve, entry, row)) {
-		settle(sieve, entry);
-		return AMEND_OK;
-	}
-	return keep_row(sieve, entry, row, err);
+	if (entry->state == SEEN && entry->row && base->pack && is_base_of(sieve, entry, base))
+		return keep_base(sieve, entry, base, err);
+	return AMEND_OK;
 }
 
 static enum amend_status by_scan(struct amend_sieve *sieve, struct amend_error *err)
 {
 	struct amend_sync *sync = sieve->sync;
-	enum amend_status status;
+	/* Where they need not cross a network they come along for nothing. */
+	bool packs = !amend_has(sync->db, AMEND_HAS_ARRAYS);
+	enum amend_status status = amend_base_none(sync->db, sync->source_name, sync->table,
+						   &sync->baseless, err);
 
-	sync->baseless = true;
-	status = amend_base_scan(sync->db, sync->source_name, sync->table, false, each_base, sieve,
-				 err);
-	amend_sync_progress(sync, "compare", 0, sieve->n);
 	if (status == AMEND_OK)
 		status = amend_row_scan(sync->db, sync->table, each_row, sieve, err);
+	amend_sync_progress(sync, "compare", 0, sieve->n);
+	sieve->scanned = true;
+	if (status == AMEND_OK && !sync->baseless)
+		status = amend_base_scan(sync->db, sync->source_name, sync->table, packs, each_base,
+					 sieve, err);
 	return status;
 }
 
@@ -388,28 +446,37 @@ static enum amend_status canonical_keys(struct amend_sieve *sieve, struct batch 
 	return status;
 }
 
-static enum amend_status find_bases(struct amend_sieve *sieve, struct batch *batch,
-				    struct amend_error *err)
+/* The bases of those that are equal, by their rows' names. */
+static enum amend_status settle_equal(struct amend_sieve *sieve, struct batch *batch,
+				      struct amend_error *err)
 {
 	struct amend_sync *sync = sieve->sync;
-	const struct amend_sync_key *key = &sync->keys[0];
-	enum amend_status status = AMEND_OK;
+	enum amend_status status;
+	size_t n = 0;
 
 	for (size_t i = 0; i < batch->n; i++) {
-		for (uint32_t j = 0; j < key->n; j++)
-			sieve->fields[key->used[j]] = batch->values[i * key->n + j];
-		batch->keys[i] = key_text(sieve, NULL)
-					 ? amend_arena_text_n(&batch->arena, sieve->text.data,
-							      sieve->text.size)
-					 : NULL;
-		if (!batch->keys[i])
-			return amend_no_memory(err);
+		if (batch->entries[i]->state != EQUAL)
+			continue;
+		batch->keys[n] = batch->rows[i].pk;
+		batch->entries[n++] = batch->entries[i];
 	}
-	status = amend_base_find(sync->db, sync->source_name, sync->table, true, batch->keys,
-				 batch->n, batch->bases, &batch->arena, err);
-	for (size_t i = 0; i < batch->n && status == AMEND_OK; i++) {
-		if (batch->bases[i].pack)
-			take_base(sieve, batch->entries[i], &batch->bases[i]);
+	if (n == 0)
+		return AMEND_OK;
+	status = amend_base_find(sync->db, sync->source_name, sync->table, false, batch->keys, n,
+				 batch->bases, &batch->arena, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		struct entry *entry = batch->entries[i];
+		const struct amend_base *base = &batch->bases[i];
+
+		if (!base->pack || memcmp(base->digest, entry->digest, sizeof(entry->digest)) != 0)
+			continue;
+		amend_buffer_reset(&sieve->text);
+		amend_buffer_text(&sieve->text, base->first_key);
+		if (sieve->text.failed)
+			return amend_no_memory(err);
+		if (sieve->text.size &&
+		    key_code(sieve, sieve->text.data, sieve->text.size) == entry->code)
+			settle(sieve, entry);
 	}
 	return status;
 }
@@ -422,24 +489,18 @@ static enum amend_status look_up(struct amend_sieve *sieve, struct batch *batch,
 	enum amend_status status = canonical_keys(sieve, batch, err);
 
 	if (status == AMEND_OK && batch->n > 0)
-		status = find_bases(sieve, batch, err);
-	amend_sync_progress(sync, "compare", 0, sieve->n);
-	if (status == AMEND_OK && batch->n > 0)
 		status = amend_row_find_many(sync->db, sync->table, key->columns, key->n,
 					     batch->values, batch->n, NULL, &batch->arena,
 					     batch->rows, batch->n_found, err);
 	for (size_t i = 0; i < batch->n && status == AMEND_OK; i++) {
-		struct entry *entry = batch->entries[i];
-		const struct amend_row *row = &batch->rows[i];
-
 		if (batch->n_found[i] > 1)
-			entry->state = OPEN;
-		else if (batch->n_found[i] == 1 && same_fields(sieve, entry, row->values) &&
-			 same_base(sieve, entry, row))
-			settle(sieve, entry);
+			batch->entries[i]->state = OPEN;
 		else if (batch->n_found[i] == 1)
-			status = keep_row(sieve, entry, row, err);
+			status = take_row(sieve, batch->entries[i], &batch->rows[i], err);
 	}
+	amend_sync_progress(sync, "compare", 0, sieve->n);
+	if (status == AMEND_OK)
+		status = settle_equal(sieve, batch, err);
 	amend_arena_release(&batch->arena);
 	batch->n = 0;
 	return status;
@@ -537,6 +598,22 @@ const struct amend_row *amend_sieve_row(const struct amend_sieve *sieve, uint64_
 	return sieve && sieve->entries[index].state == SEEN ? sieve->entries[index].row : NULL;
 }
 
+const struct amend_base *amend_sieve_base(const struct amend_sieve *sieve, uint64_t index)
+{
+	return sieve && sieve->entries[index].state == SEEN ? sieve->entries[index].base : NULL;
+}
+
+bool amend_sieve_strays(const struct amend_sieve *sieve, const struct amend_base **out, size_t *n,
+			uint64_t *n_known)
+{
+	if (!sieve || !sieve->scanned)
+		return false;
+	*out = sieve->strays;
+	*n = sieve->n_strays;
+	*n_known = sieve->n_known;
+	return true;
+}
+
 const unsigned char *amend_sieve_bytes(const struct amend_sieve *sieve, uint64_t index)
 {
 	return sieve->entries[index].bytes;
@@ -585,7 +662,7 @@ static enum amend_status index_names(struct amend_sieve *sieve, struct amend_err
 	if (!sieve->by_name)
 		return amend_no_memory(err);
 	for (uint64_t i = 0; i < sieve->n; i++) {
-		uint64_t at = sieve->entries[i].base_pk & sieve->mask;
+		uint64_t at = sieve->entries[i].pk & sieve->mask;
 
 		if (sieve->entries[i].state != SETTLED)
 			continue;
@@ -613,7 +690,7 @@ enum amend_status amend_sieve_has_pk(struct amend_sieve *sieve, const char *pk, 
 	for (at = code & sieve->mask; sieve->by_name[at] && !*has; at = (at + 1) & sieve->mask) {
 		const struct entry *entry = &sieve->entries[sieve->by_name[at] - 1];
 
-		*has = entry->base_pk == code && entry->state == SETTLED;
+		*has = entry->pk == code && entry->state == SETTLED;
 	}
 	return AMEND_OK;
 }
@@ -627,7 +704,7 @@ int64_t amend_sieve_claims(const struct amend_sync *sync, const struct amend_row
 		return -1;
 	entry = find(sieve, key_code(sieve, sieve->text.data, sieve->text.size));
 	if (!entry || entry->state != SETTLED ||
-	    entry->base_pk != code_of(sieve, row->pk, strlen(row->pk)))
+	    entry->pk != code_of(sieve, row->pk, strlen(row->pk)))
 		return -1;
 	return entry - sieve->entries;
 }

@@ -29,6 +29,16 @@ uint64_t amend_sieve_count(const struct amend_sieve *sieve);
 /* The row that was found for record `index` by its first key and differs from it, or NULL. */
 const struct amend_row *amend_sieve_row(const struct amend_sieve *sieve, uint64_t index);
 
+/* The base of that row with that first key, where it was read too. */
+const struct amend_base *amend_sieve_base(const struct amend_sieve *sieve, uint64_t index);
+
+/*
+ * Bases whose first key no record has, without their packs, and how many others there are;
+ * false: the bases were not all read.
+ */
+bool amend_sieve_strays(const struct amend_sieve *sieve, const struct amend_base **out, size_t *n,
+			uint64_t *n_known);
+
 /*
  * The settled record that has this first key (as amend_sync_key_text spells it),
  * or -1. It is no longer settled then: the caller decides it with its own.

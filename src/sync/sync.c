@@ -351,6 +351,14 @@ enum amend_status amend_sync_count_open(struct amend_sync *sync, struct amend_er
 	return status;
 }
 
+/* What is missing is known only with all that is there: it is kept in memory then. */
+static size_t memory_limit(const struct amend_sync_options *options)
+{
+	if (options->missing != AMEND_MISSING_KEEP || options->memory == SIZE_MAX)
+		return SIZE_MAX / 2;
+	return options->memory ? options->memory : AMEND_STORE_LIMIT;
+}
+
 enum amend_status amend_sync(struct amend_conn *db, struct amend_source *source, const char *table,
 			     const struct amend_sync_options *options,
 			     struct amend_sync_report *report, struct amend_error *err)
@@ -363,7 +371,7 @@ enum amend_status amend_sync(struct amend_conn *db, struct amend_source *source,
 		.source_name = options->source_name ? options->source_name : "default",
 		.table_name = table,
 		.prepare = amend_sync_plan,
-		.store = {.limit = options->memory ? options->memory : AMEND_STORE_LIMIT},
+		.store = {.limit = memory_limit(options)},
 		.begun = amend_clock_ms(),
 	};
 	enum amend_status status = amend_enter(db, err);

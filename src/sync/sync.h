@@ -123,6 +123,7 @@ struct amend_record {
 	int8_t first;                     /* the first key that is not blank, or -1 */
 	int8_t found_by;                  /* a key, or AMEND_FOUND_... */
 	bool based;                       /* `seen` is this record's: it counts */
+	bool sieved;      /* row and base were read by the sieve */
 	bool marked;                      /* amend marked its row while it was missing */
 	bool shared;                      /* another record reaches the row by the same later key */
 	bool asks;                        /* --adopt must say */
