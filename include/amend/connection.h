@@ -10,8 +10,8 @@
  * AMEND_RETRY to it. While the application has no transaction open, an adopted
  * connection behaves as an opened one.
  *
- * One connection serves one thread at a time; amend_interrupt alone may be
- * called from another thread or a signal handler.
+ * One connection serves one thread at a time; amend_interrupt and amend_stop
+ * alone may be called from another thread or a signal handler.
  *
  *	struct amend_conn *db = NULL;
  *	if (amend_open("app.db", NULL, &db, &err) != AMEND_OK)
@@ -59,6 +59,14 @@ AMEND_API void amend_close(struct amend_conn *db);
  * committed stays. Async-signal-safe. Calls that begin later are not affected.
  */
 AMEND_API void amend_interrupt(struct amend_conn *db);
+
+/*
+ * Likewise for amend_sync and amend_apply, once they write: the chunk under way is finished and
+ * committed, then the call ends with AMEND_INTERRUPTED, its report and its text say what is in, and a
+ * rerun finishes the rest. A call that is through with that chunk returns AMEND_OK. False: nothing that
+ * can end like this is running, and amend_interrupt was called. Async-signal-safe.
+ */
+AMEND_API bool amend_stop(struct amend_conn *db);
 
 /* "sqlite" or "postgresql": for messages, not for branching. */
 AMEND_API const char *amend_engine(const struct amend_conn *db);

@@ -147,6 +147,8 @@ struct amend_sync_options {
 	enum amend_adopt adopt;
 	enum amend_duplicates duplicates;
 	int64_t max_rejects; /* -1: no limit; more stop the run before its first write */
+	bool atomic; /* one unit, one revision; a rejected record undoes all, beyond `max_rejects` (-1: none) */
+	size_t batch; /* at most so many records are committed together; 0: what others can well wait for */
 	bool skip_locked;
 	/*
 	 * Bytes of input that are kept in memory; a larger one goes to a private file in $TMPDIR and
@@ -182,8 +184,8 @@ struct amend_sync_options {
 	{                                                                                         \
 		NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, 0, false, false, false, false, NULL, 0, \
 			false, AMEND_POLICY_STORE, AMEND_ADOPT_ASK, AMEND_DUPLICATES_REJECT, -1,  \
-			false, 0, AMEND_MISSING_KEEP, NULL, 10, true, NULL, NULL, NULL, NULL,     \
-			NULL, NULL, NULL                                                          \
+			false, 0, false, 0, AMEND_MISSING_KEEP, NULL, 10, true, NULL, NULL, NULL, \
+			NULL, NULL, NULL, NULL                                                    \
 	}
 
 struct amend_sync_report {

@@ -29,34 +29,58 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* How far the command has been told to end. */
+enum { GOING, STOPPING, ENDING };
+static volatile sig_atomic_t stage;
+
 /*
- * The first one ends the statement, and with it the command; the second ends the program. One right
- * behind is the same one: timeout(1) and shells send it to the process and to its group.
+ * The first one lets a sync finish its chunk, for a second at most; anything else it ends with the
+ * statement, as the next one does. What still comes then ends the program. One right behind
+ * another is the same one: timeout(1) and shells send it to the process and to its group.
  */
 static void on_signal(int number)
 {
 	enum { SAME_MS = 200 };
 	static int64_t caught_ms; /* of this handler alone, which does not interrupt itself */
+	bool same = caught && now_ms() - caught_ms <= SAME_MS;
 
-	if (!running || (caught && now_ms() - caught_ms > SAME_MS)) {
+	if (running && same)
+		return;
+	if (!running || stage == ENDING) {
 		signal(number, SIG_DFL);
 		raise(number);
 		return;
 	}
-	if (caught)
-		return;
-	caught = number;
 	caught_ms = now_ms();
+	if (stage == STOPPING) {
+		stage = ENDING;
+		amend_interrupt(running);
+		return;
+	}
+	caught = number;
+	stage = amend_stop(running) ? STOPPING : ENDING;
+	if (stage == STOPPING)
+		alarm(1);
+}
+
+static void on_alarm(int number)
+{
+	(void)number;
+	if (!running || stage != STOPPING)
+		return;
+	stage = ENDING;
 	amend_interrupt(running);
 }
 
 static void listen_to_signals(struct amend_conn *db)
 {
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-	struct sigaction action = {.sa_handler = on_signal};
+	struct sigaction action = {.sa_handler = on_signal}, alarmed = {.sa_handler = on_alarm};
 
 	running = db;
 	sigfillset(&action.sa_mask);
+	sigfillset(&alarmed.sa_mask);
+	sigaction(SIGALRM, &alarmed, NULL);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		struct sigaction before;
 

@@ -130,6 +130,22 @@ static bool parse_limit(const struct cli_args *args, struct amend_sync_options *
 	return true;
 }
 
+static bool parse_batch(const struct cli_args *args, struct amend_sync_options *options)
+{
+	enum { MOST = 100000 };
+	int64_t batch = 0;
+
+	if (!cli_count(args, "batch", 1, &batch))
+		return false;
+	if (batch > MOST) {
+		cli_usage(args, "--batch: expected 1 to %d records, found %s", MOST,
+			  cli_value(args, "batch"));
+		return false;
+	}
+	options->batch = (size_t)batch;
+	return true;
+}
+
 static bool parse_missing(const struct cli_args *args, struct request *request)
 {
 	struct amend_sync_options *options = &request->options;
@@ -159,7 +175,8 @@ static bool parse(const struct cli_args *args, struct request *request)
 		return false;
 	}
 	if (!exclude(args, "create-only", "update-only") ||
-	    !exclude(args, "update-only", "create-table") ||
+	    !exclude(args, "update-only", "create-table") || !exclude(args, "atomic", "plan") ||
+	    !exclude(args, "atomic", "confirm") || !exclude(args, "atomic", "batch") ||
 	    !needs(args, "detect-types", "create-table") || !needs(args, "type", "create-table") ||
 	    !parse_choices(args, request))
 		return false;
@@ -192,9 +209,10 @@ static bool parse(const struct cli_args *args, struct request *request)
 	options->detect_types = cli_has(args, "detect-types");
 	options->dry_run = cli_has(args, "dry-run");
 	options->skip_locked = cli_has(args, "skip-locked");
+	options->atomic = cli_has(args, "atomic");
 	options->source_name = cli_value(args, "source");
 	options->n_on_create = cli_values(args, "on-create", &on_create);
-	if (!parse_missing(args, request))
+	if (!parse_missing(args, request) || !parse_batch(args, options))
 		return false;
 	return parse_pairs(args, "map", "COL=SOURCECOL", &options->map, &options->n_map) &&
 	       parse_pairs(args, "type", "COL=TYPE", &options->types, &options->n_types) &&
@@ -343,6 +361,8 @@ static const struct cli_option options[] = {
 	 "which of the records with one key to take (default: reject, none)", false},
 	{"rejects", "FILE", "write the rejected records here, and why to FILE.reasons", false},
 	{"max-rejects", "N", "stop before the first write when more are rejected", false},
+	{"atomic", NULL, "all or nothing: one transaction, and a rejected record undoes it", false},
+	{"batch", "N", "commit at most so many records together", false},
 	{"missing", "keep|delete|COL=VALUE",
 	 "what becomes of records that the source no longer has (default: keep)", false},
 	{"max-missing", "N|N%", "stop before the first write when more are missing (default: 10%)",

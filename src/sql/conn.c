@@ -148,6 +148,16 @@ void amend_interrupt(struct amend_conn *db)
 	db->driver->interrupt(db->session);
 }
 
+bool amend_stop(struct amend_conn *db)
+{
+	if (!db->stoppable) {
+		amend_interrupt(db);
+		return false;
+	}
+	db->stopping = 1;
+	return true;
+}
+
 const char *amend_engine(const struct amend_conn *db)
 {
 	return db->driver->name;
@@ -186,7 +196,7 @@ enum amend_status amend_enter(struct amend_conn *db, struct amend_error *err)
 	enum amend_status status = AMEND_OK;
 
 	if (db->entered == 0)
-		db->interrupted = 0;
+		db->interrupted = db->stopping = 0;
 	if (db->entered > 0 || !db->adopted) {
 		db->entered++;
 		return AMEND_OK;

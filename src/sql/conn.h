@@ -44,6 +44,8 @@ struct amend_conn {
 
 	unsigned entered;                  /* public calls under way, nested */
 	volatile sig_atomic_t interrupted; /* since the outermost of them began */
+	volatile sig_atomic_t stoppable;   /* it commits piece by piece, and looks ... */
+	volatile sig_atomic_t stopping;    /* ... here in between */
 	bool borrowed;                     /* inside the application's own transaction */
 	struct amend_open_unit *levels;
 	size_t depth, levels_room;

@@ -134,7 +134,8 @@ static enum amend_status run_chunks(struct amend_sync *sync, struct amend_record
 				    size_t *n_moved, struct amend_error *err)
 {
 	struct amend_chunk chunk = {.sync = sync};
-	size_t single_until = 0, size = AMEND_SYNC_CHUNK;
+	size_t batch = sync->options->batch, size = batch ? batch : AMEND_SYNC_CHUNK;
+	size_t single_until = 0;
 	enum amend_status status = AMEND_OK;
 
 	amend_sync_progress(sync, "apply", 0, sync->n_todo);
@@ -142,12 +143,16 @@ static enum amend_status run_chunks(struct amend_sync *sync, struct amend_record
 		size_t from = chunk.from;
 		int64_t begun = amend_clock_ms();
 
+		if (sync->db->stopping) {
+			status = amend_error_set(err, AMEND_INTERRUPTED, "interrupted");
+			break;
+		}
 		chunk.limit = chunk.from < single_until ? 1 : size;
 		status = run_chunk(&chunk, err);
 		/* Once COMMIT has refused a chunk, what is near goes one by one. */
 		if (chunk.limit == 1 && single_until <= from)
 			single_until = from + CAREFUL;
-		else if (chunk.limit == size)
+		else if (chunk.limit == size && !batch)
 			size = next_size(size, amend_clock_ms() - begun);
 		if (status == AMEND_OUTCOME_UNKNOWN)
 			sync->n_unknown = chunk.to - chunk.from;
@@ -267,10 +272,13 @@ void amend_sync_run_begin(struct amend_sync *sync)
 {
 	sync->run = (struct amend_run_spec){sync->source_name, sync->table->qualified};
 	amend_run_begin(sync->db, &sync->run);
+	/* What is one unit cannot end in the middle. */
+	sync->db->stoppable = !sync->options->atomic;
 }
 
 void amend_sync_run_end(struct amend_sync *sync)
 {
+	sync->db->stoppable = 0;
 	sync->report->run = amend_run_current(sync->db);
 	amend_run_end(sync->db);
 }

@@ -203,6 +203,14 @@ out:
 	return status;
 }
 
+static void tell_reject(struct amend_sync *sync, const struct amend_record *record)
+{
+	if (sync->untold)
+		amend_untold_reject(sync->untold, record->line, record->problem);
+	else
+		sync->options->on_reject(sync->options->context, record->line, record->problem);
+}
+
 enum amend_status amend_sync_tell(struct amend_sync *sync, struct amend_record *record,
 				  struct amend_error *err)
 {
@@ -213,12 +221,14 @@ enum amend_status amend_sync_tell(struct amend_sync *sync, struct amend_record *
 	record->told = true;
 	count(sync, record);
 	if (record->fate == AMEND_FATE_REJECTED && options->on_reject)
-		options->on_reject(options->context, record->line, record->problem);
+		tell_reject(sync, record);
 	if (record->fate == AMEND_FATE_REJECTED || record->fate == AMEND_FATE_SKIPPED ||
 	    record->fate == AMEND_FATE_DUPLICATE || (!record->action && !record->stale) ||
 	    !options->on_change)
 		return AMEND_OK;
-	return amend_sync_show(sync, record, options->on_change, options->context, err);
+	return sync->untold
+		       ? amend_sync_show(sync, record, amend_untold_change, sync->untold, err)
+		       : amend_sync_show(sync, record, options->on_change, options->context, err);
 }
 
 enum amend_status amend_sync_revision(struct amend_sync *sync, int64_t revision,
@@ -227,7 +237,9 @@ enum amend_status amend_sync_revision(struct amend_sync *sync, int64_t revision,
 	struct amend_sync_report *report = sync->report;
 	int64_t *revisions;
 
-	if (!revision)
+	/* Chunks of one unit have one. */
+	if (!revision ||
+	    (report->n_revisions > 0 && report->revisions[report->n_revisions - 1] == revision))
 		return AMEND_OK;
 	revisions = realloc(report->revisions, (report->n_revisions + 1) * sizeof(*revisions));
 	if (!revisions)

@@ -31,7 +31,7 @@ static void release(struct amend_sync *sync)
 	amend_arena_release(&sync->lasting);
 }
 
-static enum amend_status plan(struct amend_sync *sync, struct amend_error *err)
+enum amend_status amend_sync_plan_all(struct amend_sync *sync, struct amend_error *err)
 {
 	enum amend_status status;
 
@@ -58,7 +58,7 @@ static enum amend_status plan_table(struct amend_sync *sync, struct amend_error 
 	if (status == AMEND_OK)
 		status = amend_sync_read(sync, err);
 	if (status == AMEND_OK)
-		status = plan(sync, err);
+		status = amend_sync_plan_all(sync, err);
 	return status;
 }
 
@@ -140,17 +140,17 @@ enum amend_status amend_sync_examine(struct amend_sync *sync, struct amend_error
 	return status;
 }
 
-static enum amend_status check_thresholds(const struct amend_sync *sync, struct amend_error *err)
+enum amend_status amend_sync_check(const struct amend_sync *sync, struct amend_error *err)
 {
-	const struct amend_sync_options *options = sync->options;
+	int64_t may = amend_sync_may_reject(sync->options);
 
-	if (options->max_rejects >= 0 && sync->n_rejects > options->max_rejects)
+	if (may >= 0 && sync->n_rejects > may)
 		return amend_error_set(
-			err, AMEND_INVALID,
+			err, sync->options->atomic ? AMEND_CONSTRAINT : AMEND_INVALID,
 			"%lld records are rejected, %lld are allowed; nothing was written. "
 			"The first is %s%s%lld: %s",
-			(long long)sync->n_rejects, (long long)options->max_rejects,
-			sync->source->path, sync->source->numbers_records ? ": record " : ":",
+			(long long)sync->n_rejects, (long long)may, sync->source->path,
+			sync->source->numbers_records ? ": record " : ":",
 			(long long)sync->reject_line, sync->reject_problem);
 	if (amend_sync_check_missing(sync, err) != AMEND_OK)
 		return err->status;
@@ -202,10 +202,10 @@ static enum amend_status explain(const struct amend_sync *sync, struct amend_err
 		(unsigned long long)in, (size_t)sync->store.n);
 }
 
-static enum amend_status for_all(struct amend_sync *sync,
-				 enum amend_status (*each)(struct amend_sync *sync,
-							   struct amend_error *err),
-				 struct amend_error *err)
+enum amend_status amend_sync_for_all(struct amend_sync *sync,
+				     enum amend_status (*each)(struct amend_sync *sync,
+							       struct amend_error *err),
+				     struct amend_error *err)
 {
 	return sync->slices ? amend_slices_each(sync, each, err) : each(sync, err);
 }
@@ -223,7 +223,7 @@ static enum amend_status save_plan(struct amend_sync *sync, struct amend_error *
 {
 	enum amend_status status = amend_plan_begin(sync, err);
 
-	return status == AMEND_OK ? for_all(sync, add_to_plan, err) : status;
+	return status == AMEND_OK ? amend_sync_for_all(sync, add_to_plan, err) : status;
 }
 
 /* What would be done. */
@@ -234,7 +234,7 @@ static enum amend_status say(struct amend_sync *sync, struct amend_error *err)
 	if (sync->options->on_plan)
 		status = save_plan(sync, err);
 	else
-		status = for_all(sync, tell_all, err);
+		status = amend_sync_for_all(sync, tell_all, err);
 	count_settled(sync);
 	return status == AMEND_OK && sync->options->on_plan ? amend_plan_end(sync, err) : status;
 }
@@ -252,6 +252,14 @@ static enum amend_status write_all(struct amend_sync *sync, struct amend_error *
 	enum amend_status status;
 
 	sync->writing = true;
+	if (sync->options->atomic) {
+		amend_sync_run_begin(sync);
+		status = amend_sync_atomic(sync, err);
+		amend_sync_run_end(sync);
+		if (status == AMEND_OK)
+			count_settled(sync);
+		return status;
+	}
 	if (sync->slices && sync->create_sql) {
 		status = amend_atomic(sync->db, NULL, make_table, sync, err);
 		if (status != AMEND_OK)
@@ -260,7 +268,7 @@ static enum amend_status write_all(struct amend_sync *sync, struct amend_error *
 		sync->committed = true;
 	}
 	amend_sync_run_begin(sync);
-	status = for_all(sync, amend_sync_apply, err);
+	status = amend_sync_for_all(sync, amend_sync_apply, err);
 	amend_sync_run_end(sync);
 	count_settled(sync);
 	return status == AMEND_OK ? AMEND_OK : explain(sync, err);
@@ -287,10 +295,10 @@ static enum amend_status rehearse(struct amend_conn *db, void *context, struct a
 	if (status == AMEND_OK)
 		status = amend_sync_bind(sync, err);
 	if (status == AMEND_OK)
-		status = plan(sync, err);
+		status = amend_sync_plan_all(sync, err);
 	/* Slice by slice is decided anew, and there is no table later. */
 	if (status == AMEND_OK && sync->slices && sync->options->dry_run) {
-		status = check_thresholds(sync, err);
+		status = amend_sync_check(sync, err);
 		if (status == AMEND_OK)
 			status = say(sync, err);
 		sync->said = status == AMEND_OK;
@@ -328,7 +336,7 @@ static enum amend_status run(struct amend_sync *sync, struct amend_error *err)
 		return status;
 	snprintf(sync->report->table, sizeof(sync->report->table), "%s", sync->table->qualified);
 	if (status == AMEND_OK)
-		status = check_thresholds(sync, err);
+		status = amend_sync_check(sync, err);
 	if (status != AMEND_OK)
 		return status;
 	if (sync->said)

@@ -190,8 +190,8 @@ struct amend_sync {
 	struct amend_put mark;        /* --missing COL=VALUE */
 	struct amend_record *missing; /* of fate MISSING; no values, `seen` is the base, `line` below 0 */
 	size_t n_missing;
-	size_t n_based; /* rows that have this source's base */
-	size_t n_gone;  /* those of them that are missing for the first time */
+	size_t n_based;            /* rows that have this source's base */
+	size_t n_gone;             /* those of them that are missing for the first time */
 	struct amend_hash leaving; /* primary keys to those of them whose row is deleted */
 
 	struct amend_hash claims; /* primary key to the record that is about that row */
@@ -208,6 +208,7 @@ struct amend_sync {
 	/* Phase 1 for `list`: amend_sync_plan, or plan_prove.c's for a saved plan. */
 	enum amend_status (*prepare)(struct amend_sync *sync, struct amend_error *err);
 	struct amend_plan_writer *plan_writer;
+	struct amend_untold *untold; /* --atomic: what is told when it is committed; else NULL */
 
 	enum amend_answer answered; /* plan_confirm.c: ALL or QUIT, once it was; else NO */
 	bool baseless;    /* there is no base of this source, or was none when rows were read */
@@ -364,6 +365,24 @@ enum amend_status amend_sync_order(struct amend_sync *sync, struct amend_error *
 /* order.c: likewise parents and children */
 enum amend_status amend_sync_note_parents(struct amend_sync *sync,
 					  struct amend_error *err) AMEND_CHECK;
+
+/* sync.c: all of phase 1; what must hold before the first write; each slice, or all at once */
+enum amend_status amend_sync_plan_all(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_sync_check(const struct amend_sync *sync,
+				   struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_sync_for_all(struct amend_sync *sync,
+				     enum amend_status (*each)(struct amend_sync *sync,
+							       struct amend_error *err),
+				     struct amend_error *err) AMEND_CHECK;
+
+/* atomic.c: all that is to be written, in one unit */
+enum amend_status amend_sync_atomic(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+/* How many may be rejected; -1: any number. */
+int64_t amend_sync_may_reject(const struct amend_sync_options *options);
+/* Keeps what is to be told for when it is in. The first is an amend_show_fn. */
+struct amend_untold;
+void amend_untold_change(void *context, const struct amend_sync_change *change);
+void amend_untold_reject(struct amend_untold *untold, int64_t line, const char *text);
 
 /* sync.c: counts what must be known before the first write; anew: from nothing */
 enum amend_status amend_sync_examine(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
