@@ -63,6 +63,8 @@ enum amend_status amend_run_need(struct amend_conn *db, int64_t *id,
 				 struct amend_error *err) AMEND_CHECK;
 /* The id if its row is made (and committed, or in the open unit), else 0. */
 int64_t amend_run_current(const struct amend_conn *db);
+/* A run has begun, and has no row yet: the next revision makes it. */
+bool amend_run_pending(const struct amend_conn *db);
 /* run.c: NOT_FOUND where there is no such run. */
 enum amend_status amend_run_known(struct amend_conn *db, int64_t id,
 				  struct amend_error *err) AMEND_CHECK;

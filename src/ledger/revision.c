@@ -154,6 +154,11 @@ void amend_run_end(struct amend_conn *db)
 	db->ledger->run = 0;
 }
 
+bool amend_run_pending(const struct amend_conn *db)
+{
+	return db->ledger && db->ledger->run_spec && !db->ledger->run;
+}
+
 int64_t amend_run_current(const struct amend_conn *db)
 {
 	return db->ledger ? db->ledger->run : 0;

@@ -102,10 +102,15 @@ enum amend_status amend_call_try_guess(struct amend_call *call, bool *done, stru
 	enum amend_status status;
 	size_t n_found = 0;
 	uint64_t hash;
+	bool present;
 
 	*done = false;
 	if (!call->db->guesses || !may_guess(call))
 		return AMEND_OK;
+	/* A guess that changes nothing must leave nothing behind: no ledger, and no run. */
+	status = amend_ledger_look(call->db, &present, err);
+	if (status != AMEND_OK || !present || amend_run_pending(call->db))
+		return status;
 	hash = hash_of(call);
 	place = place_of(call->db, hash);
 	if (place->call != hash || place->differs == 0)
@@ -115,8 +120,6 @@ enum amend_status amend_call_try_guess(struct amend_call *call, bool *done, stru
 		call->puts[i] = call->set[i];
 	status = amend_request_canonical(call->db, call->table, NULL, call->puts, call->n_puts,
 					 call->work.arena, err);
-	if (status == AMEND_OK)
-		status = amend_ledger_need(call->db, err);
 	if (status == AMEND_OK)
 		status = amend_found_update(call->db, call->table, key, call->puts, call->n_puts,
 					    place->differs, call->work.arena, &call->row, &what,
