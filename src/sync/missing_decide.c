@@ -121,6 +121,13 @@ void amend_base_absent(struct amend_buffer *pack, const struct amend_base *old)
 		amend_pack_add(pack, AMEND_BASE_ABSENT, &yes);
 }
 
+/* By this resolve.c and the next run tell what a conflict of kind missing would do: a mark has no base. */
+static bool marks(const struct amend_conflict_row *conflict)
+{
+	return conflict->kind == AMEND_CONFLICT_MISSING && conflict->n_fields > 0 &&
+	       !conflict->fields[0].has_base;
+}
+
 /* ---- is the row as the base? ---- */
 
 /* The columns of the base's first key: in a tied row they differ, and the column's rule decides. */
@@ -175,6 +182,24 @@ static bool edited(const struct amend_sync *sync, const struct amend_record *rec
 		return false;
 	return !in_first_key(record->seen, described->name) ||
 	       !(tied || amend_sync_same_key(described, base, now));
+}
+
+/* Nothing was ever known of it, which waits for somebody: what is there may be all that there is. */
+static bool unknown(const struct amend_sync *sync, const struct amend_record *record,
+		    uint32_t column)
+{
+	const struct amend_conflict_row *open = record->open;
+	const char *name = sync->table->columns[column].name;
+	struct amend_value base;
+
+	if (!open || record->row->values[column].kind == AMEND_NULL ||
+	    find_for(record->seen, "", name, &base))
+		return false;
+	for (size_t i = marks(open) ? 1 : 0; i < open->n_fields; i++) {
+		if (strcmp(open->fields[i].column, name) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* ---- the verdict ---- */
@@ -244,6 +269,27 @@ static const char *list(struct amend_sync *sync, const struct amend_conflict_fie
 	return copy;
 }
 
+/* Behind the mark: what nothing is known of stays as it is, and the next run must know of it. */
+static size_t keep_unknown(const struct amend_record *record, const char *mark,
+			   struct amend_conflict_field *fields, size_t n)
+{
+	struct amend_value base;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!find_for(record->seen, "", fields[i].column, &base) &&
+		    !find_for(record->seen, AMEND_BASE_MARK, fields[i].column, &base) &&
+		    strcmp(fields[i].column, mark) != 0)
+			fields[kept++] = fields[i];
+	}
+	memmove(fields + 1, fields, kept * sizeof(*fields));
+	for (size_t i = 1; i <= kept; i++) {
+		fields[i].has_base = false;
+		fields[i].incoming = fields[i].current;
+	}
+	return kept + 1;
+}
+
 /*
  * Deleting asks about what was edited: base, current, and nothing incoming. Marking asks
  * about the mark, whose field has no base: by that the two are told apart (resolve.c).
@@ -252,7 +298,7 @@ static enum amend_status conflict(struct amend_sync *sync, struct amend_record *
 				  struct amend_conflict_field *fields, size_t n,
 				  struct amend_error *err)
 {
-	bool marks = sync->options->missing == AMEND_MISSING_MARK;
+	bool marking = sync->options->missing == AMEND_MISSING_MARK;
 	const char *names = list(sync, fields, n), *note;
 	const struct amend_put *mark = &sync->mark;
 
@@ -260,19 +306,19 @@ static enum amend_status conflict(struct amend_sync *sync, struct amend_record *
 		return amend_no_memory(err);
 	note = record->problem ? amend_arena_printf(&sync->arena,
 						    "gone from the source, but it cannot be %s: %s",
-						    marks ? "marked" : "deleted", record->problem)
+						    marking ? "marked" : "deleted", record->problem)
 			       : amend_arena_printf(&sync->arena,
 						    "gone from the source, edited here: %s", names);
 	if (!note)
 		return amend_no_memory(err);
-	if (marks) {
+	if (marking) {
+		n = keep_unknown(record, sync->table->columns[mark->column].name, fields, n);
 		fields[0] = (struct amend_conflict_field){
 			.column = sync->table->columns[mark->column].name,
 			.base = amend_null(),
 			.current = record->row->values[mark->column],
 			.incoming = mark->value,
 		};
-		n = 1;
 	}
 	return amend_sync_conflict(sync, record, AMEND_CONFLICT_MISSING, fields, n, note, err);
 }
@@ -295,7 +341,8 @@ enum amend_status amend_sync_decide_missing(struct amend_sync *sync, struct amen
 		return amend_no_memory(err);
 	tied = is_tied_to(sync, record);
 	for (uint32_t c = 0; c < sync->table->n_columns; c++) {
-		if (!edited(sync, record, c, tied, &value))
+		value = amend_null();
+		if (!edited(sync, record, c, tied, &value) && !unknown(sync, record, c))
 			continue;
 		fields[n++] = (struct amend_conflict_field){
 			.column = sync->table->columns[c].name,

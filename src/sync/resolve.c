@@ -526,6 +526,18 @@ static enum amend_status settle_missing(struct amend_conn *db, struct settlement
 		status = check_fields(s, &row, err);
 		return status == AMEND_OK ? remove_missing(db, s, seen, &row, err) : status;
 	}
+	for (size_t i = 0; i < s->conflict.n_fields && s->take == AMEND_TAKE_BASE; i++) {
+		const char *column = s->conflict.fields[i].column;
+		int at = amend_table_column(s->table, column);
+		struct amend_value base;
+
+		if (!marks(s) && at >= 0 && given_for(s, (uint32_t)at) < 0 &&
+		    !amend_pack_find(seen->pack, seen->pack_size, column, &base))
+			return amend_error_set(err, AMEND_INVALID,
+					       "column %s has no base: take current or incoming, or "
+					       "set it",
+					       column);
+	}
 	status = decide_fields(s, &row, err);
 	if (status == AMEND_OK)
 		status = write_fields(db, s, &row, err);

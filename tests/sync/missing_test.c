@@ -650,6 +650,26 @@ static void taken_up_meanwhile(struct engine *engine)
 	engine_expect(engine, by_code, "DE|Germany|live\nFR|France|live");
 }
 
+/* Adopted in conflict: nobody knows of the name whose it is. */
+static void unknown_is_not_deleted(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+	struct amend_result result = AMEND_RESULT_INIT;
+
+	engine_exec(engine,
+		    "INSERT INTO country (code, name) VALUES ('FR', 'ours'), ('DE', 'Germany')");
+	feed->options.adopt = AMEND_ADOPT_CONFLICT;
+	fed(feed, both, "unchanged=1 conflicts=1 new_conflicts=1 open_conflicts=1");
+	missing(feed, AMEND_MISSING_DELETE, 100);
+	fed(feed, germany, "unchanged=1 missing_conflicts=1 new_conflicts=1 open_conflicts=1");
+	engine_expect(engine, by_code, "DE|Germany|live\nFR|ours|live");
+	assert_int_equal(amend_resolve(feed->db, feed_conflict(feed), AMEND_TAKE_BASE, NULL, 0,
+				       &result, &feed->err),
+			 AMEND_INVALID);
+	expect_contains(feed->err.text, "column name has no base");
+	amend_result_release(&result);
+}
+
 /* --- settling --- */
 
 static void settle(struct feed *feed, enum amend_take take, enum amend_outcome outcome)
@@ -792,6 +812,7 @@ static const struct engine_test tests[] = {
 	{"edited between the phases: decided again", edited_meanwhile},
 	{"deleted between the phases: decided again", deleted_meanwhile},
 	{"taken up by another source between the phases: not deleted", taken_up_meanwhile},
+	{"a field of which nothing is known keeps its row", unknown_is_not_deleted},
 	{"resolve --take incoming deletes", settled_as_incoming},
 	{"resolve --take current: left alone until the record returns", settled_as_current},
 	{"resolve --take base takes the edit back and keeps the row", settled_as_base},
