@@ -107,7 +107,7 @@ struct amend_sync_change {
 
 /* How far a sync is; a number that is not known is 0. Lives during the callback. */
 struct amend_progress {
-	const char *phase;       /* "read", "match", "apply" */
+	const char *phase;       /* "read", "compare", "match", "apply" */
 	uint64_t records, total; /* of this phase, done and in all */
 	uint64_t bytes, size;    /* of the input, while it is read: of the file, packed as it is */
 };

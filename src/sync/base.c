@@ -14,6 +14,20 @@ static bool same_text(const struct amend_buffer *buffer, const char *text)
 	       memcmp(buffer->data, text, buffer->size) == 0;
 }
 
+bool amend_key_names(const char *key, const char *column)
+{
+	struct amend_buffer name = AMEND_BUFFER_INIT;
+	bool named = false;
+
+	amend_json_string(&name, column, strlen(column));
+	amend_buffer_char(&name, ':');
+	/* Within a value a quote has a backslash before it. */
+	for (const char *at = key; !name.failed && !named && (at = strstr(at, name.data)); at++)
+		named = at > key && (at[-1] == '{' || at[-1] == ',');
+	amend_buffer_release(&name);
+	return named;
+}
+
 /* Key `k` of record or row is what the base calls its first key; also where only the column's rule says so. */
 static bool key_agrees(const struct amend_sync *sync, uint32_t k, const struct amend_base *base,
 		       const struct amend_record *record, const struct amend_value *row,
@@ -30,14 +44,10 @@ static bool key_agrees(const struct amend_sync *sync, uint32_t k, const struct a
 		return false;
 	for (uint32_t i = 0; i < key->n; i++) {
 		const struct amend_column *column = &sync->table->columns[key->columns[i]];
-		struct amend_buffer name = AMEND_BUFFER_INIT;
-		bool named, same;
+		bool same;
 
 		/* The base's own key, of the pack; it is the first key only if the text names its columns. */
-		amend_json_string(&name, column->name, strlen(column->name));
-		named = !name.failed && strstr(base->first_key, name.data);
-		amend_buffer_release(&name);
-		same = named &&
+		same = amend_key_names(base->first_key, column->name) &&
 		       amend_pack_find(base->pack, base->pack_size, column->name, &value) &&
 		       (amend_sync_same_key(column, &value, &record->values[key->used[i]]) ||
 			amend_sync_same_key(column, &value, &row[key->columns[i]]));

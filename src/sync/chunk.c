@@ -290,7 +290,8 @@ static enum amend_status bury(struct amend_chunk *chunk, const struct amend_base
 static enum amend_status half_done(struct amend_chunk *chunk, struct amend_error *err)
 {
 	chunk->again = true;
-	return amend_error_set(err, AMEND_STALE, "a base moved while its record was written");
+	return amend_error_set(err, AMEND_STALE,
+			       "a base or a conflict moved while its record was written");
 }
 
 enum amend_status amend_sync_base_moved(struct amend_chunk *chunk, struct amend_record *record,
@@ -369,13 +370,18 @@ enum amend_status amend_sync_write_conflict(struct amend_chunk *chunk, struct am
 	struct amend_sync *sync = chunk->sync;
 	const struct amend_action *action = record->action;
 	enum amend_status status = AMEND_OK;
-	bool moved;
+	bool moved = false;
 	int64_t id;
 
 	if (action->end)
 		status = amend_conflict_end(sync->db, record->open->id, action->end, action->how,
 					    &moved, err);
-	if (status == AMEND_OK && action->store)
+	/* Somebody has settled it since it was looked at. */
+	if (status == AMEND_OK && moved && (action->after.values || action->write_base))
+		return half_done(chunk, err);
+	if (status == AMEND_OK && moved)
+		record->effect = AMEND_EFFECT_MOVED;
+	if (status == AMEND_OK && action->store && !moved)
 		status = amend_conflict_store(sync->db, action->conflict, &id, err);
 	return status;
 }
@@ -534,6 +540,18 @@ static void reset(struct amend_chunk *chunk)
 	}
 }
 
+/*
+ * Whether the number that others' commits change proves anything. It is that of the main file;
+ * triggers and cascades of the chunks before have written on this connection, and an
+ * application may write on one of its own.
+ */
+static bool may_prove(const struct amend_sync *sync)
+{
+	return strcmp(sync->table->schema, "main") == 0 && !sync->db->adopted &&
+	       (!sync->committed ||
+		(!sync->table->settles_late && !amend_sync_refers_to_itself(sync->table)));
+}
+
 /* What phase 1 saw is what is there, or else those that moved are marked. */
 static enum amend_status prove(struct amend_chunk *chunk, struct amend_error *err)
 {
@@ -542,8 +560,7 @@ static enum amend_status prove(struct amend_chunk *chunk, struct amend_error *er
 	int64_t version;
 	bool known = false;
 
-	/* Triggers of the chunks before may have written too. */
-	if (sync->versioned && (!sync->committed || !sync->table->settles_late))
+	if (sync->versioned && may_prove(sync))
 		status = amend_data_version(sync->db, &version, &known, err);
 	chunk->proven = known && version == sync->version;
 	for (size_t i = chunk->from; i < chunk->to && chunk->proven; i++) {

@@ -130,18 +130,6 @@ static bool marks(const struct amend_conflict_row *conflict)
 
 /* ---- is the row as the base? ---- */
 
-/* The columns of the base's first key: in a tied row they differ, and the column's rule decides. */
-static bool in_first_key(const struct amend_base *base, const char *column)
-{
-	struct amend_buffer name = AMEND_BUFFER_INIT;
-	bool in;
-
-	amend_json_string(&name, column, strlen(column));
-	in = !name.failed && strstr(base->first_key, name.data);
-	amend_buffer_release(&name);
-	return in;
-}
-
 static bool is_tied_to(const struct amend_sync *sync, const struct amend_record *record)
 {
 	const struct amend_base *base = record->seen;
@@ -180,7 +168,7 @@ static bool edited(const struct amend_sync *sync, const struct amend_record *rec
 	if (described->generated || !find_for(record->seen, "", described->name, base) ||
 	    amend_value_equal(base, now))
 		return false;
-	return !in_first_key(record->seen, described->name) ||
+	return !amend_key_names(record->seen->first_key, described->name) ||
 	       !(tied || amend_sync_same_key(described, base, now));
 }
 

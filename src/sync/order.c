@@ -31,6 +31,15 @@ static bool refers_to_itself(const struct amend_table *table, const struct amend
 	       (!key->schema || !*key->schema || strcmp(key->schema, table->schema) == 0);
 }
 
+bool amend_sync_refers_to_itself(const struct amend_table *table)
+{
+	bool refers = false;
+
+	for (size_t i = 0; i < table->n_foreign_keys; i++)
+		refers = refers || refers_to_itself(table, &table->foreign_keys[i]);
+	return refers;
+}
+
 /* The record's values of these columns, folded; false: NULL in it, or unknown. */
 static bool fold_columns(const struct amend_sync *sync, const struct amend_record *record,
 			 const uint32_t *columns, size_t n, struct amend_buffer *buffer)

@@ -72,6 +72,8 @@ static enum amend_status write_rows(struct amend_chunk *chunk, size_t from, size
 			.row = action->create ? NULL : &action->now,
 			.puts = action->puts,
 			.n_puts = action->n_puts,
+			.source = sync->source_name,
+			.seen = record->seen,
 		};
 		which[n++] = i;
 	}
@@ -139,7 +141,8 @@ enum amend_status amend_segment_write(struct amend_chunk *chunk, size_t from, si
 		if (record->effect != AMEND_EFFECT_NONE)
 			continue;
 		status = amend_sync_write_conflict(chunk, record, err);
-		record->effect = AMEND_EFFECT_DONE;
+		if (record->effect == AMEND_EFFECT_NONE)
+			record->effect = AMEND_EFFECT_DONE;
 	}
 	return status;
 }

@@ -13,7 +13,6 @@
 enum {
 	RECORD = 2048, /* a record being decided takes about so much memory */
 	SLICE_LEAST = 2,
-	PASSES = 5, /* what is put apart may meet others still: so often at most */
 };
 
 struct amend_slices {
@@ -266,7 +265,6 @@ enum amend_status amend_slices_plan(struct amend_sync *sync, struct amend_error 
 	struct amend_slices *slices;
 	enum amend_status status = make(sync, err);
 	uint64_t before;
-	int passes = 0;
 
 	slices = sync->slices;
 	if (status == AMEND_OK)
@@ -284,7 +282,7 @@ enum amend_status amend_slices_plan(struct amend_sync *sync, struct amend_error 
 		slices->noting = false;
 		if (status == AMEND_OK)
 			status = amend_codes_shared(&slices->things, put_apart, slices, err);
-	} while (slices->n_apart > before && ++passes < PASSES);
+	} while (slices->n_apart > before); /* at most all of them */
 	amend_codes_release(&slices->things);
 	return status;
 }

@@ -152,13 +152,16 @@ enum amend_status amend_source_new(struct amend_input *input, const char *path,
 	if (unpacked)
 		source->input = unpacked;
 	/* Put aside is what the format reads. */
-	if (unpacked && options->keep)
-		source->kept = amend_input_kept(unpacked);
-	if (source->kept)
-		source->input = source->kept;
-	status = source->path && unpacked && (source->kept || !options->keep)
-			 ? begin_format(source, options, err)
-			 : amend_no_memory(err);
+	status = source->path && unpacked ? AMEND_OK : amend_no_memory(err);
+	if (status == AMEND_OK && options->keep) {
+		source->kept = amend_input_kept(unpacked, err);
+		if (source->kept)
+			source->input = source->kept;
+		else
+			status = err->status;
+	}
+	if (status == AMEND_OK)
+		status = begin_format(source, options, err);
 	if (status != AMEND_OK) {
 		amend_source_close(source);
 		return status;

@@ -92,7 +92,7 @@ void amend_source_digest(const struct amend_source *source, uint64_t *size,
 			 unsigned char digest[AMEND_DIGEST_SIZE]);
 
 /* source_keep.c: an input that puts aside what is read from `inner`; NULL: it cannot, `inner` stays the caller's. */
-struct amend_input *amend_input_kept(struct amend_input *inner);
+struct amend_input *amend_input_kept(struct amend_input *inner, struct amend_error *err);
 
 /* Bytes in memory, borrowed until it is closed. For tests. */
 struct amend_input *amend_input_memory(const void *bytes, size_t size);

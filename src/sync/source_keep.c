@@ -11,6 +11,7 @@
 #include "core/buffer.h"
 #include "sync/json_document.h"
 #include "sync/source.h"
+#include "sync/store.h"
 
 struct kept_input {
 	struct amend_input input, *inner;
@@ -70,19 +71,21 @@ static void close_kept(struct amend_input *input)
 	free(kept);
 }
 
-struct amend_input *amend_input_kept(struct amend_input *inner)
+struct amend_input *amend_input_kept(struct amend_input *inner, struct amend_error *err)
 {
 	struct kept_input *kept = calloc(1, sizeof(*kept));
 
-	if (!kept)
+	if (!kept) {
+		amend_no_memory(err);
 		return NULL;
+	}
 	kept->input = (struct amend_input){.read = read_kept,
 					   .next = next_kept,
 					   .close = close_kept,
 					   .taken = inner->taken,
 					   .size = inner->size};
 	kept->inner = inner;
-	kept->file = tmpfile();
+	kept->file = amend_store_file(err);
 	if (kept->file)
 		return &kept->input;
 	free(kept);

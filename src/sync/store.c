@@ -205,7 +205,8 @@ enum amend_status amend_store_add(struct amend_store *store, int64_t line, const
 		return amend_error_set(err, AMEND_INVALID,
 				       "line %lld: expected a record of less than 4 GiB",
 				       (long long)line);
-	if (!store->file && store->in_memory + size > store->limit)
+	if (!store->file &&
+	    store->in_memory + size > (store->limit ? store->limit : AMEND_STORE_LIMIT))
 		status = spill(store, err);
 	if (status != AMEND_OK)
 		return status;

@@ -31,7 +31,7 @@ enum { AMEND_STORE_LIMIT = 40 << 20 };
 /* What a field of a record is beside the kinds of a value: the source has no such member. */
 #define AMEND_STORE_ABSENT ((enum amend_kind)0x7f)
 
-/* All zero but `limit` is an empty one. */
+/* All zero is an empty one. */
 void amend_store_release(struct amend_store *store);
 
 /* Copies the record; `problem` is its text, or NULL: then it has n fields. */

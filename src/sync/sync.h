@@ -303,6 +303,8 @@ bool amend_sync_plainly(const struct amend_sync *sync, const struct amend_column
 enum amend_status amend_sync_values(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 
 /* base.c */
+/* Whether the key, as JSON, names this column; also one whose value is spelled like it does not. */
+bool amend_key_names(const char *key, const char *column);
 #define AMEND_BASE_TIED \
 	"\001tied" /* a name in a base's pack: the first key of the row it is tied to */
 #define AMEND_BASE_GONE "gone:" /* begins the primary key of a base whose row is gone for good */
@@ -355,6 +357,8 @@ enum amend_status amend_sync_edge(struct amend_sync *sync, struct amend_record *
 				  struct amend_error *err) AMEND_CHECK;
 
 /* order.c */
+/* A foreign key of the table leads to the table. */
+bool amend_sync_refers_to_itself(const struct amend_table *table);
 /*
  * Whether the record must be written after one that stands between todo[from] and
  * itself. Creations of parents and children can be made by one statement.

@@ -52,6 +52,41 @@ static void edited_in_the_same_field(struct engine *engine)
 	engine_expect(engine, by_code, "FR|mine");
 }
 
+/* The number that others' commits change is that of the main file: it says nothing of another one. */
+static void edited_in_an_attached_file(struct engine *engine)
+{
+	struct feed *feed;
+
+	if (!engine_is(engine, "sqlite"))
+		return;
+	engine_execf(engine,
+		     "ATTACH '%s/other.db' AS other; CREATE TABLE other.country (id INTEGER PRIMARY "
+		     "KEY, code TEXT UNIQUE, name TEXT)",
+		     engine->folder);
+	feed = feed_open(engine, "other.country", "code");
+	expect_ok(amend_query(feed->db,
+			      engine_printf(engine, "ATTACH '%s/other.db' AS other", engine->folder),
+			      NULL, 0, NULL, &feed->err),
+		  &feed->err);
+	fed_once(feed, "code,name\nFR,France\n", "created=1");
+	meanwhile(feed, "UPDATE other.country SET name = 'mine'");
+	fed_once(feed, "code,name\nFR,Francia\n", "conflicts=1 new_conflicts=1 open_conflicts=1");
+	engine_expect(engine, "SELECT name FROM other.country", "mine");
+}
+
+static void bases_are_kept_with_the_change(struct engine *engine)
+{
+	const char *sql = engine_pick(
+		engine, "SELECT source, base IS NOT NULL FROM amend_change ORDER BY id",
+		"SELECT source, base IS NOT NULL FROM amend.change ORDER BY id");
+	struct feed *feed = countries(engine);
+
+	fed_once(feed, "code,name\nFR,France\n", "created=1");
+	fed_once(feed, "code,name\nFR,Francia\n", "updated=1");
+	engine_expect(engine, sql,
+		      engine_pick(engine, "default|0\ndefault|1", "default|f\ndefault|t"));
+}
+
 static void deleted_meanwhile(struct engine *engine)
 {
 	struct feed *feed = countries(engine);
@@ -460,6 +495,8 @@ static void editors_lose_nothing(struct engine *engine)
 }
 
 static const struct engine_test tests[] = {
+	{"edited between the phases, in an attached file", edited_in_an_attached_file},
+	{"what a base was is kept with the change that replaced it", bases_are_kept_with_the_change},
 	{"edited meanwhile in another field: merged", edited_elsewhere},
 	{"edited meanwhile in the same field: conflict", edited_in_the_same_field},
 	{"deleted meanwhile: conflict (deleted)", deleted_meanwhile},
