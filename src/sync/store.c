@@ -11,7 +11,7 @@
 
 #include "core/buffer.h"
 
-enum { BLOCK = 1 << 20, HEAD = 4 + 8 + 1, BUFFER = 1 << 16 };
+enum { RECORD_LEAST = 200, BLOCK = 1 << 20, HEAD = 4 + 8 + 1, BUFFER = 1 << 16 };
 
 struct amend_store_block {
 	struct amend_store_block *next;
@@ -191,6 +191,14 @@ static unsigned char *room_for(struct amend_store *store, size_t size)
 	return at;
 }
 
+/* A small record costs as much as others once it is taken apart: so they are counted too. */
+static bool is_full(const struct amend_store *store, size_t more)
+{
+	size_t limit = store->limit ? store->limit : AMEND_STORE_LIMIT;
+
+	return store->in_memory + more > limit || store->n >= limit / RECORD_LEAST;
+}
+
 enum amend_status amend_store_add(struct amend_store *store, int64_t line, const char *problem,
 				  const struct amend_value *fields, size_t n,
 				  struct amend_error *err)
@@ -205,8 +213,7 @@ enum amend_status amend_store_add(struct amend_store *store, int64_t line, const
 		return amend_error_set(err, AMEND_INVALID,
 				       "line %lld: expected a record of less than 4 GiB",
 				       (long long)line);
-	if (!store->file &&
-	    store->in_memory + size > (store->limit ? store->limit : AMEND_STORE_LIMIT))
+	if (!store->file && is_full(store, size))
 		status = spill(store, err);
 	if (status != AMEND_OK)
 		return status;

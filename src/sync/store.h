@@ -18,7 +18,7 @@ struct amend_store_block;
 struct amend_store {
 	struct amend_store_block *first, *last; /* while it is in memory */
 	size_t in_memory;                       /* bytes of the blocks */
-	size_t limit;           /* more than this goes to the file; 0: AMEND_STORE_LIMIT */
+	size_t limit;           /* more than this, or many small records, go to the file; 0: AMEND_STORE_LIMIT */
 	FILE *file;             /* NULL: all is in memory */
 	unsigned char *scratch; /* with the file: the record that is being added */
 	size_t scratch_room;
@@ -26,7 +26,7 @@ struct amend_store {
 	uint64_t n;    /* records */
 };
 
-enum { AMEND_STORE_LIMIT = 40 << 20 };
+enum { AMEND_STORE_LIMIT = 24 << 20 };
 
 /* What a field of a record is beside the kinds of a value: the source has no such member. */
 #define AMEND_STORE_ABSENT ((enum amend_kind)0x7f)
