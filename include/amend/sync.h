@@ -37,7 +37,7 @@ struct amend_source_options {
 	/* http */
 	uint64_t max_bytes; /* of all pages, as they are sent */
 	int64_t stall_ms;   /* so long nothing may come */
-	int retries;        /* so often a request is made again, with growing pauses */
+	int retries;        /* so often a request is made again, with growing pauses: 0 to 20 */
 	bool keep;          /* put the input aside, for amend_source_texts */
 };
 

@@ -177,6 +177,12 @@ static enum amend_status open_http(const char *url, struct amend_source_options 
 	char *shown = amend_http_shown(url), type[64] = "";
 	enum amend_status status = shown ? AMEND_OK : amend_no_memory(err);
 
+	if (status == AMEND_OK &&
+	    (options->retries < 0 || options->retries > 20 || options->stall_ms <= 0))
+		status = amend_error_set(err, AMEND_INVALID,
+					 "%s: expected 0 to 20 retries and a time above 0, found %d "
+					 "and %lld ms",
+					 shown, options->retries, (long long)options->stall_ms);
 	if (status == AMEND_OK)
 		status = amend_input_http(url, options, &input, type, err);
 	if (status == AMEND_OK)
