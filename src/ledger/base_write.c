@@ -8,8 +8,10 @@
 #include "core/rows.h"
 #include "ledger/state.h"
 
-/* Packs are sent as text twice their size: this many in a statement. */
-enum { SLICE = 4096 };
+enum {
+	SLICE = 4096, /* in a statement: packs are sent as text twice their size */
+	MANY = 64,    /* insertions that are worth a savepoint */
+};
 
 /* What a statement may be about; unused ones are NULL. */
 enum { FEED, PK, SEEN, FIRST_KEY, DIGEST, PACK, WIDTH };
@@ -156,24 +158,31 @@ static enum amend_status update_arrays(struct part *part, struct amend_error *er
 	return status;
 }
 
+static void insert_set(struct amend_sql *sql, const struct part *part)
+{
+	static const int columns[] = {FEED, PK, FIRST_KEY, DIGEST, PACK};
+
+	amend_sql_init(sql, part->db);
+	amend_sql_text(sql, "INSERT INTO ");
+	amend_sql_ledger(sql, "base");
+	amend_sql_text(sql, " (feed, pk, first_key, digest, pack) SELECT w.* FROM ");
+	add_set(sql, part, columns, 5);
+	amend_sql_text(sql, " AS w");
+}
+
 /*
  * It cannot return places, but it inserts and returns in the order of the set:
  * what was there is left out, and the primary keys say which.
  */
-static enum amend_status insert_arrays(struct part *part, struct amend_error *err)
+static enum amend_status insert_new(struct part *part, struct amend_error *err)
 {
-	static const int columns[] = {FEED, PK, FIRST_KEY, DIGEST, PACK};
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	enum amend_status status;
 	struct amend_sql sql;
 	size_t next = 0;
 
-	amend_sql_init(&sql, part->db);
-	amend_sql_text(&sql, "INSERT INTO ");
-	amend_sql_ledger(&sql, "base");
-	amend_sql_text(&sql, " (feed, pk, first_key, digest, pack) SELECT w.* FROM ");
-	add_set(&sql, part, columns, 5);
-	amend_sql_text(&sql, " AS w ON CONFLICT (feed, pk) DO NOTHING RETURNING pk");
+	insert_set(&sql, part);
+	amend_sql_text(&sql, " ON CONFLICT (feed, pk) DO NOTHING RETURNING pk");
 	status = amend_exec(part->db, &sql, &rows, err);
 	for (size_t i = 0; i < part->n && status == AMEND_OK; i++) {
 		struct amend_base_bulk *item = part->items[i];
@@ -188,6 +197,32 @@ static enum amend_status insert_arrays(struct part *part, struct amend_error *er
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
 	return status;
+}
+
+static enum amend_status insert_plainly(struct amend_conn *db, void *context,
+					struct amend_error *err)
+{
+	const struct part *part = context;
+	enum amend_status status;
+	struct amend_sql sql;
+
+	insert_set(&sql, part);
+	status = amend_exec(db, &sql, NULL, err);
+	amend_sql_release(&sql);
+	return status;
+}
+
+/* Mostly none is there: without asking each time it is half the work, and undone if one was. */
+static enum amend_status insert_arrays(struct part *part, struct amend_error *err)
+{
+	enum amend_status status;
+
+	if (part->n < MANY || !amend_in_transaction(part->db))
+		return insert_new(part, err);
+	status = amend_atomic(part->db, NULL, insert_plainly, part, err);
+	return status == AMEND_CONSTRAINT && strcmp(err->sqlstate, "23505") == 0
+		       ? insert_new(part, err)
+		       : status;
 }
 
 /* ---- one statement for each ---- */

@@ -224,7 +224,7 @@ static bool follow(struct amend_batch *batch, struct amend_bulk *item, bool *ok)
 
 static enum amend_status settle(struct amend_batch *batch, size_t n, struct amend_error *err)
 {
-	bool late = batch->table->settles_late || has_generated(batch->table), ok = true;
+	bool late = batch->table->settles_late || !batch->plain, ok = true;
 	size_t *members = amend_arena_array(&batch->work, n, sizeof(*members)), count = 0;
 	enum amend_status status = AMEND_OK;
 
@@ -309,6 +309,7 @@ enum amend_status amend_rows_write(struct amend_conn *db, const struct amend_tab
 	enum amend_status status = n ? amend_hold_database(db, err) : AMEND_OK;
 	bool wrote = false;
 
+	batch.plain = !table->has_triggers && !has_generated(table);
 	for (size_t i = 0; i < n; i++) {
 		items[i].moved = false;
 		items[i].after = (struct amend_row){0};

@@ -7,8 +7,10 @@
 #include "core/rows.h"
 #include "record/bulk.h"
 
-/* Statements take this many rows: the arrays are text in memory, here and there. */
-enum { SLICE = 8192 };
+enum {
+	SLICE = 8192, /* rows in a statement: the arrays are text in memory, here and there */
+	MANY = 64,    /* creations that are worth a savepoint */
+};
 
 /* The rows wanted, as a set: names that no table is likely to have. */
 #define SET "\"amend w\""
@@ -285,7 +287,7 @@ static enum amend_status update_slice(const struct amend_batch_group *group, siz
 	amend_sql_text(&sql, " WHERE ");
 	add_match(&sql, batch, &set, true);
 	amend_sql_text(&sql, " RETURNING " SET "." PLACE);
-	if (!table->settles_late) {
+	if (!table->settles_late && (!batch->plain || table->version >= 0)) {
 		amend_sql_text(&sql, ", ");
 		add_returning(&sql, batch);
 	}
@@ -382,8 +384,9 @@ static enum amend_status take_created(const struct amend_batch_group *group, siz
 	return status;
 }
 
-static enum amend_status insert_slice(const struct amend_batch_group *group, size_t from, size_t n,
-				      struct amend_error *err)
+/* `unless_there` false: what is there is a broken constraint, which costs half as much to find out. */
+static enum amend_status insert_rows(const struct amend_batch_group *group, size_t from, size_t n,
+				     bool unless_there, struct amend_error *err)
 {
 	struct amend_batch *batch = group->batch;
 	struct amend_rows rows = AMEND_ROWS_INIT;
@@ -403,7 +406,8 @@ static enum amend_status insert_slice(const struct amend_batch_group *group, siz
 	amend_write_first_version(&sql, batch->table, group->first->puts, group->first->n_puts);
 	amend_sql_text(&sql, " FROM ");
 	add_set(&sql, &set, n);
-	amend_write_unless_there(&sql, batch->table, batch->key);
+	if (unless_there)
+		amend_write_unless_there(&sql, batch->table, batch->key);
 	amend_sql_text(&sql, " RETURNING ");
 	add_returning(&sql, batch);
 	status = amend_exec(batch->db, &sql, &rows, err);
@@ -416,6 +420,35 @@ static enum amend_status insert_slice(const struct amend_batch_group *group, siz
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
 	return status;
+}
+
+struct attempt {
+	const struct amend_batch_group *group;
+	size_t from, n;
+};
+
+static enum amend_status insert_plainly(struct amend_conn *db, void *context,
+					struct amend_error *err)
+{
+	const struct attempt *attempt = context;
+
+	(void)db;
+	return insert_rows(attempt->group, attempt->from, attempt->n, false, err);
+}
+
+/* Mostly none is there: many are tried without asking each time, and undone if one was. */
+static enum amend_status insert_slice(const struct amend_batch_group *group, size_t from, size_t n,
+				      struct amend_error *err)
+{
+	struct attempt attempt = {group, from, n};
+	enum amend_status status;
+
+	if (n < MANY || !group->batch->key)
+		return insert_rows(group, from, n, true, err);
+	status = amend_atomic(group->batch->db, NULL, insert_plainly, &attempt, err);
+	return status == AMEND_CONSTRAINT && strcmp(err->sqlstate, "23505") == 0
+		       ? insert_rows(group, from, n, true, err)
+		       : status;
 }
 
 static enum amend_status in_slices(const struct amend_batch_group *group,

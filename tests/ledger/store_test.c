@@ -114,6 +114,19 @@ static enum amend_status many_bases(struct amend_conn *db, void *context, struct
 	return AMEND_OK;
 }
 
+struct bases {
+	struct road *road;
+	struct amend_base_bulk *items;
+	size_t n;
+};
+
+static enum amend_status write_bases(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	const struct bases *bases = context;
+
+	return amend_bases_write(db, bases->road->table, bases->items, bases->n, err);
+}
+
 struct seen {
 	struct road *road;
 	struct amend_buffer text;
@@ -197,6 +210,58 @@ static void scanned(struct engine *engine)
 		bare = road_open(engine, "t");
 		expect_text(scan(bare, "feed", true, 0), "");
 	}
+}
+
+/* Written together: each in place of what was seen, or left out alone. */
+static void written_together(struct engine *engine)
+{
+	enum { ALL = 200 };
+	struct road *road = open_t(engine);
+	struct amend_arena *arena = engine_arena(engine);
+	struct amend_base *old = amend_arena_array(arena, ALL, sizeof(*old));
+	struct amend_base *new = amend_arena_array(arena, ALL, sizeof(*new));
+	struct amend_base_bulk *items = amend_arena_array(arena, ALL, sizeof(*items));
+	struct bases bases = {road, items, ALL};
+
+	for (int i = 0; i < ALL; i++) {
+		const char *pk = engine_printf(engine, "{\"id\":%d}", i);
+
+		old[i] = make_base(engine, pk, "{\"k\":\"x\"}", pk, strlen(pk));
+		new[i] = make_base(engine, pk, "{\"k\":\"y\"}", "new", 3);
+		items[i].base = &old[i];
+	}
+	/* One is there: it alone is left out, and the first of two of one name is not. */
+	write_base(road, NULL, &new[50], false);
+	items[60].base = &old[59];
+	expect_ok(road_atomic(road, write_bases, &bases), &road->err);
+	for (int i = 0; i < ALL; i++)
+		assert_int_equal(items[i].moved, i == 50 || i == 60);
+	/* Updated, removed, made, and two that change places; one is not what was seen. */
+	for (int i = 0; i < ALL; i++)
+		items[i] = (struct amend_base_bulk){.seen = &old[i], .base = &new[i]};
+	items[3].base = NULL;
+	items[60].seen = NULL;
+	new[10].pk = old[11].pk;
+	new[11].pk = old[10].pk;
+	new[12].pk = "{\"id\":1000}";
+	expect_ok(road_atomic(road, write_bases, &bases), &road->err);
+	for (int i = 0; i < ALL; i++)
+		assert_int_equal(items[i].moved, i == 50);
+	assert_null(find_base(road, "feed", false, old[3].pk).pack);
+	assert_null(find_base(road, "feed", false, old[12].pk).pack);
+	for (int i = 0; i < ALL; i++) {
+		if (i == 3)
+			continue;
+		expect_text(find_base(road, "feed", false, new[i].pk).first_key, "{\"k\":\"y\"}");
+	}
+	/* What went elsewhere under way went. */
+	items[0] = (struct amend_base_bulk){.seen = &old[0]};
+	items[1] = (struct amend_base_bulk){.seen = &new[1]};
+	bases.n = 2;
+	expect_ok(road_atomic(road, write_bases, &bases), &road->err);
+	assert_true(items[0].moved);
+	assert_false(items[1].moved);
+	assert_null(find_base(road, "feed", false, new[1].pk).pack);
 }
 
 /* Few are looked up, many are scanned for: the same is found. */
@@ -455,6 +520,7 @@ static void findings(struct engine *engine)
 static const struct engine_test tests[] = {
 	{"bases: written in place of what was seen, found by both keys", bases},
 	{"bases: all of a source and table are scanned", scanned},
+	{"bases: written together, each in place of what was seen", written_together},
 	{"bases: few are looked up, many scanned for, the same is found", many_at_once},
 	{"conflicts: stored once, brought up to date, ended once", conflicts},
 	{"conflicts: found by many first keys at once", conflicts_by_key},

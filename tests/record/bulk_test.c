@@ -555,6 +555,44 @@ static void another_alphabet(struct engine *engine)
 	expect_text(done(batch), "k=Aa c=x v=n; moved; k=cC c=z v=NULL; moved; k=Bb c=y v=m");
 }
 
+/* So many that they are tried at once: one was there, and one is twice among them. */
+static void many_creations(struct engine *engine)
+{
+	enum { ALL = 300 };
+	struct road *road = open_t(engine);
+	struct amend_arena *arena = engine_arena(engine);
+	struct batch batch = {.road = road, .key = unique_on(road, "k"), .n = ALL};
+
+	batch.items = amend_arena_array(arena, ALL, sizeof(*batch.items));
+	for (int i = 0; i < ALL; i++) {
+		struct amend_put *puts;
+		const char *text = engine_printf(engine, "id=%d, k=%s", 100 + i,
+						 i == 7   ? "a"
+						 : i == 9 ? "k8"
+							  : engine_printf(engine, "k%d", i));
+
+		batch.items[i].n_puts = take_puts(road, text, strlen(text), &puts);
+		batch.items[i].puts = puts;
+	}
+	expect_ok(try_batch(&batch), &road->err);
+	for (int i = 0; i < ALL; i++) {
+		assert_int_equal(batch.items[i].moved, i == 7 || i == 9);
+		if (!batch.items[i].moved)
+			expect_text(batch.items[i].after.pk,
+				    engine_printf(engine, "{\"id\":%d}", 100 + i));
+	}
+	engine_expect(engine, "SELECT count(*) FROM t WHERE id >= 100", "298");
+	/* In the order of the items. */
+	engine_expect(
+		engine,
+		engine_pick(engine,
+			    "SELECT count(*) FROM amend_change a JOIN amend_change b ON b.id = "
+			    "a.id + 1 WHERE json_extract(b.pk, '$.id') > json_extract(a.pk, '$.id')",
+			    "SELECT count(*) FROM amend.change a JOIN amend.change b ON b.id = a.id "
+			    "+ 1 WHERE (b.pk::json ->> 'id')::int > (a.pk::json ->> 'id')::int"),
+		"297");
+}
+
 /* --- Two at once --- */
 
 /* Another writer holds the one that is locked last: nothing is locked across, whoever comes first. */
@@ -582,6 +620,7 @@ static const struct engine_test tests[] = {
 	{"keys of several columns", keys_of_several_columns},
 	{"defaults, identity and generated columns", defaults},
 	{"nothing to write makes no revision", no_rows},
+	{"many creations, some of which were there", many_creations},
 	{"triggers have a say in what is stored", triggers_have_a_say},
 	{"a trigger changes the key of what is created", a_trigger_changes_the_key,
 	 .only = "postgresql"},
