@@ -155,7 +155,11 @@ static enum amend_status find_place(struct amend_conn *db, const char *source,
 	return status;
 }
 
-static void add_place(struct amend_sql *sql, const struct place *place)
+/*
+ * By first key the feed is to be no reason to use the primary key's index: most
+ * bases have the same one, which a database without statistics does not know.
+ */
+static void add_place(struct amend_sql *sql, const struct place *place, bool by_first_key)
 {
 	if (place->by_name) {
 		amend_sql_text(sql, "b.source = ");
@@ -164,7 +168,8 @@ static void add_place(struct amend_sql *sql, const struct place *place)
 		amend_sql_string(sql, place->table->qualified);
 	} else {
 		/* Not as a value: a query without any is the one that PostgreSQL can COPY. */
-		amend_sql_printf(sql, "b.feed = %" PRId64, place->feed);
+		amend_sql_printf(sql, "b.feed%s = %" PRId64, by_first_key ? " + 0" : "",
+				 place->feed);
 	}
 }
 
@@ -249,11 +254,11 @@ static void select_found(struct amend_sql *sql, struct amend_conn *db, const cha
 }
 
 static enum amend_status find_arrays(struct amend_conn *db, const struct place *place,
-				     const char *column, const struct amend_value *keys, size_t n,
+				     bool by_first_key, const struct amend_value *keys, size_t n,
 				     struct finding *finding, struct amend_error *err)
 {
 	const struct amend_sql_array array = {
-		.type = db->dialect->text_type, .values = keys, .stride = 1};
+		.type = db->dialect->text_type, .values = keys, .stride = 1, .lookup = true};
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	enum amend_status status;
 	struct amend_sql sql;
@@ -262,9 +267,9 @@ static enum amend_status find_arrays(struct amend_conn *db, const struct place *
 	amend_sql_text(&sql, " JOIN ");
 	amend_sql_unnest(&sql, &array, 1, n);
 	amend_sql_text(&sql, " WITH ORDINALITY AS w (k, i) ON b.");
-	amend_sql_text(&sql, column);
+	amend_sql_text(&sql, by_first_key ? "first_key" : "pk");
 	amend_sql_text(&sql, " = w.k WHERE ");
-	add_place(&sql, place);
+	add_place(&sql, place, by_first_key);
 	status = amend_exec(db, &sql, &rows, err);
 	for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++) {
 		int64_t at = 0;
@@ -282,7 +287,7 @@ static enum amend_status find_arrays(struct amend_conn *db, const struct place *
 }
 
 static enum amend_status find_each(struct amend_conn *db, const struct place *place,
-				   const char *column, const struct amend_value *keys, size_t n,
+				   bool by_first_key, const struct amend_value *keys, size_t n,
 				   struct finding *finding, struct amend_error *err)
 {
 	struct amend_repeat repeat = {.n = n, .each = take_found, .context = finding};
@@ -292,9 +297,9 @@ static enum amend_status find_each(struct amend_conn *db, const struct place *pl
 
 	select_found(&sql, db, "");
 	amend_sql_text(&sql, " WHERE ");
-	add_place(&sql, place);
+	add_place(&sql, place, by_first_key);
 	amend_sql_text(&sql, " AND b.");
-	amend_sql_text(&sql, column);
+	amend_sql_text(&sql, by_first_key ? "first_key" : "pk");
 	amend_sql_text(&sql, " = ");
 	amend_sql_string(&sql, NULL);
 	repeat.sql = amend_buffer_string(&sql.text);
@@ -319,7 +324,6 @@ enum amend_status amend_base_find(struct amend_conn *db, const char *source,
 				  const char *const *keys, size_t n, struct amend_base *out,
 				  struct amend_arena *arena, struct amend_error *err)
 {
-	const char *column = by_first_key ? "first_key" : "pk";
 	struct amend_value *values = NULL;
 	struct place place;
 	enum amend_status status = AMEND_OK;
@@ -340,8 +344,10 @@ enum amend_status amend_base_find(struct amend_conn *db, const char *source,
 		size_t size = n - at < SLICE ? n - at : SLICE;
 
 		status = amend_has(db, AMEND_HAS_ARRAYS)
-				 ? find_arrays(db, &place, column, values + at, size, &finding, err)
-				 : find_each(db, &place, column, values + at, size, &finding, err);
+				 ? find_arrays(db, &place, by_first_key, values + at, size,
+					       &finding, err)
+				 : find_each(db, &place, by_first_key, values + at, size, &finding,
+					     err);
 	}
 	free(values);
 	return status;
@@ -442,7 +448,7 @@ enum amend_status amend_base_scan(struct amend_conn *db, const char *source,
 		amend_sql_text(&sql, packs ? ", b.pack FROM " : " FROM ");
 		amend_sql_ledger(&sql, "base");
 		amend_sql_text(&sql, " b WHERE ");
-		add_place(&sql, &place);
+		add_place(&sql, &place, false);
 		if (last.size > 0) {
 			amend_sql_text(&sql, " AND b.pk > ");
 			amend_sql_kept(&sql, &last);

@@ -93,6 +93,7 @@ static void add_set(struct amend_sql *sql, const struct part *part, const int *c
 									      : dialect->bytes_type,
 			.values = part->values + columns[i],
 			.stride = WIDTH,
+			.lookup = true,
 		};
 	amend_sql_unnest(sql, arrays, n, part->n);
 }

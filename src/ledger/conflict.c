@@ -233,7 +233,7 @@ static enum amend_status find_arrays(struct amend_conn *db, const struct amend_v
 				     size_t n, struct finding *finding, struct amend_error *err)
 {
 	const struct amend_sql_array array = {
-		.type = db->dialect->text_type, .values = keys, .stride = 1};
+		.type = db->dialect->text_type, .values = keys, .stride = 1, .lookup = true};
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	enum amend_status status;
 	struct amend_sql sql;

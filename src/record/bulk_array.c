@@ -34,7 +34,8 @@ static bool make_set(struct amend_batch *batch, struct set *set, size_t most)
 static bool add_array(struct amend_batch *batch, struct set *set, const struct amend_column *column,
 		      const char *type, const struct amend_value *values, size_t stride)
 {
-	set->arrays[set->n] = (struct amend_sql_array){column, type, values, stride};
+	set->arrays[set->n] = (struct amend_sql_array){
+		.column = column, .type = type, .values = values, .stride = stride, .lookup = true};
 	set->names[set->n] = amend_arena_printf(&batch->work, "\"amend %zu\"", set->n);
 	return set->names[set->n++] != NULL;
 }

@@ -106,13 +106,17 @@ static void add_literal(struct amend_sql *sql, const struct amend_sql_array *arr
 	amend_sql_value(sql, &literal);
 }
 
+/*
+ * A SELECT hides the array from the planner: knowing how long it is, it would
+ * rather read the whole table and hash it than look up each row by its index.
+ */
 static void unnest(struct amend_sql *sql, const struct amend_sql_array *array, size_t n_rows)
 {
-	amend_sql_text(sql, "pg_catalog.unnest(");
+	amend_sql_text(sql, array->lookup ? "pg_catalog.unnest((SELECT " : "pg_catalog.unnest(");
 	add_literal(sql, array, n_rows, array->column ? array->column->delimiter : ',');
 	amend_sql_text(sql, "::");
 	amend_sql_text(sql, array->column ? array->column->cast : array->type);
-	amend_sql_text(sql, "[])");
+	amend_sql_text(sql, array->lookup ? "[]))" : "[])");
 }
 
 /* --- [{"v":"{1,2}"},{"v":null}] ------------------------------------------ */

@@ -91,6 +91,7 @@ struct amend_sql_array {
 	const char *type;                  /* dialect->text_type and the like */
 	const struct amend_value *values;  /* of the first row */
 	size_t stride;                     /* from one row's value to the next one's */
+	bool lookup; /* of all of a set: each of its rows is to be looked up by a unique index */
 };
 
 /*
