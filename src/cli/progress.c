@@ -38,8 +38,10 @@ static const char *with_separators(uint64_t number, char text[NUMBER_ROOM])
 /* The library's words are those of who wrote it. */
 static const char *phase_name(const char *phase)
 {
-	static const char *const names[][2] = {
-		{"read", "reading"}, {"match", "comparing"}, {"apply", "writing"}};
+	static const char *const names[][2] = {{"read", "reading"},
+					       {"compare", "comparing"},
+					       {"match", "looking up"},
+					       {"apply", "writing"}};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(names[i][0], phase) == 0)

@@ -24,7 +24,7 @@ enum amend_status amend_sync_bind_mark(struct amend_sync *sync, struct amend_err
 	if (sync->options->on_plan && sync->options->missing != AMEND_MISSING_KEEP)
 		return amend_error_set(err, AMEND_INVALID,
 				       "a plan says nothing of missing records: --plan goes with "
-				       "--missing keep (hint: --dry-run shows them)");
+				       "--missing keep (hint: --dry-run --changes - shows them)");
 	if (sync->options->missing != AMEND_MISSING_MARK)
 		return AMEND_OK;
 	if (!mark)

@@ -15,6 +15,11 @@ void amend_sync_progress(const struct amend_sync *sync, const char *phase, uint6
 
 	if (!sync->options->on_progress)
 		return;
+	/* Of the whole input, not of the slice. */
+	if (sync->slices && sync->store.n > 0 && strcmp(phase, "read") != 0) {
+		progress.records += sync->passed;
+		progress.total = sync->store.n;
+	}
 	if (input && strcmp(phase, "read") == 0) {
 		progress.bytes = input->taken;
 		progress.size = input->size;

@@ -17,6 +17,7 @@
 
 enum {
 	BATCH = 4000, /* records looked up by key at a time */
+	PROGRESS = 10000,
 	/* A look-up by key costs as much as reading so many rows in a row (measured: docs/performance.md). */
 	ROWS_A_LOOKUP = 5,
 };
@@ -60,6 +61,7 @@ struct amend_sieve {
 	size_t n_strays, strays_room;
 	uint64_t n_known; /* bases whose first key one has */
 	bool scanned;     /* all bases were read */
+	uint64_t n_found; /* rows that have a record's key, so far */
 	struct amend_buffer text, pack;
 };
 
@@ -295,6 +297,8 @@ static enum amend_status each_row(void *context, const struct amend_row *row,
 	entry = find(sieve, key_code(sieve, sieve->text.data, sieve->text.size));
 	if (!entry)
 		return AMEND_OK;
+	if (++sieve->n_found % PROGRESS == 0)
+		amend_sync_progress(sieve->sync, "compare", sieve->n_found, sieve->n);
 	if (entry->state == FRESH)
 		return take_row(sieve, entry, row, err);
 	/* Two rows: the key is not unique. */
@@ -387,7 +391,7 @@ static enum amend_status by_scan(struct amend_sieve *sieve, struct amend_error *
 
 	if (status == AMEND_OK)
 		status = amend_row_scan(sync->db, sync->table, each_row, sieve, err);
-	amend_sync_progress(sync, "compare", 0, sieve->n);
+	amend_sync_progress(sync, "compare", sieve->n_found, sieve->n);
 	sieve->scanned = true;
 	if (status == AMEND_OK && !sync->baseless)
 		status = amend_base_scan(sync->db, sync->source_name, sync->table, packs, each_base,

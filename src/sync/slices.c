@@ -152,7 +152,8 @@ static enum amend_status sift(struct amend_sync *sync, struct amend_error *err)
 		}
 		amend_sieve_free(sync->sieve);
 		sync->sieve = NULL;
-		amend_sync_progress(sync, "compare", from + n, slices->n);
+		sync->passed = from + n;
+		amend_sync_progress(sync, "compare", 0, slices->n);
 	}
 	amend_store_end(&reader);
 	return status == AMEND_OK ? amend_codes_shared(&slices->keys, put_apart, slices, err)
@@ -185,6 +186,7 @@ static enum amend_status load(struct amend_sync *sync, bool apart, struct amend_
 	enum amend_status status = AMEND_OK;
 
 	forget(sync);
+	sync->passed = slices->next;
 	while (slices->next < slices->n && status == AMEND_OK) {
 		const unsigned char *bytes;
 		struct amend_record *record;

@@ -123,7 +123,7 @@ struct amend_record {
 	int8_t first;                     /* the first key that is not blank, or -1 */
 	int8_t found_by;                  /* a key, or AMEND_FOUND_... */
 	bool based;                       /* `seen` is this record's: it counts */
-	bool sieved;      /* row and base were read by the sieve */
+	bool sieved;                      /* row and base were read by the sieve */
 	bool marked;                      /* amend marked its row while it was missing */
 	bool shared;                      /* another record reaches the row by the same later key */
 	bool asks;                        /* --adopt must say */
@@ -181,6 +181,7 @@ struct amend_sync {
 
 	struct amend_store store;  /* every record of the input */
 	struct amend_sieve *sieve; /* which of them need no decision; NULL: it was not asked */
+	uint64_t passed;           /* records of the store before the slice */
 	struct amend_slices *slices; /* the store is too large for memory; NULL: all are decided at once */
 	struct amend_record **all; /* those that do, in the input's order, and those that joined them */
 	size_t n_all, all_room;

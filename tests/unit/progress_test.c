@@ -54,11 +54,11 @@ static void phases(void **state)
 	(void)state;
 	expect_line(&progress, &(struct amend_progress){"read", 9000, 0, 10, 20}, 1000, 79,
 		    "reading 9,000 records, 50 %");
-	expect_line(&progress, &(struct amend_progress){"match", 100, 1000, 0, 0}, 5000, 79,
+	expect_line(&progress, &(struct amend_progress){"compare", 100, 1000, 0, 0}, 5000, 79,
 		    "comparing 100 of 1,000 records, 10 %");
-	expect_line(&progress, &(struct amend_progress){"match", 300, 1000, 0, 0}, 7000, 79,
+	expect_line(&progress, &(struct amend_progress){"compare", 300, 1000, 0, 0}, 7000, 79,
 		    "comparing 300 of 1,000 records, 30 %, 100 a second, 7 s left");
-	expect_line(&progress, &(struct amend_progress){"match", 100, 1000, 0, 0}, 8000, 79,
+	expect_line(&progress, &(struct amend_progress){"compare", 100, 1000, 0, 0}, 8000, 79,
 		    "comparing 100 of 1,000 records, 10 %");
 	expect_line(&progress, &(struct amend_progress){"other", 1, 2, 0, 0}, 8100, 79,
 		    "other 1 of 2 records, 50 %");
