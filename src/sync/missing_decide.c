@@ -181,7 +181,8 @@ static bool unknown(const struct amend_sync *sync, const struct amend_record *re
 	struct amend_value base;
 
 	if (!open || record->row->values[column].kind == AMEND_NULL ||
-	    find_for(record->seen, "", name, &base))
+	    find_for(record->seen, "", name, &base) ||
+	    find_for(record->seen, AMEND_BASE_MARK, name, &base))
 		return false;
 	for (size_t i = marks(open) ? 1 : 0; i < open->n_fields; i++) {
 		if (strcmp(open->fields[i].column, name) == 0)

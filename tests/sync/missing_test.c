@@ -501,6 +501,20 @@ static void edited_since_it_was_marked(struct engine *engine)
 	conflicts(feed, "");
 }
 
+/* Put back to the mark it is no edit any more, though a conflict had spoken of it. */
+static void marked_again_by_hand(struct engine *engine)
+{
+	struct feed *feed = two(engine, AMEND_MISSING_MARK);
+
+	fed_once(feed, germany, "unchanged=1 marked=1");
+	engine_exec(engine, "UPDATE country SET status = 'ours' WHERE code = 'FR'");
+	missing(feed, AMEND_MISSING_DELETE, 100);
+	fed(feed, germany, "unchanged=1 missing_conflicts=1 new_conflicts=1 open_conflicts=1");
+	engine_exec(engine, "UPDATE country SET status = 'gone' WHERE code = 'FR'");
+	fed(feed, germany, "unchanged=1 deleted=1");
+	conflicts(feed, "");
+}
+
 /* The column that marks is the source's own as well. */
 static void mark_in_a_column_of_the_source(struct engine *engine)
 {
@@ -822,6 +836,7 @@ static const struct engine_test tests[] = {
 	{"COL=VALUE marks; a return takes it back", marked_and_back},
 	{"a return takes the mark back under keep too", marked_returns_as_it_was},
 	{"a mark that was edited since stays edited", edited_since_it_was_marked},
+	{"a mark put back by hand is no edit", marked_again_by_hand},
 	{"a mark in a column of the source", mark_in_a_column_of_the_source},
 	{"a mark is no edit for --missing delete", marked_then_deleted},
 	{"a row that has the value already is not marked", marked_already},
