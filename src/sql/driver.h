@@ -114,8 +114,7 @@ typedef enum amend_status (*amend_row_fn)(void *context, const struct amend_valu
 					  size_t n_columns, struct amend_error *err);
 
 /* Takes one name; anything but OK ends the listing with that status. */
-typedef enum amend_status (*amend_name_fn)(void *context, const char *name,
-					   struct amend_error *err);
+typedef enum amend_status (*amend_name_fn)(void *context, const char *name, struct amend_error *err);
 
 /* One statement, many times over. */
 struct amend_repeat {

@@ -466,7 +466,8 @@ bool amend_sync_isolates(const struct amend_error *err)
 {
 	/* The statement itself does not fit the table any more: no record is to blame. */
 	if (strncmp(err->sqlstate, "42", 2) == 0)
-		return false;
+		return strcmp(err->sqlstate, "42501") == 0 &&
+		       strstr(err->text, "row-level security"); /* a policy judges a row */
 	return err->status == AMEND_CONSTRAINT || err->status == AMEND_INVALID ||
 	       err->status == AMEND_CONFLICT || err->status == AMEND_EXISTS ||
 	       strncmp(err->sqlstate, "P0", 2) == 0; /* PL/pgSQL: a trigger's own refusal */

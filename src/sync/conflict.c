@@ -26,30 +26,51 @@ enum amend_status amend_sync_open_conflicts(struct amend_sync *sync, struct amen
 	return status;
 }
 
-/* By the first key; else by another, under which it may have been stored before. */
-static const struct amend_conflict_row *find_open(const struct amend_sync *sync,
-						  const struct amend_record *record)
+/* By a later key, under which it may have been stored before; not one that is another record's by its first. */
+static const struct amend_conflict_row *find_by_later_key(const struct amend_sync *sync,
+							  const struct amend_record *record,
+							  const struct amend_hash *taken)
 {
 	struct amend_buffer buffer = AMEND_BUFFER_INIT;
 	const struct amend_conflict_row *open = NULL;
 
-	if (sync->n_open == 0)
-		return NULL;
-	open = amend_hash_get(&sync->open_by_key, record->key, strlen(record->key));
 	for (uint32_t k = (uint32_t)record->first + 1; k < sync->n_keys && !open; k++) {
-		if (amend_sync_key_text(&buffer, sync, k, record, NULL) && !buffer.failed)
-			open = amend_hash_get(&sync->open_by_key, buffer.data, buffer.size);
+		if (!amend_sync_key_text(&buffer, sync, k, record, NULL) || buffer.failed ||
+		    amend_hash_get(taken, buffer.data, buffer.size))
+			continue;
+		open = amend_hash_get(&sync->open_by_key, buffer.data, buffer.size);
 	}
 	amend_buffer_release(&buffer);
 	return open;
 }
 
-void amend_sync_find_open(struct amend_sync *sync)
+enum amend_status amend_sync_find_open(struct amend_sync *sync, struct amend_error *err)
 {
-	for (size_t i = 0; i < sync->n_list; i++) {
-		if (sync->list[i]->fate == AMEND_FATE_OPEN)
-			sync->list[i]->open = find_open(sync, sync->list[i]);
+	struct amend_hash taken = {0};
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < sync->n_list && sync->n_open > 0 && status == AMEND_OK; i++) {
+		struct amend_record *record = sync->list[i];
+		void **slot;
+
+		if (record->fate != AMEND_FATE_OPEN)
+			continue;
+		record->open = amend_hash_get(&sync->open_by_key, record->key, strlen(record->key));
+		slot = record->open ? amend_hash_put(&taken, record->key, strlen(record->key))
+				    : NULL;
+		if (slot)
+			*slot = record;
+		else if (record->open)
+			status = amend_no_memory(err);
 	}
+	for (size_t i = 0; i < sync->n_list && sync->n_open > 0; i++) {
+		struct amend_record *record = sync->list[i];
+
+		if (record->fate == AMEND_FATE_OPEN && !record->open)
+			record->open = find_by_later_key(sync, record, &taken);
+	}
+	amend_hash_release(&taken);
+	return status;
 }
 
 bool amend_sync_in_open(const struct amend_record *record, const char *column)

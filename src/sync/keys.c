@@ -48,6 +48,25 @@ bool amend_sync_in_key(const struct amend_sync *sync, int key, uint32_t used)
 	return false;
 }
 
+bool amend_sync_odd(const struct amend_sync *sync)
+{
+	for (uint32_t k = 0; k < sync->n_keys; k++) {
+		for (uint32_t i = 0; i < sync->keys[k].n; i++) {
+			const struct amend_column *column =
+				&sync->table->columns[sync->keys[k].columns[i]];
+			bool plain = !*column->collation ||
+				     strcasecmp(column->collation, "BINARY") == 0 ||
+				     strcasecmp(column->collation, "NOCASE") == 0 ||
+				     strcasecmp(column->collation, "RTRIM") == 0;
+
+			if (!plain || strcasecmp(column->type, "citext") == 0 ||
+			    strstr(column->type, ".citext"))
+				return true;
+		}
+	}
+	return false;
+}
+
 bool amend_sync_folds(const struct amend_sync *sync, uint32_t key)
 {
 	for (uint32_t i = 0; i < sync->keys[key].n; i++) {

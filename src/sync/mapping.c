@@ -282,7 +282,8 @@ enum amend_status amend_sync_name_columns(struct amend_sync *sync, struct amend_
 	if (status != AMEND_OK)
 		return status;
 	n_source = sync->source->n_names;
-	sync->used = amend_arena_array(&sync->lasting, n_source + options->n_map, sizeof(*sync->used));
+	sync->used = amend_arena_array(&sync->lasting, n_source + options->n_map,
+				       sizeof(*sync->used));
 	sync->keys = amend_arena_array(&sync->lasting, options->n_match, sizeof(*sync->keys));
 	if (!sync->used || !sync->keys)
 		return amend_no_memory(err);

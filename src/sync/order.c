@@ -73,6 +73,19 @@ static bool writes_row(const struct amend_record *record)
 	return record->action && (record->action->create || record->action->n_puts);
 }
 
+/* The row is there, and keeps the values that children refer to. */
+static bool stays(const struct amend_sync *sync, const struct amend_record *record,
+		  const uint32_t *references, size_t n)
+{
+	for (size_t i = 0; i < n && record->row; i++) {
+		const struct amend_value *after = amend_sync_after(sync, record, references[i]);
+
+		if (!after || !amend_value_equal(after, &record->row->values[references[i]]))
+			return false;
+	}
+	return record->row != NULL;
+}
+
 static enum amend_status find_parents(struct amend_sync *sync, const struct amend_foreign_key *key,
 				      struct amend_error *err)
 {
@@ -91,6 +104,8 @@ static enum amend_status find_parents(struct amend_sync *sync, const struct amen
 		void **slot;
 
 		/* A row that changes the referenced value counts as well: its children come after it. */
+		if (stays(sync, record, references, key->n_columns))
+			continue;
 		if (!writes_row(record) ||
 		    !fold_columns(sync, record, references, key->n_columns, &buffer))
 			continue;

@@ -119,7 +119,9 @@ enum amend_status amend_sync_plan(struct amend_sync *sync, struct amend_error *e
 		status = amend_sync_values(sync, err);
 	if (status != AMEND_OK)
 		return status;
-	amend_sync_find_open(sync);
+	status = amend_sync_find_open(sync, err);
+	if (status != AMEND_OK)
+		return status;
 	status = amend_sync_decide(sync, err);
 	if (status == AMEND_OK)
 		status = amend_sync_missing(sync, err);

@@ -550,7 +550,9 @@ enum amend_status amend_plan_prove(struct amend_sync *sync, struct amend_error *
 		status = find_bases(sync, true, err);
 	if (status != AMEND_OK)
 		return status;
-	amend_sync_find_open(sync);
+	status = amend_sync_find_open(sync, err);
+	if (status != AMEND_OK)
+		return status;
 	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++)
 		status = decide(sync, sync->list[i], err);
 	if (status == AMEND_OK)

@@ -60,6 +60,7 @@ struct amend_sieve {
 	struct amend_base *strays;  /* bases whose first key no record has */
 	size_t n_strays, strays_room;
 	uint64_t n_known; /* bases whose first key one has */
+	bool compares;    /* with rows; else keys alone are made canonical */
 	bool scanned;     /* all bases were read */
 	uint64_t n_found; /* rows that have a record's key, so far */
 	struct amend_buffer text, pack;
@@ -478,9 +479,37 @@ static enum amend_status settle_equal(struct amend_sieve *sieve, struct batch *b
 		amend_buffer_text(&sieve->text, base->first_key);
 		if (sieve->text.failed)
 			return amend_no_memory(err);
-		if (sieve->text.size &&
-		    key_code(sieve, sieve->text.data, sieve->text.size) == entry->code)
-			settle(sieve, entry);
+		if (!sieve->text.size ||
+		    key_code(sieve, sieve->text.data, sieve->text.size) != entry->code)
+			continue;
+		settle(sieve, entry);
+		if (sync->slices)
+			status = amend_slices_settled_row(
+				sync->slices, sieve->first + (uint64_t)(entry - sieve->entries),
+				base->pk, err);
+	}
+	return status;
+}
+
+/* "007" is 7: in whatever slice. */
+static enum amend_status note_keys(struct amend_sieve *sieve, const struct batch *batch,
+				   struct amend_error *err)
+{
+	struct amend_sync *sync = sieve->sync;
+	const struct amend_sync_key *key = &sync->keys[0];
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < batch->n && status == AMEND_OK; i++) {
+		const struct entry *entry = batch->entries[i];
+
+		for (uint32_t j = 0; j < key->n; j++)
+			sieve->fields[key->used[j]] = batch->values[i * key->n + j];
+		if (!key_text(sieve, NULL))
+			continue;
+		if (key_code(sieve, sieve->text.data, sieve->text.size) != entry->code)
+			status = amend_slices_key(sync->slices,
+						  sieve->first + (uint64_t)(entry - sieve->entries),
+						  sieve->text.data, sieve->text.size, err);
 	}
 	return status;
 }
@@ -492,6 +521,13 @@ static enum amend_status look_up(struct amend_sieve *sieve, struct batch *batch,
 	const struct amend_sync_key *key = &sync->keys[0];
 	enum amend_status status = canonical_keys(sieve, batch, err);
 
+	if (status == AMEND_OK && sync->slices)
+		status = note_keys(sieve, batch, err);
+	if (!sieve->compares) {
+		amend_arena_release(&batch->arena);
+		batch->n = 0;
+		return status;
+	}
 	if (status == AMEND_OK && batch->n > 0)
 		status = amend_row_find_many(sync->db, sync->table, key->columns, key->n,
 					     batch->values, batch->n, NULL, &batch->arena,
@@ -565,6 +601,7 @@ enum amend_status amend_sieve_run(struct amend_sync *sync, struct amend_store_re
 				  uint64_t first, uint64_t n, struct amend_sieve **out,
 				  struct amend_error *err)
 {
+	struct amend_sieve *sieve;
 	enum amend_status status;
 	bool scan = false;
 
@@ -575,12 +612,15 @@ enum amend_status amend_sieve_run(struct amend_sync *sync, struct amend_store_re
 	status = make(sync, first, n, out, err);
 	if (status == AMEND_OK)
 		status = enter(*out, reader, err);
-	/* Without a comparison there is nothing to find out. */
-	if (status != AMEND_OK || sync->create_sql || sync->options->create_only ||
-	    amend_sync_trims(sync, 0))
+	/* Without a comparison there is nothing to find out, but which records have the same key. */
+	sieve = *out;
+	if (status == AMEND_OK)
+		sieve->compares = !sync->create_sql && !sync->options->create_only &&
+				  !amend_sync_trims(sync, 0);
+	if (status != AMEND_OK || (!sieve->compares && !sync->slices))
 		return status;
-	/* Every slice would read it all. */
-	if (!sync->slices)
+	/* Every slice would read it all; and what only the database compares it is asked. */
+	if (!sync->slices && !amend_sync_odd(sync))
 		status = choose(sync, n, &scan, err);
 	if (status != AMEND_OK)
 		return status;

@@ -19,6 +19,7 @@ struct amend_slices {
 	uint64_t n, n_settled, n_apart;
 	unsigned char *settled, *apart; /* bits */
 	struct amend_codes keys;        /* the first key of every record */
+	struct amend_codes rows;        /* those of settled records */
 	struct amend_codes things; /* rows and values that the records to be decided want or have */
 	bool noting;               /* in the pass that collects things */
 	/* where the slice is */
@@ -71,6 +72,8 @@ static enum amend_status make(struct amend_sync *sync, struct amend_error *err)
 	slices->settled = calloc(slices->n / 8 + 1, 1);
 	slices->apart = calloc(slices->n / 8 + 1, 1);
 	status = amend_codes_init(&slices->keys, slices->n, err);
+	if (status == AMEND_OK)
+		status = amend_codes_init(&slices->rows, slices->n, err);
 	return slices->settled && slices->apart ? status : amend_no_memory(err);
 }
 
@@ -81,6 +84,7 @@ void amend_slices_free(struct amend_slices *slices)
 	free(slices->settled);
 	free(slices->apart);
 	amend_codes_release(&slices->keys);
+	amend_codes_release(&slices->rows);
 	amend_codes_release(&slices->things);
 	amend_store_end(&slices->reader);
 	free(slices);
@@ -242,23 +246,78 @@ enum amend_status amend_slices_each(struct amend_sync *sync,
 	return status;
 }
 
+enum amend_status amend_slices_settled_row(struct amend_slices *slices, uint64_t index,
+					   const char *pk, struct amend_error *err)
+{
+	const struct amend_code code = {amend_codes_of(&slices->rows, pk, strlen(pk)), index, false};
+
+	return amend_codes_add(&slices->rows, &code, err);
+}
+
+/* A row that the record is about, or may be. */
+static enum amend_status note_row(struct amend_sync *sync, const struct amend_record *record,
+				  const char *pk, struct amend_buffer *thing,
+				  struct amend_error *err)
+{
+	struct amend_slices *slices = sync->slices;
+	uint64_t index;
+	bool found;
+	enum amend_status status = amend_codes_find(
+		&slices->rows, amend_codes_of(&slices->rows, pk, strlen(pk)), &found, &index, err);
+
+	if (status != AMEND_OK)
+		return status;
+	/* A settled record is about it: by the database's rule the two have one key. */
+	if (found && index != record->index) {
+		put_apart(slices, index);
+		put_apart(slices, record->index);
+	}
+	amend_buffer_reset(thing);
+	amend_buffer_text(thing, "row ");
+	amend_buffer_text(thing, pk);
+	return amend_slices_note(slices, record->index, false, thing, err);
+}
+
+/* Later keys: the row that one of two creates is found by the other. */
+static enum amend_status note_keys(struct amend_sync *sync, const struct amend_record *record,
+				   struct amend_buffer *text, struct amend_buffer *thing,
+				   struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (uint32_t k = 1; k < sync->n_keys && record->values && status == AMEND_OK; k++) {
+		if (!amend_sync_key_text(text, sync, k, record, NULL))
+			continue;
+		if (text->failed)
+			return amend_no_memory(err);
+		amend_sync_fold_key(sync, k, text->data, text->size);
+		amend_buffer_reset(thing);
+		amend_buffer_text(thing, "match ");
+		amend_buffer_add(thing, text->data, text->size);
+		status = amend_slices_note(sync->slices, record->index, false, thing, err);
+	}
+	return status;
+}
+
 /* What this slice's records have in common with others'. */
 static enum amend_status note(struct amend_sync *sync, struct amend_error *err)
 {
-	struct amend_buffer thing = AMEND_BUFFER_INIT;
+	struct amend_buffer thing = AMEND_BUFFER_INIT, text = AMEND_BUFFER_INIT;
 	enum amend_status status = amend_sync_note_parents(sync, err);
 
 	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
 		const struct amend_record *record = sync->list[i];
 
-		if (!record->row)
-			continue;
-		amend_buffer_reset(&thing);
-		amend_buffer_text(&thing, "row ");
-		amend_buffer_text(&thing, record->row->pk);
-		status = amend_slices_note(sync->slices, record->index, false, &thing, err);
+		status = note_keys(sync, record, &text, &thing, err);
+		if (status == AMEND_OK && record->row)
+			status = note_row(sync, record, record->row->pk, &thing, err);
+		if (status == AMEND_OK && record->other)
+			status = note_row(sync, record, record->other->pk, &thing, err);
+		if (status == AMEND_OK && record->seen)
+			status = note_row(sync, record, record->seen->pk, &thing, err);
 	}
 	amend_buffer_release(&thing);
+	amend_buffer_release(&text);
 	return status == AMEND_OK ? amend_sync_examine(sync, err) : status;
 }
 

@@ -34,6 +34,9 @@ uint64_t amend_slices_settled(const struct amend_slices *slices);
 /* A record of the sieve's has this first key (folded). */
 enum amend_status amend_slices_key(struct amend_slices *slices, uint64_t index, const char *key,
 				   size_t size, struct amend_error *err) AMEND_CHECK;
+/* A record that is settled is about this row. */
+enum amend_status amend_slices_settled_row(struct amend_slices *slices, uint64_t index,
+					   const char *pk, struct amend_error *err) AMEND_CHECK;
 /* Record `index` wants, or has and may give up, this thing: the first bytes tell kinds of things apart. */
 enum amend_status amend_slices_note(struct amend_slices *slices, uint64_t index, bool gives,
 				    const struct amend_buffer *thing,

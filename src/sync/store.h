@@ -18,7 +18,7 @@ struct amend_store_block;
 struct amend_store {
 	struct amend_store_block *first, *last; /* while it is in memory */
 	size_t in_memory;                       /* bytes of the blocks */
-	size_t limit;           /* more than this, or many small records, go to the file; 0: AMEND_STORE_LIMIT */
+	size_t limit; /* more than this, or many small records, go to the file; 0: AMEND_STORE_LIMIT */
 	FILE *file;             /* NULL: all is in memory */
 	unsigned char *scratch; /* with the file: the record that is being added */
 	size_t scratch_room;

@@ -55,6 +55,9 @@ static enum amend_status plan_table(struct amend_sync *sync, struct amend_error 
 {
 	enum amend_status status = amend_sync_bind(sync, err);
 
+	/* Slice by slice keys are compared here. */
+	if (status == AMEND_OK && amend_sync_odd(sync))
+		sync->store.limit = SIZE_MAX / 2;
 	if (status == AMEND_OK)
 		status = amend_sync_read(sync, err);
 	if (status == AMEND_OK)
@@ -359,10 +362,11 @@ enum amend_status amend_sync_count_open(struct amend_sync *sync, struct amend_er
 	return status;
 }
 
-/* What is missing is known only with all that is there: it is kept in memory then. */
+/* What is missing is known only with all that is there, and all is asked before a write: it is kept in memory then. */
 static size_t memory_limit(const struct amend_sync_options *options)
 {
-	if (options->missing != AMEND_MISSING_KEEP || options->memory == SIZE_MAX)
+	if (options->missing != AMEND_MISSING_KEEP || options->on_confirm ||
+	    options->memory == SIZE_MAX)
 		return SIZE_MAX / 2;
 	return options->memory ? options->memory : AMEND_STORE_LIMIT;
 }

@@ -276,6 +276,8 @@ enum amend_status amend_sync_recall(struct amend_sync *sync, uint64_t index,
 				    struct amend_record **out, struct amend_error *err) AMEND_CHECK;
 bool amend_sync_in_key(const struct amend_sync *sync, int key, uint32_t used);
 /* Whether the key's columns are compared without ASCII case; without trailing blanks. */
+/* A column of a key is compared by a rule that only the database knows. */
+bool amend_sync_odd(const struct amend_sync *sync);
 bool amend_sync_folds(const struct amend_sync *sync, uint32_t key);
 bool amend_sync_trims(const struct amend_sync *sync, uint32_t key);
 /* The text of a key without ASCII case where the key's columns are compared so. Names fold with it: no harm. */
@@ -328,7 +330,7 @@ void amend_base_merge(struct amend_buffer *pack, const struct amend_table *table
 enum amend_status amend_sync_open_conflicts(struct amend_sync *sync,
 					    struct amend_error *err) AMEND_CHECK;
 /* Gives each record of the list its open conflict. */
-void amend_sync_find_open(struct amend_sync *sync);
+enum amend_status amend_sync_find_open(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 /* Whether the column is one of those that wait in it. */
 bool amend_sync_in_open(const struct amend_record *record, const char *column);
 enum amend_status amend_sync_conflict(struct amend_sync *sync, struct amend_record *record,

@@ -33,7 +33,7 @@ struct feed {
 	const char *match[FEED_KEYS];
 	struct amend_sync_options options;
 	enum amend_format format;
-	const char *path; /* --path */
+	const char *path;                /* --path */
 	struct amend_sync_report report; /* of the last run */
 	struct amend_error err;
 	enum amend_status status;

@@ -25,7 +25,7 @@ static const struct {
 	{AMEND_SQLSTATE_LOCKED, AMEND_LOCKED},
 	{AMEND_SQLSTATE_INTERRUPTED, AMEND_INTERRUPTED},
 	{"57P", AMEND_UNREACHABLE}, /* shut down, crashed, not yet up, dropped, idle too long */
-	{"08P01", AMEND_INVALID}, /* as many values as placeholders were expected */
+	{"08P01", AMEND_INVALID},   /* as many values as placeholders were expected */
 	{"08", AMEND_UNREACHABLE},
 	{"0A", AMEND_UNSUPPORTED},
 	{"0L", AMEND_DENIED},
