@@ -369,7 +369,50 @@ static void equal_by_a_collation(struct engine *engine)
 	engine_expect(engine, "SELECT count(*) FROM word", "2");
 }
 
+/* Also where one of them is as its row is, and needs no look, or is slices away. */
+static void duplicates_spelled_otherwise(struct engine *engine)
+{
+	struct feed *feed;
+
+	engine_exec(engine, "CREATE TABLE num (id integer PRIMARY KEY, v text)");
+	feed = feed_open(engine, "num", "id");
+	fed_once(feed, "id,v\n7,a\n8,b\n9,c\n10,d\n", "created=4");
+	fed_once(feed, "id,v\n7,a\n8,b\n9,c\n10,d\n07,z\n", "unchanged=3 rejected=2");
+	engine_expect(engine, "SELECT v FROM num WHERE id = 7", "a");
+}
+
+/* A later key of one record is another one's own name: its conflict is not the other's to end. */
+static void a_conflict_is_its_record_s(struct engine *engine)
+{
+	struct feed *feed = taxonomy(engine);
+
+	fed_once(feed, "remote_id,slug,name\nr1,a,x\nr2,b,y\n", "created=2");
+	fed_once(feed, "remote_id,slug,name\nr1,a,x\nr2,b,y\n,a,z\n",
+		 "unchanged=2 conflicts=1 new_conflicts=1 open_conflicts=1");
+	fed_once(feed, "remote_id,slug,name\nr1,a,other\nr2,b,y\n,a,z\n",
+		 "updated=1 unchanged=1 conflicts=1 open_conflicts=1");
+}
+
+/* What is there already is no parent to wait for. */
+static void a_parent_that_is_there(struct engine *engine)
+{
+	struct feed *feed;
+
+	engine_exec(engine,
+		    "CREATE TABLE node (k integer PRIMARY KEY, p integer REFERENCES node (k))");
+	feed = feed_open(engine, "node", "k");
+	if (engine_is(engine, "sqlite"))
+		expect_ok(amend_query(feed->db, "PRAGMA foreign_keys = ON", NULL, 0, NULL,
+				      &feed->err),
+			  &feed->err);
+	fed_once(feed, "k,p\n5,\n", "created=1");
+	fed(feed, "k,p\n8,5\n5,8\n", "created=1 updated=1");
+}
+
 static const struct engine_test tests[] = {
+	{"5: duplicates that are spelled otherwise", duplicates_spelled_otherwise},
+	{"an open conflict is its own record's", a_conflict_is_its_record_s},
+	{"parents first, but a row that is there is none to wait for", a_parent_that_is_there},
 	{"1: keys in order, the first that finds a row wins", first_key_wins},
 	{"3: an earlier key that is NULL in the row is learned", later_key_learns},
 	{"3: learned also where --update does not name it", learned_beside_update},
