@@ -153,8 +153,19 @@ int cli_complain_of(struct cli_session *session)
 	return cli_exit_code(session->err.status);
 }
 
+/* The engine's own words for it ("canceling statement") are not what the person did. */
+static void name_interruption(struct amend_error *err)
+{
+	struct amend_error why = *err;
+
+	if (cli_interrupted() && err->status == AMEND_INTERRUPTED &&
+	    !strstr(err->text, "interrupted") && !strstr(err->text, " are in"))
+		amend_error_set(err, AMEND_INTERRUPTED, "interrupted: %s", why.text);
+}
+
 int cli_fail(struct cli_session *session)
 {
+	name_interruption(&session->err);
 	if (cli_takes(session->args, "json") && cli_has(session->args, "json")) {
 		struct json_object *object = json_object_new_object();
 
