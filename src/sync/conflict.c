@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sync/plan.h"
 #include "sync/sync.h"
 
 enum amend_status amend_sync_open_conflicts(struct amend_sync *sync, struct amend_error *err)
@@ -66,6 +67,9 @@ enum amend_status amend_sync_find_open(struct amend_sync *sync, struct amend_err
 	for (size_t i = 0; i < sync->n_list && sync->n_open > 0; i++) {
 		struct amend_record *record = sync->list[i];
 
+		/* What a plan saw without a conflict has none: the one found may be of a record that the plan leaves out. */
+		if (record->entry && !record->entry->has_open)
+			continue;
 		if (record->fate == AMEND_FATE_OPEN && !record->open)
 			record->open = find_by_later_key(sync, record, &taken);
 	}
