@@ -118,7 +118,7 @@ static int read_letter(const struct cli_confirm *confirm)
 
 	for (;;) {
 		struct pollfd ready = {.fd = confirm->in, .events = POLLIN};
-		char byte;
+		unsigned char byte;
 		ssize_t n;
 
 		if (cli_interrupted() || (poll(&ready, 1, -1) < 0 && errno != EINTR))

@@ -88,8 +88,3 @@ void amend_buffer_release(struct amend_buffer *buffer)
 	free(buffer->data);
 	*buffer = (struct amend_buffer)AMEND_BUFFER_INIT;
 }
-
-enum amend_status amend_no_memory(struct amend_error *err)
-{
-	return amend_error_set(err, AMEND_NO_MEMORY, "out of memory");
-}

@@ -57,7 +57,11 @@ void amend_buffer_reset(struct amend_buffer *buffer);
 const char *amend_buffer_string(const struct amend_buffer *buffer);
 void amend_buffer_release(struct amend_buffer *buffer);
 
-/* AMEND_NO_MEMORY, filled in. */
-enum amend_status amend_no_memory(struct amend_error *err);
+/* AMEND_NO_MEMORY, filled in. Inline, so that whoever reads a caller, and the analyser too, sees that it is no success. */
+static inline enum amend_status amend_no_memory(struct amend_error *err)
+{
+	amend_error_set(err, AMEND_NO_MEMORY, "out of memory");
+	return AMEND_NO_MEMORY;
+}
 
 #endif

@@ -17,11 +17,14 @@ struct amend_hasher {
 	unsigned char room[sizeof(crypto_generichash_state) + ALIGN];
 };
 
+static size_t shift_of(const struct amend_hasher *hasher)
+{
+	return (ALIGN - (uintptr_t)hasher->room % ALIGN) % ALIGN;
+}
+
 static crypto_generichash_state *state_of(struct amend_hasher *hasher)
 {
-	uintptr_t at = (uintptr_t)hasher->room;
-
-	return (void *)(hasher->room + (ALIGN - at % ALIGN) % ALIGN);
+	return (void *)(hasher->room + shift_of(hasher));
 }
 
 struct amend_hasher *amend_hasher_new(void)
@@ -43,8 +46,7 @@ void amend_hasher_digest(const struct amend_hasher *hasher, unsigned char digest
 	/* Finishing spoils the state: it is done to a copy, which may be aligned otherwise. */
 	struct amend_hasher copy;
 
-	memcpy(state_of(&copy), state_of((struct amend_hasher *)(uintptr_t)hasher),
-	       sizeof(crypto_generichash_state));
+	memcpy(state_of(&copy), hasher->room + shift_of(hasher), sizeof(crypto_generichash_state));
 	crypto_generichash_final(state_of(&copy), digest, AMEND_DIGEST_SIZE);
 }
 

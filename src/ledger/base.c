@@ -177,8 +177,9 @@ enum { PK, FIRST_KEY, DIGEST, PACK, COLUMNS };
 
 static enum amend_status damaged(const struct amend_value *values, struct amend_error *err)
 {
-	return amend_error_set(err, AMEND_INTERNAL, "the base of %.80s is damaged",
-			       values[PK].kind == AMEND_TEXT ? values[PK].as.text : "?");
+	amend_error_set(err, AMEND_INTERNAL, "the base of %.80s is damaged",
+			values[PK].kind == AMEND_TEXT ? values[PK].as.text : "?");
+	return AMEND_INTERNAL;
 }
 
 /* Its texts and bytes stay where `values` are, or are decoded into the arena. */

@@ -237,7 +237,7 @@ static enum amend_status settle(struct amend_batch *batch, size_t n, struct amen
 		if (item->moved || (item->row && item->n_puts == 0))
 			continue;
 		if (!item->after.values)
-			known = follow(batch, item, &ok) && known;
+			known = item->row && follow(batch, item, &ok) && known;
 		else if (!batch->table->settles_late)
 			known = true;
 		if (!known)

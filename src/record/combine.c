@@ -83,7 +83,8 @@ static struct row **find(struct amend_combiner *combiner, const struct amend_buf
 {
 	struct row **at = &combiner->rows;
 
-	while (*at && ((*at)->size != name->size || memcmp((*at)->name, name->data, name->size)))
+	while (*at &&
+	       ((*at)->size != name->size || memcmp((*at)->name, name->data, name->size) != 0))
 		at = &(*at)->next;
 	return at;
 }

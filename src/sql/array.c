@@ -32,6 +32,12 @@ static size_t most(const struct amend_value *value)
 	return AMEND_REAL_TEXT + 1;
 }
 
+static char *put_plain(char *to, const char *text, size_t size)
+{
+	memcpy(to, text, size);
+	return to + size;
+}
+
 /* Quoted whatever it is: then only the quote and the backslash have a meaning in it. */
 static char *put_text(char *to, const char *text, size_t size)
 {
@@ -49,8 +55,7 @@ static char *put_bytes(char *to, const unsigned char *bytes, size_t size)
 {
 	static const char digits[] = "0123456789abcdef";
 
-	memcpy(to, "\"\\\\x", 4);
-	to += 4;
+	to = put_plain(to, "\"\\\\x", 4);
 	for (size_t i = 0; i < size; i++) {
 		*to++ = digits[bytes[i] >> 4];
 		*to++ = digits[bytes[i] & 15];
@@ -63,8 +68,7 @@ static char *put(char *to, const struct amend_value *value)
 {
 	switch (value->kind) {
 	case AMEND_NULL:
-		memcpy(to, "NULL", 4);
-		return to + 4;
+		return put_plain(to, "NULL", 4);
 	case AMEND_INTEGER:
 		return to + snprintf(to, AMEND_REAL_TEXT, "%" PRId64, value->as.integer);
 	case AMEND_REAL:

@@ -137,8 +137,10 @@ static enum amend_status load(struct amend_codes *codes, size_t which, struct am
 	for (size_t i = 0; i < part->n_blocks; i++) {
 		if (fseeko(codes->file, (off_t)(part->blocks[i] * sizeof(part->last)), SEEK_SET) !=
 			    0 ||
-		    fread(codes->loaded + i * BLOCK, sizeof(part->last), 1, codes->file) != 1)
-			return amend_store_failed("read", err);
+		    fread(codes->loaded + i * BLOCK, sizeof(part->last), 1, codes->file) != 1) {
+			amend_store_failed("read", err);
+			return AMEND_INTERNAL;
+		}
 	}
 	if (part->n_last)
 		memcpy(codes->loaded + n, part->last, part->n_last * sizeof(*part->last));

@@ -26,12 +26,12 @@ char *amend_http_shown(const char *url)
 	for (at = end; at > host && at[-1] != '@'; at--)
 		;
 	size = strcspn(at, "?#");
-	out = malloc(scheme + size + 5);
+	out = malloc(scheme + size + sizeof("?..."));
 	if (!out)
 		return NULL;
 	memcpy(out, url, scheme);
 	memcpy(out + scheme, at, size);
-	strcpy(out + scheme + size, at[size] == '?' ? "?..." : "");
+	memcpy(out + scheme + size, at[size] == '?' ? "?..." : "", at[size] == '?' ? 5 : 1);
 	return out;
 }
 

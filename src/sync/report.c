@@ -131,7 +131,7 @@ static size_t changed_fields(const struct amend_sync *sync, const struct amend_r
 	const struct amend_value *before = record->row ? record->row->values : NULL;
 	size_t n = 0;
 
-	for (size_t i = 0; action->remove && i < sync->table->n_columns; i++) {
+	for (size_t i = 0; action->remove && before && i < sync->table->n_columns; i++) {
 		if (before[i].kind != AMEND_NULL)
 			fields[n++] = (struct amend_conflict_field){
 				.column = sync->table->columns[i].name,
@@ -188,6 +188,8 @@ enum amend_status amend_sync_show(struct amend_sync *sync, const struct amend_re
 		each(context, &change);
 		goto out;
 	}
+	if (!action)
+		goto out;
 	if (action->create || action->n_puts || action->remove) {
 		change.op = action->create ? "create" : action->remove ? "delete" : "update";
 		change.fields = fields;

@@ -32,7 +32,8 @@ struct json {
 	size_t *held_at;
 	size_t n_held, next_held;
 
-	struct amend_hash index; /* name to 1 + column, as a pointer */
+	struct amend_hash index; /* name to where the number of its column is, in `numbers` */
+	struct amend_arena numbers;
 	struct amend_value *values;
 	bool *absent;
 	int64_t *seen; /* by column: the `stamp` of the last record that has it */
@@ -52,9 +53,12 @@ static bool is_column(const struct json *json, size_t at, const char *name, size
 /* 1 + the column of this name; 0: there is none. `hint` is likely. */
 static size_t find_column(const struct json *json, size_t hint, const char *name, size_t size)
 {
+	const size_t *column;
+
 	if (is_column(json, hint, name, size))
 		return hint + 1;
-	return (size_t)(uintptr_t)amend_hash_get(&json->index, name, size);
+	column = amend_hash_get(&json->index, name, size);
+	return column ? 1 + *column : 0;
 }
 
 /* Room for a value of each of the source's names. */
@@ -73,11 +77,13 @@ static enum amend_status add_columns(struct json *json, struct amend_error *err)
 	json->seen = seen;
 	for (; json->n_values < n; json->n_values++) {
 		const char *name = source->names[json->n_values];
+		size_t *column = amend_arena_alloc(&json->numbers, sizeof(*column));
 		void **slot = amend_hash_put(&json->index, name, strlen(name));
 
-		if (!slot)
+		if (!slot || !column)
 			return amend_no_memory(err);
-		*slot = (void *)(uintptr_t)(json->n_values + 1);
+		*column = json->n_values;
+		*slot = column;
 		seen[json->n_values] = 0;
 	}
 	return AMEND_OK;
@@ -340,6 +346,7 @@ static void close_json(struct amend_source *source)
 	amend_buffer_release(&json->ahead);
 	amend_buffer_release(&json->problem);
 	amend_hash_release(&json->index);
+	amend_arena_release(&json->numbers);
 	free(json->held);
 	free(json->held_at);
 	free(json->values);

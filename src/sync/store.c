@@ -44,10 +44,11 @@ enum amend_status amend_store_failed(const char *what, struct amend_error *err)
 {
 	const char *folder = getenv("TMPDIR");
 
-	return amend_error_set(err, AMEND_INTERNAL,
-			       "the input is large and its temporary file in %s could not be %s: %s "
-			       "(hint: TMPDIR names another folder)",
-			       folder && *folder ? folder : P_tmpdir, what, strerror(errno));
+	amend_error_set(err, AMEND_INTERNAL,
+			"the input is large and its temporary file in %s could not be %s: %s "
+			"(hint: TMPDIR names another folder)",
+			folder && *folder ? folder : P_tmpdir, what, strerror(errno));
+	return AMEND_INTERNAL;
 }
 
 FILE *amend_store_file(struct amend_error *err)

@@ -141,7 +141,7 @@ static void take_rows(struct scan *scan, const PGresult *result)
 	if (!make_room(scan, PQnfields(result)))
 		return;
 	for (int row = 0; row < PQntuples(result) && scan->status == AMEND_OK; row++) {
-		for (int i = 0; i < PQnfields(result); i++)
+		for (int i = 0; i < (int)scan->n_columns && scan->values; i++)
 			scan->values[i] = PQgetisnull(result, row, i)
 						  ? amend_null()
 						  : amend_text_n(
