@@ -108,9 +108,9 @@ static enum amend_status print_run(const struct amend_run *run, void *context,
 	const struct {
 		const char *name;
 		uint64_t n;
-	} counts[] = {
-		{"created", run->created}, {"updated", run->updated}, {"deleted", run->deleted}};
-	const char *before = ": ";
+	} counts[] = {{"create", run->created}, {"update", run->updated}, {"delete", run->deleted}};
+	uint64_t n = run->created + run->updated + run->deleted;
+	const char *before = " (";
 	struct cli_pool *pool = context;
 
 	(void)err;
@@ -122,12 +122,17 @@ static enum amend_status print_run(const struct amend_run *run, void *context,
 		printf(": %s", cli_show_text(pool, run->why));
 	printf("\n  source %s into %s", cli_show_text(pool, run->source),
 	       cli_plain(pool, run->table));
+	/* Of history: a record that a sync calls merged, marked or in conflict may be among the updates. */
+	if (n > 0)
+		printf(": %llu change%s", (unsigned long long)n, n == 1 ? "" : "s");
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 		if (!counts[i].n)
 			continue;
 		printf("%s%llu %s", before, (unsigned long long)counts[i].n, counts[i].name);
 		before = ", ";
 	}
+	if (n > 0)
+		printf(")");
 	if (run->revisions > 1)
 		printf(", in %llu revisions", (unsigned long long)run->revisions);
 	printf(run->revisions ? "\n\n" : ": no record changed\n");
@@ -138,6 +143,7 @@ static enum amend_status make_run(const struct amend_run *run, void *context,
 				  struct amend_error *err)
 {
 	struct json_object **out = context, *object = json_object_new_object();
+	struct json_object *changes = json_object_new_object();
 
 	(void)err;
 	cli_json_add(object, "id", cli_json_id(run->id));
@@ -148,9 +154,10 @@ static enum amend_status make_run(const struct amend_run *run, void *context,
 	cli_json_add(object, "why", cli_json_text(run->why));
 	cli_json_add(object, "program", cli_json_text(run->program));
 	cli_json_add(object, "revisions", json_object_new_uint64(run->revisions));
-	cli_json_add(object, "created", json_object_new_uint64(run->created));
-	cli_json_add(object, "updated", json_object_new_uint64(run->updated));
-	cli_json_add(object, "deleted", json_object_new_uint64(run->deleted));
+	cli_json_add(changes, "create", json_object_new_uint64(run->created));
+	cli_json_add(changes, "update", json_object_new_uint64(run->updated));
+	cli_json_add(changes, "delete", json_object_new_uint64(run->deleted));
+	cli_json_add(object, "changes", changes);
 	*out = object;
 	return AMEND_OK;
 }

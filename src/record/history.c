@@ -302,6 +302,48 @@ static enum amend_status show(const struct amend_history *history, void *context
 	return status;
 }
 
+static void add_filter(struct amend_sql *sql, const struct amend_log_filter *filter)
+{
+	if (filter->table) {
+		amend_sql_text(sql, " AND c.tbl = ");
+		amend_sql_string(sql, filter->table->qualified);
+	}
+	if (filter->revision) {
+		amend_sql_text(sql, " AND c.revision = ");
+		amend_sql_integer(sql, filter->revision);
+	}
+	if (filter->run) {
+		amend_sql_text(sql, " AND r.run = ");
+		amend_sql_integer(sql, filter->run);
+	}
+}
+
+/* What stands before the newest `limit` entries, which are shown from the oldest of them on. */
+static enum amend_status skip_older(struct amend_conn *db, const struct amend_log_filter *filter,
+				    int64_t *last, struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	enum amend_status status;
+
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "SELECT c.id FROM ");
+	amend_sql_ledger(&sql, "change");
+	amend_sql_text(&sql, " c JOIN ");
+	amend_sql_ledger(&sql, "revision");
+	amend_sql_text(&sql, " r ON r.id = c.revision WHERE 1 = 1");
+	add_filter(&sql, filter);
+	amend_sql_text(&sql, " ORDER BY c.id DESC LIMIT 1 OFFSET ");
+	amend_sql_integer(&sql, filter->limit);
+	status = amend_exec(db, &sql, &rows, err);
+	if (status == AMEND_OK && rows.n_rows == 1 &&
+	    !amend_value_number(amend_rows_at(&rows, 0, 0), last))
+		status = amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
 /* Not one record: a table, a revision, a run, or all, in pages. */
 static enum amend_status log_many(struct amend_conn *db, const struct amend_log_filter *filter,
 				  struct log *log, struct amend_error *err)
@@ -312,6 +354,8 @@ static enum amend_status log_many(struct amend_conn *db, const struct amend_log_
 	enum amend_status status = AMEND_OK;
 	bool more = true;
 
+	if (forward && filter->limit > 0)
+		status = skip_older(db, filter, &last, err);
 	while (status == AMEND_OK && more && limit > 0) {
 		size_t page = limit < PAGE ? (size_t)limit : PAGE;
 		struct amend_arena arena = AMEND_ARENA_INIT;
@@ -321,18 +365,7 @@ static enum amend_status log_many(struct amend_conn *db, const struct amend_log_
 		select_history(&sql, db);
 		amend_sql_text(&sql, forward ? "c.id > " : "c.id < ");
 		amend_sql_integer(&sql, last);
-		if (filter->table) {
-			amend_sql_text(&sql, " AND c.tbl = ");
-			amend_sql_string(&sql, filter->table->qualified);
-		}
-		if (filter->revision) {
-			amend_sql_text(&sql, " AND c.revision = ");
-			amend_sql_integer(&sql, filter->revision);
-		}
-		if (filter->run) {
-			amend_sql_text(&sql, " AND r.run = ");
-			amend_sql_integer(&sql, filter->run);
-		}
+		add_filter(&sql, filter);
 		amend_sql_printf(&sql, " ORDER BY c.id %s LIMIT %zu", forward ? "ASC" : "DESC",
 				 page);
 		status = amend_exec(db, &sql, &rows, err);
@@ -391,56 +424,34 @@ static enum amend_status find_deleted(struct amend_conn *db, const struct amend_
 	return status;
 }
 
-/*
- * The record's name: from its row while it lives, else from the key itself when that is the primary
- * key. `row->pk` NULL: nothing is known; `row->values` NULL: it does not live.
- */
-static enum amend_status find_pk(struct amend_conn *db, const struct amend_table *table,
-				 const struct amend_match *match, struct amend_arena *arena,
-				 struct amend_row *row, struct amend_error *err)
+/* The record's name: from its row while it lives, else from the key itself when that is the primary key. */
+static enum amend_status find_pk(struct amend_conn *db, const struct amend_log_filter *filter,
+				 struct amend_arena *arena, const char **pk, bool *lives,
+				 struct amend_error *err)
 {
 	struct amend_request_key key;
 	struct amend_row *rows;
 	size_t n;
-	enum amend_status status = amend_request_key(db, table, match, arena, &key, err);
+	enum amend_status status = amend_request_key(db, filter->table, filter->key, arena, &key,
+						     err);
 
-	*row = (struct amend_row){0};
+	*pk = NULL;
+	*lives = false;
 	if (status != AMEND_OK || key.blank)
 		return status;
-	status = amend_row_find(db, table, key.columns, key.values, key.n, NULL, 2, arena, &rows,
-				&n, err);
+	status = amend_row_find(db, filter->table, key.columns, key.values, key.n, NULL, 2, arena,
+				&rows, &n, err);
 	if (status != AMEND_OK)
 		return status;
 	if (n > 1)
-		return amend_request_several(table, &key, err);
+		return amend_request_several(filter->table, &key, err);
+	*lives = n == 1;
 	if (n == 1)
-		*row = rows[0];
+		*pk = rows[0].pk;
 	else
-		status = amend_request_pk(db, table, &key, arena, &row->pk, err);
-	if (status == AMEND_OK && !row->pk)
-		status = find_deleted(db, table, &key, arena, &row->pk, err);
-	return status;
-}
-
-static enum amend_status no_such_record(const struct amend_table *table, struct amend_error *err)
-{
-	return amend_error_set(err, AMEND_NOT_FOUND,
-			       "no such record in %s, and none in its history", table->qualified);
-}
-
-enum amend_status amend_history_of(struct amend_conn *db, const struct amend_table *table,
-				   const struct amend_match *key, struct amend_arena *arena,
-				   struct amend_row *row, struct amend_history **out, size_t *n,
-				   struct amend_error *err)
-{
-	enum amend_status status = find_pk(db, table, key, arena, row, err);
-
-	*out = NULL;
-	*n = 0;
-	if (status == AMEND_OK && row->pk)
-		status = amend_history_since(db, table, row->pk, 0, SIZE_MAX, arena, out, n, err);
-	if (status == AMEND_OK && *n == 0 && !row->values)
-		status = no_such_record(table, err);
+		status = amend_request_pk(db, filter->table, &key, arena, pk, err);
+	if (status == AMEND_OK && !*pk)
+		status = find_deleted(db, filter->table, &key, arena, pk, err);
 	return status;
 }
 
@@ -460,14 +471,17 @@ static enum amend_status log_record(struct amend_conn *db, const struct amend_lo
 {
 	size_t limit = filter->limit > 0 && !filter->run ? (size_t)filter->limit : SIZE_MAX;
 	struct amend_arena arena = AMEND_ARENA_INIT;
-	struct amend_row row;
-	enum amend_status status = find_pk(db, filter->table, filter->key, &arena, &row, err);
+	const char *pk;
+	bool lives;
+	enum amend_status status = find_pk(db, filter, &arena, &pk, &lives, err);
 
-	if (status == AMEND_OK && row.pk)
-		status = each_of_record(db, filter->table, row.pk, 0, limit, &arena, show_of_record,
+	if (status == AMEND_OK && pk)
+		status = each_of_record(db, filter->table, pk, 0, limit, &arena, show_of_record,
 					log, err);
-	if (status == AMEND_OK && log->found == 0 && !row.values)
-		status = no_such_record(filter->table, err);
+	if (status == AMEND_OK && log->found == 0 && !lives)
+		status = amend_error_set(err, AMEND_NOT_FOUND,
+					 "no such record in %s, and none in its history",
+					 filter->table->qualified);
 	amend_arena_release(&arena);
 	return status;
 }
