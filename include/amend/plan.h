@@ -28,14 +28,17 @@ struct amend_plan_info {
 	const char *engine; /* "sqlite", "postgresql" */
 	const char *source; /* its name */
 	const char *at, *who;
-	const char *input_digest; /* BLAKE2b-256 of every byte that was read, in hexadecimal */
-	uint64_t read;            /* records of the input */
-	size_t entries;           /* of them, those that change something */
+	const char *why; /* as its maker said; NULL: not at all */
+	const char *input; /* the name of the file it was made from; NULL: it has none, or one that may hold a secret */
+	bool numbers_records; /* the lines that are told count its records */
+	const char *input_digest; /* BLAKE2b-256 of every byte that was read, in hexadecimal; of a query, of its records */
+	uint64_t read;  /* records of the input */
+	size_t entries; /* of them, those that change something */
 };
 
 /*
  * Reads a plan, "-" for standard input, and proves it to be whole and
- * untouched. INVALID says what is wrong with it, on which line.
+ * untouched. INVALID says what is wrong with it, on which line; UNREACHABLE why it cannot be read.
  */
 AMEND_API enum amend_status amend_plan_open(const char *path, struct amend_plan **out,
 					    struct amend_error *err) AMEND_CHECK;

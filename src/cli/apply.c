@@ -12,11 +12,14 @@ static int apply(struct cli_session *session, const struct amend_plan *plan,
 		 const struct cli_confirm *confirm)
 {
 	const struct cli_args *args = session->args;
+	const struct amend_plan_info *info = amend_plan_info(plan);
 	struct amend_apply_options options = AMEND_APPLY_OPTIONS_INIT;
 	struct cli_sync_output output = {
 		.session = session,
-		.source = strcmp(args->words[0], "-") == 0 ? "<stdin>" : args->words[0],
-		.table = amend_plan_info(plan)->table,
+		/* Lines are the source's, not the plan's. */
+		.source = info->input ? info->input : "<source>",
+		.numbers = info->numbers_records,
+		.table = info->table,
 		.dry_run = cli_has(args, "dry-run"),
 		.quiet = cli_has(args, "quiet"),
 		.json = cli_has(args, "json"),
@@ -61,6 +64,8 @@ static int run(const struct cli_args *args)
 	code = cli_confirm_open(&confirm, args, strcmp(args->words[0], "-") == 0);
 	if (code == 0)
 		code = cli_open(&session, args, args->words[1], 0);
+	if (code == 0 && !cli_has(args, "because") && amend_plan_info(plan)->why)
+		code = cli_because(&session, amend_plan_info(plan)->why);
 	if (code == 0)
 		code = apply(&session, plan, &confirm);
 	cli_close(&session);

@@ -122,9 +122,13 @@ int cli_open(struct cli_session *session, const struct cli_args *args, const cha
 		return code == CLI_MISSING ? CLI_FAILED : code;
 	}
 	listen_to_signals(session->db);
-	if (cli_takes(args, "as") &&
-	    amend_set_author(session->db, author(args), cli_value(args, "because"),
-			     "amend " AMEND_VERSION, &session->err) != AMEND_OK)
+	return cli_takes(args, "as") ? cli_because(session, cli_value(args, "because")) : 0;
+}
+
+int cli_because(struct cli_session *session, const char *why)
+{
+	if (amend_set_author(session->db, author(session->args), why, "amend " AMEND_VERSION,
+			     &session->err) != AMEND_OK)
 		return cli_fail(session);
 	return 0;
 }

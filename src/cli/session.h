@@ -25,6 +25,8 @@ enum {
 
 /* Opens `url`; --timeout, --key-file, --as and --because count where the command has them. */
 int cli_open(struct cli_session *session, const struct cli_args *args, const char *url, int flags);
+/* Why it is done, where that is not what --because says: cli_open has seen to that. */
+int cli_because(struct cli_session *session, const char *why);
 int cli_open_table(struct cli_session *session, const char *name);
 /* Takes one that was not opened. */
 void cli_close(struct cli_session *session);

@@ -32,6 +32,8 @@ void amend_pk_text(struct amend_buffer *buffer, const struct amend_table *table,
 
 /* Who writes: as the application said, else the operating system's user. The ledger has been looked at. */
 const char *amend_author_who(struct amend_conn *db);
+/* Why, as the application said; "" where it did not. */
+const char *amend_author_why(const struct amend_conn *db);
 
 /* ---- revisions: what committed together ---- */
 
@@ -166,10 +168,6 @@ typedef enum amend_status (*amend_base_fn)(void *context, const struct amend_bas
 enum amend_status amend_base_none(struct amend_conn *db, const char *source,
 				  const struct amend_table *table, bool *none,
 				  struct amend_error *err) AMEND_CHECK;
-/* How many there are, or `most` if there are more: no more are read. */
-enum amend_status amend_base_count(struct amend_conn *db, const char *source,
-				   const struct amend_table *table, uint64_t most, uint64_t *n,
-				   struct amend_error *err) AMEND_CHECK;
 enum amend_status amend_base_scan(struct amend_conn *db, const char *source,
 				  const struct amend_table *table, bool packs, amend_base_fn each,
 				  void *context, struct amend_error *err) AMEND_CHECK;

@@ -31,6 +31,11 @@ const char *amend_author_who(struct amend_conn *db)
 	return ledger->who;
 }
 
+const char *amend_author_why(const struct amend_conn *db)
+{
+	return db->why ? db->why : "";
+}
+
 /* `now, who, why, program`: what a revision and a run have in common. */
 static void add_author(struct amend_sql *sql, struct amend_conn *db)
 {
@@ -38,7 +43,7 @@ static void add_author(struct amend_sql *sql, struct amend_conn *db)
 	amend_sql_text(sql, ", ");
 	amend_sql_string(sql, amend_author_who(db));
 	amend_sql_text(sql, ", ");
-	amend_sql_string(sql, db->why ? db->why : "");
+	amend_sql_string(sql, amend_author_why(db));
 	amend_sql_text(sql, ", ");
 	amend_sql_string(sql, db->program ? db->program : "");
 }

@@ -208,6 +208,8 @@ static bool read_input(struct amend_plan *plan, struct json_object *json)
 	if (!json_object_object_get_ex(json, "input", &input) ||
 	    !json_object_is_type(input, json_type_object))
 		return false;
+	plan->info.input = keep_string(plan, input, "name");
+	plan->info.numbers_records = read_bool(input, "numbered");
 	plan->info.input_digest = keep_string(plan, input, "blake2b");
 	return plan->info.input_digest && read_count(input, "records", &plan->info.read);
 }
@@ -236,6 +238,7 @@ static enum amend_status read_header(struct amend_plan *plan, struct amend_error
 	plan->info.source = keep_string(plan, json, "source");
 	plan->info.at = keep_string(plan, json, "at");
 	plan->info.who = keep_string(plan, json, "who");
+	plan->info.why = keep_string(plan, json, "why");
 	if (!plan->info.table || !plan->info.engine || !plan->info.source || !plan->info.at ||
 	    !plan->info.who || !read_input(plan, json) || !read_columns(plan, json))
 		status = amend_plan_malformed(plan, 1, err,
@@ -290,7 +293,7 @@ static enum amend_status read_all(int fd, const char *path, struct amend_buffer 
 			amend_buffer_add(text, bytes, (size_t)n);
 	} while (n > 0 || (n < 0 && errno == EINTR));
 	if (n < 0)
-		return amend_error_set(err, AMEND_INVALID, "%s: %s", path, strerror(errno));
+		return amend_error_set(err, AMEND_UNREACHABLE, "%s: %s", path, strerror(errno));
 	return text->failed ? amend_no_memory(err) : AMEND_OK;
 }
 
@@ -304,7 +307,7 @@ enum amend_status amend_plan_open(const char *path, struct amend_plan **out, str
 
 	*out = NULL;
 	if (fd < 0)
-		return amend_error_set(err, AMEND_INVALID, "%s: %s", path, strerror(errno));
+		return amend_error_set(err, AMEND_UNREACHABLE, "%s: %s", path, strerror(errno));
 	status = read_all(fd, name, &text, err);
 	if (!standard)
 		close(fd);

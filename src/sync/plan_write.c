@@ -87,6 +87,8 @@ static void add_input(struct amend_plan_writer *writer)
 	amend_digest_hex(digest, hex);
 	amend_buffer_printf(&writer->line, "\"bytes\":%llu,", (unsigned long long)size);
 	add_string(&writer->line, "blake2b", hex);
+	if (source->numbers_records)
+		amend_buffer_text(&writer->line, ",\"numbered\":true");
 	amend_buffer_printf(&writer->line, ",\"records\":%llu}",
 			    (unsigned long long)writer->sync->store.n);
 }
@@ -159,6 +161,10 @@ static enum amend_status write_header(struct amend_plan_writer *writer, struct a
 	add_string(&writer->line, "at", at);
 	amend_buffer_char(&writer->line, ',');
 	add_string(&writer->line, "who", amend_author_who(sync->db));
+	if (*amend_author_why(sync->db)) {
+		amend_buffer_char(&writer->line, ',');
+		add_string(&writer->line, "why", amend_author_why(sync->db));
+	}
 	amend_buffer_text(&writer->line, "}\n");
 	return emit(writer, err);
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "core/buffer.h"
+#include "core/digest.h"
 #include "core/json_text.h"
 #include "sync/input_http.h"
 
@@ -255,6 +256,7 @@ void amend_source_close(struct amend_source *source)
 		free(source->names[i]);
 	free(source->names);
 	free(source->path);
+	amend_hasher_free(source->hasher);
 	free(source);
 }
 

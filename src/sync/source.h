@@ -25,6 +25,8 @@ struct amend_source_record {
 	const bool *absent; /* one a column: the record does not have it, which is not NULL; NULL: it has all */
 };
 
+struct amend_hasher;
+
 struct amend_source_ops {
 	/* `*end`: there is none left, and the input is known to be whole. */
 	enum amend_status (*next)(struct amend_source *source, struct amend_source_record *out,
@@ -52,6 +54,8 @@ struct amend_source {
 	struct amend_input *input;
 	struct amend_input *
 		hashed; /* source_hash.c: what `input` is, or reads from; NULL: no bytes are read */
+	struct amend_hasher *hasher; /* source_hash.c: of records, where there are no bytes */
+	uint64_t hashed_size;
 	struct amend_input *kept; /* source_keep.c: likewise, where that is asked for; else NULL */
 	bool json;                /* JSON or NDJSON */
 	const char *way;          /* of JSON: --path; "" for none */
@@ -87,7 +91,10 @@ struct amend_input *amend_input_gzip(struct amend_input *from, const char *path)
 struct amend_input *amend_input_hashed(struct amend_input *inner);
 /* Whether the digest will be asked for: from its opening to this call it is taken in any case. */
 void amend_source_hash(struct amend_source *source, bool wanted);
-/* Of every byte read so far, and how many they were. */
+/* Of a source that reads no bytes: begins with its names (false: no memory), and adds a record, as it is stored. */
+bool amend_source_hash_names(struct amend_source *source);
+void amend_source_hash_record(struct amend_source *source, const unsigned char *record);
+/* Of every byte read so far, and how many they were; of a source without them, of its names and records. */
 void amend_source_digest(const struct amend_source *source, uint64_t *size,
 			 unsigned char digest[AMEND_DIGEST_SIZE]);
 

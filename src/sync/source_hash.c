@@ -1,11 +1,13 @@
 /*
- * The digest of all that a source was read from: an input around another.
+ * The digest of all that a source was read from: an input around another, or its records.
  * Leaves what it is for to saved plans.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/digest.h"
 #include "sync/source.h"
+#include "sync/store.h"
 
 struct hashed_input {
 	struct amend_input input, *inner;
@@ -65,11 +67,36 @@ struct amend_input *amend_input_hashed(struct amend_input *inner)
 	return NULL;
 }
 
+static void add(struct amend_source *source, const void *bytes, size_t size)
+{
+	amend_hasher_add(source->hasher, bytes, size);
+	source->hashed_size += size;
+}
+
+bool amend_source_hash_names(struct amend_source *source)
+{
+	source->hasher = amend_hasher_new();
+	/* With the NUL that ends it: names are told apart. */
+	for (size_t i = 0; i < source->n_names && source->hasher; i++)
+		add(source, source->names[i], strlen(source->names[i]) + 1);
+	return source->hasher != NULL;
+}
+
+void amend_source_hash_record(struct amend_source *source, const unsigned char *record)
+{
+	if (source->hasher)
+		add(source, record, amend_store_size(record));
+}
+
 void amend_source_hash(struct amend_source *source, bool wanted)
 {
 	struct hashed_input *hashed = (struct hashed_input *)source->hashed;
 
-	if (wanted || !hashed)
+	if (wanted)
+		return;
+	amend_hasher_free(source->hasher);
+	source->hasher = NULL;
+	if (!hashed)
 		return;
 	amend_hasher_free(hashed->hasher);
 	hashed->hasher = NULL;
@@ -80,9 +107,9 @@ void amend_source_digest(const struct amend_source *source, uint64_t *size,
 {
 	const struct hashed_input *hashed = (const struct hashed_input *)source->hashed;
 
-	*size = hashed ? hashed->size : 0;
-	if (hashed)
-		amend_hasher_digest(hashed->hasher, digest);
+	*size = hashed ? hashed->size : source->hashed_size;
+	if (hashed || source->hasher)
+		amend_hasher_digest(hashed ? hashed->hasher : source->hasher, digest);
 	else
 		amend_digest("", 0, digest);
 }

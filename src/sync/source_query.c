@@ -110,6 +110,7 @@ static enum amend_status next_row(struct amend_source *source, struct amend_sour
 	*end = status == AMEND_OK && !record;
 	if (status != AMEND_OK || *end)
 		return status;
+	amend_source_hash_record(source, record);
 	*out = (struct amend_source_record){.fields = query->values};
 	out->line = amend_store_decode(record, query->values, source->n_names, &out->problem);
 	return AMEND_OK;
@@ -154,5 +155,5 @@ enum amend_status amend_source_query(struct amend_source *source, const char *ur
 		return status;
 	amend_store_begin(&query->store, &query->reader);
 	query->values = calloc(source->n_names, sizeof(*query->values));
-	return query->values ? AMEND_OK : amend_no_memory(err);
+	return query->values && amend_source_hash_names(source) ? AMEND_OK : amend_no_memory(err);
 }
