@@ -50,7 +50,8 @@ struct amend_source_options {
  * Opens a file; standard input for "-" (then the format must be named); what http:// or https://
  * names (in a build with libcurl); or with a query a database. NULL options are
  * AMEND_SOURCE_OPTIONS_INIT. docs/sources.md says what a record and a field is in
- * each format. INVALID with file:line, and :column in JSON; UNREACHABLE where a server does not answer as it should.
+ * each format. INVALID with file:line, and :column in JSON; UNREACHABLE where it cannot be read to its end: no such file, a server
+ * that does not answer as it should, an input that is cut off.
  */
 AMEND_API enum amend_status amend_source_open(const char *name,
 					      const struct amend_source_options *options,
@@ -124,7 +125,7 @@ struct amend_confirm {
 	const struct amend_sync_change *changes;
 	size_t n_changes;
 	uint64_t number,
-		total; /* of the questions, from 1; what moves meanwhile is asked about again */
+		total; /* of the questions, from 1; what moves meanwhile is asked about again, as more of them */
 };
 
 struct amend_sync_options {

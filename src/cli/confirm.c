@@ -79,9 +79,9 @@ static void print_conflict(FILE *out, struct cli_pool *pool, const struct amend_
 		const struct amend_conflict_field *field = &change->fields[i];
 
 		if (field->has_base)
-			print_side(out, pool, CLI_FAINT, "base   ", field->column, &field->base);
-		print_side(out, pool, CLI_NOTE, "here   ", field->column, &field->current);
-		print_side(out, pool, CLI_NOTE, "source ", field->column, &field->incoming);
+			print_side(out, pool, CLI_FAINT, "base    ", field->column, &field->base);
+		print_side(out, pool, CLI_NOTE, "current ", field->column, &field->current);
+		print_side(out, pool, CLI_NOTE, "incoming", field->column, &field->incoming);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "assign.h"
 #include "commands.h"
@@ -197,7 +198,8 @@ static bool parse(const struct cli_args *args, struct request *request)
 	request->source.keep = cli_has(args, "rejects");
 	request->source.path = cli_value(args, "path");
 	request->source.query = cli_value(args, "query");
-	if (!exclude(args, "query", "format") || !exclude(args, "query", "path"))
+	if (!exclude(args, "query", "format") || !exclude(args, "query", "path") ||
+	    !exclude(args, "query", "rejects"))
 		return false;
 	if (!cli_duration(args, "timeout", &timeout))
 		return false;
@@ -307,6 +309,33 @@ static int sync_source(struct cli_session *session, struct request *request,
 	return code;
 }
 
+/* A database file that could be made: nothing is there, in a folder that is. */
+static bool is_new_file(const struct cli_args *args, const char *database)
+{
+	const char *path = strncmp(database, "sqlite:", 7) == 0 ? database + 7 : database;
+	const char *slash = strrchr(path, '/');
+	const char *folder = !slash          ? "."
+			     : slash == path ? "/"
+					     : cli_copy(args->pool, path, (size_t)(slash - path));
+	struct stat there;
+
+	return !strstr(database, "://") && *path && stat(path, &there) != 0 && errno == ENOENT &&
+	       stat(folder, &there) == 0 && S_ISDIR(there.st_mode);
+}
+
+/* A dry run makes no file: what would be made in a new one is made in memory, and forgotten. */
+static int open_database(struct cli_session *session, const struct request *request)
+{
+	const struct cli_args *args = session->args;
+	const struct amend_sync_options *options = &request->options;
+	bool makes = options->create_table && !cli_has(args, "plan");
+
+	if (makes && options->dry_run && is_new_file(args, args->words[1]))
+		return cli_open(session, args, ":memory:", CLI_MAY_CREATE);
+	return cli_open(session, args, args->words[1],
+			makes && !options->dry_run ? CLI_MAY_CREATE : 0);
+}
+
 static int run(const struct cli_args *args)
 {
 	struct cli_session session = {.args = args};
@@ -326,13 +355,10 @@ static int run(const struct cli_args *args)
 		code = cli_fail(&session);
 	if (code != 0) {
 		cli_confirm_close(&confirm);
-		return code;
+		/* 4 says that a record or a table of DB is missing. */
+		return code == CLI_MISSING ? CLI_FAILED : code;
 	}
-	code = cli_open(&session, args, args->words[1],
-			request.options.create_table && !request.options.dry_run &&
-					!cli_has(args, "plan")
-				? CLI_MAY_CREATE
-				: 0);
+	code = open_database(&session, &request);
 	if (code == 0)
 		code = sync_source(&session, &request, source, &confirm);
 	cli_close(&session);

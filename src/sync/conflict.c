@@ -8,23 +8,98 @@
 #include "sync/plan.h"
 #include "sync/sync.h"
 
+/* A first key as its columns compare it; false: it is another key's, or nothing beside its text. */
+static bool fold_name(const struct amend_sync *sync, const char *key, struct amend_arena *arena,
+		      struct amend_buffer *out)
+{
+	const struct amend_sync_key *first = &sync->keys[0];
+	struct amend_error ignored;
+	struct amend_field *fields;
+	size_t n;
+
+	amend_buffer_reset(out);
+	if (amend_pk_parse(key, amend_has(sync->db, AMEND_HAS_TYPED_STORAGE), arena, &fields, &n,
+			   &ignored) != AMEND_OK ||
+	    n != first->n)
+		return false;
+	for (uint32_t i = 0; i < first->n; i++) {
+		const struct amend_column *column = &sync->table->columns[first->columns[i]];
+
+		if (strcmp(fields[i].column, column->name) != 0)
+			return false;
+		amend_sync_fold(out, column, &fields[i].value);
+	}
+	return !out->failed;
+}
+
 enum amend_status amend_sync_open_conflicts(struct amend_sync *sync, struct amend_error *err)
 {
+	struct amend_arena arena = AMEND_ARENA_INIT;
+	struct amend_buffer name = AMEND_BUFFER_INIT;
 	enum amend_status status;
 
 	amend_hash_release(&sync->open_by_key);
+	amend_hash_release(&sync->open_by_name);
 	status = amend_conflict_open(sync->db, sync->source_name, sync->table, &sync->arena,
 				     &sync->open, &sync->n_open, err);
 	for (size_t i = 0; i < sync->n_open && status == AMEND_OK; i++) {
-		const char *key = sync->open[i].first_key;
+		const char *key = sync->open[i].first_key, *folded;
 		void **slot = amend_hash_put(&sync->open_by_key, key, strlen(key));
 
 		if (!slot)
 			status = amend_no_memory(err);
 		else
 			*slot = &sync->open[i];
+		if (!amend_sync_folds(sync, 0) || !fold_name(sync, key, &arena, &name))
+			continue;
+		folded = amend_arena_text_n(&sync->arena, name.data, name.size);
+		slot = folded ? amend_hash_put(&sync->open_by_name, folded, name.size) : NULL;
+		if (!slot)
+			status = amend_no_memory(err);
+		else if (!*slot)
+			*slot = &sync->open[i];
 	}
+	amend_buffer_release(&name);
+	amend_arena_release(&arena);
 	return status;
+}
+
+const struct amend_conflict_row *amend_sync_open_of(const struct amend_sync *sync, const char *key,
+						    size_t size)
+{
+	const struct amend_conflict_row *open = NULL;
+	struct amend_arena arena = AMEND_ARENA_INIT;
+	struct amend_buffer name = AMEND_BUFFER_INIT;
+	const char *text;
+
+	if (sync->n_open == 0)
+		return NULL;
+	open = amend_hash_get(&sync->open_by_key, key, size);
+	if (open || !amend_sync_folds(sync, 0))
+		return open;
+	text = amend_arena_text_n(&arena, key, size);
+	if (text && fold_name(sync, text, &arena, &name))
+		open = amend_hash_get(&sync->open_by_name, name.data, name.size);
+	amend_buffer_release(&name);
+	amend_arena_release(&arena);
+	return open;
+}
+
+/* It is this record's under another spelling of the same key, not under a later one. */
+static bool spelled_otherwise(const struct amend_sync *sync, const struct amend_record *record)
+{
+	struct amend_arena arena = AMEND_ARENA_INIT;
+	struct amend_buffer one = AMEND_BUFFER_INIT, other = AMEND_BUFFER_INIT;
+	bool same = strcmp(record->open->first_key, record->key) != 0 &&
+		    amend_sync_folds(sync, 0) &&
+		    fold_name(sync, record->open->first_key, &arena, &one) &&
+		    fold_name(sync, record->key, &arena, &other) && one.size == other.size &&
+		    memcmp(one.data, other.data, one.size) == 0;
+
+	amend_buffer_release(&one);
+	amend_buffer_release(&other);
+	amend_arena_release(&arena);
+	return same;
 }
 
 /* By a later key, under which it may have been stored before; not one that is another record's by its first. */
@@ -56,7 +131,7 @@ enum amend_status amend_sync_find_open(struct amend_sync *sync, struct amend_err
 
 		if (record->fate != AMEND_FATE_OPEN)
 			continue;
-		record->open = amend_hash_get(&sync->open_by_key, record->key, strlen(record->key));
+		record->open = amend_sync_open_of(sync, record->key, strlen(record->key));
 		slot = record->open ? amend_hash_put(&taken, record->key, strlen(record->key))
 				    : NULL;
 		if (slot)
@@ -182,6 +257,8 @@ enum amend_status amend_sync_conflict(struct amend_sync *sync, struct amend_reco
 		.note = note ? note : "",
 		.line = record->line > 0 ? record->line : 0,
 	};
+	if (record->open && spelled_otherwise(sync, record))
+		spec->first_key = record->open->first_key;
 	if (kind != AMEND_CONFLICT_FIELDS) {
 		/* Nothing is written, the base stays, and --on-conflict has settled nothing. */
 		action->create = action->settled = false;

@@ -28,7 +28,7 @@ static long read_file(struct amend_input *input, void *bytes, size_t size, struc
 		n = read(file->fd, bytes, size);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		amend_error_set(err, AMEND_INVALID, "%s: %s", file->path, strerror(errno));
+		amend_error_set(err, AMEND_UNREACHABLE, "%s: %s", file->path, strerror(errno));
 	else
 		input->taken += (uint64_t)n;
 	return (long)n;
@@ -58,7 +58,7 @@ struct amend_input *amend_input_file(const char *path, struct amend_error *err)
 	file->ours = strcmp(path, "-") != 0;
 	file->fd = file->ours ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
 	if (file->fd < 0) {
-		amend_error_set(err, AMEND_INVALID, "%s: %s", path, strerror(errno));
+		amend_error_set(err, AMEND_UNREACHABLE, "%s: %s", path, strerror(errno));
 		free(file);
 		return NULL;
 	}

@@ -101,7 +101,7 @@ static enum amend_status next_member(struct gzip *gzip, bool *end, struct amend_
 	*end = false;
 	if (gzip->stream.avail_in >= 2 && memcmp(gzip->stream.next_in, "\x1f\x8b", 2) == 0)
 		return begin_member(gzip, err);
-	return amend_error_set(err, AMEND_INVALID,
+	return amend_error_set(err, AMEND_UNREACHABLE,
 			       "%s: expected the end behind the gzip data, found other bytes",
 			       gzip->path);
 }
@@ -115,7 +115,7 @@ static enum amend_status unpack(struct gzip *gzip, struct amend_error *err)
 	if (status != AMEND_OK)
 		return status;
 	if (end)
-		return amend_error_set(err, AMEND_INVALID,
+		return amend_error_set(err, AMEND_UNREACHABLE,
 				       "%s: the gzip data ends too early: the input is cut off",
 				       gzip->path);
 	code = inflate(&gzip->stream, Z_NO_FLUSH);
@@ -125,7 +125,8 @@ static enum amend_status unpack(struct gzip *gzip, struct amend_error *err)
 		return AMEND_OK;
 	if (code == Z_MEM_ERROR)
 		return amend_no_memory(err);
-	return amend_error_set(err, AMEND_INVALID, "%s: the gzip data is damaged: %s", gzip->path,
+	return amend_error_set(err, AMEND_UNREACHABLE, "%s: the gzip data is damaged: %s",
+			       gzip->path,
 			       gzip->stream.msg ? gzip->stream.msg : "a dictionary is asked for");
 }
 

@@ -335,7 +335,7 @@ static enum amend_status check_answer(struct http *http, struct amend_error *err
 	if (http->page == 0)
 		memcpy(http->first_type, http->type, sizeof(http->type));
 	else if (strcmp(http->type, http->first_type) != 0)
-		return amend_error_set(err, AMEND_UNREACHABLE,
+		return amend_error_set(err, AMEND_INVALID,
 				       "%s: expected %s as on the first page, found %s", http->shown,
 				       http->first_type[0] ? http->first_type : "no type",
 				       http->type[0] ? http->type : "no type");

@@ -69,11 +69,13 @@ static enum amend_status peek(struct amend_json_document *json, char *c, struct 
 	return status;
 }
 
-static enum amend_status fail(const struct amend_json_document *json, struct amend_error *err,
-			      const char *what)
+/* `cut`: there is nothing more, where there should be. */
+static enum amend_status fail(const struct amend_json_document *json, bool cut,
+			      struct amend_error *err, const char *what)
 {
-	return amend_error_set(err, AMEND_INVALID, "%s:%lld:%lld: %s", json->source->path,
-			       (long long)json->line, (long long)json->column, what);
+	return amend_error_set(err, cut ? AMEND_UNREACHABLE : AMEND_INVALID, "%s:%lld:%lld: %s",
+			       json->source->path, (long long)json->line, (long long)json->column,
+			       what);
 }
 
 enum { WORD = 5 }; /* bytes by which what is found is told: "false" */
@@ -98,7 +100,7 @@ static enum amend_status expected(struct amend_json_document *json, const char *
 	amend_buffer_printf(&text, ", found %s%s",
 			    at.end ? amend_json_found(&at, room) : "the end: the input is cut off",
 			    hint);
-	fail(json, err, amend_buffer_string(&text) ? text.data : what);
+	fail(json, at.end == 0, err, amend_buffer_string(&text) ? text.data : what);
 	amend_buffer_release(&text);
 	return err->status;
 }
@@ -114,7 +116,7 @@ static enum amend_status whole_value(struct amend_json_document *json, size_t *s
 		if (json->window.at_end && skip.scalar)
 			break;
 		if (json->window.at_end)
-			return fail(json, err,
+			return fail(json, true, err,
 				    "the input ends inside what begins here: it is cut off");
 		status = more(json, err);
 	}
@@ -181,7 +183,7 @@ static enum amend_status take_name(struct amend_json_document *json, const char 
 	in.text = copy.data;
 	in.end = size;
 	if (!amend_json_string_read(&in, &text, &size, &flaw))
-		status = fail(json, err, in.problem);
+		status = fail(json, false, err, in.problem);
 	*same = status == AMEND_OK && strlen(name) == size && memcmp(name, text, size) == 0;
 	if (status == AMEND_OK)
 		pass(json, in.end);
@@ -303,7 +305,7 @@ static enum amend_status leave_level(struct amend_json_document *json,
 		if (status == AMEND_OK && level->object)
 			status = take_name(json, level->name, &again, err);
 		if (status == AMEND_OK && again)
-			return fail(json, err, "the member that --path names stands twice");
+			return fail(json, false, err, "the member that --path names stands twice");
 		if (status == AMEND_OK)
 			status = peek(json, &c, err);
 		if (status == AMEND_OK)

@@ -71,6 +71,24 @@ static int find_used(const struct amend_sync *sync, const char *name)
 	return -1;
 }
 
+/* A header that is one name, of several parts. */
+static const char *other_separator(const struct amend_source *source)
+{
+	const char *name = source->n_names == 1 && !source->json ? source->names[0] : "";
+
+	if (strchr(name, '\t'))
+		return " (hint: its fields are parted by tabs: --format tsv)";
+	if (strchr(name, ';'))
+		return " (hint: its fields are parted by semicolons: expected commas, or tabs with "
+		       "--format tsv)";
+	if (strchr(name, '|'))
+		return " (hint: its fields are parted by bars: expected commas, or tabs with "
+		       "--format tsv)";
+	if (strchr(name, ','))
+		return " (hint: its fields are parted by commas: --format csv)";
+	return "";
+}
+
 static enum amend_status list_source(const struct amend_sync *sync, struct amend_error *err,
 				     const char *what, const char *name)
 {
@@ -82,8 +100,9 @@ static enum amend_status list_source(const struct amend_sync *sync, struct amend
 	}
 	if (sync->source->n_names > 20)
 		amend_buffer_text(&names, ", ...");
-	amend_error_set(err, AMEND_INVALID, "%s: %s %s, found %s", sync->source->path, what, name,
-			amend_buffer_string(&names) ? names.data : "?");
+	amend_error_set(err, AMEND_INVALID, "%s: %s %s, found %s%s", sync->source->path, what, name,
+			amend_buffer_string(&names) ? names.data : "?",
+			other_separator(sync->source));
 	amend_buffer_release(&names);
 	return err->status;
 }
@@ -202,15 +221,26 @@ enum amend_status amend_sync_add_key(struct amend_sync *sync, const char *text,
 static enum amend_status check_named(const struct amend_sync *sync, const char *const *names,
 				     size_t n, const char *option, struct amend_error *err)
 {
+	struct amend_buffer lacking = AMEND_BUFFER_INIT;
+	const char *last = NULL;
+	size_t n_lacking = 0;
+
 	for (size_t i = 0; i < n; i++) {
-		if (find_used(sync, names[i]) < 0)
-			return amend_error_set(
-				err, AMEND_INVALID,
-				"%s names column %s, which no column of %s goes to (hint: "
-				"--map %s=SOURCECOL)",
-				option, names[i], sync->source->path, names[i]);
+		if (find_used(sync, names[i]) >= 0)
+			continue;
+		last = names[i];
+		amend_buffer_text(&lacking, n_lacking++ ? ", " : "");
+		amend_buffer_text(&lacking, last);
 	}
-	return AMEND_OK;
+	if (n_lacking > 0)
+		amend_error_set(err, AMEND_INVALID,
+				"%s names column%s %s, which no column of %s goes to (hint: --map "
+				"%s=SOURCECOL)",
+				option, n_lacking == 1 ? "" : "s",
+				amend_buffer_string(&lacking) ? lacking.data : "?",
+				sync->source->path, n_lacking == 1 ? last : "COL");
+	amend_buffer_release(&lacking);
+	return n_lacking > 0 ? err->status : AMEND_OK;
 }
 
 static bool known(const struct amend_sync *sync, const char *name)
@@ -299,6 +329,43 @@ enum amend_status amend_sync_name_columns(struct amend_sync *sync, struct amend_
 	return status;
 }
 
+/* All of them at once, from the first on. */
+static enum amend_status lacks_columns(const struct amend_sync *sync, uint32_t first,
+				       struct amend_error *err)
+{
+	enum { SHOWN = 8 };
+	const struct amend_table *table = sync->table;
+	const struct amend_source *source = sync->source;
+	struct amend_buffer names = AMEND_BUFFER_INIT;
+	uint32_t n = 0;
+
+	for (uint32_t i = first; i < sync->n_used; i++) {
+		if (amend_table_column(table, sync->used[i].name) >= 0)
+			continue;
+		if (n++ >= SHOWN)
+			continue;
+		amend_buffer_text(&names, n > 1 ? ", " : "");
+		amend_buffer_text(&names, sync->used[i].name);
+	}
+	if (n > SHOWN)
+		amend_buffer_printf(&names, " and %u more", n - SHOWN);
+	if (source->n_names == 1 && *other_separator(source))
+		amend_error_set(err, AMEND_INVALID, "table %s has no column %s, which %s has%s",
+				table->qualified, amend_buffer_string(&names) ? names.data : "?",
+				source->path, other_separator(source));
+	else
+		amend_error_set(err, AMEND_INVALID,
+				"table %s has no column%s %s, which the source has (hint: --map "
+				"COL=%s sends %s elsewhere, --columns leaves %s out, --create-table "
+				"makes a new table)",
+				table->qualified, n == 1 ? "" : "s",
+				amend_buffer_string(&names) ? names.data : "?",
+				n == 1 ? source->names[sync->used[first].source] : "SOURCECOL",
+				n == 1 ? "it" : "one", n == 1 ? "it" : "them");
+	amend_buffer_release(&names);
+	return err->status;
+}
+
 static enum amend_status bind_column(struct amend_sync *sync, uint32_t index,
 				     struct amend_error *err)
 {
@@ -308,12 +375,7 @@ static enum amend_status bind_column(struct amend_sync *sync, uint32_t index,
 	const struct amend_column *column;
 
 	if (at < 0)
-		return amend_error_set(
-			err, AMEND_INVALID,
-			"table %s has no column %s, which the source has (hint: --map "
-			"COL=%s sends it elsewhere, --columns leaves it out, --create-table "
-			"makes a new table)",
-			table->qualified, used->name, sync->source->names[used->source]);
+		return lacks_columns(sync, index, err);
 	column = &table->columns[at];
 	if (column->generated)
 		return amend_error_set(

@@ -14,6 +14,7 @@ static void release(struct amend_sync *sync)
 	amend_hash_release(&sync->claims);
 	amend_hash_release(&sync->held);
 	amend_hash_release(&sync->open_by_key);
+	amend_hash_release(&sync->open_by_name);
 	free(sync->all);
 	free(sync->list);
 	free(sync->edges);

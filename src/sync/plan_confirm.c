@@ -125,7 +125,7 @@ static void keep(struct amend_sync *sync, size_t *kept, size_t from, size_t to)
 
 enum amend_status amend_sync_confirm(struct amend_sync *sync, struct amend_error *err)
 {
-	struct amend_confirm confirm = {0};
+	struct amend_confirm confirm = {.number = sync->n_questions, .total = sync->n_questions};
 	enum amend_answer answer = AMEND_ANSWER_NO;
 	enum amend_status status = AMEND_OK;
 	size_t kept = 0;
@@ -155,5 +155,6 @@ enum amend_status amend_sync_confirm(struct amend_sync *sync, struct amend_error
 		keep(sync, &kept, from, to);
 	}
 	sync->n_todo = kept;
+	sync->n_questions = confirm.number;
 	return status;
 }

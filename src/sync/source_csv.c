@@ -194,7 +194,7 @@ static enum amend_status finish(struct csv *csv, struct amend_error *err)
 		break;
 	case QUOTED:
 		return amend_error_set(
-			err, AMEND_INVALID,
+			err, AMEND_UNREACHABLE,
 			"%s:%lld: the input ends inside a quoted field of the record that begins "
 			"here: it is cut off, or a closing quote is missing",
 			csv->source->path, (long long)csv->begin);

@@ -196,7 +196,7 @@ static enum amend_status not_json(struct json *json, const struct amend_json_tex
 	long long column = (long long)amend_json_column(in);
 
 	if (json->document.lines && text->cut)
-		return amend_error_set(err, AMEND_INVALID,
+		return amend_error_set(err, AMEND_UNREACHABLE,
 				       "%s:%lld:%lld: %s, in a last line that does not end with a "
 				       "newline: the input is cut off",
 				       json->source->path, (long long)text->line, column,

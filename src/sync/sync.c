@@ -18,6 +18,7 @@ static void release(struct amend_sync *sync)
 	amend_hash_release(&sync->claims);
 	amend_hash_release(&sync->held);
 	amend_hash_release(&sync->open_by_key);
+	amend_hash_release(&sync->open_by_name);
 	amend_hash_release(&sync->leaving);
 	free(sync->all);
 	free(sync->list);
@@ -33,21 +34,14 @@ static void release(struct amend_sync *sync)
 
 enum amend_status amend_sync_plan_all(struct amend_sync *sync, struct amend_error *err)
 {
-	enum amend_status status = AMEND_OK;
-	bool many = false;
+	enum amend_status status;
 
-	/* A large input goes slice by slice, and one that lacks very much. */
-	if (!sync->store.file && sync->store.limit < SIZE_MAX / 2)
-		status = amend_lost_many(sync, &many, err);
-	if (status != AMEND_OK)
-		return status;
-	if (sync->store.file || many) {
+	/* A large input goes slice by slice. */
+	if (sync->store.file) {
 		status = amend_slices_plan(sync, err);
 		sync->n_open_before = sync->n_open;
 		return status;
 	}
-	amend_slices_free(sync->slices);
-	sync->slices = NULL;
 	amend_sync_examine_anew(sync);
 	status = amend_sync_sift(sync, err);
 	if (status == AMEND_OK)
@@ -99,7 +93,6 @@ static enum amend_status open_table(struct amend_sync *sync, struct amend_error 
 void amend_sync_examine_anew(struct amend_sync *sync)
 {
 	sync->n_asks = sync->n_rejects = 0;
-	sync->blind_line = 0;
 	sync->n_examples = 0;
 	sync->examples[0] = '\0';
 }
@@ -114,12 +107,13 @@ static enum amend_status add_example(struct amend_sync *sync, const struct amend
 	size_t size = strlen(sync->examples);
 	enum amend_status status = AMEND_OK;
 
+	amend_buffer_text(&sides, "current ");
 	amend_json_value(&sides, &record->row->values[used->column], column->class_);
-	amend_buffer_text(&sides, " here, ");
+	amend_buffer_text(&sides, ", incoming ");
 	amend_json_value(&sides, &record->values[record->asked], column->class_);
 	if (!sides.failed)
 		snprintf(sync->examples + size, sizeof(sync->examples) - size,
-			 "%s %s %lld %s.%s is %.120s in the source", size ? ";" : "",
+			 "%s %s %lld %s.%s: %.140s", size ? ";" : "",
 			 amend_source_unit(sync->source), (long long)record->line, record->key,
 			 column->name, sides.data);
 	else
@@ -322,13 +316,17 @@ static enum amend_status rehearse(struct amend_conn *db, void *context, struct a
 
 static enum amend_status plan_new_table(struct amend_sync *sync, struct amend_error *err)
 {
+	struct amend_unit_options once = AMEND_UNIT_OPTIONS_INIT;
 	struct rehearsal rehearsal = {sync, false};
 	enum amend_status status = amend_sync_read(sync, err);
+
+	/* What a dry run has told cannot be told anew. */
+	once.no_rerun = sync->store.file && sync->options->dry_run;
 
 	if (status == AMEND_OK)
 		status = amend_sync_design(sync, err);
 	if (status == AMEND_OK)
-		status = amend_atomic(sync->db, NULL, rehearse, &rehearsal, err);
+		status = amend_atomic(sync->db, &once, rehearse, &rehearsal, err);
 	if (!rehearsal.done || status != AMEND_CONFLICT)
 		return status;
 	return amend_sync_name_table(sync, err);
@@ -370,10 +368,11 @@ enum amend_status amend_sync_count_open(struct amend_sync *sync, struct amend_er
 	return status;
 }
 
-/* All is asked before a write: it is kept in memory then. */
+/* What is missing is known only with all that is there, and all is asked before a write: it is kept in memory then. */
 static size_t memory_limit(const struct amend_sync_options *options)
 {
-	if (options->on_confirm || options->memory == SIZE_MAX)
+	if (options->missing != AMEND_MISSING_KEEP || options->on_confirm ||
+	    options->memory == SIZE_MAX)
 		return SIZE_MAX / 2;
 	return options->memory ? options->memory : AMEND_STORE_LIMIT;
 }

@@ -191,12 +191,8 @@ struct amend_sync {
 	struct amend_put mark;        /* --missing COL=VALUE */
 	struct amend_record *missing; /* of fate MISSING; no values, `seen` is the base, `line` below 0 */
 	size_t n_missing;
-	uint64_t n_based;          /* rows that have this source's base */
-	uint64_t n_gone;           /* those of them that are missing for the first time */
-	char gone_examples[400];   /* ": {...}, {...}" */
-	unsigned n_gone_examples;
-	int64_t blind_line; /* the first rejected record that nobody can name; 0: there is none */
-	char blind_problem[sizeof(((struct amend_error *)NULL)->text)];
+	size_t n_based;            /* rows that have this source's base */
+	size_t n_gone;             /* those of them that are missing for the first time */
 	struct amend_hash leaving; /* primary keys to those of them whose row is deleted */
 
 	struct amend_hash claims; /* primary key to the record that is about that row */
@@ -204,6 +200,8 @@ struct amend_sync {
 	struct amend_conflict_row *open;
 	size_t n_open;
 	struct amend_hash open_by_key;
+	struct amend_hash
+		open_by_name; /* likewise, as the first key's columns compare it, where they ignore case */
 
 	struct amend_edge *edges;
 	size_t n_edges, edges_room;
@@ -216,6 +214,7 @@ struct amend_sync {
 	struct amend_untold *untold; /* --atomic: what is told when it is committed; else NULL */
 
 	enum amend_answer answered; /* plan_confirm.c: ALL or QUIT, once it was; else NO */
+	uint64_t n_questions;       /* likewise: asked so far, in all rounds */
 	bool baseless;    /* there is no base of this source, or was none when rows were read */
 	int64_t version;  /* the data's when the records were decided ... */
 	bool versioned;   /* ... where the engine tells */
@@ -333,6 +332,9 @@ void amend_base_merge(struct amend_buffer *pack, const struct amend_table *table
 /* conflict.c */
 enum amend_status amend_sync_open_conflicts(struct amend_sync *sync,
 					    struct amend_error *err) AMEND_CHECK;
+/* The open conflict under this first key, however it is spelled; NULL: none. */
+const struct amend_conflict_row *amend_sync_open_of(const struct amend_sync *sync, const char *key,
+						    size_t size);
 /* Gives each record of the list its open conflict. */
 enum amend_status amend_sync_find_open(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 /* Whether the column is one of those that wait in it. */
@@ -364,8 +366,6 @@ enum amend_status amend_sync_edge(struct amend_sync *sync, struct amend_record *
 				  struct amend_error *err) AMEND_CHECK;
 
 /* order.c */
-bool amend_sync_key_refers_home(const struct amend_table *table,
-				 const struct amend_foreign_key *key);
 /* A foreign key of the table leads to the table. */
 bool amend_sync_refers_to_itself(const struct amend_table *table);
 /*

@@ -174,8 +174,8 @@ def conflicts():
     text, code = run(SYNC, ["n", "q"])
     holds(
         text,
-        "store a conflict land code=CZ\n  base    name: Czech Republic\n  here    name: Bohemia\n"
-        "  source  name: Czechia\n1 of 4 ",
+        "store a conflict land code=CZ\n  base     name: Czech Republic\n  current  name: Bohemia\n"
+        "  incoming name: Czechia\n1 of 4 ",
     )
     equal(code, 0)
     text, code = run(SYNC, ["y", "q"])
@@ -245,7 +245,7 @@ def edited_while_asked():
         else:
             os.write(master, b"y\n")
     _, status = os.waitpid(pid, 0)
-    holds(shown.decode(), "store a conflict land code=CZ", "1 created, 2 updated, 1 skipped")
+    holds(shown.decode(), "4 of 4 ", "store a conflict land code=CZ", "5 of 5 ", "1 created, 2 updated, 1 skipped")
     equal(os.waitstatus_to_exitcode(status), 0)
     equal(names()["CZ"], "Bohemia")
 

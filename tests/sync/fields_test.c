@@ -174,7 +174,7 @@ static void adopt_asks(struct engine *engine)
 
 	refused(feed, AMEND_INVALID, other_name, "1 record of country differs from the source");
 	expect_contains(feed->err.text,
-			"{\"code\":\"FR\"}.name is \"France\" here, \"La France\" in the source");
+			"{\"code\":\"FR\"}.name: current \"France\", incoming \"La France\"");
 	expect_contains(feed->err.text, "--adopt incoming, --adopt current or --adopt conflict");
 }
 
@@ -218,7 +218,7 @@ static void new_column_is_adopted_alone(struct engine *engine)
 
 	fed_once(feed, "code,name\nFR,France\n", "created=1");
 	engine_exec(engine, "UPDATE country SET note = 'ours'");
-	refused(feed, AMEND_INVALID, "code,name,note\nFR,France,theirs\n", "note is");
+	refused(feed, AMEND_INVALID, "code,name,note\nFR,France,theirs\n", "note: current");
 	feed->options.adopt = AMEND_ADOPT_CURRENT;
 	fed(feed, "code,name,note\nFR,Francia,theirs\n", "merged=1");
 	engine_expect(engine, by_code, "FR|Francia|ours");
@@ -275,7 +275,7 @@ static void adopt_asks_about_that_column(struct engine *engine)
 	fed_once(feed, "code,name\nFR,France\n", "created=1");
 	engine_exec(engine, "UPDATE country SET name = 'edited', note = 'ours'");
 	refused(feed, AMEND_INVALID, "code,name,note\nFR,France,theirs\n",
-		"note is \"ours\" here, \"theirs\" in the source");
+		"note: current \"ours\", incoming \"theirs\"");
 }
 
 static const struct engine_test tests[] = {

@@ -490,9 +490,11 @@ static void opening(struct engine *engine)
 	expect_status(AMEND_INVALID, amend_source_open("-", NULL, &source, &err), &err);
 	expect_contains(err.text, "--format");
 	expect_status(AMEND_INVALID, amend_source_open("x.dat", NULL, &source, &err), &err);
-	expect_status(AMEND_INVALID, amend_source_open("/nowhere/x.csv", NULL, &source, &err), &err);
+	expect_status(AMEND_UNREACHABLE, amend_source_open("/nowhere/x.csv", NULL, &source, &err),
+		      &err);
 	expect_contains(err.text, "/nowhere/x.csv: No such file");
-	expect_status(AMEND_INVALID, amend_source_open(engine->folder, &csv, &source, &err), &err);
+	expect_status(AMEND_UNREACHABLE, amend_source_open(engine->folder, &csv, &source, &err),
+		      &err);
 	assert_null(source);
 }
 
@@ -620,7 +622,7 @@ static void nothing_of_a_broken_input(struct engine *engine)
 
 	engine_exec(engine, "CREATE TABLE country (code text PRIMARY KEY, name text)");
 	feed = feed_open(engine, "country", "code");
-	refused(feed, AMEND_INVALID, "code,name\nFR,France\nDE,\"Germ", "cut off");
+	refused(feed, AMEND_UNREACHABLE, "code,name\nFR,France\nDE,\"Germ", "cut off");
 	refused(feed, AMEND_INVALID, "code,name\nFR,France\nD\"E,x\n", "feed.csv:3:");
 	refused(feed, AMEND_INVALID, "", "found nothing");
 	fed_once(feed, "code,name\nFR,France\nDE\nIT,It\xffly\n", "created=1 rejected=2");
