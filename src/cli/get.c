@@ -1,13 +1,15 @@
 /*
- * `amend get`: one record, with its version token.
- * Leaves printing it to result.c.
+ * `amend get`: one record, with its version token, or as it was.
+ * Leaves printing it to result.c and past.c.
  */
 #include "assign.h"
 #include "commands.h"
 #include "exit.h"
+#include "past.h"
 #include "result.h"
 
-static int get(struct cli_session *session, struct cli_key *key)
+/* `moment` NULL: as it is. */
+static int get(struct cli_session *session, struct cli_key *key, const struct amend_moment *moment)
 {
 	const struct cli_args *args = session->args;
 	const struct cli_subject subject = {
@@ -21,28 +23,38 @@ static int get(struct cli_session *session, struct cli_key *key)
 	if (code != 0)
 		return code;
 	cli_key_make(args->pool, key, session->table);
-	status = amend_get(session->db, session->table, &key->match, true, &result, &session->err);
-	code = cli_print_result(session, &subject, status, &result);
+	if (moment) {
+		status = amend_get_at(session->db, session->table, &key->match, moment, &result,
+				      &session->err);
+		code = cli_print_past(session, subject.table, subject.key, status, &result);
+	} else {
+		status = amend_get(session->db, session->table, &key->match, true, &result,
+				   &session->err);
+		code = cli_print_result(session, &subject, status, &result);
+	}
 	amend_result_release(&result);
 	return code;
 }
 
 static int run(const struct cli_args *args)
 {
+	const char *at = cli_value(args, "at");
+	struct amend_moment moment;
 	struct cli_session session;
 	struct cli_key key;
 	int code;
 
-	if (!cli_key_parse(args, args->words[2], &key))
+	if (!cli_key_parse(args, args->words[2], &key) || (at && !cli_moment(args, at, &moment)))
 		return CLI_USAGE;
 	code = cli_open(&session, args, args->words[0], 0);
 	if (code == 0)
-		code = get(&session, &key);
+		code = get(&session, &key, at ? &moment : NULL);
 	cli_close(&session);
 	return code;
 }
 
 static const struct cli_option options[] = {
+	{"at", "TIME|REVISION", "as it was then; 7^ is just before revision 7", false},
 	{CLI_OPTION_KEY},
 	{CLI_OPTION_KEY_FILE},
 	{CLI_OPTION_JSON},
@@ -57,8 +69,9 @@ const struct cli_command cli_command_get = {
 		 "set or delete as --if-version it keeps them from overwriting anything newer.",
 	.examples = "amend get app.db stock sku=42\n"
 		    "amend get app.db stock sku=42 --key place=Oslo\n"
+		    "amend get app.db stock sku=42 --at '2026-11-20 18:00'\n"
 		    "amend get postgresql://host/shop stock sku=42 --json",
-	.exits = "0 found  4 no such record or table",
+	.exits = "0 found  4 no such record or table, or not at that time",
 	.options = options,
 	.least = 3,
 	.most = 3,

@@ -428,6 +428,33 @@ enum amend_status amend_base_none(struct amend_conn *db, const char *source,
 	return status;
 }
 
+enum amend_status amend_base_count(struct amend_conn *db, const char *source,
+				   const struct amend_table *table, uint64_t most, uint64_t *n,
+				   struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	struct place place;
+	enum amend_status status = find_place(db, source, table, &place, err);
+
+	*n = 0;
+	if (status != AMEND_OK || !place.any)
+		return status;
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "SELECT count(*) FROM (SELECT 1 FROM ");
+	amend_sql_ledger(&sql, "base");
+	amend_sql_text(&sql, " b WHERE ");
+	add_place(&sql, &place, false);
+	amend_sql_printf(&sql, " LIMIT %lld) AS few",
+			 (long long)(most < INT64_MAX ? most : INT64_MAX));
+	status = amend_exec(db, &sql, &rows, err);
+	if (status == AMEND_OK)
+		*n = (uint64_t)amend_rows_at(&rows, 0, 0)->as.integer;
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
 enum amend_status amend_base_scan(struct amend_conn *db, const char *source,
 				  const struct amend_table *table, bool packs, amend_base_fn each,
 				  void *context, struct amend_error *err)

@@ -424,34 +424,56 @@ static enum amend_status find_deleted(struct amend_conn *db, const struct amend_
 	return status;
 }
 
-/* The record's name: from its row while it lives, else from the key itself when that is the primary key. */
-static enum amend_status find_pk(struct amend_conn *db, const struct amend_log_filter *filter,
-				 struct amend_arena *arena, const char **pk, bool *lives,
-				 struct amend_error *err)
+/*
+ * The record's name: from its row while it lives, else from the key itself when that is the primary
+ * key. `row->pk` NULL: nothing is known; `row->values` NULL: it does not live.
+ */
+static enum amend_status find_pk(struct amend_conn *db, const struct amend_table *table,
+				 const struct amend_match *match, struct amend_arena *arena,
+				 struct amend_row *row, struct amend_error *err)
 {
 	struct amend_request_key key;
 	struct amend_row *rows;
 	size_t n;
-	enum amend_status status = amend_request_key(db, filter->table, filter->key, arena, &key,
-						     err);
+	enum amend_status status = amend_request_key(db, table, match, arena, &key, err);
 
-	*pk = NULL;
-	*lives = false;
+	*row = (struct amend_row){0};
 	if (status != AMEND_OK || key.blank)
 		return status;
-	status = amend_row_find(db, filter->table, key.columns, key.values, key.n, NULL, 2, arena,
-				&rows, &n, err);
+	status = amend_row_find(db, table, key.columns, key.values, key.n, NULL, 2, arena, &rows,
+				&n, err);
 	if (status != AMEND_OK)
 		return status;
 	if (n > 1)
-		return amend_request_several(filter->table, &key, err);
-	*lives = n == 1;
+		return amend_request_several(table, &key, err);
 	if (n == 1)
-		*pk = rows[0].pk;
+		*row = rows[0];
 	else
-		status = amend_request_pk(db, filter->table, &key, arena, pk, err);
-	if (status == AMEND_OK && !*pk)
-		status = find_deleted(db, filter->table, &key, arena, pk, err);
+		status = amend_request_pk(db, table, &key, arena, &row->pk, err);
+	if (status == AMEND_OK && !row->pk)
+		status = find_deleted(db, table, &key, arena, &row->pk, err);
+	return status;
+}
+
+static enum amend_status no_such_record(const struct amend_table *table, struct amend_error *err)
+{
+	return amend_error_set(err, AMEND_NOT_FOUND,
+			       "no such record in %s, and none in its history", table->qualified);
+}
+
+enum amend_status amend_history_of(struct amend_conn *db, const struct amend_table *table,
+				   const struct amend_match *key, struct amend_arena *arena,
+				   struct amend_row *row, struct amend_history **out, size_t *n,
+				   struct amend_error *err)
+{
+	enum amend_status status = find_pk(db, table, key, arena, row, err);
+
+	*out = NULL;
+	*n = 0;
+	if (status == AMEND_OK && row->pk)
+		status = amend_history_since(db, table, row->pk, 0, SIZE_MAX, arena, out, n, err);
+	if (status == AMEND_OK && *n == 0 && !row->values)
+		status = no_such_record(table, err);
 	return status;
 }
 
@@ -471,17 +493,14 @@ static enum amend_status log_record(struct amend_conn *db, const struct amend_lo
 {
 	size_t limit = filter->limit > 0 && !filter->run ? (size_t)filter->limit : SIZE_MAX;
 	struct amend_arena arena = AMEND_ARENA_INIT;
-	const char *pk;
-	bool lives;
-	enum amend_status status = find_pk(db, filter, &arena, &pk, &lives, err);
+	struct amend_row row;
+	enum amend_status status = find_pk(db, filter->table, filter->key, &arena, &row, err);
 
-	if (status == AMEND_OK && pk)
-		status = each_of_record(db, filter->table, pk, 0, limit, &arena, show_of_record,
+	if (status == AMEND_OK && row.pk)
+		status = each_of_record(db, filter->table, row.pk, 0, limit, &arena, show_of_record,
 					log, err);
-	if (status == AMEND_OK && log->found == 0 && !lives)
-		status = amend_error_set(err, AMEND_NOT_FOUND,
-					 "no such record in %s, and none in its history",
-					 filter->table->qualified);
+	if (status == AMEND_OK && log->found == 0 && !row.values)
+		status = no_such_record(filter->table, err);
 	amend_arena_release(&arena);
 	return status;
 }

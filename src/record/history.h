@@ -25,6 +25,16 @@ enum amend_status amend_history_since(struct amend_conn *db, const struct amend_
 				      struct amend_arena *arena, struct amend_history **out,
 				      size_t *n, struct amend_error *err) AMEND_CHECK;
 
+/*
+ * One record's whole history, newest first, by any key that it has, or had when it was deleted.
+ * `row`: as it is; its `values` are NULL where it is not there, then `pk` is the name it had.
+ * NOT_FOUND: there is no such record, and none in history. In the arena.
+ */
+enum amend_status amend_history_of(struct amend_conn *db, const struct amend_table *table,
+				   const struct amend_match *key, struct amend_arena *arena,
+				   struct amend_row *row, struct amend_history **out, size_t *n,
+				   struct amend_error *err) AMEND_CHECK;
+
 /* The newest deletions in the table, at most `limit`: to find a record by what a token knows of it. */
 enum amend_status amend_history_deletions(struct amend_conn *db, const struct amend_table *table,
 					  size_t limit, struct amend_arena *arena,

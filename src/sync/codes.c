@@ -30,13 +30,17 @@ enum amend_status amend_codes_init(struct amend_codes *codes, uint64_t expected,
 				   struct amend_error *err)
 {
 	*codes = (struct amend_codes){.loaded_part = PARTS};
+	codes->parts = calloc(PARTS, sizeof(*codes->parts));
+	randombytes_buf(codes->secret, sizeof(codes->secret));
+	if (!codes->parts)
+		return amend_no_memory(err);
+	if (expected == 0)
+		return AMEND_OK;
 	codes->filter_bits = FILTER_LEAST;
 	while (codes->filter_bits < expected * FILTER_BITS && codes->filter_bits < (uint64_t)1 << 27)
 		codes->filter_bits *= 2;
-	codes->parts = calloc(PARTS, sizeof(*codes->parts));
 	codes->filter = calloc(codes->filter_bits / 8, 1);
-	randombytes_buf(codes->secret, sizeof(codes->secret));
-	return codes->parts && codes->filter ? AMEND_OK : amend_no_memory(err);
+	return codes->filter ? AMEND_OK : amend_no_memory(err);
 }
 
 void amend_codes_release(struct amend_codes *codes)
@@ -95,7 +99,7 @@ enum amend_status amend_codes_add(struct amend_codes *codes, const struct amend_
 	struct amend_codes_part *part = &codes->parts[code->code >> 56];
 	enum amend_status status = AMEND_OK;
 
-	for (unsigned i = 0; i < FILTER_PROBES; i++) {
+	for (unsigned i = 0; codes->filter && i < FILTER_PROBES; i++) {
 		uint64_t bit = filter_bit(codes, code->code, i);
 
 		codes->filter[bit / 8] |= (unsigned char)(1 << bit % 8);
@@ -176,6 +180,22 @@ enum amend_status amend_codes_shared(struct amend_codes *codes,
 	return AMEND_OK;
 }
 
+enum amend_status amend_codes_each(struct amend_codes *codes,
+				   enum amend_status (*each)(void *context,
+							     const struct amend_code *code,
+							     struct amend_error *err),
+				   void *context, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t p = 0; p < PARTS && status == AMEND_OK; p++) {
+		status = load(codes, p, err);
+		for (size_t i = 0; i < codes->n_loaded && status == AMEND_OK; i++)
+			status = each(context, &codes->loaded[i], err);
+	}
+	return status;
+}
+
 enum amend_status amend_codes_find(struct amend_codes *codes, uint64_t code, bool *found,
 				   uint64_t *index, struct amend_error *err)
 {
@@ -184,7 +204,7 @@ enum amend_status amend_codes_find(struct amend_codes *codes, uint64_t code, boo
 	enum amend_status status;
 
 	*found = false;
-	for (unsigned i = 0; i < FILTER_PROBES; i++) {
+	for (unsigned i = 0; codes->filter && i < FILTER_PROBES; i++) {
 		uint64_t bit = filter_bit(codes, code, i);
 
 		if (!(codes->filter[bit / 8] & 1 << bit % 8))

@@ -29,12 +29,15 @@ struct amend_codes {
 	size_t n_loaded, loaded_room, loaded_part;
 	FILE *file;
 	uint64_t n, n_blocks;
-	unsigned char *filter; /* may it be there? */
+	unsigned char *filter; /* may it be there? NULL: it may */
 	uint64_t filter_bits;
 	unsigned char secret[16];
 };
 
-/* `expected`: about so many will be added. All zero before. */
+/*
+ * `expected`: about so many will be added; 0: there is no filter, for codes that are asked for in
+ * order or not at all. All zero before.
+ */
 enum amend_status amend_codes_init(struct amend_codes *codes, uint64_t expected,
 				   struct amend_error *err) AMEND_CHECK;
 void amend_codes_release(struct amend_codes *codes);
@@ -49,6 +52,13 @@ enum amend_status amend_codes_add(struct amend_codes *codes, const struct amend_
 enum amend_status amend_codes_shared(struct amend_codes *codes,
 				     void (*each)(void *context, uint64_t index), void *context,
 				     struct amend_error *err) AMEND_CHECK;
+
+/* All of them, ordered by code; `each` may ask other codes, and whichever it asks it reads but once. */
+enum amend_status amend_codes_each(struct amend_codes *codes,
+				   enum amend_status (*each)(void *context,
+							     const struct amend_code *code,
+							     struct amend_error *err),
+				   void *context, struct amend_error *err) AMEND_CHECK;
 
 /* Whether a record has the code; `*index` is one of them. */
 enum amend_status amend_codes_find(struct amend_codes *codes, uint64_t code, bool *found,

@@ -6,6 +6,7 @@
  * proved there, decided again when it moved. `line` is below 0, each its own.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,14 +85,14 @@ struct amend_record *amend_sync_leaving(const struct amend_sync *sync, const cha
 /* ---- how many ---- */
 
 /* What the limit allows, in rows. */
-static uint64_t allowed(const struct amend_sync *sync)
+uint64_t amend_sync_may_miss(const struct amend_sync *sync, uint64_t n_based)
 {
 	uint64_t limit = (uint64_t)sync->options->max_missing;
 
 	if (!sync->options->max_missing_percent)
 		return limit;
 	/* In two steps: the product may not fit. */
-	return sync->n_based / 100 * limit + sync->n_based % 100 * limit / 100;
+	return n_based / 100 * limit + n_based % 100 * limit / 100;
 }
 
 static bool all_may_go(const struct amend_sync *sync)
@@ -99,11 +100,12 @@ static bool all_may_go(const struct amend_sync *sync)
 	return sync->options->max_missing_percent && sync->options->max_missing >= 100;
 }
 
-static bool too_many(const struct amend_sync *sync)
+bool amend_sync_misses_too_many(const struct amend_sync *sync)
 {
 	if (sync->n_gone == 0)
 		return false;
-	return sync->store.n == 0 ? !all_may_go(sync) : sync->n_gone > allowed(sync);
+	return sync->store.n == 0 ? !all_may_go(sync)
+				  : sync->n_gone > amend_sync_may_miss(sync, sync->n_based);
 }
 
 /* It is about to lose something, and was not found to be missing before. */
@@ -128,62 +130,67 @@ static const struct amend_record *unreadable(const struct amend_sync *sync)
 	return NULL;
 }
 
-static void add_examples(const struct amend_sync *sync, struct amend_buffer *text)
+/* What is kept beyond the slice that holds it. */
+void amend_sync_note_blind(struct amend_sync *sync)
 {
-	size_t n = 0;
+	const struct amend_record *blind = unreadable(sync);
 
-	for (size_t i = 0; i < sync->n_missing && n < EXAMPLES; i++) {
-		if (newly_gone(&sync->missing[i]))
-			amend_buffer_printf(text, "%s%.120s", n++ ? ", " : "", sync->missing[i].key);
+	if (!blind || (sync->blind_line && sync->blind_line < blind->line))
+		return;
+	sync->blind_line = blind->line;
+	snprintf(sync->blind_problem, sizeof(sync->blind_problem), "%s", blind->problem);
+}
+
+static void note_examples(struct amend_sync *sync)
+{
+	char *text = sync->gone_examples;
+	size_t room = sizeof(sync->gone_examples), size = strlen(text);
+
+	for (size_t i = 0; i < sync->n_missing && sync->n_gone_examples < EXAMPLES; i++) {
+		if (!newly_gone(&sync->missing[i]))
+			continue;
+		snprintf(text + size, room - size, "%s%.120s",
+			 sync->n_gone_examples++ ? ", " : ": ", sync->missing[i].key);
+		size += strlen(text + size);
 	}
-	if (sync->n_gone > n)
-		amend_buffer_text(text, ", ...");
 }
 
 enum amend_status amend_sync_check_missing(const struct amend_sync *sync, struct amend_error *err)
 {
-	const struct amend_record *blind = unreadable(sync);
-	const char *path = sync->source->path;
-	struct amend_buffer text = AMEND_BUFFER_INIT;
+	const char *path = sync->source->path, *more;
 	uint64_t percent;
 
 	if (sync->options->missing == AMEND_MISSING_KEEP)
 		return AMEND_OK;
-	if (sync->slices)
-		return amend_error_set(err, AMEND_UNSUPPORTED,
-				       "%s is too large for --missing: its records do not fit into "
-				       "memory; nothing was written",
-				       path);
-	if (blind)
+	if (sync->blind_line)
 		return amend_error_set(
 			err, AMEND_INVALID,
 			"%s%s%lld: %s; nobody can say which record this is, so none can be called "
 			"missing; nothing was written (hint: mend the line, or --missing keep)",
 			path, sync->source->numbers_records ? ": record " : ":",
-			(long long)blind->line, blind->problem);
-	if (!too_many(sync))
+			(long long)sync->blind_line, sync->blind_problem);
+	if (!amend_sync_misses_too_many(sync))
 		return AMEND_OK;
-	add_examples(sync, &text);
+	more = sync->n_gone_examples && sync->n_gone > sync->n_gone_examples ? ", ..." : "";
 	percent = (sync->n_gone * 100 + sync->n_based - 1) / sync->n_based;
 	if (sync->store.n == 0)
-		amend_error_set(err, AMEND_INVALID,
-				"%s holds no record, and that is not taken as \"all gone\": the %zu "
-				"that %s has of it stay; nothing was written: %s (hint: if they "
-				"are to go, --max-missing 100%%)",
-				path, sync->n_gone, sync->table->qualified,
-				amend_buffer_string(&text) ? text.data : "");
-	else
 		amend_error_set(
 			err, AMEND_INVALID,
-			"%zu of the %zu records that %s has of this source are missing from "
-			"%s, and --max-missing allows %" PRIu64
-			"%s; nothing was written: %s (hint: if they are to go, --max-missing "
-			"%zu or %" PRIu64 "%%)",
-			sync->n_gone, sync->n_based, sync->table->qualified, path,
-			(uint64_t)sync->options->max_missing,
-			sync->options->max_missing_percent ? "%" : "",
-			amend_buffer_string(&text) ? text.data : "", sync->n_gone, percent);
-	amend_buffer_release(&text);
+			"%s holds no record, and that is not taken as \"all gone\": the %" PRIu64
+			" that %s has of it stay; nothing was written%s%s (hint: if they "
+			"are to go, --max-missing 100%%)",
+			path, sync->n_gone, sync->table->qualified, sync->gone_examples, more);
+	else
+		amend_error_set(err, AMEND_INVALID,
+				"%" PRIu64 " of the %" PRIu64
+				" records that %s has of this source are missing from "
+				"%s, and --max-missing allows %" PRIu64
+				"%s; nothing was written%s%s (hint: if they are to go, --max-missing "
+				"%" PRIu64 " or %" PRIu64 "%%)",
+				sync->n_gone, sync->n_based, sync->table->qualified, path,
+				(uint64_t)sync->options->max_missing,
+				sync->options->max_missing_percent ? "%" : "", sync->gone_examples,
+				more, sync->n_gone, percent);
 	return err->status;
 }
 
@@ -197,7 +204,7 @@ static bool stays(const struct amend_sync *sync, bool has_row)
 
 /* The rows of a batch of bases; those that stay are left out. */
 static enum amend_status add_batch(struct amend_sync *sync, const struct amend_base *bases,
-				   size_t n, struct amend_error *err)
+				   const uint64_t *which, size_t n, struct amend_error *err)
 {
 	bool keeps = sync->options->missing == AMEND_MISSING_KEEP;
 	struct amend_arena own = AMEND_ARENA_INIT;
@@ -213,14 +220,20 @@ static enum amend_status add_batch(struct amend_sync *sync, const struct amend_b
 		status = amend_sync_rows_by_pk(sync, pks, n, arena, rows, n_found, err);
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 		struct amend_record *record = &sync->missing[sync->n_missing];
+		uint64_t place = which ? which[i] : sync->n_missing;
 
 		sync->n_based += n_found[i] > 0;
 		if (stays(sync, n_found[i] > 0)) {
 			sync->n_gone++;
+			if (sync->slices)
+				status = amend_lost_stays(amend_slices_lost(sync->slices),
+							  bases[i].first_key, err);
 			continue;
 		}
+		sync->n_missing++;
 		*record = (struct amend_record){
-			.line = -(int64_t)(++sync->n_missing),
+			.index = sync->store.n + place,
+			.line = -(int64_t)place - 1,
 			.key = bases[i].first_key,
 			.seen = &bases[i],
 			.row = n_found[i] ? &rows[i] : NULL,
@@ -289,6 +302,7 @@ static enum amend_status decide(struct amend_sync *sync, struct amend_record **r
 /* Conflicts about rows that are not missing any more, by whatever way: they are over. */
 static enum amend_status close_others(struct amend_sync *sync, struct amend_error *err)
 {
+	const struct amend_lost *lost = amend_slices_lost(sync->slices);
 	bool *held = calloc(sync->n_open + 1, sizeof(*held));
 	enum amend_status status = AMEND_OK;
 
@@ -305,10 +319,13 @@ static enum amend_status close_others(struct amend_sync *sync, struct amend_erro
 	for (size_t i = 0; i < sync->n_open && status == AMEND_OK; i++) {
 		struct amend_record *record = &sync->missing[sync->n_missing];
 
-		if (held[i] || sync->open[i].kind != AMEND_CONFLICT_MISSING)
+		if (held[i] || sync->open[i].kind != AMEND_CONFLICT_MISSING ||
+		    (lost && amend_lost_attended(lost, sync->open[i].first_key)))
 			continue;
+		sync->n_missing++;
 		*record = (struct amend_record){
-			.line = -(int64_t)(++sync->n_missing),
+			.index = UINT64_MAX - i,
+			.line = INT64_MIN + (int64_t)i,
 			.key = sync->open[i].first_key,
 			.open = &sync->open[i],
 			.first = -1,
@@ -330,30 +347,59 @@ static enum amend_status join_list(struct amend_sync *sync, struct amend_error *
 	return status;
 }
 
+/* Bases that nobody claims; of a slice, those that come with it. In the arena. */
+static enum amend_status find_bases(struct amend_sync *sync, struct amend_base **out,
+				    uint64_t **which, size_t *n, struct amend_error *err)
+{
+	struct amend_base *found = NULL;
+	enum amend_status status;
+
+	*which = NULL;
+	if (sync->slices)
+		return amend_slices_missing(sync, out, which, n, err);
+	sync->n_gone = 0;
+	sync->n_gone_examples = 0;
+	sync->gone_examples[0] = '\0';
+	status = amend_sync_unclaimed(sync, &found, n, err);
+	*out = amend_arena_array(&sync->arena, *n, sizeof(**out));
+	if (status == AMEND_OK && !*out)
+		status = amend_no_memory(err);
+	if (status == AMEND_OK && *n > 0)
+		memcpy(*out, found, *n * sizeof(**out));
+	free(found);
+	return status;
+}
+
+/* An input that lacks so much may be cut off: under --missing keep it says nothing of what is gone. */
+static bool keeps_all(const struct amend_sync *sync)
+{
+	if (sync->options->missing != AMEND_MISSING_KEEP)
+		return false;
+	return sync->slices ? amend_lost_keeps_all(amend_slices_lost(sync->slices))
+			    : amend_sync_misses_too_many(sync);
+}
+
 static enum amend_status find_all(struct amend_sync *sync, struct amend_error *err)
 {
-	struct amend_base *found = NULL, *bases;
 	struct amend_record **records = NULL;
+	struct amend_base *bases;
+	uint64_t *which;
 	size_t n = 0;
-	enum amend_status status = amend_sync_unclaimed(sync, &found, &n, err);
+	enum amend_status status = find_bases(sync, &bases, &which, &n, err);
 
-	sync->n_missing = sync->n_gone = 0;
+	sync->n_missing = 0;
 	if (status != AMEND_OK)
-		goto out;
-	bases = amend_arena_array(&sync->arena, n, sizeof(*bases));
+		return status;
 	records = calloc(n + 1, sizeof(struct amend_record *));
 	sync->missing = amend_arena_array(&sync->arena, n + sync->n_open, sizeof(*sync->missing));
-	if (!bases || !records || !sync->missing) {
+	if (!records || !sync->missing) {
 		status = amend_no_memory(err);
 		goto out;
 	}
-	if (n)
-		memcpy(bases, found, n * sizeof(*bases));
 	for (size_t i = 0; i < n && status == AMEND_OK; i += AMEND_SYNC_BATCH)
-		status = add_batch(sync, bases + i,
+		status = add_batch(sync, bases + i, which ? which + i : NULL,
 				   n - i < AMEND_SYNC_BATCH ? n - i : AMEND_SYNC_BATCH, err);
-	/* An input that lacks so much may be cut off: it says nothing of what is gone. */
-	if (sync->options->missing == AMEND_MISSING_KEEP && too_many(sync))
+	if (keeps_all(sync))
 		sync->n_missing = 0;
 	for (size_t i = 0; i < sync->n_missing; i++)
 		records[i] = &sync->missing[i];
@@ -361,12 +407,13 @@ static enum amend_status find_all(struct amend_sync *sync, struct amend_error *e
 		status = decide(sync, records, sync->n_missing, err);
 	for (size_t i = 0; i < sync->n_missing && status == AMEND_OK; i++)
 		sync->n_gone += newly_gone(&sync->missing[i]);
-	if (status == AMEND_OK && sync->n_open > 0)
+	note_examples(sync);
+	if (status == AMEND_OK && sync->n_open > 0 &&
+	    (!sync->slices || amend_slices_over(sync->slices)))
 		status = close_others(sync, err);
 	if (status == AMEND_OK)
 		status = join_list(sync, err);
 out:
-	free(found);
 	free(records);
 	return status;
 }
@@ -418,7 +465,9 @@ out:
 enum amend_status amend_sync_missing(struct amend_sync *sync, struct amend_error *err)
 {
 	amend_hash_release(&sync->leaving);
-	if (sync->options->on_plan || sync->slices)
+	if (sync->options->on_plan)
 		return AMEND_OK;
+	if (!sync->slices && sync->round == 0)
+		amend_sync_note_blind(sync);
 	return sync->round == 0 ? find_all(sync, err) : find_again(sync, err);
 }

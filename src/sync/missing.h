@@ -23,11 +23,68 @@ enum amend_status amend_sync_bind_mark(struct amend_sync *sync, struct amend_err
 /* --max-missing, an empty input, keys that could not be read: INVALID. Before the first write. */
 enum amend_status amend_sync_check_missing(const struct amend_sync *sync,
 					   struct amend_error *err) AMEND_CHECK;
+/* A rejected record of sync->all that nobody can name; once a slice. */
+void amend_sync_note_blind(struct amend_sync *sync);
+/* How many of so many rows --max-missing lets go; and whether that is exceeded. */
+uint64_t amend_sync_may_miss(const struct amend_sync *sync, uint64_t n_based);
+bool amend_sync_misses_too_many(const struct amend_sync *sync);
 /* The record that deletes this row, or NULL. */
 struct amend_record *amend_sync_leaving(const struct amend_sync *sync, const char *pk);
 /* The bases of the source that no record claims; the array is the caller's to free, its texts live in the arena. */
 enum amend_status amend_sync_unclaimed(struct amend_sync *sync, struct amend_base **out, size_t *n,
 				       struct amend_error *err) AMEND_CHECK;
+
+/* Who hears which bases are claimed: by the names that records have, and by rows. */
+struct amend_claimer {
+	enum amend_status (*key)(void *context, const char *key, size_t size,
+				 struct amend_error *err);
+	enum amend_status (*pk)(void *context, const char *pk, struct amend_error *err);
+	void *context;
+};
+/* What sync->all is about by name, and what of it was rejected before its row was looked up. */
+enum amend_status amend_sync_claim(struct amend_sync *sync, const struct amend_claimer *claimer,
+				   struct amend_error *err) AMEND_CHECK;
+
+/*
+ * missing_slices.c: the same for an input that is decided slice by slice. In the first pass all that its
+ * records claim is noted; then the bases are read, and those that none claims kept in a
+ * file. From the second pass on they are decided: first those that have something in common with
+ * others, then the rest, a slice at a time.
+ */
+struct amend_lost;
+enum amend_status amend_lost_new(struct amend_sync *sync, struct amend_lost **out,
+				 struct amend_error *err) AMEND_CHECK;
+void amend_lost_free(struct amend_lost *lost);
+/* A slice has been decided in a planning pass. */
+enum amend_status amend_lost_note(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+/* A planning pass is through. `*again`: another is needed. */
+enum amend_status amend_lost_next(struct amend_sync *sync, bool *again,
+				  struct amend_error *err) AMEND_CHECK;
+/* There are some, or conflicts about some, to be decided. */
+bool amend_lost_any(const struct amend_lost *lost);
+/* A pass begins. */
+void amend_lost_rewind(struct amend_sync *sync);
+/* All but those apart have been taken; or, planning, so many that the others do not matter. */
+bool amend_lost_done(struct amend_sync *sync, bool planning);
+/* The next `most`, or all that are apart; of record index `*first` and on, in the arena. */
+enum amend_status amend_lost_take(struct amend_sync *sync, bool apart, uint64_t most,
+				  struct amend_base **out, uint64_t **which, size_t *n,
+				  struct amend_error *err) AMEND_CHECK;
+/* This one has something in common with others; true: that is new. */
+bool amend_lost_put_apart(struct amend_lost *lost, uint64_t which);
+/* A record of the input, or one that is missing, has this open conflict. */
+bool amend_lost_attended(const struct amend_lost *lost, const char *first_key);
+/* It is missing, and its row stays: then its conflict is over. */
+enum amend_status amend_lost_stays(struct amend_lost *lost, const char *first_key,
+				   struct amend_error *err) AMEND_CHECK;
+/* There are conflicts of kind missing, which may be over. */
+bool amend_lost_closes(const struct amend_lost *lost);
+/* Under --missing keep: so many are missing that the input may be cut off. */
+bool amend_lost_keeps_all(const struct amend_lost *lost);
+/* Far more bases than records: they are not kept in memory. */
+enum amend_status amend_lost_many(struct amend_sync *sync, bool *many,
+				  struct amend_error *err) AMEND_CHECK;
+
 /* Rows by their names in the ledger; n_found[i]: 0 or 1. */
 enum amend_status amend_sync_rows_by_pk(struct amend_sync *sync, const char *const *pks, size_t n,
 					struct amend_arena *arena, struct amend_row *rows,
@@ -55,6 +112,9 @@ void amend_base_absent(struct amend_buffer *pack, const struct amend_base *old);
 enum amend_status amend_sync_order_missing(struct amend_sync *sync,
 					   const struct amend_foreign_key *key,
 					   struct amend_error *err) AMEND_CHECK;
+/* Who turns away from a parent that is deleted, and who is deleted: for amend_slices_note. */
+enum amend_status amend_sync_note_leaving(struct amend_sync *sync,
+					  struct amend_error *err) AMEND_CHECK;
 /* For each primary key: whether a source other than `source` has a base of the row. */
 enum amend_status amend_sync_spared(struct amend_conn *db, const char *source,
 				    const struct amend_table *table, const char *const *pks,

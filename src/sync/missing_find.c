@@ -79,55 +79,72 @@ static enum amend_status index_candidates(struct search *search, struct amend_er
 	return AMEND_OK;
 }
 
-static void claim_key(const struct search *search, const char *key, size_t size)
+static enum amend_status claim_key(void *context, const char *key, size_t size,
+				   struct amend_error *err)
 {
+	const struct search *search = context;
 	struct candidate *candidate = amend_hash_get(&search->by_key, key, size);
 
+	(void)err;
 	for (; candidate; candidate = candidate->next)
 		candidate->claimed = true;
+	return AMEND_OK;
 }
 
-static void claim_pk(const struct search *search, const char *pk)
+static enum amend_status claim_pk(void *context, const char *pk, struct amend_error *err)
 {
+	const struct search *search = context;
 	struct candidate *candidate = amend_hash_get(&search->by_pk, pk, strlen(pk));
 
+	(void)err;
 	if (candidate)
 		candidate->claimed = true;
+	return AMEND_OK;
 }
 
-/* A record that found a row has its own name; one that found none is known by all of its keys. */
-static enum amend_status claim_by_name(const struct search *search, struct amend_error *err)
+/* By the names of settled records. */
+static void claim_settled(const struct search *search)
 {
-	const struct amend_sync *sync = search->sync;
-	struct amend_buffer buffer = AMEND_BUFFER_INIT;
-	bool failed = false;
-
 	for (size_t i = 0; i < search->n; i++) {
 		const char *key = search->found[i].base.first_key;
 
-		if (amend_sieve_has_key(sync->sieve, key, strlen(key)))
+		if (amend_sieve_has_key(search->sync->sieve, key, strlen(key)))
 			search->found[i].claimed = true;
 	}
-	for (size_t i = 0; i < sync->n_all && !failed; i++) {
+}
+
+/* ---- what records say ---- */
+
+/* A record that found a row has its own name; one that found none is known by all of its keys. */
+static enum amend_status claim_by_name(struct amend_sync *sync, const struct amend_claimer *claimer,
+				       struct amend_error *err)
+{
+	struct amend_buffer buffer = AMEND_BUFFER_INIT;
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < sync->n_all && status == AMEND_OK; i++) {
 		const struct amend_record *record = sync->all[i];
 
-		if (!record->key)
+		if (!record->key || record->fate == AMEND_FATE_MISSING)
 			continue;
-		claim_key(search, record->key, strlen(record->key));
+		status = claimer->key(claimer->context, record->key, strlen(record->key), err);
 		if (record->row)
 			continue;
-		if (record->other)
-			claim_pk(search, record->other->pk);
-		if (record->based)
-			claim_pk(search, record->seen->pk);
-		for (uint32_t k = (uint32_t)record->first + 1; k < sync->n_keys && !failed; k++) {
-			if (amend_sync_key_text(&buffer, sync, k, record, NULL))
-				claim_key(search, buffer.data, buffer.size);
-			failed = buffer.failed;
+		if (status == AMEND_OK && record->other)
+			status = claimer->pk(claimer->context, record->other->pk, err);
+		if (status == AMEND_OK && record->based)
+			status = claimer->pk(claimer->context, record->seen->pk, err);
+		for (uint32_t k = (uint32_t)record->first + 1;
+		     k < sync->n_keys && status == AMEND_OK; k++) {
+			if (!amend_sync_key_text(&buffer, sync, k, record, NULL))
+				continue;
+			status = buffer.failed ? amend_no_memory(err)
+					       : claimer->key(claimer->context, buffer.data,
+							      buffer.size, err);
 		}
 	}
 	amend_buffer_release(&buffer);
-	return failed ? amend_no_memory(err) : AMEND_OK;
+	return status;
 }
 
 /* Rejected before rows were looked up, or because a key finds several; and its duplicates. */
@@ -150,11 +167,11 @@ static bool blank(const struct amend_sync_key *key, const struct amend_record *r
 }
 
 /* All rows that this key finds, where it is not unique. */
-static enum amend_status claim_all(const struct search *search, const struct amend_sync_key *key,
+static enum amend_status claim_all(struct amend_sync *sync, const struct amend_claimer *claimer,
+				   const struct amend_sync_key *key,
 				   const struct amend_value *values, struct amend_arena *arena,
 				   struct amend_error *err)
 {
-	const struct amend_sync *sync = search->sync;
 	struct amend_row *rows;
 	size_t n = 0;
 	enum amend_status status = amend_row_find(sync->db, sync->table, key->columns, values,
@@ -162,15 +179,14 @@ static enum amend_status claim_all(const struct search *search, const struct ame
 						  err);
 
 	for (size_t i = 0; i < n && status == AMEND_OK; i++)
-		claim_pk(search, rows[i].pk);
+		status = claimer->pk(claimer->context, rows[i].pk, err);
 	return status;
 }
 
 /* Keys in order, for a batch: the first that finds a row is the record's. */
-static enum amend_status claim_batch(const struct search *search, struct amend_record **batch,
-				     size_t n, struct amend_error *err)
+static enum amend_status claim_batch(struct amend_sync *sync, const struct amend_claimer *claimer,
+				     struct amend_record **batch, size_t n, struct amend_error *err)
 {
-	const struct amend_sync *sync = search->sync;
 	struct amend_arena arena = AMEND_ARENA_INIT;
 	enum amend_status status = AMEND_OK;
 
@@ -202,9 +218,10 @@ static enum amend_status claim_batch(const struct search *search, struct amend_r
 						     err);
 		for (size_t i = 0; i < wanted && status == AMEND_OK; i++) {
 			if (n_found[i] == 1)
-				claim_pk(search, rows[i].pk);
+				status = claimer->pk(claimer->context, rows[i].pk, err);
 			else if (n_found[i] > 1)
-				status = claim_all(search, key, &values[i * key->n], &arena, err);
+				status = claim_all(sync, claimer, key, &values[i * key->n], &arena,
+						   err);
 		}
 		for (size_t i = 0; i < n; i++) {
 			if (i >= wanted || !n_found[i])
@@ -216,9 +233,9 @@ static enum amend_status claim_batch(const struct search *search, struct amend_r
 	return status;
 }
 
-static enum amend_status claim_rejected(const struct search *search, struct amend_error *err)
+static enum amend_status claim_rejected(struct amend_sync *sync,
+					const struct amend_claimer *claimer, struct amend_error *err)
 {
-	const struct amend_sync *sync = search->sync;
 	struct amend_record **batch = calloc(AMEND_SYNC_BATCH, sizeof(struct amend_record *));
 	enum amend_status status = batch ? AMEND_OK : amend_no_memory(err);
 	size_t n = 0;
@@ -227,7 +244,7 @@ static enum amend_status claim_rejected(const struct search *search, struct amen
 		bool last = i == sync->n_all;
 
 		if (n > 0 && (last || n == AMEND_SYNC_BATCH)) {
-			status = claim_batch(search, batch, n, err);
+			status = claim_batch(sync, claimer, batch, n, err);
 			n = 0;
 		}
 		if (!last && lacks_rows(sync->all[i]))
@@ -236,6 +253,16 @@ static enum amend_status claim_rejected(const struct search *search, struct amen
 	free(batch);
 	return status;
 }
+
+enum amend_status amend_sync_claim(struct amend_sync *sync, const struct amend_claimer *claimer,
+				   struct amend_error *err)
+{
+	enum amend_status status = claim_by_name(sync, claimer, err);
+
+	return status == AMEND_OK ? claim_rejected(sync, claimer, err) : status;
+}
+
+/* ---- those that are left ---- */
 
 /* Those that the sieve has not met yet, where it has read them all. */
 static enum amend_status find_candidates(struct search *search, struct amend_error *err)
@@ -251,7 +278,7 @@ static enum amend_status find_candidates(struct search *search, struct amend_err
 	if (!amend_sieve_strays(sync->sieve, &strays, &n, &n_known))
 		return amend_base_scan(sync->db, sync->source_name, sync->table, false, take_base,
 				       search, err);
-	sync->n_based = (size_t)n_known;
+	sync->n_based = n_known;
 	for (size_t i = 0; i < n && status == AMEND_OK; i++)
 		status = take_base(search, &strays[i], err);
 	return status;
@@ -261,6 +288,7 @@ enum amend_status amend_sync_unclaimed(struct amend_sync *sync, struct amend_bas
 				       struct amend_error *err)
 {
 	struct search search = {.sync = sync};
+	const struct amend_claimer claimer = {claim_key, claim_pk, &search};
 	enum amend_status status;
 
 	*out = NULL;
@@ -270,22 +298,25 @@ enum amend_status amend_sync_unclaimed(struct amend_sync *sync, struct amend_bas
 	if (status == AMEND_OK && search.n > 0) {
 		status = index_candidates(&search, err);
 		if (status == AMEND_OK)
-			status = claim_by_name(&search, err);
+			claim_settled(&search);
 		if (status == AMEND_OK)
-			status = claim_rejected(&search, err);
+			status = amend_sync_claim(sync, &claimer, err);
 	}
-	if (status == AMEND_OK && search.n > 0) {
-		*out = calloc(search.n, sizeof(**out));
-		if (!*out)
-			status = amend_no_memory(err);
+	if (status != AMEND_OK)
+		goto out;
+	*out = calloc(search.n + 1, sizeof(**out));
+	if (!*out) {
+		status = amend_no_memory(err);
+		goto out;
 	}
-	for (size_t i = 0; i < search.n && status == AMEND_OK; i++) {
+	for (size_t i = 0; i < search.n; i++) {
 		/* A claimed one counts as a row: nearly always it is one. */
 		if (search.found[i].claimed)
 			sync->n_based++;
 		else
 			(*out)[(*n)++] = search.found[i].base;
 	}
+out:
 	amend_hash_release(&search.by_key);
 	amend_hash_release(&search.by_pk);
 	free(search.found);

@@ -102,6 +102,55 @@ enum amend_status amend_sync_order_missing(struct amend_sync *sync,
 	return status;
 }
 
+static enum amend_status note_leaving(struct amend_sync *sync, const struct amend_foreign_key *key,
+				      struct amend_error *err)
+{
+	uint32_t *references = amend_arena_array(&sync->arena, key->n_columns, sizeof(*references));
+	struct amend_buffer value = AMEND_BUFFER_INIT, thing = AMEND_BUFFER_INIT;
+	enum amend_status status = AMEND_OK;
+
+	if (!references)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < key->n_columns; i++) {
+		int at = amend_table_column(sync->table, key->references[i]);
+
+		if (at < 0)
+			return AMEND_OK;
+		references[i] = (uint32_t)at;
+	}
+	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
+		const struct amend_record *record = sync->list[i];
+
+		if (!record->row || !record->action)
+			continue;
+		/* As a child, and as a parent: what is deleted may be both. */
+		for (int gives = 0; gives < 2 && status == AMEND_OK; gives++) {
+			if (!(gives ? record->action->remove : turns_away(record, key)) ||
+			    !pack_columns(record->row, gives ? references : key->columns,
+					  key->n_columns, &value))
+				continue;
+			amend_buffer_reset(&thing);
+			amend_buffer_printf(&thing, "leaving %p ", (const void *)key);
+			amend_buffer_add(&thing, value.data, value.size);
+			status = amend_slices_note(sync->slices, record->index, gives, &thing, err);
+		}
+	}
+	amend_buffer_release(&value);
+	amend_buffer_release(&thing);
+	return status;
+}
+
+enum amend_status amend_sync_note_leaving(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < sync->table->n_foreign_keys && status == AMEND_OK; i++) {
+		if (amend_sync_key_refers_home(sync->table, &sync->table->foreign_keys[i]))
+			status = note_leaving(sync, &sync->table->foreign_keys[i], err);
+	}
+	return status;
+}
+
 /* ---- other sources ---- */
 
 enum amend_status amend_sync_spared(struct amend_conn *db, const char *source_name,

@@ -25,7 +25,7 @@ static bool writes_anything(const struct amend_record *record)
 
 /* ---- parents before children ---- */
 
-static bool refers_to_itself(const struct amend_table *table, const struct amend_foreign_key *key)
+bool amend_sync_key_refers_home(const struct amend_table *table, const struct amend_foreign_key *key)
 {
 	return strcmp(key->table, table->name) == 0 &&
 	       (!key->schema || !*key->schema || strcmp(key->schema, table->schema) == 0);
@@ -36,7 +36,7 @@ bool amend_sync_refers_to_itself(const struct amend_table *table)
 	bool refers = false;
 
 	for (size_t i = 0; i < table->n_foreign_keys; i++)
-		refers = refers || refers_to_itself(table, &table->foreign_keys[i]);
+		refers = refers || amend_sync_key_refers_home(table, &table->foreign_keys[i]);
 	return refers;
 }
 
@@ -167,7 +167,7 @@ enum amend_status amend_sync_note_parents(struct amend_sync *sync, struct amend_
 	enum amend_status status = AMEND_OK;
 
 	for (size_t i = 0; i < sync->table->n_foreign_keys && status == AMEND_OK; i++) {
-		if (refers_to_itself(sync->table, &sync->table->foreign_keys[i]))
+		if (amend_sync_key_refers_home(sync->table, &sync->table->foreign_keys[i]))
 			status = note_parents(sync, &sync->table->foreign_keys[i], err);
 	}
 	return status;
@@ -387,9 +387,9 @@ enum amend_status amend_sync_order(struct amend_sync *sync, struct amend_error *
 	enum amend_status status = sort_list(sync, err);
 
 	for (size_t i = 0; i < sync->table->n_foreign_keys && status == AMEND_OK; i++) {
-		if (refers_to_itself(sync->table, &sync->table->foreign_keys[i]))
+		if (amend_sync_key_refers_home(sync->table, &sync->table->foreign_keys[i]))
 			status = find_parents(sync, &sync->table->foreign_keys[i], err);
-		if (refers_to_itself(sync->table, &sync->table->foreign_keys[i]) &&
+		if (amend_sync_key_refers_home(sync->table, &sync->table->foreign_keys[i]) &&
 		    status == AMEND_OK)
 			status = amend_sync_order_missing(sync, &sync->table->foreign_keys[i], err);
 	}

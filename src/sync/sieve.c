@@ -369,7 +369,7 @@ static enum amend_status each_base(void *context, const struct amend_base *base,
 	entry = sieve->text.size ? find(sieve, key_code(sieve, sieve->text.data, sieve->text.size))
 				 : NULL;
 	if (!entry)
-		return keep_stray(sieve, base, err);
+		return sieve->sync->slices ? AMEND_OK : keep_stray(sieve, base, err);
 	sieve->n_known++;
 	if (entry->state == EQUAL && is_base_of(sieve, entry, base)) {
 		if (memcmp(base->digest, entry->digest, sizeof(entry->digest)) == 0)
@@ -392,7 +392,7 @@ static enum amend_status by_scan(struct amend_sieve *sieve, struct amend_error *
 	if (status == AMEND_OK)
 		status = amend_row_scan(sync->db, sync->table, each_row, sieve, err);
 	amend_sync_progress(sync, "compare", sieve->n_found, sieve->n);
-	sieve->scanned = true;
+	sieve->scanned = !sync->slices;
 	if (status == AMEND_OK && !sync->baseless)
 		status = amend_base_scan(sync->db, sync->source_name, sync->table, packs, each_base,
 					 sieve, err);

@@ -21,7 +21,15 @@ struct amend_slices {
 	struct amend_codes keys;        /* the first key of every record */
 	struct amend_codes rows;        /* those of settled records */
 	struct amend_codes things; /* rows and values that the records to be decided want or have */
+	bool any_apart;            /* a record is */
 	bool noting;               /* in the pass that collects things */
+	struct amend_lost *lost;
+	enum {
+		NOT_MISSING,
+		MISSING_APART,
+		MISSING_NEXT,
+		MISSING_OVER
+	} missing; /* with the slice at hand */
 	/* where the slice is */
 	struct amend_store_reader reader;
 	uint64_t next;
@@ -49,8 +57,13 @@ static void put_apart(void *context, uint64_t index)
 {
 	struct amend_slices *slices = context;
 
+	if (index >= slices->n) {
+		slices->n_apart += amend_lost_put_apart(slices->lost, index - slices->n);
+		return;
+	}
 	if (bit(slices->apart, index))
 		return;
+	slices->any_apart = true;
 	slices->apart[index / 8] |= (unsigned char)(1 << index % 8);
 	slices->n_apart++;
 	if (bit(slices->settled, index)) {
@@ -74,6 +87,8 @@ static enum amend_status make(struct amend_sync *sync, struct amend_error *err)
 	status = amend_codes_init(&slices->keys, slices->n, err);
 	if (status == AMEND_OK)
 		status = amend_codes_init(&slices->rows, slices->n, err);
+	if (status == AMEND_OK)
+		status = amend_lost_new(sync, &slices->lost, err);
 	return slices->settled && slices->apart ? status : amend_no_memory(err);
 }
 
@@ -86,8 +101,38 @@ void amend_slices_free(struct amend_slices *slices)
 	amend_codes_release(&slices->keys);
 	amend_codes_release(&slices->rows);
 	amend_codes_release(&slices->things);
+	amend_lost_free(slices->lost);
 	amend_store_end(&slices->reader);
 	free(slices);
+}
+
+struct amend_lost *amend_slices_lost(const struct amend_slices *slices)
+{
+	return slices ? slices->lost : NULL;
+}
+
+bool amend_slices_over(const struct amend_slices *slices)
+{
+	return slices->missing == MISSING_OVER;
+}
+
+enum amend_status amend_slices_missing(struct amend_sync *sync, struct amend_base **out,
+				       uint64_t **which, size_t *n, struct amend_error *err)
+{
+	struct amend_slices *slices = sync->slices;
+
+	*n = 0;
+	*out = NULL;
+	*which = NULL;
+	if (slices->missing == NOT_MISSING || slices->missing == MISSING_OVER)
+		return AMEND_OK;
+	return amend_lost_take(sync, slices->missing == MISSING_APART, slice_records(sync), out,
+			       which, n, err);
+}
+
+bool amend_slices_any_apart(const struct amend_slices *slices)
+{
+	return slices->any_apart;
 }
 
 uint64_t amend_slices_settled(const struct amend_slices *slices)
@@ -176,6 +221,8 @@ static void forget(struct amend_sync *sync)
 	amend_hash_release(&sync->open_by_name);
 	sync->open = NULL;
 	sync->n_all = sync->n_list = sync->n_todo = sync->n_edges = 0;
+	sync->missing = NULL;
+	sync->n_missing = 0;
 	sync->round = 0;
 }
 
@@ -226,23 +273,53 @@ static void rewind_slices(struct amend_sync *sync)
 	sync->slices->next = 0;
 }
 
+static enum amend_status decide_slice(struct amend_sync *sync,
+				      enum amend_status (*each)(struct amend_sync *sync,
+								struct amend_error *err),
+				      struct amend_error *err)
+{
+	enum amend_status status = decide(sync, err);
+
+	return status == AMEND_OK ? each(sync, err) : status;
+}
+
 enum amend_status amend_slices_each(struct amend_sync *sync,
 				    enum amend_status (*each)(struct amend_sync *sync,
 							      struct amend_error *err),
 				    struct amend_error *err)
 {
 	struct amend_slices *slices = sync->slices;
+	bool missing = amend_lost_any(slices->lost);
 	enum amend_status status = AMEND_OK;
 
-	for (int apart = slices->n_apart > 0; apart >= 0 && status == AMEND_OK; apart--) {
-		rewind_slices(sync);
-		while (slices->next < slices->n && status == AMEND_OK) {
-			status = load(sync, apart, err);
-			if (status == AMEND_OK)
-				status = decide(sync, err);
-			if (status == AMEND_OK)
-				status = each(sync, err);
-		}
+	if (missing)
+		amend_lost_rewind(sync);
+	/* First what is apart, records and missing ones together; then the other missing ones. */
+	rewind_slices(sync);
+	if (slices->n_apart > 0 || missing) {
+		slices->missing = missing ? MISSING_APART : NOT_MISSING;
+		forget(sync);
+		if (slices->any_apart)
+			status = load(sync, true, err);
+		if (status == AMEND_OK)
+			status = decide_slice(sync, each, err);
+	}
+	slices->missing = MISSING_NEXT;
+	while (missing && status == AMEND_OK && !amend_lost_done(sync, slices->noting)) {
+		forget(sync);
+		status = decide_slice(sync, each, err);
+	}
+	slices->missing = MISSING_OVER;
+	if (missing && status == AMEND_OK && amend_lost_closes(slices->lost)) {
+		forget(sync);
+		status = decide_slice(sync, each, err);
+	}
+	slices->missing = NOT_MISSING;
+	rewind_slices(sync);
+	while (slices->next < slices->n && status == AMEND_OK) {
+		status = load(sync, false, err);
+		if (status == AMEND_OK)
+			status = decide_slice(sync, each, err);
 	}
 	return status;
 }
@@ -253,6 +330,44 @@ enum amend_status amend_slices_settled_row(struct amend_slices *slices, uint64_t
 	const struct amend_code code = {amend_codes_of(&slices->rows, pk, strlen(pk)), index, false};
 
 	return amend_codes_add(&slices->rows, &code, err);
+}
+
+uint64_t amend_slices_row_code(const struct amend_slices *slices, const char *pk)
+{
+	return amend_codes_of(&slices->rows, pk, strlen(pk));
+}
+
+enum amend_status amend_slices_has_row(struct amend_slices *slices, uint64_t code, bool *has,
+				       struct amend_error *err)
+{
+	uint64_t index;
+
+	return amend_codes_find(&slices->rows, code, has, &index, err);
+}
+
+enum amend_status amend_slices_key_code(struct amend_sync *sync, const char *first_key,
+					uint64_t *code, struct amend_error *err)
+{
+	struct amend_buffer text = AMEND_BUFFER_INIT;
+
+	amend_buffer_text(&text, first_key);
+	if (text.failed)
+		return amend_no_memory(err);
+	amend_sync_fold_key(sync, 0, text.data, text.size);
+	*code = amend_codes_of(&sync->slices->keys, text.data, text.size);
+	amend_buffer_release(&text);
+	return AMEND_OK;
+}
+
+enum amend_status amend_slices_has_key(struct amend_slices *slices, uint64_t code, bool *has,
+				       struct amend_error *err)
+{
+	uint64_t index;
+	enum amend_status status = amend_codes_find(&slices->keys, code, has, &index, err);
+
+	/* Two of one key are not settled. */
+	*has = *has && bit(slices->settled, index);
+	return status;
 }
 
 /* A row that the record is about, or may be. */
@@ -306,6 +421,12 @@ static enum amend_status note(struct amend_sync *sync, struct amend_error *err)
 	struct amend_buffer thing = AMEND_BUFFER_INIT, text = AMEND_BUFFER_INIT;
 	enum amend_status status = amend_sync_note_parents(sync, err);
 
+	if (status == AMEND_OK)
+		status = amend_sync_note_leaving(sync, err);
+	if (status == AMEND_OK)
+		status = amend_lost_note(sync, err);
+	amend_sync_note_blind(sync);
+
 	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
 		const struct amend_record *record = sync->list[i];
 
@@ -327,6 +448,7 @@ enum amend_status amend_slices_plan(struct amend_sync *sync, struct amend_error 
 	struct amend_slices *slices;
 	enum amend_status status = make(sync, err);
 	uint64_t before;
+	bool again;
 
 	slices = sync->slices;
 	if (status == AMEND_OK)
@@ -335,8 +457,8 @@ enum amend_status amend_slices_plan(struct amend_sync *sync, struct amend_error 
 		if (status != AMEND_OK)
 			return status;
 		before = slices->n_apart;
-		amend_codes_release(&slices->things);
-		status = amend_codes_init(&slices->things, slices->n - slices->n_settled, err);
+		again = false;
+		status = amend_codes_init(&slices->things, 0, err);
 		amend_sync_examine_anew(sync);
 		slices->noting = true;
 		if (status == AMEND_OK)
@@ -344,7 +466,10 @@ enum amend_status amend_slices_plan(struct amend_sync *sync, struct amend_error 
 		slices->noting = false;
 		if (status == AMEND_OK)
 			status = amend_codes_shared(&slices->things, put_apart, slices, err);
-	} while (slices->n_apart > before); /* at most all of them */
-	amend_codes_release(&slices->things);
+		amend_codes_release(&slices->things);
+		forget(sync);
+		if (status == AMEND_OK)
+			status = amend_lost_next(sync, &again, err);
+	} while (again || slices->n_apart > before); /* at most all of them */
 	return status;
 }

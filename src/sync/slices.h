@@ -13,6 +13,8 @@
 
 struct amend_sync;
 struct amend_slices;
+struct amend_base;
+struct amend_lost;
 struct amend_row;
 
 /*
@@ -28,6 +30,17 @@ enum amend_status amend_slices_each(struct amend_sync *sync,
 				    struct amend_error *err) AMEND_CHECK;
 void amend_slices_free(struct amend_slices *slices);
 
+/* What looks for missing records, or NULL; also of NULL. */
+struct amend_lost *amend_slices_lost(const struct amend_slices *slices);
+/* All missing ones have been decided: the slice at hand ends conflicts about others. */
+bool amend_slices_over(const struct amend_slices *slices);
+/* The missing ones that are decided with the slice at hand: see amend_lost_take. */
+enum amend_status amend_slices_missing(struct amend_sync *sync, struct amend_base **out,
+				       uint64_t **which, size_t *n,
+				       struct amend_error *err) AMEND_CHECK;
+/* Some records are apart. */
+bool amend_slices_any_apart(const struct amend_slices *slices);
+
 /* How many records needed no decision. */
 uint64_t amend_slices_settled(const struct amend_slices *slices);
 
@@ -37,6 +50,14 @@ enum amend_status amend_slices_key(struct amend_slices *slices, uint64_t index, 
 /* A record that is settled is about this row. */
 enum amend_status amend_slices_settled_row(struct amend_slices *slices, uint64_t index,
 					   const char *pk, struct amend_error *err) AMEND_CHECK;
+/* Whether a settled record is about the row, or has the key, of this code: asked fast in the order of codes. */
+uint64_t amend_slices_row_code(const struct amend_slices *slices, const char *pk);
+enum amend_status amend_slices_key_code(struct amend_sync *sync, const char *first_key,
+					uint64_t *code, struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_slices_has_row(struct amend_slices *slices, uint64_t code, bool *has,
+				       struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_slices_has_key(struct amend_slices *slices, uint64_t code, bool *has,
+				       struct amend_error *err) AMEND_CHECK;
 /* Record `index` wants, or has and may give up, this thing: the first bytes tell kinds of things apart. */
 enum amend_status amend_slices_note(struct amend_slices *slices, uint64_t index, bool gives,
 				    const struct amend_buffer *thing,

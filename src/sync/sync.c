@@ -34,14 +34,21 @@ static void release(struct amend_sync *sync)
 
 enum amend_status amend_sync_plan_all(struct amend_sync *sync, struct amend_error *err)
 {
-	enum amend_status status;
+	enum amend_status status = AMEND_OK;
+	bool many = false;
 
-	/* A large input goes slice by slice. */
-	if (sync->store.file) {
+	/* A large input goes slice by slice, and one that lacks very much. */
+	if (!sync->store.file && sync->store.limit < SIZE_MAX / 2)
+		status = amend_lost_many(sync, &many, err);
+	if (status != AMEND_OK)
+		return status;
+	if (sync->store.file || many) {
 		status = amend_slices_plan(sync, err);
 		sync->n_open_before = sync->n_open;
 		return status;
 	}
+	amend_slices_free(sync->slices);
+	sync->slices = NULL;
 	amend_sync_examine_anew(sync);
 	status = amend_sync_sift(sync, err);
 	if (status == AMEND_OK)
@@ -93,6 +100,7 @@ static enum amend_status open_table(struct amend_sync *sync, struct amend_error 
 void amend_sync_examine_anew(struct amend_sync *sync)
 {
 	sync->n_asks = sync->n_rejects = 0;
+	sync->blind_line = 0;
 	sync->n_examples = 0;
 	sync->examples[0] = '\0';
 }
@@ -368,11 +376,10 @@ enum amend_status amend_sync_count_open(struct amend_sync *sync, struct amend_er
 	return status;
 }
 
-/* What is missing is known only with all that is there, and all is asked before a write: it is kept in memory then. */
+/* All is asked before a write: it is kept in memory then. */
 static size_t memory_limit(const struct amend_sync_options *options)
 {
-	if (options->missing != AMEND_MISSING_KEEP || options->on_confirm ||
-	    options->memory == SIZE_MAX)
+	if (options->on_confirm || options->memory == SIZE_MAX)
 		return SIZE_MAX / 2;
 	return options->memory ? options->memory : AMEND_STORE_LIMIT;
 }

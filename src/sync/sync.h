@@ -191,8 +191,12 @@ struct amend_sync {
 	struct amend_put mark;        /* --missing COL=VALUE */
 	struct amend_record *missing; /* of fate MISSING; no values, `seen` is the base, `line` below 0 */
 	size_t n_missing;
-	size_t n_based;            /* rows that have this source's base */
-	size_t n_gone;             /* those of them that are missing for the first time */
+	uint64_t n_based;          /* rows that have this source's base */
+	uint64_t n_gone;           /* those of them that are missing for the first time */
+	char gone_examples[400];   /* ": {...}, {...}" */
+	unsigned n_gone_examples;
+	int64_t blind_line; /* the first rejected record that nobody can name; 0: there is none */
+	char blind_problem[sizeof(((struct amend_error *)NULL)->text)];
 	struct amend_hash leaving; /* primary keys to those of them whose row is deleted */
 
 	struct amend_hash claims; /* primary key to the record that is about that row */
@@ -366,6 +370,8 @@ enum amend_status amend_sync_edge(struct amend_sync *sync, struct amend_record *
 				  struct amend_error *err) AMEND_CHECK;
 
 /* order.c */
+bool amend_sync_key_refers_home(const struct amend_table *table,
+				 const struct amend_foreign_key *key);
 /* A foreign key of the table leads to the table. */
 bool amend_sync_refers_to_itself(const struct amend_table *table);
 /*

@@ -203,12 +203,13 @@ static enum amend_status gather(struct check *check, struct amend_error *err)
 		const char *value;
 		void **slot;
 
-		/* What marks a missing row may clash as well: the database says so. */
-		if (record->fate == AMEND_FATE_MISSING || !writes(record) || !moves(check, record))
+		if (!writes(record) || !moves(check, record))
 			continue;
 		if (sync->slices)
 			status = note(check, record, &buffer, err);
-		if (status != AMEND_OK || !value_after(check, record, &buffer))
+		/* What marks a missing row may clash as well: the database says so. */
+		if (status != AMEND_OK || record->fate == AMEND_FATE_MISSING ||
+		    !value_after(check, record, &buffer))
 			continue;
 		value = buffer.failed ? NULL
 				      : amend_arena_text_n(&sync->arena, buffer.data, buffer.size);
