@@ -135,6 +135,7 @@ struct place {
 	const struct amend_table *table;
 	bool any;     /* there may be some */
 	bool by_name; /* version 1 */
+	bool blank;   /* a first key that is looked for is "" */
 	int64_t feed;
 };
 
@@ -170,6 +171,9 @@ static void add_place(struct amend_sql *sql, const struct place *place, bool by_
 		/* Not as a value: a query without any is the one that PostgreSQL can COPY. */
 		amend_sql_printf(sql, "b.feed%s = %" PRId64, by_first_key ? " + 0" : "",
 				 place->feed);
+		/* The index has no others. */
+		if (by_first_key && !place->blank)
+			amend_sql_text(sql, " AND b.first_key <> ''");
 	}
 }
 
@@ -340,6 +344,8 @@ enum amend_status amend_base_find(struct amend_conn *db, const char *source,
 		return amend_no_memory(err);
 	for (size_t i = 0; i < n; i++)
 		values[i] = amend_text(keys[i]);
+	for (size_t i = 0; i < n && by_first_key && !place.blank; i++)
+		place.blank = !*keys[i];
 	for (size_t at = 0; at < n && status == AMEND_OK; at += SLICE) {
 		struct finding finding = {source, out + at, arena};
 		size_t size = n - at < SLICE ? n - at : SLICE;

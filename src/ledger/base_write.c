@@ -9,7 +9,7 @@
 #include "ledger/state.h"
 
 enum {
-	SLICE = 4096, /* in a statement: packs are sent as text twice their size */
+	SLICE = 4096, /* in a statement: packs may be sent as text twice their size */
 	MANY = 64,    /* insertions that are worth a savepoint */
 };
 
@@ -203,12 +203,29 @@ static enum amend_status insert_new(struct part *part, struct amend_error *err)
 static enum amend_status insert_plainly(struct amend_conn *db, void *context,
 					struct amend_error *err)
 {
+	static const size_t columns[] = {FEED, PK, FIRST_KEY, DIGEST, PACK};
 	const struct part *part = context;
+	struct amend_load load = {
+		.columns = columns,
+		.n_columns = sizeof(columns) / sizeof(columns[0]),
+		.values = part->values,
+		.stride = WIDTH,
+		.n = part->n,
+	};
 	enum amend_status status;
 	struct amend_sql sql;
 
-	insert_set(&sql, part);
-	status = amend_exec(db, &sql, NULL, err);
+	if (!amend_loads(db)) {
+		insert_set(&sql, part);
+		status = amend_exec(db, &sql, NULL, err);
+		amend_sql_release(&sql);
+		return status;
+	}
+	amend_sql_init(&sql, db);
+	amend_sql_ledger(&sql, "base");
+	amend_sql_text(&sql, " (feed, pk, first_key, digest, pack)");
+	load.into = amend_buffer_string(&sql.text);
+	status = load.into ? amend_load(db, &load, err) : amend_no_memory(err);
 	amend_sql_release(&sql);
 	return status;
 }

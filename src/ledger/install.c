@@ -70,7 +70,8 @@ static const char *const step_2[] = {
 	"substr(digest, 1, 16), pack FROM {ledger}base_1 ORDER BY feed, pk",
 	"DROP TABLE {ledger}base_1",
 	/* Not (feed, first_key): SQLite would then prefer the primary key to it. */
-	"CREATE INDEX {index}base_first_key ON {ledger}base (first_key)",
+	"CREATE INDEX {index}base_first_key ON {ledger}base {lookup}(first_key) "
+	"WHERE first_key <> ''",
 	NULL,
 };
 
@@ -116,6 +117,7 @@ void amend_ledger_expand(struct amend_buffer *out, const struct amend_dialect *d
 		{"{text}", dialect->text_type},
 		{"{bytes}", dialect->bytes_type},
 		{"{name}", dialect->name_type},
+		{"{lookup}", dialect->lookup_index},
 		{"{rewritten}", dialect->rewritten_table},
 		{"{secret}", dialect->random_secret},
 		{"{epoch}", dialect->epoch},

@@ -328,6 +328,24 @@ static enum amend_status record_arrays(struct amend_conn *db, const struct amend
 	return status;
 }
 
+static enum amend_status record_load(struct amend_conn *db, const struct amend_value *values,
+				     size_t n, struct amend_error *err)
+{
+	static const size_t columns[] = {REVISION, TBL, PK, WAS, OP, FIELDS, SOURCE, BASE};
+	struct amend_load load = {
+		.columns = columns, .n_columns = WIDTH, .values = values, .stride = WIDTH, .n = n};
+	enum amend_status status;
+	struct amend_sql sql;
+
+	amend_sql_init(&sql, db);
+	amend_sql_ledger(&sql, "change");
+	amend_sql_text(&sql, " (revision, tbl, pk, was, op, fields, source, base)");
+	load.into = amend_buffer_string(&sql.text);
+	status = load.into ? amend_load(db, &load, err) : amend_no_memory(err);
+	amend_sql_release(&sql);
+	return status;
+}
+
 static enum amend_status record_each(struct amend_conn *db, const struct amend_value *values,
 				     size_t n, struct amend_error *err)
 {
@@ -356,7 +374,7 @@ static enum amend_status record_each(struct amend_conn *db, const struct amend_v
 enum amend_status amend_changes_record(struct amend_conn *db, const struct amend_change_spec *specs,
 				       size_t n, struct amend_error *err)
 {
-	enum { SLICE = 4096 };
+	enum { SLICE = 4096, MANY = 32 /* worth a load's second trip */ };
 	struct amend_value *values = NULL;
 	struct amend_buffer packs = AMEND_BUFFER_INIT;
 	enum amend_status status;
@@ -375,6 +393,8 @@ enum amend_status amend_changes_record(struct amend_conn *db, const struct amend
 		amend_buffer_reset(&packs);
 		if (!fill_changes(specs + at, size, revision, values, &packs))
 			status = amend_no_memory(err);
+		else if (size >= MANY && amend_loads(db))
+			status = record_load(db, values, size, err);
 		else if (amend_has(db, AMEND_HAS_ARRAYS))
 			status = record_arrays(db, values, size, err);
 		else

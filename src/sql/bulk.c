@@ -176,6 +176,21 @@ enum amend_status amend_repeat(struct amend_conn *db, struct amend_repeat *repea
 	return status;
 }
 
+bool amend_loads(const struct amend_conn *db)
+{
+	return db->driver->load && amend_has(db, AMEND_HAS_ARRAYS) && amend_in_transaction(db);
+}
+
+enum amend_status amend_load(struct amend_conn *db, const struct amend_load *load,
+			     struct amend_error *err)
+{
+	enum amend_status status = amend_conn_ready(db, err);
+
+	if (status == AMEND_OK)
+		status = db->driver->load(db->session, load, err);
+	return end(db, status, false, err);
+}
+
 enum amend_status amend_data_version(struct amend_conn *db, int64_t *out, bool *known,
 				     struct amend_error *err)
 {

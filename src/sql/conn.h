@@ -108,6 +108,11 @@ enum amend_status amend_query_columns(struct amend_conn *db, const char *sql, am
 enum amend_status amend_repeat(struct amend_conn *db, struct amend_repeat *repeat,
 			       struct amend_error *err) AMEND_CHECK;
 
+/* See driver.load: whether the engine has it, and it. Inside a unit or transaction. */
+bool amend_loads(const struct amend_conn *db);
+enum amend_status amend_load(struct amend_conn *db, const struct amend_load *load,
+			     struct amend_error *err) AMEND_CHECK;
+
 /* See driver.data_version; `*known` false: the engine has none. */
 enum amend_status amend_data_version(struct amend_conn *db, int64_t *out, bool *known,
 				     struct amend_error *err) AMEND_CHECK;

@@ -52,6 +52,9 @@ struct amend_dialect {
 		*lock_table_share; /* "LOCK TABLE %s IN ... MODE" around the quoted name: prefix.. */
 	const char *lock_table_update_mode, *lock_table_share_mode; /* ..and what follows the name */
 	const char *row_version; /* expression on a row, of type text: differs after any write to that row; NULL: none */
+	const char *const *
+		row_version_parts; /* NULL-ended: columns whose texts in a row make row_version, for who reads many; NULL: none */
+	const char *row_estimate[2]; /* around a table's name as a value: a query for about how many rows it has, below 0 or NULL: not known; "": the engine does not know */
 	const char *now; /* expression: UTC as text "YYYY-MM-DD HH:MM:SS.ffffff", the clock, not the transaction's start */
 	const char *next_time[2]; /* around a version column of type timestamp: its next value, always later */
 	const char *default_schema; /* left out in the ledger's names of tables: "public", "main" */
@@ -71,7 +74,8 @@ struct amend_dialect {
 	const char *integer_type; /* 64 bits */
 	const char *text_type;
 	const char *bytes_type;
-	const char *name_type; /* text that is compared byte by byte */
+	const char *name_type;    /* text that is compared byte by byte */
+	const char *lookup_index; /* before an index's column: one for equality alone */
 	const char *rewritten_table; /* behind CREATE TABLE (...): for one whose rows are found by primary key and often rewritten */
 };
 
@@ -130,6 +134,16 @@ struct amend_repeat {
 	size_t failed;    /* out: which one did; n: none */
 };
 
+/* New rows of a table of the ledger. */
+struct amend_load {
+	const char *into;      /* the table and its columns: `amend.base (feed, pk)` */
+	const size_t *columns; /* which of a row's values go there, in order */
+	size_t n_columns;
+	const struct amend_value *values; /* of the first row */
+	size_t stride;                    /* from one row's values to the next one's */
+	size_t n;                         /* rows */
+};
+
 struct amend_driver {
 	const char *name;
 	unsigned features;
@@ -181,6 +195,15 @@ struct amend_driver {
 	/* As `run` with n statements of one text. NULL: the caller does it by `run`. */
 	enum amend_status (*repeat)(struct amend_session *session, struct amend_repeat *repeat,
 				    struct amend_error *err);
+
+	/*
+	 * Inserts the rows in their order, faster than any statement. The columns have the
+	 * dialect's integer_type, text_type (or name_type) and bytes_type, and the values INTEGER, TEXT
+	 * and BLOB, or NULL: nothing is converted. Inside a transaction only. NULL: the caller does it by
+	 * `run`; so it does where ARRAYS is hidden.
+	 */
+	enum amend_status (*load)(struct amend_session *session, const struct amend_load *load,
+				  struct amend_error *err);
 
 	/*
 	 * A number that another connection's commit changes, and this one's own do

@@ -573,16 +573,45 @@ static enum amend_status by_key(struct amend_sieve *sieve, struct amend_error *e
 
 /* ---- */
 
+/* About how many rows the engine takes the table to have; -1: it does not know. */
+static enum amend_status estimate_rows(struct amend_sync *sync, int64_t *out,
+				       struct amend_error *err)
+{
+	const char *const *query = sync->db->dialect->row_estimate;
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	enum amend_status status;
+	struct amend_sql sql;
+
+	*out = -1;
+	if (!*query[0])
+		return AMEND_OK;
+	amend_sql_init(&sql, sync->db);
+	amend_sql_text(&sql, query[0]);
+	amend_sql_string(&sql, sync->table->sql);
+	amend_sql_text(&sql, query[1]);
+	status = amend_exec(sync->db, &sql, &rows, err);
+	if (status == AMEND_OK && rows.n_rows == 1 &&
+	    !amend_value_number(amend_rows_at(&rows, 0, 0), out))
+		*out = -1;
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
 /* Whether reading the whole table costs less than looking up every record. */
 static enum amend_status choose(struct amend_sync *sync, uint64_t n, bool *scan,
 				struct amend_error *err)
 {
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_sql sql;
-	enum amend_status status;
 	uint64_t most = n * ROWS_A_LOOKUP;
 	int64_t count = 0;
+	enum amend_status status = estimate_rows(sync, &count, err);
 
+	*scan = count >= 0 && (uint64_t)count <= most;
+	if (status != AMEND_OK || count >= 0)
+		return status;
+	count = 0;
 	amend_sql_init(&sql, sync->db);
 	amend_sql_text(&sql, "SELECT count(*) FROM (SELECT 1 FROM ");
 	amend_sql_text(&sql, sync->table->sql);

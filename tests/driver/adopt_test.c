@@ -97,15 +97,16 @@ static const char *settings_of(struct engine *engine, struct foreign *applicatio
 /* What the application has set, in ways that would spoil ours. */
 static const char *odd_settings(const struct engine *engine)
 {
-	return engine_pick(engine,
-			   "PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = ON;"
-			   "PRAGMA synchronous = OFF",
-			   "SET datestyle = 'SQL, DMY'; SET timezone = 'Asia/Tokyo';"
-			   "SET extra_float_digits = 0; SET bytea_output = 'escape';"
-			   "SET intervalstyle = 'iso_8601'; SET array_nulls = off;"
-			   "SET search_path = 'odd, name', public; SET lock_timeout = '7s';"
-			   "SET statement_timeout = '77s'; SET client_encoding = 'LATIN1';"
-			   "SET standard_conforming_strings = off");
+	return engine_pick(
+		engine,
+		"PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = ON;"
+		"PRAGMA synchronous = OFF",
+		"SET datestyle = 'SQL, DMY'; SET timezone = 'Asia/Tokyo';"
+		"SET extra_float_digits = 0; SET bytea_output = 'escape';"
+		"SET intervalstyle = 'iso_8601'; SET array_nulls = off;"
+		"SET search_path = 'odd, name', public; SET lock_timeout = '7s';"
+		"SET statement_timeout = '77s'; SET client_encoding = 'LATIN1'; SET jit = on;"
+		"SET standard_conforming_strings = off");
 }
 
 static void use(struct engine *engine, struct amend_session *session)

@@ -285,7 +285,7 @@ static void postgres_settings(struct engine *engine)
 		{"intervalstyle", "postgres"}, {"timezone", "UTC"},
 		{"bytea_output", "hex"},       {"array_nulls", "on"},
 		{"xmloption", "content"},      {"standard_conforming_strings", "on"},
-		{"client_encoding", "UTF8"},
+		{"client_encoding", "UTF8"},   {"jit", "off"},
 	};
 	const char *database = engine_scalar(engine, "SELECT current_database()");
 	struct amend_session *session;

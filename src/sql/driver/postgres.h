@@ -39,7 +39,7 @@ enum amend_postgres_type {
 	AMEND_PG_JSONB = 3802,
 };
 
-enum { AMEND_PG_PREPARED = 128, AMEND_PG_PINS = 10 };
+enum { AMEND_PG_PREPARED = 128, AMEND_PG_PINS = 11 };
 
 /* A statement's text that has come before; from the second time on it has a name on the server. */
 struct amend_postgres_prepared {
@@ -123,6 +123,11 @@ enum amend_status amend_postgres_columns(struct amend_session *session, const ch
 enum amend_status amend_postgres_scan(struct amend_session *session,
 				      const struct amend_statement *statement, amend_row_fn each,
 				      void *context, struct amend_error *err);
+
+/* postgres_load.c: driver.load */
+
+enum amend_status amend_postgres_load(struct amend_session *session, const struct amend_load *load,
+				      struct amend_error *err);
 
 /* postgres_names.c */
 

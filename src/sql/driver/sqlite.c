@@ -30,6 +30,7 @@ static const struct amend_dialect dialect = {
 	.lock_table_update_mode = "",
 	.lock_table_share_mode = "",
 	.row_version = NULL,
+	.row_estimate = {"", ""},
 	/* SQLite's clock has milliseconds. */
 	.now = "strftime('%Y-%m-%d %H:%M:%f000', 'now')",
 	.next_time = {"", ""},
@@ -47,6 +48,7 @@ static const struct amend_dialect dialect = {
 	.text_type = "TEXT",
 	.bytes_type = "BLOB",
 	.name_type = "TEXT",
+	.lookup_index = "",
 	.rewritten_table = " WITHOUT ROWID",
 };
 

@@ -31,6 +31,8 @@ const char *amend_trace_op_name(enum amend_trace_op op)
 		return "scan";
 	case AMEND_TRACE_REPEAT:
 		return "repeat";
+	case AMEND_TRACE_LOAD:
+		return "load";
 	case AMEND_TRACE_DATA_VERSION:
 		return "data version";
 	case AMEND_TRACE_BEGIN:
@@ -151,6 +153,9 @@ static void enter(struct amend_session *self, struct amend_trace_event *event)
 		break;
 	case AMEND_TRACE_CANONICALISE:
 		log_text(trace, "-- canonicalise");
+		break;
+	case AMEND_TRACE_LOAD:
+		log_text(trace, "-- load");
 		break;
 	case AMEND_TRACE_DATA_VERSION:
 		log_text(trace, "-- data version");
@@ -491,6 +496,25 @@ static enum amend_status trace_repeat(struct amend_session *self, struct amend_r
 	return leave(self, &event, status, err);
 }
 
+static enum amend_status trace_load(struct amend_session *self, const struct amend_load *load,
+				    struct amend_error *err)
+{
+	const struct amend_statement into = {.sql = load->into};
+	struct amend_trace_event event = {
+		.op = AMEND_TRACE_LOAD, .statements = &into, .n_statements = 1};
+	enum amend_status status;
+	bool struck;
+
+	enter(self, &event);
+	status = usable(self, err);
+	struck = status == AMEND_OK && strikes_whole(self, &event);
+	if (status == AMEND_OK && (!struck || self->trace->fault.after))
+		status = self->inner->load(self->session, load, err);
+	if (struck && status == AMEND_OK)
+		status = fail(self, AMEND_TRACE_LOAD, err);
+	return leave(self, &event, status, err);
+}
+
 static enum amend_status trace_data_version(struct amend_session *self, int64_t *out,
 					    struct amend_error *err)
 {
@@ -542,7 +566,7 @@ static void hide(struct amend_session *self, unsigned bits)
 		dialect->lock_table_update = dialect->lock_table_share =
 			dialect->lock_table_update_mode = dialect->lock_table_share_mode = "";
 	if (bits & AMEND_HAS_ROW_VERSION)
-		dialect->row_version = NULL;
+		dialect->row_version = NULL, dialect->row_version_parts = NULL;
 }
 
 enum amend_status amend_trace_wrap(const struct amend_driver *driver, struct amend_session *session,
@@ -569,6 +593,7 @@ enum amend_status amend_trace_wrap(const struct amend_driver *driver, struct ame
 	self->driver.scan = trace_scan;
 	self->driver.columns = trace_columns;
 	self->driver.repeat = driver->repeat ? trace_repeat : NULL;
+	self->driver.load = driver->load ? trace_load : NULL;
 	self->driver.data_version = driver->data_version ? trace_data_version : NULL;
 	self->driver.reads_freely = driver->reads_freely ? trace_reads_freely : NULL;
 	self->driver.begin = trace_begin;

@@ -30,6 +30,7 @@ enum amend_trace_op {
 	AMEND_TRACE_RUN,
 	AMEND_TRACE_SCAN,
 	AMEND_TRACE_REPEAT, /* only where the engine has one; else they are RUNs */
+	AMEND_TRACE_LOAD,   /* likewise */
 	AMEND_TRACE_DATA_VERSION,
 	AMEND_TRACE_BEGIN,
 	AMEND_TRACE_COMMIT,
@@ -55,7 +56,7 @@ const char *amend_trace_op_name(enum amend_trace_op op);
 struct amend_trace_event {
 	enum amend_trace_op op;
 	uint64_t index;                           /* of this operation, from 0 */
-	const struct amend_statement *statements; /* of a RUN, SCAN; a REPEAT's first time; else NULL */
+	const struct amend_statement *statements; /* of a RUN, SCAN, LOAD; a REPEAT's first time; else NULL */
 	size_t n_statements;
 	const struct amend_error *error; /* after: NULL when all is well; before: NULL */
 };
