@@ -11,6 +11,7 @@
 #include <amend/error.h>
 #include <amend/history.h>
 #include <amend/ledger.h>
+#include <amend/lease.h>
 #include <amend/plan.h>
 #include <amend/record.h>
 #include <amend/sync.h>

@@ -13,6 +13,7 @@
 #include "exit.h"
 #include "json.h"
 
+/* clang-format off */
 const struct cli_command *const cli_commands[] = {
 	&cli_command_init,
 	&cli_command_sync,
@@ -25,10 +26,12 @@ const struct cli_command *const cli_commands[] = {
 	&cli_command_diff,
 	&cli_command_conflicts,
 	&cli_command_resolve,
+	&cli_command_lease,
 	&cli_command_check,
 	&cli_command_completion,
 	NULL,
 };
+/* clang-format on */
 
 const struct cli_command *cli_find_command(const char *name)
 {

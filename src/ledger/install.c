@@ -75,15 +75,36 @@ static const char *const step_2[] = {
 	NULL,
 };
 
-static const struct step steps[] = {{1, step_1}, {2, step_2}};
+/*
+ * Leases. `tbl` "" is a plain name, in `pk`. A row stays when its lease is over: its fence must
+ * never come again. (tbl, pk, fence) is unique for what that does to locks: who raises a fence waits
+ * for those who share the row, who moves `expires` does not.
+ */
+static const char *const step_3[] = {
+	"CREATE TABLE {ledger}lease (tbl {name} NOT NULL, pk {name} NOT NULL, fence {integer} NOT NULL, "
+	"digest {text}, holder {text} NOT NULL, place {text} NOT NULL, since {text} NOT NULL, "
+	"ttl {integer} NOT NULL, clock {text} NOT NULL, expires {integer} NOT NULL, "
+	"wall {integer} NOT NULL, mandatory {integer} NOT NULL, "
+	"PRIMARY KEY (tbl, pk), UNIQUE (tbl, pk, fence)){rewritten}",
+	"CREATE INDEX {index}lease_digest ON {ledger}lease (digest)",
+	"CREATE INDEX {index}lease_mandatory ON {ledger}lease (mandatory, tbl)",
+	"CREATE TABLE {ledger}lease_event (id {serial}, tbl {name} NOT NULL, pk {name} NOT NULL, "
+	"fence {integer} NOT NULL, op {text} NOT NULL, at {text} NOT NULL, who {text} NOT NULL, "
+	"place {text} NOT NULL, why {text} NOT NULL)",
+	"CREATE INDEX {index}lease_event_lease ON {ledger}lease_event (tbl, pk, id)",
+	NULL,
+};
+
+static const struct step steps[] = {{1, step_1}, {2, step_2}, {3, step_3}};
 
 enum { LATEST = sizeof(steps) / sizeof(steps[0]) };
 
 enum amend_status amend_ledger_refuse(const struct amend_conn *db, const struct amend_table *table,
 				      struct amend_error *err)
 {
-	static const char *const names[] = {"meta", "run",  "revision", "change",
-					    "feed", "base", "conflict", "token_key"};
+	static const char *const names[] = {"meta",  "run",        "revision", "change",
+					    "feed",  "base",       "conflict", "token_key",
+					    "lease", "lease_event"};
 	size_t prefix = strlen(db->dialect->ledger);
 
 	if (strncasecmp(table->qualified, db->dialect->ledger, prefix) != 0)

@@ -68,8 +68,10 @@ struct amend_dialect {
 		*ledger_grants; /* NULL-ended: let {role} write through amend; {ledger} as above */
 	const char *ledger_rights; /* a query whose rows are statements: they give rights on tables that an upgrade makes anew to those who have them; "": there are none */
 	const char *random_secret; /* expression: 64 hexadecimal digits that nobody can guess */
-	const char *epoch; /* expression: the clock, whole seconds since 1970, as integer_type */
-	const char *role;  /* a query for this session's role, quoted; "" where there are none */
+	const char *epoch;    /* expression: the clock, whole seconds since 1970, as integer_type */
+	const char *clock_ms; /* expression: the server's clock, ms since 1970, as integer_type; NULL: the database has none but this machine's (core/clock.h) */
+	const char *for_key_share; /* suffix: shares the row with whoever changes nothing that is unique, bars who does; "" where a writer holds the database */
+	const char *role; /* a query for this session's role, quoted; "" where there are none */
 	const char *serial_type;  /* 64-bit key that rises: never reused */
 	const char *integer_type; /* 64 bits */
 	const char *text_type;

@@ -9,7 +9,7 @@
 #include "core/buffer.h"
 #include "ledger/ledger.h"
 
-/* What version 1 had in place of version 2's tables. */
+/* What version 1 had in place of later versions' tables. */
 static void make_old(struct engine *engine)
 {
 	const char *ledger = engine_pick(engine, "amend_", "amend."), *bytes, *index;
@@ -17,6 +17,7 @@ static void make_old(struct engine *engine)
 	bytes = engine_pick(engine, "BLOB", "bytea");
 	index = engine_pick(engine, "amend_", "");
 	engine_execf(engine, "DROP TABLE %sbase; DROP TABLE %sfeed", ledger, ledger);
+	engine_execf(engine, "DROP TABLE %slease; DROP TABLE %slease_event", ledger, ledger);
 	engine_execf(
 		engine,
 		"CREATE TABLE %sbase (source text NOT NULL, tbl text NOT NULL, pk text NOT NULL, "
@@ -166,7 +167,7 @@ static void read_as_it_is(struct engine *engine)
 	/* Nobody has written, nothing is brought up. */
 	expect_text(version(engine), "1");
 	ok(road, .keys = "id=1", .set = "v=c");
-	expect_text(version(engine), "2");
+	expect_text(version(engine), "3");
 	expect_bases(road);
 	road_table(road, "t");
 	history(road, NULL, "update id=1 v: b -> c\nupdate id=1 v: a -> b");
@@ -185,7 +186,7 @@ static void brought_up(struct engine *engine)
 		  &open->err);
 	expect_ok(amend_init(road->db, &changed, &road->err), &road->err);
 	assert_true(changed);
-	expect_text(version(engine), "2");
+	expect_text(version(engine), "3");
 	expect_ok(amend_init(road->db, &changed, &road->err), &road->err);
 	assert_false(changed);
 	expect_bases(road);
@@ -311,7 +312,7 @@ static void by_the_script(struct engine *engine)
 	struct road *road = open_old(engine);
 
 	expect_ok(amend_init_script(road->db, run_statement, engine, &road->err), &road->err);
-	expect_text(version(engine), "2");
+	expect_text(version(engine), "3");
 	expect_bases(road);
 	engine_expect(engine,
 		      engine_pick(engine, "SELECT count(*) FROM amend_token_key",
