@@ -236,7 +236,7 @@ enum amend_status amend_apply(struct amend_conn *db, const struct amend_plan *pl
 	else
 		status = run(&sync, plan, err);
 	if (status == AMEND_OK)
-		status = amend_sync_count_open(&sync, err);
+		amend_sync_count_open(&sync);
 	report->seconds = (double)(amend_clock_ms() - sync.begun) / 1000;
 	release(&sync);
 	return amend_leave(db, status, err);

@@ -362,18 +362,19 @@ static enum amend_status run(struct amend_sync *sync, struct amend_error *err)
 								: write_all(sync, err);
 }
 
-/* Counted by what this run did; what others did meanwhile is seen only by asking. */
-enum amend_status amend_sync_count_open(struct amend_sync *sync, struct amend_error *err)
+/*
+ * Counted by what this run did; what others did meanwhile is seen only by asking. What was to be
+ * done is done: where it cannot be asked any more (interrupted, the server gone) that is no failure.
+ */
+void amend_sync_count_open(struct amend_sync *sync)
 {
+	struct amend_error ignored;
 	int64_t open = (int64_t)sync->n_open_before + sync->open_delta;
-	enum amend_status status = AMEND_OK;
 
-	if (!sync->options->dry_run && !sync->options->on_plan) {
-		status = amend_sync_open_conflicts(sync, err);
+	if (!sync->options->dry_run && !sync->options->on_plan &&
+	    amend_sync_open_conflicts(sync, &ignored) == AMEND_OK)
 		open = (int64_t)sync->n_open;
-	}
 	sync->report->open_conflicts = open > 0 ? (uint64_t)open : 0;
-	return status;
 }
 
 /* All is asked before a write: it is kept in memory then. */
@@ -414,7 +415,7 @@ enum amend_status amend_sync(struct amend_conn *db, struct amend_source *source,
 	else
 		status = run(&sync, err);
 	if (status == AMEND_OK)
-		status = amend_sync_count_open(&sync, err);
+		amend_sync_count_open(&sync);
 	report->seconds = (double)(amend_clock_ms() - sync.begun) / 1000;
 	release(&sync);
 	return amend_leave(db, status, err);

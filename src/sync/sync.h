@@ -191,9 +191,9 @@ struct amend_sync {
 	struct amend_put mark;        /* --missing COL=VALUE */
 	struct amend_record *missing; /* of fate MISSING; no values, `seen` is the base, `line` below 0 */
 	size_t n_missing;
-	uint64_t n_based;          /* rows that have this source's base */
-	uint64_t n_gone;           /* those of them that are missing for the first time */
-	char gone_examples[400];   /* ": {...}, {...}" */
+	uint64_t n_based;        /* rows that have this source's base */
+	uint64_t n_gone;         /* those of them that are missing for the first time */
+	char gone_examples[400]; /* ": {...}, {...}" */
 	unsigned n_gone_examples;
 	int64_t blind_line; /* the first rejected record that nobody can name; 0: there is none */
 	char blind_problem[sizeof(((struct amend_error *)NULL)->text)];
@@ -371,7 +371,7 @@ enum amend_status amend_sync_edge(struct amend_sync *sync, struct amend_record *
 
 /* order.c */
 bool amend_sync_key_refers_home(const struct amend_table *table,
-				 const struct amend_foreign_key *key);
+				const struct amend_foreign_key *key);
 /* A foreign key of the table leads to the table. */
 bool amend_sync_refers_to_itself(const struct amend_table *table);
 /*
@@ -425,8 +425,7 @@ void amend_plan_writer_free(struct amend_plan_writer *writer);
 enum amend_status amend_sync_confirm(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 
 /* sync.c: the report's open conflicts, in the end */
-enum amend_status amend_sync_count_open(struct amend_sync *sync,
-					struct amend_error *err) AMEND_CHECK;
+void amend_sync_count_open(struct amend_sync *sync);
 
 /* apply.c: writes what is in todo; between run_begin and run_end, which make its revisions one run */
 void amend_sync_run_begin(struct amend_sync *sync);

@@ -202,6 +202,24 @@ static void the_last_chunk_is_the_end(struct engine *engine)
 	fed(feed, "code,name\nFR,France\n", "created=1");
 }
 
+/* What is told is in: there is nothing left to end. */
+static void interrupt_when_told(void *context, const struct amend_sync_change *change)
+{
+	(void)change;
+	amend_interrupt(((struct feed *)context)->db);
+}
+
+static void after_all_of_a_whole(struct engine *engine)
+{
+	struct feed *feed = whole(engine);
+
+	feed->options.on_change = interrupt_when_told;
+	feed->options.context = feed;
+	fed_once(feed, "code,name\nFR,France\nDE,Germany\n", "created=2");
+	expect_text(count(engine), "2");
+	assert_int_equal(feed->report.n_revisions, 1);
+}
+
 static void before_the_first_write(struct engine *engine)
 {
 	struct feed *feed = countries(engine);
@@ -235,6 +253,7 @@ static const struct engine_test tests[] = {
 	{"stopped in the last chunk: done", the_last_chunk_is_the_end},
 	{"stopped before the first write: nothing is written", before_the_first_write},
 	{"stopped under --atomic: nothing is written", nothing_of_a_whole},
+	{"interrupted after all of it is in: done", after_all_of_a_whole},
 };
 
 ENGINE_MAIN_WITH(tests, ENGINES_GENERIC)
