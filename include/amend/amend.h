@@ -12,6 +12,7 @@
 #include <amend/history.h>
 #include <amend/ledger.h>
 #include <amend/lease.h>
+#include <amend/once.h>
 #include <amend/plan.h>
 #include <amend/record.h>
 #include <amend/sync.h>

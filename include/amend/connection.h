@@ -39,11 +39,12 @@ struct amend_open_options {
 	/* Called with each statement's text (no values) before it is sent; NULL for none. */
 	void (*trace)(void *context, const char *sql);
 	void *trace_context;
+	int resolve_ms; /* how long to look for the fate of an operation with an id (amend/once.h) whose COMMIT was not answered, the connection opened anew; 0: not at all; default 10,000 */
 };
 
-#define AMEND_OPEN_OPTIONS_INIT                                \
-	{                                                      \
-		false, false, 30000, NULL, 2592000, NULL, NULL \
+#define AMEND_OPEN_OPTIONS_INIT                                       \
+	{                                                             \
+		false, false, 30000, NULL, 2592000, NULL, NULL, 10000 \
 	}
 
 /* NULL options are AMEND_OPEN_OPTIONS_INIT. UNREACHABLE, DENIED, NOT_FOUND (must_exist), INVALID, UNSUPPORTED. */

@@ -80,6 +80,12 @@ struct amend_expect {
 	const struct amend_field *originals; /* what these columns held */
 	size_t n_originals;
 	bool only_changed; /* check only originals of columns that this write changes */
+	/*
+	 * The operation's id: what is asked for is done once under it (amend/once.h), and a call that
+	 * repeats it gets the stored answer. "": one is made up where the engine may lose the answer of a
+	 * COMMIT and the unit is amend's own, so that it can be told whether it is in. NULL: none.
+	 */
+	const char *once;
 };
 
 /* Values that a callback computes while the record is held. */
@@ -117,7 +123,7 @@ struct amend_write {
 #define AMEND_WRITE_INIT                                                      \
 	{                                                                     \
 		AMEND_UPDATE, NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, NULL, \
-			{NULL, NULL, NULL, 0, false}, AMEND_WAIT, false       \
+			{NULL, NULL, NULL, 0, false, NULL}, AMEND_WAIT, false \
 	}
 
 enum amend_outcome {
@@ -163,13 +169,15 @@ struct amend_result {
 	const struct amend_field *incoming;
 	size_t n_incoming;
 	const char *by, *at, *because;
-	void *owner; /* private */
+	const char *once; /* the operation's id, given or made up; NULL: it has none */
+	const char *repeated; /* UTC, when another call was given this answer; NULL: it is this call's own */
+	void *owner;          /* private */
 };
 
 #define AMEND_RESULT_INIT                                                                        \
 	{                                                                                        \
 		AMEND_IS_NOTHING, NULL, NULL, 0, NULL, NULL, 0, NULL, NULL, 0, NULL, NULL, NULL, \
-			NULL                                                                     \
+			NULL, NULL, NULL                                                         \
 	}
 
 /* Everything in a result lives until here. Takes a zeroed struct. */

@@ -18,7 +18,10 @@ static int remove_record(struct cli_session *session, struct cli_key *key)
 				   cli_quote(pool, args->words[0]), cli_quote(pool, args->words[1]),
 				   cli_quote(pool, args->words[2])),
 	};
-	const struct amend_expect expect = {.token = cli_value(args, "if-version")};
+	const struct amend_expect expect = {
+		.token = cli_value(args, "if-version"),
+		.once = cli_once(args),
+	};
 	struct amend_result result = AMEND_RESULT_INIT;
 	enum amend_status status;
 	int code = cli_open_table(session, args->words[1]);
@@ -39,7 +42,7 @@ static int run(const struct cli_args *args)
 	struct cli_key key;
 	int code;
 
-	if (!cli_key_parse(args, args->words[2], &key))
+	if (!cli_once_parse(args) || !cli_key_parse(args, args->words[2], &key))
 		return CLI_USAGE;
 	code = cli_open(&session, args, args->words[0], 0);
 	if (code == 0)
@@ -51,6 +54,7 @@ static int run(const struct cli_args *args)
 static const struct cli_option options[] = {
 	{"if-version", "TOKEN", "only if the record is still what this token stands for", false},
 	{CLI_OPTION_KEY},
+	{CLI_OPTION_ONCE},
 	{CLI_OPTION_TIMEOUT},
 	{CLI_OPTION_AS},
 	{CLI_OPTION_BECAUSE},
@@ -69,7 +73,7 @@ const struct cli_command cli_command_delete = {
 		    "amend delete app.db stock sku=42 --if-version TOKEN   (of amend get)",
 	.exits = "0 deleted  1 failed  2 wrong use, or a token that is not ours\n"
 		 "3 stale: it has changed since  4 no such record or table  5 locked\n"
-		 "7 the connection died while committing",
+		 "7 the connection died while committing: run again with --once and the id shown",
 	.options = options,
 	.least = 3,
 	.most = 3,

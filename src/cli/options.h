@@ -39,6 +39,8 @@ struct cli_option {
 #define CLI_OPTION_AS \
 	"as", "NAME", "who makes the change (default: $AMEND_AS, else your login)", false
 #define CLI_OPTION_BECAUSE "because", "TEXT", "why: recorded with the change", false
+#define CLI_OPTION_ONCE \
+	"once", "ID", "under this id it is done once; a repeat gets its answer", false
 #define CLI_OPTION_KEY "key", "COL=VALUE", "one more column of the key", true
 #define CLI_OPTION_KEY_FILE                                                                       \
 	"key-file", "FILE", "what signs tokens (default: $AMEND_KEY_FILE, else in the database)", \

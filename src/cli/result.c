@@ -45,6 +45,10 @@ static void print_json(struct cli_session *session, enum amend_status status,
 	cli_json_add(object, "version", cli_json_text(result->token));
 	cli_json_add(object, "fields", cli_json_changes(table, result->changes, result->n_changes));
 	cli_json_add(object, "revision", cli_json_id(result->revision));
+	if (cli_takes(session->args, "once") && cli_has(session->args, "once")) {
+		cli_json_add(object, "once", cli_json_text(result->once));
+		cli_json_add(object, "repeated", cli_json_time(result->repeated));
+	}
 	if (result->outcome == AMEND_IS_STALE || (gone && result->by)) {
 		cli_json_add(object, "base", cli_json_record(table, result->base));
 		cli_json_add(object, "current",
@@ -150,6 +154,13 @@ static void print_between(struct cli_session *session, const struct amend_result
 	printf("\n");
 }
 
+static void print_repeated(struct cli_session *session, const struct amend_result *result)
+{
+	if (result->repeated)
+		printf("answered before, at %s: nothing was done again\n",
+		       cli_show_time(session->args->pool, result->repeated));
+}
+
 static void print_text(struct cli_session *session, const struct cli_subject *subject,
 		       const struct amend_result *result)
 {
@@ -184,6 +195,7 @@ static void print_text(struct cli_session *session, const struct cli_subject *su
 		cli_print_changes(pool, stdout, "  ", result->changes, result->n_changes);
 		break;
 	}
+	print_repeated(session, result);
 	if (result->outcome == AMEND_IS_STALE && subject->next)
 		printf("next: %s\n", subject->next);
 	else if (result->token)
@@ -193,8 +205,12 @@ static void print_text(struct cli_session *session, const struct cli_subject *su
 }
 
 /* Whose failure it is, where the engine's words do not say. */
-static void say_where(struct cli_session *session, const struct cli_subject *subject)
+static void say_where(struct cli_session *session, const struct cli_subject *subject,
+		      const struct amend_result *result)
 {
+	struct cli_pool *pool = session->args->pool;
+	const char *why = cli_copy(pool, session->err.text, strlen(session->err.text));
+
 	switch (session->err.status) {
 	case AMEND_INTERRUPTED:
 		amend_error_set(&session->err, AMEND_INTERRUPTED,
@@ -205,12 +221,18 @@ static void say_where(struct cli_session *session, const struct cli_subject *sub
 		amend_error_wrap(&session->err, "%s %s", subject->table, subject->key);
 		break;
 	case AMEND_OUTCOME_UNKNOWN:
-		amend_error_set(
-			&session->err, AMEND_OUTCOME_UNKNOWN,
-			"%s (hint: it is in, or it is not: amend log %s %s shows which)",
-			cli_copy(session->args->pool, session->err.text, strlen(session->err.text)),
-			cli_quote(session->args->pool, session->args->words[0]),
-			cli_quote(session->args->pool, subject->table));
+		if (result->once)
+			amend_error_set(
+				&session->err, AMEND_OUTCOME_UNKNOWN,
+				"%s (hint: it is in, or it is not: run again with --once %s, and "
+				"it is done once)",
+				why, cli_quote(pool, result->once));
+		else
+			amend_error_set(
+				&session->err, AMEND_OUTCOME_UNKNOWN,
+				"%s (hint: it is in, or it is not: amend log %s %s shows which)",
+				why, cli_quote(pool, session->args->words[0]),
+				cli_quote(pool, subject->table));
 		break;
 	case AMEND_OK:
 	case AMEND_NOT_FOUND:
@@ -228,13 +250,44 @@ static void say_where(struct cli_session *session, const struct cli_subject *sub
 	}
 }
 
+/* The refusal is that of the first time, whatever is there by now. */
+static void say_repeated(struct cli_session *session, const struct amend_result *result)
+{
+	struct cli_pool *pool = session->args->pool;
+	const enum amend_status status = session->err.status;
+
+	amend_error_set(&session->err, status,
+			"%s; answered before, at %s (hint: a new --once ID asks anew)",
+			cli_copy(pool, session->err.text, strlen(session->err.text)),
+			cli_show_time(pool, result->repeated));
+}
+
+bool cli_once_parse(const struct cli_args *args)
+{
+	const char *id = cli_value(args, "once");
+
+	if (!id || *id)
+		return true;
+	cli_usage(args, "--once: expected an id, found nothing");
+	return false;
+}
+
+const char *cli_once(const struct cli_args *args)
+{
+	const char *id = cli_value(args, "once");
+
+	return id ? id : "";
+}
+
 int cli_print_result(struct cli_session *session, const struct cli_subject *subject,
 		     enum amend_status status, const struct amend_result *result)
 {
 	bool json = cli_has(session->args, "json");
 
 	if (status != AMEND_OK)
-		say_where(session, subject);
+		say_where(session, subject, result);
+	if (status != AMEND_OK && result->repeated)
+		say_repeated(session, result);
 	if (status != AMEND_OK && !has_outcome(result->outcome))
 		return cli_fail(session);
 	if (json)

@@ -17,4 +17,9 @@ struct cli_subject {
 int cli_print_result(struct cli_session *session, const struct cli_subject *subject,
 		     enum amend_status status, const struct amend_result *result);
 
+/* Complains of an empty --once. */
+bool cli_once_parse(const struct cli_args *args);
+/* --once, or "": an id is made up where one can be of use. */
+const char *cli_once(const struct cli_args *args);
+
 #endif

@@ -71,7 +71,7 @@ static bool parse(const struct cli_args *args, struct request *request)
 		cli_usage(args, "expected COL=VALUE behind the key, found nothing to set");
 		return false;
 	}
-	return cli_key_parse(args, args->words[2], &request->key) &&
+	return cli_once_parse(args) && cli_key_parse(args, args->words[2], &request->key) &&
 	       cli_assign_parse_all(args, "COL=VALUE", args->words + 3, request->n_set, false,
 				    &request->set) &&
 	       parse_option(args, "on-create", &request->on_create, &request->n_on_create) &&
@@ -127,6 +127,7 @@ static void make(const struct cli_args *args, struct request *request,
 					       table);
 	write->n_on_create = request->n_on_create;
 	write->expect.token = cli_value(args, "if-version");
+	write->expect.once = cli_once(args);
 	write->want_token = true;
 }
 
@@ -194,6 +195,7 @@ static const struct cli_option options[] = {
 	{"max", "COL=N", "refuse to go above", true},
 	{"nowait", NULL, "do not wait when another holds the record (exit 5)", false},
 	{"skip-locked", NULL, "leave it alone when another holds it (exit 0)", false},
+	{CLI_OPTION_ONCE},
 	{CLI_OPTION_TIMEOUT},
 	{CLI_OPTION_AS},
 	{CLI_OPTION_BECAUSE},
@@ -217,7 +219,7 @@ const struct cli_command cli_command_set = {
 	.exits = "0 done  1 failed, also by --min, --max or a constraint\n"
 		 "2 wrong use, or a token that is not ours\n"
 		 "3 stale: it has changed since  4 no such record or table  5 locked\n"
-		 "7 the connection died while committing",
+		 "7 the connection died while committing: run again with --once and the id shown",
 	.options = options,
 	.least = 3,
 	.most = CLI_ANY_NUMBER,

@@ -95,16 +95,25 @@ static const char *const step_3[] = {
 	NULL,
 };
 
-static const struct step steps[] = {{1, step_1}, {2, step_2}, {3, step_3}};
+/* What is done once: each row is written by the transaction whose id it is. */
+static const char *const step_4[] = {
+	"CREATE TABLE {ledger}operation (id {name} NOT NULL PRIMARY KEY, digest {bytes} NOT NULL, "
+	"at {text} NOT NULL, who {text} NOT NULL, maker {text} NOT NULL, revision {integer}, "
+	"answer {bytes}){rewritten}",
+	NULL,
+};
+
+static const struct step steps[] = {{1, step_1}, {2, step_2}, {3, step_3}, {4, step_4}};
 
 enum { LATEST = sizeof(steps) / sizeof(steps[0]) };
+_Static_assert((int)LATEST == (int)AMEND_LEDGER_VERSION, "a step was added");
 
 enum amend_status amend_ledger_refuse(const struct amend_conn *db, const struct amend_table *table,
 				      struct amend_error *err)
 {
 	static const char *const names[] = {"meta",  "run",        "revision", "change",
 					    "feed",  "base",       "conflict", "token_key",
-					    "lease", "lease_event"};
+					    "lease", "lease_event", "operation"};
 	size_t prefix = strlen(db->dialect->ledger);
 
 	if (strncasecmp(table->qualified, db->dialect->ledger, prefix) != 0)

@@ -4,6 +4,11 @@
 
 #include "ledger/ledger.h"
 
+struct amend_operation; /* operation.h */
+
+/* The first version with the table. */
+enum { AMEND_LEDGER_HAS_OPERATIONS = 4 };
+
 struct amend_ledger {
 	int version;     /* of the ledger, committed; 0: not looked yet, or there is none */
 	bool installing; /* installed in the transaction that is open */
@@ -15,7 +20,8 @@ struct amend_ledger {
 	/* The source and table whose number was asked for last; number 0: none. */
 	char *feed_source, *feed_table;
 	int64_t feed;
-	char who[256]; /* the operating system's user, read when it is needed */
+	struct amend_operation *operation; /* whose unit is open; NULL: none */
+	char who[256];                     /* the operating system's user, read when it is needed */
 
 	struct amend_secret *secrets; /* newest first */
 	size_t n_secrets;

@@ -56,7 +56,7 @@ bool amend_addition_fits(struct amend_addition *addition)
 	if ((write->mode != AMEND_UPDATE && write->mode != AMEND_UPDATE_OR_CREATE) ||
 	    write->compute || call->seen.any || call->n_keys != 1 || call->keys[0].blank ||
 	    !call->keys[0].unique || write->wait != AMEND_WAIT || write->want_token ||
-	    call->n_set == 0 || !table_fits(call->table))
+	    write->expect.once || call->n_set == 0 || !table_fits(call->table))
 		return false;
 	call->n_puts = call->n_set;
 	memcpy(call->puts, call->set, call->n_set * sizeof(*call->puts));

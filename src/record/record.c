@@ -3,6 +3,7 @@
  * Leaves each step's work to the files named after it.
  */
 #include "record/call.h"
+#include "record/once.h"
 
 #include <string.h>
 
@@ -495,7 +496,9 @@ static enum amend_status travel(struct amend_conn *db, const struct amend_table 
 		return status;
 	status = amend_call_resolve(&call, keys, n_keys, expect, err);
 	/* In the application's transaction nothing of ours may break it: a savepoint around all. */
-	if (status == AMEND_OK && db->borrowed && db->depth == 0)
+	if (status == AMEND_OK && amend_call_wants_once(&call, expect))
+		status = amend_call_once(&call, keys, n_keys, expect, run_as_unit, err);
+	else if (status == AMEND_OK && db->borrowed && db->depth == 0)
 		status = amend_atomic(db, NULL, run_as_unit, &call, err);
 	else if (status == AMEND_OK)
 		status = run(&call, err);

@@ -186,6 +186,37 @@ bool amend_has(const struct amend_conn *db, enum amend_feature feature)
 	return (db->features & (unsigned)feature) != 0;
 }
 
+bool amend_may_reconnect(const struct amend_conn *db)
+{
+	return db->driver->reconnect && !db->adopted && db->options.resolve_ms > 0;
+}
+
+static bool interrupted(const void *context)
+{
+	const struct amend_conn *db = context;
+
+	return db->interrupted != 0;
+}
+
+enum amend_status amend_reconnect(struct amend_conn *db, int64_t until, struct amend_error *err)
+{
+	enum { SHORTEST_MS = 20, LONGEST_MS = 500 };
+	enum amend_status status;
+	int pause = SHORTEST_MS;
+
+	for (;;) {
+		int64_t left = until - amend_clock_ms();
+
+		status = db->driver->reconnect(db->session, left > 0 ? (int)left : 0, interrupted,
+					       db, err);
+		left = until - amend_clock_ms();
+		if (status == AMEND_OK || status == AMEND_INTERRUPTED || left <= 0)
+			return status;
+		amend_clock_sleep_ms(left < pause ? (int)left : pause);
+		pause = pause < LONGEST_MS ? pause * 2 : LONGEST_MS;
+	}
+}
+
 bool amend_in_transaction(const struct amend_conn *db)
 {
 	return db->depth > 0 || db->borrowed;

@@ -29,6 +29,13 @@ struct amend_open_unit {
 	struct amend_error reason; /* why it failed: the first error */
 };
 
+/*
+ * Asked when nobody answered the outermost unit's COMMIT. OK: it is in. RETRY: it is not, and the
+ * unit is run again. Else that is how it ends, with `err` filled in.
+ */
+typedef enum amend_status (*amend_fate_fn)(struct amend_conn *db, void *context,
+					   struct amend_error *err);
+
 struct amend_ledger; /* layer 3's own state of this connection */
 
 enum { AMEND_TEXTS = 64 };
@@ -55,6 +62,8 @@ struct amend_conn {
 	bool read_only;                 /* likewise */
 	int lock_timeout_ms;            /* in force in it: -1 or ms, 0 nowait */
 	int64_t deadline;               /* monotonic ms, of the open outermost unit; 0: none */
+	amend_fate_fn fate;             /* of the next outermost unit, which takes it; NULL: none */
+	void *fate_context;
 
 	char *who, *why, *program;
 	struct amend_ledger *ledger;
@@ -76,6 +85,15 @@ enum amend_status amend_leave(struct amend_conn *db, enum amend_status status,
 bool amend_in_transaction(const struct amend_conn *db);
 
 bool amend_has(const struct amend_conn *db, enum amend_feature feature);
+
+/*
+ * Whether the answer of a COMMIT on this connection can be lost and then be looked for:
+ * amend_reconnect may be called.
+ */
+bool amend_may_reconnect(const struct amend_conn *db);
+/* Opens the lost connection anew, again and again until `until` (monotonic ms); UNREACHABLE, INTERRUPTED. */
+enum amend_status amend_reconnect(struct amend_conn *db, int64_t until,
+				  struct amend_error *err) AMEND_CHECK;
 
 /*
  * Runs a statement. An error inside a unit makes the unit fail; in a failed unit it is refused.

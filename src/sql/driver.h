@@ -158,6 +158,15 @@ struct amend_driver {
 	enum amend_status (*open)(const char *url, const struct amend_open_options *options,
 				  struct amend_session **out, struct amend_error *err);
 
+	/*
+	 * A session that was opened and is LOST: opens another connection to the same place instead, with
+	 * the same settings; gives up after `limit_ms`, or once `stop` says so (INTERRUPTED). What the old
+	 * one was doing may still be going on. NULL: the engine loses none, nor the answer of a COMMIT.
+	 */
+	enum amend_status (*reconnect)(struct amend_session *session, int limit_ms,
+				       bool (*stop)(const void *context), const void *context,
+				       struct amend_error *err);
+
 	/* Wraps the application's handle; pins nothing yet. */
 	enum amend_status (*adopt)(void *handle, const struct amend_open_options *options,
 				   struct amend_session **out, struct amend_error *err);

@@ -285,8 +285,14 @@ static enum amend_status run_nested(struct amend_conn *db, const struct amend_un
 	return AMEND_OK;
 }
 
+struct fate {
+	amend_fate_fn fn;
+	void *context;
+};
+
 static enum amend_status run_once(struct amend_conn *db, const struct amend_unit_options *options,
-				  amend_unit_fn fn, void *context, struct amend_error *err)
+				  amend_unit_fn fn, void *context, const struct fate *fate,
+				  struct amend_error *err)
 {
 	struct amend_begin begin = {
 		.isolation = options->isolation,
@@ -322,6 +328,9 @@ static enum amend_status run_once(struct amend_conn *db, const struct amend_unit
 		status = amend_check_deadline(db, err);
 	if (status == AMEND_OK)
 		status = db->driver->commit(db->session, err);
+	/* Before the hooks are dropped: it may be in. */
+	if (status == AMEND_OUTCOME_UNKNOWN && fate->fn)
+		status = fate->fn(db, fate->context, err);
 	if (status == AMEND_OK)
 		return AMEND_OK;
 	amend_hooks_undo(db, 0);
@@ -344,8 +353,11 @@ static enum amend_status run_outermost(struct amend_conn *db,
 {
 	int tries = options->max_tries > 0 ? options->max_tries : MAX_TRIES;
 	int outer_timeout = db->lock_timeout_ms;
+	/* This unit's alone: not of those that its hooks run. */
+	const struct fate fate = {db->fate, db->fate_context};
 	enum amend_status status = AMEND_OK;
 
+	db->fate = NULL;
 	if (db->n_hooks > 0)
 		amend_hooks_undo(db, 0);
 	db->lock_timeout_ms = lock_timeout(db, options);
@@ -353,7 +365,7 @@ static enum amend_status run_outermost(struct amend_conn *db,
 	for (int attempt = 0; attempt < tries; attempt++) {
 		if (attempt > 0)
 			pause_before_rerun(attempt);
-		status = run_once(db, options, fn, context, err);
+		status = run_once(db, options, fn, context, &fate, err);
 		if (status != AMEND_RETRY || options->no_rerun)
 			break;
 	}

@@ -53,6 +53,7 @@ struct asked {
 	bool only_changed;
 	enum amend_wait wait;
 	bool want_token;
+	const char *once;
 };
 
 enum amend_status road_write(struct road *road, const struct asked *asked);

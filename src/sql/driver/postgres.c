@@ -27,13 +27,14 @@ static const char *const ledger_grants[] = {
 	"GRANT USAGE ON SCHEMA amend TO {role}",
 	"GRANT SELECT ON {ledger}meta TO {role}",
 	"GRANT SELECT, INSERT ON {ledger}run, {ledger}revision, {ledger}change, {ledger}feed TO {role}",
-	"GRANT SELECT, INSERT, UPDATE, DELETE ON {ledger}base, {ledger}conflict TO {role}",
+	"GRANT SELECT, INSERT, UPDATE, DELETE ON {ledger}base, {ledger}conflict, "
+	"{ledger}operation TO {role}",
 	"GRANT SELECT, INSERT, UPDATE ON {ledger}lease TO {role}",
 	"GRANT SELECT, INSERT ON {ledger}lease_event TO {role}",
 	NULL,
 };
 
-/* Of base, and of feed and the leases' tables what goes with it. */
+/* Of base, and of feed, the leases' tables and operation what goes with it. */
 static const char ledger_rights[] =
 	"SELECT pg_catalog.format('GRANT %s ON amend.%I TO %s%s', a.privilege_type, t.name, "
 	"CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident("
@@ -43,8 +44,8 @@ static const char ledger_rights[] =
 	"CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a "
 	"CROSS JOIN (VALUES ('base', ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', "
 	"'REFERENCES', 'TRIGGER']), ('feed', ARRAY['SELECT', 'INSERT']), "
-	"('lease', ARRAY['SELECT', 'INSERT', 'UPDATE']), ('lease_event', ARRAY['SELECT', 'INSERT'])) "
-	"t(name, rights) "
+	"('lease', ARRAY['SELECT', 'INSERT', 'UPDATE']), ('lease_event', ARRAY['SELECT', 'INSERT']), "
+	"('operation', ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE'])) t(name, rights) "
 	"WHERE n.nspname = 'amend' AND c.relname = 'base' AND a.grantee <> c.relowner "
 	"AND a.privilege_type = ANY (t.rights) ORDER BY 1";
 
@@ -432,6 +433,7 @@ static const struct amend_driver driver = {
 	.dialect = &dialect,
 	.accepts = accepts,
 	.open = open_session,
+	.reconnect = amend_postgres_reconnect,
 	.adopt = adopt,
 	.close = close_session,
 	.pin = amend_postgres_pin,

@@ -55,6 +55,8 @@ const char *amend_trace_op_name(enum amend_trace_op op)
 		return "canonicalise";
 	case AMEND_TRACE_CHECK:
 		return "check";
+	case AMEND_TRACE_RECONNECT:
+		return "reconnect";
 	case AMEND_TRACE_ANY:
 		return "any";
 	case AMEND_TRACE_STATEMENT:
@@ -162,6 +164,9 @@ static void enter(struct amend_session *self, struct amend_trace_event *event)
 		break;
 	case AMEND_TRACE_CHECK:
 		log_text(trace, "-- check");
+		break;
+	case AMEND_TRACE_RECONNECT:
+		log_text(trace, "-- reconnect");
 		break;
 	case AMEND_TRACE_DESCRIBE: /* names what it describes: by itself */
 	case AMEND_TRACE_ANY:
@@ -283,6 +288,23 @@ static enum amend_status usable(const struct amend_session *self, struct amend_e
 			status_ = fail(self, op_, err);                                     \
 		return leave(self, &event_, status_, err);                                  \
 	} while (0)
+
+/* What a fault has cut is mended by it. */
+static enum amend_status trace_reconnect(struct amend_session *self, int limit_ms,
+					 bool (*stop)(const void *context), const void *context,
+					 struct amend_error *err)
+{
+	struct amend_trace_event event = {.op = AMEND_TRACE_RECONNECT};
+	enum amend_status status;
+
+	enter(self, &event);
+	if (strikes(&self->trace->fault, AMEND_TRACE_RECONNECT, NULL))
+		return leave(self, &event, fail(self, AMEND_TRACE_RECONNECT, err), err);
+	status = self->inner->reconnect(self->session, limit_ms, stop, context, err);
+	if (status == AMEND_OK)
+		self->cut = self->aborted = false;
+	return leave(self, &event, status, err);
+}
 
 static enum amend_status trace_pin(struct amend_session *self, struct amend_error *err)
 {
@@ -586,6 +608,7 @@ enum amend_status amend_trace_wrap(const struct amend_driver *driver, struct ame
 	self->driver.accepts = NULL;
 	self->driver.open = NULL;
 	self->driver.adopt = NULL;
+	self->driver.reconnect = driver->reconnect ? trace_reconnect : NULL;
 	self->driver.close = trace_close;
 	self->driver.pin = trace_pin;
 	self->driver.unpin = trace_unpin;

@@ -42,6 +42,7 @@ enum amend_trace_op {
 	AMEND_TRACE_DESCRIBE,
 	AMEND_TRACE_CANONICALISE,
 	AMEND_TRACE_CHECK,
+	AMEND_TRACE_RECONNECT,
 	AMEND_TRACE_OPS, /* how many there are */
 
 	/* In a fault only: */

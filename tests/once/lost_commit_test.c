@@ -1,0 +1,280 @@
+/*
+ * COMMITs that nobody answered, by faults of the driver: in or not, amend finds out by itself, and a
+ * caller is told the truth. Where no server is reached it stays unknown, and the id settles it.
+ * Leaves real cuts on the wire to cut_test.c.
+ */
+#include <amend/once.h>
+
+#include "ask.h"
+
+#include "sql/conn.h"
+
+static struct road *open_counter(struct engine *engine)
+{
+	struct amend_open_options options = AMEND_OPEN_OPTIONS_INIT;
+	struct road *road;
+
+	engine_exec(engine, "CREATE TABLE counter (id integer PRIMARY KEY, n integer)");
+	engine_exec(engine, "INSERT INTO counter VALUES (1, 0)");
+	options.resolve_ms = 1500;
+	road = road_open_with(engine, engine->url, &options, "counter");
+	expect_ok(amend_init(road->db, NULL, &road->err), &road->err);
+	return road;
+}
+
+static const struct amend_trace_fault unanswered = {
+	.op = AMEND_TRACE_COMMIT, .after = true, .status = AMEND_OUTCOME_UNKNOWN};
+static const struct amend_trace_fault not_arrived = {.op = AMEND_TRACE_COMMIT,
+						     .status = AMEND_OUTCOME_UNKNOWN};
+
+static void committed_without_an_answer(struct engine *engine)
+{
+	struct road *road = open_counter(engine);
+
+	for (int i = 1; i <= 3; i++) {
+		const char *id = i == 3 ? "" : engine_printf(engine, "op %d", i);
+
+		road->trace.fault = unanswered;
+		ok(road, .keys = "id=1", .set = "n+=1", .once = id, .want_token = true);
+		assert_true(road->trace.fault.fired);
+		said(road, engine_printf(engine, "updated n: %d -> %d", i - 1, i));
+		assert_null(road->result.repeated);
+		assert_non_null(road->result.token);
+		assert_int_equal(road->result.revision, i);
+	}
+	engine_expect(engine, "SELECT n FROM counter", "3");
+	engine_expect(engine, "SELECT count(*) FROM amend.change", "3");
+	/* The token is worth what it says. */
+	ok(road, .keys = "id=1", .set = "n=9",
+	   .token = engine_printf(engine, "%s", road->result.token));
+}
+
+static void not_committed(struct engine *engine)
+{
+	struct road *road = open_counter(engine);
+
+	road->trace.fault = not_arrived;
+	ok(road, .keys = "id=1", .set = "n+=1", .once = "op");
+	assert_true(road->trace.fault.fired);
+	said(road, "updated n: 0 -> 1");
+	assert_null(road->result.repeated);
+	engine_expect(engine, "SELECT n FROM counter", "1");
+	engine_expect(engine, "SELECT count(*) FROM amend.change", "1");
+	road->trace.fault = not_arrived;
+	expect_ok(road_delete(road, ask(.keys = "id=1", .once = "gone")), &road->err);
+	road->trace.fault = unanswered;
+	ok(road, AMEND_UPDATE_OR_CREATE, .keys = "id=1", .set = "n=7", .once = "again");
+	said(road, "created id: NULL -> 1, n: NULL -> 7");
+	engine_expect(engine, "SELECT count(*) FROM amend.change", "3");
+}
+
+/* The ledger itself comes with the lost unit. */
+static void the_very_first_write(struct engine *engine)
+{
+	struct road *road;
+
+	for (int after = 0; after < 2; after++) {
+		engine_exec(engine,
+			    "DROP TABLE IF EXISTS counter; DROP SCHEMA IF EXISTS amend CASCADE");
+		engine_exec(engine, "CREATE TABLE counter (id integer PRIMARY KEY, n integer)");
+		engine_exec(engine, "INSERT INTO counter VALUES (1, 0)");
+		road = road_open(engine, "counter");
+		road->trace.fault = after ? unanswered : not_arrived;
+		ok(road, .keys = "id=1", .set = "n+=1", .once = "op");
+		assert_true(road->trace.fault.fired);
+		ok(road, .keys = "id=1", .set = "n+=1", .once = "op");
+		engine_expect(engine, "SELECT n FROM counter", "1");
+		road_close(road);
+	}
+}
+
+/* At any statement of the operation: before COMMIT nothing is in, and that is said. */
+static void at_any_statement(struct engine *engine)
+{
+	struct road *road = open_counter(engine);
+	int done = 0;
+	bool fired = true;
+
+	for (unsigned nth = 1; fired; nth++) {
+		const char *id = engine_printf(engine, "op %u", nth);
+
+		road_close(road);
+		road = road_open(engine, "counter");
+		road->trace.fault = (struct amend_trace_fault){.op = AMEND_TRACE_STATEMENT,
+							       .nth = nth,
+							       .after = nth % 2 == 0,
+							       .status = AMEND_UNREACHABLE};
+		if (road_write(road, ask(.keys = "id=1", .set = "n+=1", .once = id)) == AMEND_OK)
+			done++;
+		else
+			expect_status(AMEND_UNREACHABLE, road->status, &road->err);
+		fired = road->trace.fault.fired;
+		engine_expect(engine, "SELECT n FROM counter", engine_printf(engine, "%d", done));
+		assert_true(nth < 60);
+	}
+	assert_true(done > 0);
+}
+
+static int refuse_to_reconnect;
+
+static void no_way_back(void *context, const struct amend_trace_event *event)
+{
+	struct road *road = context;
+
+	if (event->op == AMEND_TRACE_RECONNECT && refuse_to_reconnect-- > 0)
+		road->trace.fault = (struct amend_trace_fault){.op = AMEND_TRACE_RECONNECT,
+							       .status = AMEND_UNREACHABLE};
+}
+
+static void no_server_for_a_while(struct engine *engine)
+{
+	struct road *road = open_counter(engine);
+
+	road->trace.context = road;
+	road->trace.before = no_way_back;
+	refuse_to_reconnect = 4;
+	road->trace.fault = unanswered;
+	ok(road, .keys = "id=1", .set = "n+=1", .once = "op");
+	assert_true(refuse_to_reconnect <= 0);
+	engine_expect(engine, "SELECT n FROM counter", "1");
+}
+
+static void no_server_at_all(struct engine *engine)
+{
+	struct road *road;
+	int64_t begun;
+
+	open_counter(engine);
+	for (int after = 0; after < 2; after++) {
+		const char *id = engine_printf(engine, "op %d", after);
+		struct amend_open_options options = AMEND_OPEN_OPTIONS_INIT;
+
+		options.resolve_ms = 1000;
+		road = road_open_with(engine, engine->url, &options, "counter");
+		road->trace.context = road;
+		road->trace.before = no_way_back;
+		refuse_to_reconnect = 1000;
+		road->trace.fault = after ? unanswered : not_arrived;
+		begun = now_ms();
+		refused(AMEND_OUTCOME_UNKNOWN, road, .keys = "id=1", .set = "n+=1", .once = id);
+		assert_in_range(now_ms() - begun, 900, 5000);
+		expect_contains(road->err.text, id);
+		expect_text(road->result.once, id);
+		assert_int_equal(road->result.outcome, AMEND_IS_NOTHING);
+		road_close(road);
+		/* The server is back. */
+		road = road_open(engine, "counter");
+		ok(road, .keys = "id=1", .set = "n+=1", .once = id);
+		assert_int_equal(road->result.repeated != NULL, after);
+		said(road, engine_printf(engine, "updated n: %d -> %d", after, after + 1));
+		road_close(road);
+	}
+	engine_expect(engine, "SELECT n FROM counter", "2");
+}
+
+/* Who does not want the connection opened again is told at once. */
+static void not_wanted(struct engine *engine)
+{
+	struct amend_open_options options = AMEND_OPEN_OPTIONS_INIT;
+	struct road *road;
+
+	open_counter(engine);
+	options.resolve_ms = 0;
+	road = road_open_with(engine, engine->url, &options, "counter");
+	road->trace.fault = unanswered;
+	refused(AMEND_OUTCOME_UNKNOWN, road, .keys = "id=1", .set = "n+=1", .once = "op");
+	assert_int_equal(road->trace.by_op[AMEND_TRACE_RECONNECT], 0);
+	/* Nothing is made up where nothing would come of it. */
+	road_close(road);
+	road = road_open_with(engine, engine->url, &options, "counter");
+	ok(road, .keys = "id=1", .set = "n+=1", .once = "");
+	assert_null(road->result.once);
+}
+
+/* The transaction may still be under way when the connection is back: a look would come too early. */
+static void still_under_way(struct engine *engine)
+{
+	struct road *road = open_counter(engine);
+	struct foreign *slow = foreign_open(engine);
+
+	/* Stands for the lost one: it holds the id, and commits later. */
+	ok(road, .keys = "id=1", .set = "n+=1", .once = "other");
+	foreign_exec(slow, "BEGIN");
+	foreign_exec(slow, "INSERT INTO amend.operation (id, digest, at, who, maker, answer) SELECT "
+			   "'op', digest, at, who, 'somebody', answer FROM amend.operation");
+	foreign_start(slow, 500, "COMMIT");
+	ok(road, .keys = "id=1", .set = "n+=1", .once = "op");
+	assert_non_null(road->result.repeated);
+	expect_text(foreign_finish(slow), NULL);
+	engine_expect(engine, "SELECT n FROM counter", "1");
+}
+
+/* --- handlers and their hooks --- */
+
+struct handled {
+	struct road *road;
+	int runs, hooks;
+};
+
+static enum amend_status say(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct handled *handled = context;
+
+	(void)db, (void)err;
+	handled->hooks++;
+	return AMEND_OK;
+}
+
+static enum amend_status handle(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct handled *handled = context;
+	enum amend_status status;
+
+	handled->runs++;
+	status = amend_on_commit(db, say, handled, false, err);
+	if (status == AMEND_OK)
+		status = amend_query(db, "UPDATE counter SET n = n + 1", NULL, 0, NULL, err);
+	return status == AMEND_OK ? amend_once_answer(db, "handled", err) : status;
+}
+
+/* A hook of a unit that is in runs once, though nobody answered. */
+static void hooks_of_a_lost_commit(struct engine *engine)
+{
+	struct road *road = open_counter(engine);
+	struct handled handled = {.road = road};
+	struct amend_once_result done = AMEND_ONCE_RESULT_INIT;
+
+	road->trace.fault = unanswered;
+	expect_ok(amend_once(road->db, "m1", handle, &handled, NULL, &done, &road->err), &road->err);
+	assert_int_equal(handled.runs, 1);
+	assert_int_equal(handled.hooks, 1);
+	assert_false(done.repeated);
+	expect_text(done.answer, "handled");
+	amend_once_result_release(&done);
+	road->trace.fault = not_arrived;
+	expect_ok(amend_once(road->db, "m2", handle, &handled, NULL, NULL, &road->err), &road->err);
+	assert_int_equal(handled.runs, 3);
+	assert_int_equal(handled.hooks, 2);
+	expect_ok(amend_once(road->db, "m2", handle, &handled, NULL, &done, &road->err), &road->err);
+	assert_true(done.repeated);
+	expect_text(done.answer, "handled");
+	assert_int_equal(handled.hooks, 2);
+	amend_once_result_release(&done);
+	engine_expect(engine, "SELECT n FROM counter", "2");
+}
+
+static const struct engine_test tests[] = {
+	{"it was in: that is found out, and the answer stands", committed_without_an_answer,
+	 .only = "postgresql"},
+	{"it was not in: it is done again", not_committed, .only = "postgresql"},
+	{"the very first write, which installs the ledger", the_very_first_write,
+	 .only = "postgresql"},
+	{"cut at any operation: told as it is", at_any_statement},
+	{"no server for a while", no_server_for_a_while, .only = "postgresql"},
+	{"no server at all: unknown, and the id settles it", no_server_at_all, .only = "postgresql"},
+	{"nobody wants the connection opened again", not_wanted, .only = "postgresql"},
+	{"one that is still under way is waited for", still_under_way, .only = "postgresql"},
+	{"hooks run once, after what is in", hooks_of_a_lost_commit, .only = "postgresql"},
+};
+
+ENGINE_MAIN_WITH(tests, ENGINES_GENERIC)
