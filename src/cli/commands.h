@@ -16,6 +16,7 @@ extern const struct cli_command cli_command_diff;
 extern const struct cli_command cli_command_conflicts;
 extern const struct cli_command cli_command_resolve;
 extern const struct cli_command cli_command_lease;
+extern const struct cli_command cli_command_once;
 extern const struct cli_command cli_command_check;
 extern const struct cli_command cli_command_completion;
 

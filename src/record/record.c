@@ -503,7 +503,8 @@ static enum amend_status travel(struct amend_conn *db, const struct amend_table 
 	else if (status == AMEND_OK)
 		status = run(&call, err);
 	amend_result_status(result, status);
-	explain_lock(err, status);
+	if (!result->once)
+		explain_lock(err, status);
 	return amend_leave(db, status, err);
 }
 
