@@ -252,8 +252,10 @@ static void an_older_ledger_has_none(struct engine *engine)
 	road_close(road);
 	engine_exec(engine, engine_pick(engine,
 					"DROP TABLE amend_lease; DROP TABLE amend_lease_event; "
+					"DROP TABLE amend_operation; "
 					"UPDATE amend_meta SET value = '2'",
 					"DROP TABLE amend.lease; DROP TABLE amend.lease_event; "
+					"DROP TABLE amend.operation; "
 					"UPDATE amend.meta SET value = '2'"));
 	road = road_open(engine, "t");
 	expect_ok(amend_leases(road->db, NULL, count, &n, &road->err), &road->err);
@@ -279,8 +281,10 @@ static void ordinary_roles(struct engine *engine)
 	engine_execf(engine,
 		     "GRANT SELECT, INSERT, UPDATE, DELETE ON amend.base, amend.conflict TO %s",
 		     role);
-	engine_exec(engine, "DROP TABLE amend.lease; DROP TABLE amend.lease_event; "
-			    "UPDATE amend.meta SET value = '2'");
+	engine_exec(
+		engine,
+		"DROP TABLE amend.lease; DROP TABLE amend.lease_event; DROP TABLE amend.operation; "
+		"UPDATE amend.meta SET value = '2'");
 	road_close(owner);
 	owner = road_open(engine, NULL);
 	expect_ok(amend_init(owner->db, NULL, &owner->err), &owner->err);

@@ -34,9 +34,10 @@ static const char *const ledger_grants[] = {
 	NULL,
 };
 
-/* Of base, and of feed, the leases' tables and operation what goes with it. */
+/* Of base, and of feed, the leases' tables and operation (for who writes, no one else) what goes with it. */
 static const char ledger_rights[] =
-	"SELECT pg_catalog.format('GRANT %s ON amend.%I TO %s%s', a.privilege_type, t.name, "
+	"SELECT pg_catalog.format('GRANT %s ON amend.%I TO %s%s', CASE t.name WHEN 'operation' THEN "
+	"'SELECT, INSERT, UPDATE, DELETE' ELSE a.privilege_type END, t.name, "
 	"CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident("
 	"pg_catalog.pg_get_userbyid(a.grantee)) END, "
 	"CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) "
@@ -45,7 +46,7 @@ static const char ledger_rights[] =
 	"CROSS JOIN (VALUES ('base', ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', "
 	"'REFERENCES', 'TRIGGER']), ('feed', ARRAY['SELECT', 'INSERT']), "
 	"('lease', ARRAY['SELECT', 'INSERT', 'UPDATE']), ('lease_event', ARRAY['SELECT', 'INSERT']), "
-	"('operation', ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE'])) t(name, rights) "
+	"('operation', ARRAY['INSERT'])) t(name, rights) "
 	"WHERE n.nspname = 'amend' AND c.relname = 'base' AND a.grantee <> c.relowner "
 	"AND a.privilege_type = ANY (t.rights) ORDER BY 1";
 
