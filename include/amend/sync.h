@@ -153,8 +153,9 @@ struct amend_sync_options {
 	bool skip_locked;
 	/*
 	 * Bytes of input that are kept in memory; a larger one goes to a private file in $TMPDIR and
-	 * is decided slice by slice. 0: 24 MiB (and 120,000 records). With `missing` other than keep, and with `atomic`, all is
-	 * kept in memory; and records that depend on each other across slices are.
+	 * is decided slice by slice. 0: 24 MiB (and 120,000 records). In memory are in any case what `atomic` has to tell
+	 * in the end, records that depend on each other across slices, and everything where a key's collation is the
+	 * database's own.
 	 */
 	size_t memory;
 	enum amend_missing missing;
@@ -196,6 +197,8 @@ struct amend_sync_report {
 	uint64_t read;
 	/* apart from the sum */
 	uint64_t deleted, marked, missing_conflicts; /* of rows that the input lacks */
+	uint64_t missing_refused; /* of missing_conflicts: not edited here, but the database keeps them */
+	uint64_t missing_skipped; /* answered no, or held by another: left as they are */
 	uint64_t new_conflicts, open_conflicts, settled;
 	int64_t run; /* 0: nothing was recorded */
 	int64_t *revisions;

@@ -156,6 +156,11 @@ static bool parse_missing(const struct cli_args *args, struct request *request)
 	if (!cli_choice(args, "missing", &missing) || !parse_limit(args, options))
 		return false;
 	options->missing = (enum amend_missing)missing;
+	if (missing == AMEND_MISSING_KEEP && cli_value(args, "max-missing")) {
+		cli_usage(args, "--max-missing limits --missing delete or COL=VALUE, which is not "
+				"given");
+		return false;
+	}
 	return missing != AMEND_MISSING_MARK ||
 	       cli_assign_parse_all(args, "--missing keep, delete or COL=VALUE", &word, 1, true,
 				    &request->mark);

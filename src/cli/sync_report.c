@@ -200,6 +200,29 @@ static void print_json(const struct cli_sync_output *output, enum amend_status s
 	cli_json_print(object);
 }
 
+/* Of rows that the input lacks: what was done about them, and why not. */
+static void print_missing(FILE *out, const struct amend_sync_report *report)
+{
+	const struct {
+		uint64_t n;
+		const char *what;
+	} shown[] = {
+		{report->deleted, "deleted"},
+		{report->marked, "marked"},
+		{report->missing_conflicts - report->missing_refused, "missing, but edited here"},
+		{report->missing_refused, "missing, but kept by the database"},
+		{report->missing_skipped, "missing, but skipped"},
+	};
+	const char *mark = ";";
+
+	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+		if (!shown[i].n)
+			continue;
+		fprintf(out, "%s %" PRIu64 " %s", mark, shown[i].n, shown[i].what);
+		mark = ",";
+	}
+}
+
 /* What is not there is not said; that nothing happened is. */
 static void print_text(const struct cli_sync_output *output, FILE *out,
 		       const struct amend_sync_report *report, const struct count *counts)
@@ -217,13 +240,7 @@ static void print_text(const struct cli_sync_output *output, FILE *out,
 			fprintf(out, ", %" PRIu64 " %s", counts->n,
 				counts->n == 1 ? counts->one : counts->many);
 	}
-	if (report->deleted)
-		fprintf(out, "; %" PRIu64 " deleted", report->deleted);
-	if (report->marked)
-		fprintf(out, "%s %" PRIu64 " marked", report->deleted ? "," : ";", report->marked);
-	if (report->missing_conflicts)
-		fprintf(out, "%s %" PRIu64 " missing, but edited here",
-			report->deleted || report->marked ? "," : ";", report->missing_conflicts);
+	print_missing(out, report);
 	fprintf(out, " (%.2f s)\n", report->seconds);
 	if (report->settled)
 		fprintf(out, "%" PRIu64 " conflict%s settled by --on-conflict\n", report->settled,

@@ -46,10 +46,12 @@ static enum amend_status settle(struct amend_chunk *chunk, struct amend_record *
 				status = claim_created(sync, record, err);
 			break;
 		case AMEND_EFFECT_SKIPPED:
-			if (record->fate == AMEND_FATE_MISSING)
+			if (record->fate == AMEND_FATE_MISSING) {
 				record->action = NULL;
-			else
+				record->skipped = true;
+			} else {
 				record->fate = AMEND_FATE_SKIPPED;
+			}
 			break;
 		case AMEND_EFFECT_REJECTED:
 			/* The database keeps it, and says why: that is a conflict, decided again. */

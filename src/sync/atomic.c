@@ -186,10 +186,12 @@ static enum amend_status skip_all(struct amend_sync *sync, struct amend_error *e
 	enum amend_status status = AMEND_OK;
 
 	for (size_t i = 0; i < sync->n_todo; i++) {
-		if (sync->todo[i]->fate == AMEND_FATE_MISSING)
+		if (sync->todo[i]->fate == AMEND_FATE_MISSING) {
 			sync->todo[i]->action = NULL;
-		else
+			sync->todo[i]->skipped = true;
+		} else {
 			sync->todo[i]->fate = AMEND_FATE_SKIPPED;
+		}
 	}
 	for (size_t i = 0; i < sync->n_all && status == AMEND_OK; i++)
 		status = amend_sync_tell(sync, sync->all[i], err);

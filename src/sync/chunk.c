@@ -18,7 +18,8 @@ static bool needs_hold(const struct amend_chunk *chunk, const struct amend_recor
 	    !record->action->glued && (record->action->n_puts || record->action->remove))
 		return false;
 	return record->row &&
-	       (record->action->n_puts || record->action->store || record->action->remove);
+	       (record->action->n_puts || record->action->store || record->action->remove ||
+		(chunk->others && !record->seen && record->action->write_base));
 }
 
 /*
@@ -328,6 +329,20 @@ static enum amend_status write_base(struct amend_chunk *chunk, struct amend_reco
 	return status == AMEND_OK && moved ? amend_sync_base_moved(chunk, record, err) : status;
 }
 
+/* Row first, then what is recorded of it: a deletion that the database refuses takes no number of a sequence. */
+static enum amend_status remove_row(struct amend_chunk *chunk, struct amend_record *record,
+				    struct amend_written *out, struct amend_error *err)
+{
+	struct amend_sync *sync = chunk->sync;
+	struct amend_bulk item = {
+		.row = &record->action->now, .source = sync->source_name, .seen = record->seen};
+	enum amend_status status = amend_rows_write(sync->db, sync->table, NULL, &item, 1,
+						    &chunk->arena, err);
+
+	*out = (struct amend_written){.moved = item.moved};
+	return status;
+}
+
 static enum amend_status write_row(struct amend_chunk *chunk, struct amend_record *record,
 				   struct amend_error *err)
 {
@@ -348,8 +363,7 @@ static enum amend_status write_row(struct amend_chunk *chunk, struct amend_recor
 							       : NULL,
 			action->puts, action->n_puts, &chunk->arena, &written, err);
 	else if (action->remove)
-		status = amend_row_delete(sync->db, sync->table, &action->now, &chunk->arena,
-					  &written, err);
+		status = remove_row(chunk, record, &written, err);
 	else
 		status = amend_row_update(sync->db, sync->table, &action->now, action->puts,
 					  action->n_puts, &chunk->arena, &written, err);
@@ -386,9 +400,10 @@ enum amend_status amend_sync_write_conflict(struct amend_chunk *chunk, struct am
 	return status;
 }
 
-static enum amend_status write_record(struct amend_chunk *chunk, struct amend_record *record,
+static enum amend_status write_record(struct amend_chunk *chunk, size_t index,
 				      struct amend_error *err)
 {
+	struct amend_record *record = chunk->sync->todo[index];
 	struct amend_action *action = record->action;
 	enum amend_status status = AMEND_OK;
 
@@ -397,6 +412,8 @@ static enum amend_status write_record(struct amend_chunk *chunk, struct amend_re
 	chunk->culprit = record;
 	if (action->create || action->n_puts || action->remove)
 		status = write_row(chunk, record, err);
+	if (status == AMEND_OK && action->remove)
+		status = amend_sync_prove_deleted(chunk, index, index + 1, err);
 	if (status == AMEND_OK && action->write_base && record->effect == AMEND_EFFECT_NONE)
 		status = write_base(chunk, record, err);
 	if (status == AMEND_OK && record->effect == AMEND_EFFECT_NONE)
@@ -453,7 +470,7 @@ static enum amend_status write_group(struct amend_conn *db, void *context, struc
 			status = amend_sync_park(chunk->sync, todo[i], &chunk->arena, err);
 	}
 	for (size_t i = group->from; i < group->to && status == AMEND_OK; i++) {
-		status = write_record(chunk, todo[i], err);
+		status = write_record(chunk, i, err);
 		/* One of a circle moved under way: what is parked must not stay so. */
 		if (status == AMEND_OK && group->to - group->from > 1 &&
 		    todo[i]->effect != AMEND_EFFECT_DONE)
@@ -574,7 +591,9 @@ static enum amend_status prove(struct amend_chunk *chunk, struct amend_error *er
 	}
 	if (chunk->proven || status != AMEND_OK)
 		return status;
-	status = hold(chunk, false, err);
+	status = amend_sync_look_for_others(chunk, err);
+	if (status == AMEND_OK)
+		status = hold(chunk, false, err);
 	if (status == AMEND_OK)
 		status = hold(chunk, true, err);
 	if (status == AMEND_OK)

@@ -22,10 +22,6 @@ enum amend_status amend_sync_bind_mark(struct amend_sync *sync, struct amend_err
 	enum amend_status status;
 	size_t at = 0;
 
-	if (sync->options->on_plan && sync->options->missing != AMEND_MISSING_KEEP)
-		return amend_error_set(err, AMEND_INVALID,
-				       "a plan says nothing of missing records: --plan goes with "
-				       "--missing keep (hint: --dry-run --changes - shows them)");
 	if (sync->options->missing != AMEND_MISSING_MARK)
 		return AMEND_OK;
 	if (!mark)
@@ -465,8 +461,6 @@ out:
 enum amend_status amend_sync_missing(struct amend_sync *sync, struct amend_error *err)
 {
 	amend_hash_release(&sync->leaving);
-	if (sync->options->on_plan)
-		return AMEND_OK;
 	if (!sync->slices && sync->round == 0)
 		amend_sync_note_blind(sync);
 	return sync->round == 0 ? find_all(sync, err) : find_again(sync, err);

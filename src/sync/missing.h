@@ -123,5 +123,13 @@ enum amend_status amend_sync_spared(struct amend_conn *db, const char *source,
 /* Deletions of the chunk are still right about other sources' bases; else the record has moved. */
 enum amend_status amend_sync_prove_missing(struct amend_chunk *chunk,
 					   struct amend_error *err) AMEND_CHECK;
+/*
+ * Again, of what has been deleted by now and is held: else the unit is undone. With it goes that a source
+ * which takes up a row holds it, if there are others: one of the two then sees the other.
+ */
+enum amend_status amend_sync_prove_deleted(struct amend_chunk *chunk, size_t from, size_t to,
+					   struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_sync_look_for_others(struct amend_chunk *chunk,
+					     struct amend_error *err) AMEND_CHECK;
 
 #endif

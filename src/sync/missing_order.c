@@ -176,22 +176,26 @@ enum amend_status amend_sync_spared(struct amend_conn *db, const char *source_na
 	return status;
 }
 
-enum amend_status amend_sync_prove_missing(struct amend_chunk *chunk, struct amend_error *err)
+/* `*moved`: for some of them it is no longer as it was decided. */
+static enum amend_status prove(struct amend_chunk *chunk, size_t from, size_t to, bool *moved,
+			       struct amend_error *err)
 {
 	struct amend_sync *sync = chunk->sync;
-	size_t room = chunk->to - chunk->from, n = 0;
+	size_t room = to - from, n = 0;
 	struct amend_record **records = amend_arena_array(&chunk->arena, room,
 							  sizeof(struct amend_record *));
 	const char **pks = amend_arena_array(&chunk->arena, room, sizeof(*pks));
 	bool *spared = amend_arena_array(&chunk->arena, room, sizeof(*spared));
 	enum amend_status status = AMEND_OK;
 
+	*moved = false;
 	if (!records || !pks || !spared)
 		return amend_no_memory(err);
-	for (size_t i = chunk->from; i < chunk->to; i++) {
+	for (size_t i = from; i < to; i++) {
 		struct amend_record *record = sync->todo[i];
 
-		if (!record->action->remove && !record->action->spared)
+		if ((!record->action->remove && !record->action->spared) ||
+		    record->effect != AMEND_EFFECT_NONE)
 			continue;
 		records[n] = record;
 		pks[n++] = record->row->pk;
@@ -200,8 +204,55 @@ enum amend_status amend_sync_prove_missing(struct amend_chunk *chunk, struct ame
 		status = amend_sync_spared(sync->db, sync->source_name, sync->table, pks, n,
 					   &chunk->arena, spared, err);
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
-		if (spared[i] != records[i]->action->spared)
-			records[i]->effect = AMEND_EFFECT_MOVED;
+		if (spared[i] == records[i]->action->spared)
+			continue;
+		records[i]->effect = AMEND_EFFECT_MOVED;
+		*moved = true;
 	}
+	return status;
+}
+
+enum amend_status amend_sync_prove_missing(struct amend_chunk *chunk, struct amend_error *err)
+{
+	bool moved;
+
+	return prove(chunk, chunk->from, chunk->to, &moved, err);
+}
+
+enum amend_status amend_sync_prove_deleted(struct amend_chunk *chunk, size_t from, size_t to,
+					   struct amend_error *err)
+{
+	bool moved;
+	enum amend_status status;
+
+	if (!amend_has(chunk->sync->db, AMEND_HAS_ROW_LOCK))
+		return AMEND_OK;
+	status = prove(chunk, from, to, &moved, err);
+	if (status != AMEND_OK || !moved)
+		return status;
+	chunk->again = true;
+	return amend_error_set(err, AMEND_STALE,
+			       "another source took up a record while it was deleted");
+}
+
+enum amend_status amend_sync_look_for_others(struct amend_chunk *chunk, struct amend_error *err)
+{
+	struct amend_sync *sync = chunk->sync;
+	const char **sources = NULL;
+	enum amend_status status;
+	bool any = false;
+	size_t n = 0;
+
+	chunk->others = false;
+	for (size_t i = chunk->from; i < chunk->to && !any; i++) {
+		const struct amend_record *record = sync->todo[i];
+
+		any = record->row && !record->seen && record->action->write_base;
+	}
+	if (!any || !amend_has(sync->db, AMEND_HAS_ROW_LOCK))
+		return AMEND_OK;
+	status = amend_base_sources(sync->db, sync->table, &chunk->arena, &sources, &n, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++)
+		chunk->others = chunk->others || strcmp(sources[i], sync->source_name) != 0;
 	return status;
 }

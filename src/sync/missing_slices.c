@@ -400,8 +400,7 @@ enum amend_status amend_lost_next(struct amend_sync *sync, bool *again, struct a
 
 bool amend_lost_any(const struct amend_lost *lost)
 {
-	return lost->noted && !lost->sync->options->on_plan &&
-	       (lost->n > 0 || lost->n_unseen > 0 || lost->closes);
+	return lost->noted && (lost->n > 0 || lost->n_unseen > 0 || lost->closes);
 }
 
 bool amend_lost_closes(const struct amend_lost *lost)

@@ -6,6 +6,7 @@
  *	plan_read.c    a file's lines, proved to be whole; its header
  *	plan_entry.c   one line as what it says of a table's record
  *	plan_prove.c   what each entry is about, as it is now: untouched, done already, or stale
+ *	plan_missing.c the same for rows that the input lacks
  *	plan_apply.c   amend_apply
  *	plan_confirm.c asks before anything is written; of syncs and plans alike
  *
@@ -69,6 +70,8 @@ struct amend_plan_entry {
 	uint32_t missed;
 	struct amend_plan_row row, other;
 	bool create;
+	bool missing; /* what the input lacks: named by its base, or by a conflict about it */
+	bool remove, spared;
 	struct amend_put *puts;
 	size_t n_puts;
 
@@ -76,7 +79,8 @@ struct amend_plan_entry {
 	const char *base_pk, *base_key;
 	unsigned char base_digest[AMEND_DIGEST_SIZE];
 	bool write_base;
-	bool base_over; /* over what it said before; else it says nothing but this */
+	bool drop_base, marks; /* of a missing one: it goes; the put is remembered as a mark */
+	bool base_over;        /* over what it said before; else it says nothing but this */
 	unsigned char after_digest[AMEND_DIGEST_SIZE];
 	const struct amend_value *
 		*base_values; /* by table column: what it says from now on; NULL: as before */
@@ -120,5 +124,31 @@ enum amend_status amend_plan_conflict_digest(enum amend_conflict_kind kind, cons
 
 /* plan_prove.c: as amend_sync_plan, for a plan's entries. */
 enum amend_status amend_plan_prove(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+
+/* One of the three things that an entry is bound to. */
+enum amend_plan_state {
+	AMEND_PLAN_AS_SEEN,
+	AMEND_PLAN_DONE, /* as the entry leaves it */
+	AMEND_PLAN_BOTH, /* it leaves it as it was, and so it is */
+	AMEND_PLAN_ELSE,
+};
+enum amend_plan_state amend_plan_judge(bool changes, bool as_seen, bool done);
+enum amend_status amend_plan_judge_conflict(const struct amend_record *record,
+					    enum amend_plan_state *state,
+					    struct amend_error *err) AMEND_CHECK;
+/* The entry is stale. */
+enum amend_status amend_plan_leave(struct amend_sync *sync, struct amend_record *record,
+				   const char *note, struct amend_error *err) AMEND_CHECK;
+/* What it stores, about the row as it is named now. */
+enum amend_status amend_plan_make_conflict(struct amend_sync *sync,
+					   const struct amend_record *record,
+					   struct amend_action *action,
+					   struct amend_error *err) AMEND_CHECK;
+
+/* plan_missing.c: bases of `list`'s missing entries, rows that were gone; and, open conflicts known, what becomes of them. */
+enum amend_status amend_plan_find_missing(struct amend_sync *sync,
+					  struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_plan_decide_missing(struct amend_sync *sync,
+					    struct amend_error *err) AMEND_CHECK;
 
 #endif

@@ -14,6 +14,7 @@ static void release(struct amend_sync *sync)
 	amend_hash_release(&sync->claims);
 	amend_hash_release(&sync->held);
 	amend_hash_release(&sync->open_by_key);
+	amend_hash_release(&sync->leaving);
 	amend_hash_release(&sync->open_by_name);
 	free(sync->all);
 	free(sync->list);
@@ -107,13 +108,14 @@ static enum amend_status read_entries(struct amend_sync *sync, const struct amen
 	size_t n = plan->n_lines;
 	struct amend_plan_entry *entries = amend_arena_array(&sync->arena, n, sizeof(*entries));
 	struct amend_record *records = amend_arena_array(&sync->arena, n, sizeof(*records));
-	struct amend_hash keys = {0};
+	struct amend_hash keys = {0}, missing = {0};
 	enum amend_status status = AMEND_OK;
 
 	if (!records || !entries)
 		return amend_no_memory(err);
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 		struct amend_plan_entry *entry = &entries[i], *twin;
+		const char *name;
 		void **slot;
 
 		status = amend_plan_entry_read(sync, plan, &plan->lines[i], entry, err);
@@ -123,7 +125,9 @@ static enum amend_status read_entries(struct amend_sync *sync, const struct amen
 		status = amend_sync_enlist(sync, &records[i], err);
 		if (status != AMEND_OK)
 			break;
-		slot = amend_hash_put(&keys, entry->key, strlen(entry->key));
+		/* Of two bases with one key the row's name tells. */
+		name = entry->missing && entry->has_base ? entry->base_pk : entry->key;
+		slot = amend_hash_put(entry->missing ? &missing : &keys, name, strlen(name));
 		twin = slot ? *slot : NULL;
 		if (!slot)
 			status = amend_no_memory(err);
@@ -135,6 +139,7 @@ static enum amend_status read_entries(struct amend_sync *sync, const struct amen
 			*slot = entry;
 	}
 	amend_hash_release(&keys);
+	amend_hash_release(&missing);
 	return status;
 }
 

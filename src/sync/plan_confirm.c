@@ -76,6 +76,8 @@ static void skip(struct amend_sync *sync, size_t from, size_t to)
 		}
 		if (is_asked(record) && record->fate != AMEND_FATE_MISSING)
 			record->fate = AMEND_FATE_SKIPPED;
+		else if (is_asked(record))
+			record->skipped = true;
 		record->action = NULL;
 	}
 }

@@ -138,13 +138,26 @@ static bool read_keys(struct reader *reader, struct json_object *json, struct am
 	return out->key != NULL;
 }
 
+/* The name is what counts; the key is for whoever reads it. */
+static bool read_name(struct reader *reader, struct json_object *json, struct amend_plan_entry *out)
+{
+	const char *name = amend_plan_string(json, "name");
+
+	if (!name)
+		return bad(reader, "\"name\" is missing");
+	out->first = -1;
+	out->key = text(reader, name);
+	out->spared = flag(json, "spared");
+	return out->key != NULL;
+}
+
 static bool read_missed(struct reader *reader, struct json_object *json,
 			struct amend_plan_entry *out)
 {
 	const struct amend_sync *sync = reader->sync;
 	struct json_object *names;
 
-	if (!json_object_object_get_ex(json, "missed", &names))
+	if (out->missing || !json_object_object_get_ex(json, "missed", &names))
 		return true;
 	if (!json_object_is_type(names, json_type_array))
 		return bad(reader, "\"missed\" is no list");
@@ -289,6 +302,7 @@ static bool read_after(struct reader *reader, struct json_object *json, struct a
 
 	out->write_base = true;
 	out->base_over = flag(json, "over");
+	out->marks = flag(json, "marks");
 	out->base_values = make(reader, reader->sync->table->n_columns,
 				sizeof(const struct amend_value *));
 	if (!fields || (out->base_over && !out->has_base))
@@ -333,6 +347,10 @@ static bool read_base(struct reader *reader, struct json_object *json, struct am
 	}
 	if (!json_object_object_get_ex(base, "after", &after))
 		return true;
+	if (!after && out->missing) {
+		out->write_base = out->drop_base = true;
+		return true;
+	}
 	if (!json_object_is_type(after, json_type_object))
 		return bad(reader, "\"base\" is malformed");
 	return read_after(reader, after, out);
@@ -425,6 +443,7 @@ static bool read_fate(struct reader *reader, struct json_object *json, struct am
 		{"created", AMEND_FATE_CREATED},     {"updated", AMEND_FATE_UPDATED},
 		{"merged", AMEND_FATE_MERGED},       {"kept", AMEND_FATE_KEPT},
 		{"unchanged", AMEND_FATE_UNCHANGED}, {"conflicts", AMEND_FATE_CONFLICT},
+		{"missing", AMEND_FATE_MISSING},
 	};
 	const char *name = amend_plan_string(json, "counts");
 
@@ -437,22 +456,47 @@ static bool read_fate(struct reader *reader, struct json_object *json, struct am
 	return bad(reader, "\"counts\" is none of the counters");
 }
 
+static bool check_missing(struct reader *reader, const struct amend_plan_entry *entry)
+{
+	if (entry->create || entry->missed || entry->other.identity || entry->tied ||
+	    (entry->fate != AMEND_FATE_MISSING))
+		return bad(reader, "a missing record is created, or counted as another");
+	if (entry->remove && !(entry->row.identity && entry->drop_base && !entry->n_puts))
+		return bad(reader, "a deletion names no row, or keeps its base");
+	if (entry->write_base && !entry->has_base)
+		return bad(reader, "it changes a base that it does not name");
+	if ((entry->n_puts > 0) != entry->marks || entry->n_puts > 1 ||
+	    (entry->write_base && !entry->drop_base && !entry->marks))
+		return bad(reader, "a missing record is marked by one column");
+	if (entry->spared && (entry->remove || !entry->drop_base))
+		return bad(reader, "\"spared\" is malformed");
+	if (entry->row.identity && !entry->has_base)
+		return bad(reader, "it names a row, and no base of it");
+	return knows_all(reader, &entry->row);
+}
+
 /* What the entry does, and what its operation promises, are one. */
 static bool check(struct reader *reader, const char *op, const struct amend_plan_entry *entry)
 {
-	const char *is = entry->create     ? "create"
-			 : entry->n_puts   ? "update"
-			 : entry->conflict ? "conflict"
-					   : "remember";
+	const char *is = entry->create      ? "create"
+			 : entry->remove    ? "delete"
+			 : entry->n_puts    ? "update"
+			 : entry->conflict  ? "conflict"
+			 : entry->drop_base ? "forget"
+					    : "remember";
 
 	if (strcmp(op, is) != 0)
 		return bad(reader, "\"op\" is not what the entry does");
+	if (entry->missing)
+		return check_missing(reader, entry);
 	if (entry->create && (entry->row.identity || entry->other.identity))
 		return bad(reader, "a creation has no row yet");
 	if (entry->create && !(entry->missed & (uint32_t)1 << entry->first))
 		return bad(reader, "a creation's key was missed");
 	if (!entry->row.identity && (entry->n_puts || entry->write_base) && !entry->create)
 		return bad(reader, "it changes a row that it does not name");
+	if (entry->fate == AMEND_FATE_MISSING)
+		return bad(reader, "\"counts\" is not what the entry does");
 	if ((entry->fate == AMEND_FATE_CONFLICT) != (entry->conflict != NULL))
 		return bad(reader, "\"counts\" is not what the entry does");
 	if (entry->create != (entry->fate == AMEND_FATE_CREATED))
@@ -470,7 +514,10 @@ static bool read_entry(struct reader *reader, struct json_object *json, struct a
 		return bad(reader, "\"op\" or \"line\" is missing");
 	out->line = json_object_get_int64(line);
 	out->create = strcmp(op, "create") == 0;
-	if (!read_fate(reader, json, out) || !read_keys(reader, json, out) ||
+	out->missing = flag(json, "missing");
+	out->remove = out->missing && strcmp(op, "delete") == 0;
+	if (!read_fate(reader, json, out) ||
+	    !(out->missing ? read_name(reader, json, out) : read_keys(reader, json, out)) ||
 	    !read_missed(reader, json, out) || !read_row(reader, json, &out->row))
 		return false;
 	if (json_object_object_get_ex(json, "other", &other) &&

@@ -8,14 +8,6 @@
 
 #include "sync/plan.h"
 
-/* One of the three things that an entry is bound to. */
-enum state {
-	AS_SEEN,
-	DONE, /* as the entry leaves it */
-	BOTH, /* it leaves it as it was, and so it is */
-	ELSE,
-};
-
 static void begin(struct amend_sync *sync)
 {
 	for (size_t i = 0; i < sync->n_list; i++) {
@@ -24,11 +16,13 @@ static void begin(struct amend_sync *sync)
 
 		*record = (struct amend_record){
 			.entry = entry,
-			.line = entry->line,
+			.line = entry->missing ? -entry->number : entry->line,
 			.values = entry->values,
+			.problem = entry->missing ? record->problem : NULL,
 			.key = entry->key,
 			.first = entry->first,
 			.found_by = AMEND_FOUND_NOT,
+			.fate = entry->missing ? AMEND_FATE_MISSING : AMEND_FATE_OPEN,
 			.clashed = record->clashed,
 			.refusals = record->refusals,
 		};
@@ -213,7 +207,7 @@ static enum amend_status find_bases(struct amend_sync *sync, bool by_first_key,
 		struct amend_record *record = sync->list[i];
 		const struct amend_plan_entry *entry = record->entry;
 
-		if ((record->row == NULL) != by_first_key)
+		if (entry->missing || (record->row == NULL) != by_first_key)
 			continue;
 		records[n] = record;
 		keys[n++] = !by_first_key     ? record->row->pk
@@ -236,11 +230,11 @@ out:
 
 /* ---- what has become of it ---- */
 
-static enum state judge(bool changes, bool as_seen, bool done)
+enum amend_plan_state amend_plan_judge(bool changes, bool as_seen, bool done)
 {
 	if (!changes)
-		return as_seen ? BOTH : ELSE;
-	return as_seen ? AS_SEEN : done ? DONE : ELSE;
+		return as_seen ? AMEND_PLAN_BOTH : AMEND_PLAN_ELSE;
+	return as_seen ? AMEND_PLAN_AS_SEEN : done ? AMEND_PLAN_DONE : AMEND_PLAN_ELSE;
 }
 
 static const struct amend_put *put_of(const struct amend_plan_entry *entry, uint32_t column)
@@ -257,7 +251,8 @@ static bool missed_still(const struct amend_record *record, const struct amend_p
 	return record->missed == entry->missed;
 }
 
-static enum state judge_row(const struct amend_sync *sync, const struct amend_record *record)
+static enum amend_plan_state judge_row(const struct amend_sync *sync,
+				       const struct amend_record *record)
 {
 	const struct amend_plan_entry *entry = record->entry;
 	const struct amend_value *now = record->row ? record->row->values : NULL;
@@ -266,12 +261,12 @@ static enum state judge_row(const struct amend_sync *sync, const struct amend_re
 	if (entry->create) {
 		for (size_t i = 0; now && i < entry->n_puts && done; i++)
 			done = amend_value_equal(&entry->puts[i].value, &now[entry->puts[i].column]);
-		return judge(true, !now && missed_still(record, entry), now && done);
+		return amend_plan_judge(true, !now && missed_still(record, entry), now && done);
 	}
 	if (!entry->row.identity)
-		return judge(false, missed_still(record, entry), false);
+		return amend_plan_judge(false, missed_still(record, entry), false);
 	if (!now)
-		return ELSE;
+		return AMEND_PLAN_ELSE;
 	for (uint32_t c = 0; c < sync->table->n_columns; c++) {
 		const struct amend_put *put = put_of(entry, c);
 
@@ -281,7 +276,7 @@ static enum state judge_row(const struct amend_sync *sync, const struct amend_re
 		done = done && amend_value_equal(put ? &put->value : &entry->row.values[c], &now[c]);
 	}
 	/* A key that was learned is found by it now: that is what was to be done. */
-	return judge(entry->n_puts > 0, as_seen && missed_still(record, entry), done);
+	return amend_plan_judge(entry->n_puts > 0, as_seen && missed_still(record, entry), done);
 }
 
 static bool other_as_seen(const struct amend_sync *sync, const struct amend_record *record)
@@ -298,7 +293,8 @@ static bool other_as_seen(const struct amend_sync *sync, const struct amend_reco
 	return record->other != NULL;
 }
 
-static enum state judge_base(const struct amend_record *record, const struct amend_plan_entry *entry)
+static enum amend_plan_state judge_base(const struct amend_record *record,
+					const struct amend_plan_entry *entry)
 {
 	const struct amend_base *seen = record->seen;
 	bool as_seen = entry->has_base ? seen && strcmp(seen->pk, entry->base_pk) == 0 &&
@@ -311,8 +307,8 @@ static enum state judge_base(const struct amend_record *record, const struct ame
 
 	/* The digest may be the same where only the first key or the row moves. */
 	if (done && as_seen)
-		return BOTH;
-	return judge(entry->write_base, as_seen, done);
+		return AMEND_PLAN_BOTH;
+	return amend_plan_judge(entry->write_base, as_seen, done);
 }
 
 static enum amend_status open_is(const struct amend_conflict_row *open,
@@ -333,10 +329,10 @@ static const char *conflict_pk(const struct amend_record *record)
 	return record->row ? record->row->pk : record->other ? record->other->pk : NULL;
 }
 
-static enum amend_status judge_conflict(const struct amend_record *record,
-					const struct amend_plan_entry *entry, enum state *state,
-					struct amend_error *err)
+enum amend_status amend_plan_judge_conflict(const struct amend_record *record,
+					    enum amend_plan_state *state, struct amend_error *err)
 {
+	const struct amend_plan_entry *entry = record->entry;
 	const struct amend_conflict_row *open = record->open;
 	const struct amend_conflict_spec *spec = entry->conflict;
 	bool as_seen = !open && !entry->has_open, done = !open && entry->end && !entry->store;
@@ -353,7 +349,7 @@ static enum amend_status judge_conflict(const struct amend_record *record,
 		if (status == AMEND_OK)
 			status = open_is(open, digest, &done, err);
 	}
-	*state = judge(entry->store || entry->end, as_seen, done);
+	*state = amend_plan_judge(entry->store || entry->end, as_seen, done);
 	return status;
 }
 
@@ -364,8 +360,8 @@ static const struct amend_value *now_of(const struct amend_record *record, uint3
 	return record->row ? &record->row->values[column] : NULL;
 }
 
-static enum amend_status leave(struct amend_sync *sync, struct amend_record *record,
-			       const char *note, struct amend_error *err)
+enum amend_status amend_plan_leave(struct amend_sync *sync, struct amend_record *record,
+				   const char *note, struct amend_error *err)
 {
 	const struct amend_plan_entry *entry = record->entry;
 	struct amend_stale *stale = amend_arena_alloc(&sync->arena, sizeof(*stale));
@@ -392,7 +388,7 @@ static enum amend_status leave(struct amend_sync *sync, struct amend_record *rec
 		field.has_base = known;
 		field.base = known ? entry->row.values[c] : amend_null();
 		field.current = *now;
-		field.incoming = put ? put->value : field.base;
+		field.incoming = put ? put->value : entry->remove ? amend_null() : field.base;
 		if (!amend_value_equal(known ? &field.base : &field.incoming, now))
 			stale->fields[stale->n_fields++] = field;
 	}
@@ -443,15 +439,15 @@ static enum amend_status make_base(struct amend_sync *sync, const struct amend_r
 	return AMEND_OK;
 }
 
-static enum amend_status make_conflict(struct amend_sync *sync, const struct amend_record *record,
-				       const struct amend_plan_entry *entry,
-				       struct amend_action *action, struct amend_error *err)
+enum amend_status amend_plan_make_conflict(struct amend_sync *sync,
+					   const struct amend_record *record,
+					   struct amend_action *action, struct amend_error *err)
 {
 	struct amend_conflict_spec *spec = amend_arena_alloc(&sync->arena, sizeof(*spec));
 
 	if (!spec)
 		return amend_no_memory(err);
-	*spec = *entry->conflict;
+	*spec = *record->entry->conflict;
 	spec->pk = conflict_pk(record);
 	action->conflict = spec;
 	return AMEND_OK;
@@ -459,8 +455,8 @@ static enum amend_status make_conflict(struct amend_sync *sync, const struct ame
 
 /* What of the entry is not there yet. */
 static enum amend_status make_action(struct amend_sync *sync, struct amend_record *record,
-				     enum state row, enum state base, enum state conflict,
-				     struct amend_error *err)
+				     enum amend_plan_state row, enum amend_plan_state base,
+				     enum amend_plan_state conflict, struct amend_error *err)
 {
 	const struct amend_plan_entry *entry = record->entry;
 	struct amend_action *action = amend_sync_action(sync, record);
@@ -470,21 +466,21 @@ static enum amend_status make_action(struct amend_sync *sync, struct amend_recor
 		return amend_no_memory(err);
 	record->fate = (uint8_t)entry->fate;
 	record->based = record->seen != NULL;
-	if (row == AS_SEEN) {
+	if (row == AMEND_PLAN_AS_SEEN) {
 		action->create = entry->create;
 		action->puts = entry->puts;
 		action->n_puts = entry->n_puts;
-	} else if (row == DONE && entry->fate != AMEND_FATE_CONFLICT) {
+	} else if (row == AMEND_PLAN_DONE && entry->fate != AMEND_FATE_CONFLICT) {
 		record->fate = AMEND_FATE_UNCHANGED;
 	}
-	if (base == AS_SEEN)
+	if (base == AMEND_PLAN_AS_SEEN)
 		status = make_base(sync, record, entry, action, err);
 	if (status == AMEND_OK && entry->conflict)
-		status = make_conflict(sync, record, entry, action, err);
-	action->store = entry->store && conflict == AS_SEEN;
-	action->is_new = entry->is_new && conflict == AS_SEEN;
+		status = amend_plan_make_conflict(sync, record, action, err);
+	action->store = entry->store && conflict == AMEND_PLAN_AS_SEEN;
+	action->is_new = entry->is_new && conflict == AMEND_PLAN_AS_SEEN;
 	action->settled = entry->settled;
-	action->end = conflict == AS_SEEN ? entry->end : NULL;
+	action->end = conflict == AMEND_PLAN_AS_SEEN ? entry->end : NULL;
 	action->how = entry->how;
 	return status;
 }
@@ -493,22 +489,25 @@ static enum amend_status decide(struct amend_sync *sync, struct amend_record *re
 				struct amend_error *err)
 {
 	const struct amend_plan_entry *entry = record->entry;
-	enum state row = judge_row(sync, record), base = judge_base(record, entry), conflict;
-	enum amend_status status = judge_conflict(record, entry, &conflict, err);
+	enum amend_plan_state row = judge_row(sync, record), base = judge_base(record, entry),
+			      conflict;
+	enum amend_status status = amend_plan_judge_conflict(record, &conflict, err);
 
 	if (status != AMEND_OK)
 		return status;
-	if (row == ELSE || !other_as_seen(sync, record))
-		return leave(sync, record, why_row(record), err);
+	if (row == AMEND_PLAN_ELSE || !other_as_seen(sync, record))
+		return amend_plan_leave(sync, record, why_row(record), err);
 	/* A row as it was under a base that has moved was put back by somebody: an edit, which stays. */
-	if (base == ELSE || (row == AS_SEEN && base == DONE))
-		return leave(sync, record,
-			     "another run has been here: what the source said is no "
-			     "longer what the plan saw",
-			     err);
-	if (conflict == ELSE)
-		return leave(sync, record, "its conflict was settled, or has changed", err);
-	if (row != AS_SEEN && base != AS_SEEN && conflict != AS_SEEN) {
+	if (base == AMEND_PLAN_ELSE || (row == AMEND_PLAN_AS_SEEN && base == AMEND_PLAN_DONE))
+		return amend_plan_leave(sync, record,
+					"another run has been here: what the source said is no "
+					"longer what the plan saw",
+					err);
+	if (conflict == AMEND_PLAN_ELSE)
+		return amend_plan_leave(sync, record, "its conflict was settled, or has changed",
+					err);
+	if (row != AMEND_PLAN_AS_SEEN && base != AMEND_PLAN_AS_SEEN &&
+	    conflict != AMEND_PLAN_AS_SEEN) {
 		record->fate = AMEND_FATE_UNCHANGED;
 		return AMEND_OK;
 	}
@@ -527,7 +526,7 @@ static enum amend_status leave_clashes(struct amend_sync *sync, struct amend_err
 		    record->action->conflict->kind == AMEND_CONFLICT_UNIQUE &&
 		    (!record->entry->conflict ||
 		     record->entry->conflict->kind != AMEND_CONFLICT_UNIQUE))
-			status = leave(sync, record, record->action->conflict->note, err);
+			status = amend_plan_leave(sync, record, record->action->conflict->note, err);
 	}
 	return status;
 }
@@ -548,13 +547,19 @@ enum amend_status amend_plan_prove(struct amend_sync *sync, struct amend_error *
 		status = find_bases(sync, false, err);
 	if (status == AMEND_OK)
 		status = find_bases(sync, true, err);
+	if (status == AMEND_OK)
+		status = amend_plan_find_missing(sync, err);
 	if (status != AMEND_OK)
 		return status;
 	status = amend_sync_find_open(sync, err);
 	if (status != AMEND_OK)
 		return status;
-	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++)
-		status = decide(sync, sync->list[i], err);
+	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
+		if (!sync->list[i]->entry->missing)
+			status = decide(sync, sync->list[i], err);
+	}
+	if (status == AMEND_OK)
+		status = amend_plan_decide_missing(sync, err);
 	if (status == AMEND_OK)
 		status = amend_sync_unique(sync, err);
 	if (status == AMEND_OK)

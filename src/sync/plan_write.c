@@ -123,6 +123,7 @@ static void add_choices(struct amend_plan_writer *writer)
 	static const char *const policies[] = {"store", "incoming", "current"};
 	static const char *const adoptions[] = {NULL, "incoming", "current", "conflict"};
 	static const char *const duplicates[] = {"reject", "first", "last"};
+	static const char *const missing[] = {"keep", "delete", "mark"};
 	const struct amend_sync_options *options = writer->sync->options;
 
 	amend_buffer_text(&writer->line, ",\"options\":{");
@@ -133,6 +134,8 @@ static void add_choices(struct amend_plan_writer *writer)
 	}
 	amend_buffer_char(&writer->line, ',');
 	add_string(&writer->line, "duplicates", duplicates[options->duplicates]);
+	amend_buffer_char(&writer->line, ',');
+	add_string(&writer->line, "missing", missing[options->missing]);
 	amend_buffer_printf(&writer->line, ",\"create_only\":%s,\"update_only\":%s}",
 			    options->create_only ? "true" : "false",
 			    options->update_only ? "true" : "false");
@@ -175,9 +178,23 @@ static const char *op_of(const struct amend_action *action)
 {
 	if (action->create)
 		return "create";
+	if (action->remove)
+		return "delete";
 	if (action->n_puts)
 		return "update";
-	return action->conflict ? "conflict" : "remember";
+	if (action->conflict)
+		return "conflict";
+	return action->drop_base ? "forget" : "remember";
+}
+
+/* What the input lacks has no key of its own: it is named as its base, or as the conflict about it. */
+static void add_missing(struct amend_plan_writer *writer, const struct amend_record *record)
+{
+	amend_buffer_printf(&writer->line, ",\"missing\":true,\"key\":%s,",
+			    *record->key ? record->key : "{}");
+	add_string(&writer->line, "name", record->key);
+	if (record->action->spared)
+		amend_buffer_text(&writer->line, ",\"spared\":true");
 }
 
 static void add_keys(struct amend_plan_writer *writer, const struct amend_record *record)
@@ -246,6 +263,28 @@ static void add_row(struct amend_plan_writer *writer, const struct amend_row *ro
 	amend_buffer_char(&writer->line, '}');
 }
 
+/* Of a deletion all of it; else what was compared, with this input or another. */
+static void add_missing_row(struct amend_plan_writer *writer, const struct amend_record *record)
+{
+	const struct amend_sync *sync = writer->sync;
+	const struct amend_action *action = record->action;
+	const struct amend_base *seen = record->seen;
+	struct amend_value ignored;
+	bool first = true;
+
+	amend_buffer_printf(&writer->line, "\"pk\":%s,\"row\":{", record->row->pk);
+	for (uint32_t c = 0; c < sync->table->n_columns; c++) {
+		if (put_of(action, c) || (!action->remove && sync->used_of[c] < 0 &&
+					  !amend_pack_find(seen->pack, seen->pack_size,
+							   sync->table->columns[c].name, &ignored)))
+			continue;
+		amend_buffer_text(&writer->line, first ? "" : ",");
+		add_value(writer, &writer->line, c, &record->row->values[c]);
+		first = false;
+	}
+	amend_buffer_char(&writer->line, '}');
+}
+
 static void add_fields(struct amend_plan_writer *writer, const struct amend_record *record)
 {
 	const struct amend_sync *sync = writer->sync;
@@ -298,6 +337,8 @@ static void add_base_fields(struct amend_plan_writer *writer, const struct amend
 	amend_buffer_char(&writer->line, '}');
 	if (old)
 		amend_buffer_text(&writer->line, ",\"over\":true");
+	if (record->fate == AMEND_FATE_MISSING)
+		amend_buffer_text(&writer->line, ",\"marks\":true");
 	if (amend_pack_find(base->pack, base->pack_size, AMEND_BASE_TIED, &is)) {
 		amend_buffer_text(&writer->line, ",\"tied\":");
 		amend_json_value(&writer->line, &is, AMEND_CLASS_TEXT);
@@ -320,7 +361,9 @@ static void add_base(struct amend_plan_writer *writer, const struct amend_record
 	} else {
 		amend_buffer_text(&writer->line, "null");
 	}
-	if (record->action->write_base) {
+	if (record->action->drop_base) {
+		amend_buffer_text(&writer->line, ",\"after\":null");
+	} else if (record->action->write_base) {
 		amend_buffer_text(&writer->line, ",\"after\":{");
 		add_base_digest(&writer->line, &record->action->base);
 		add_base_fields(writer, record);
@@ -438,13 +481,14 @@ static const char *fate_name(enum amend_fate fate)
 		return "kept";
 	case AMEND_FATE_CONFLICT:
 		return "conflicts";
+	case AMEND_FATE_MISSING:
+		return "missing";
 	case AMEND_FATE_OPEN:
 	case AMEND_FATE_UNCHANGED:
 	case AMEND_FATE_SKIPPED:
 	case AMEND_FATE_REJECTED:
 	case AMEND_FATE_DUPLICATE:
 	case AMEND_FATE_STALE:
-	case AMEND_FATE_MISSING:
 		break;
 	}
 	return "unchanged";
@@ -454,18 +498,26 @@ static enum amend_status write_entry(struct amend_plan_writer *writer,
 				     const struct amend_record *record, struct amend_error *err)
 {
 	const struct amend_action *action = record->action;
+	bool missing = record->fate == AMEND_FATE_MISSING;
 	enum amend_status status;
 
 	amend_buffer_reset(&writer->line);
 	amend_buffer_char(&writer->line, '{');
 	add_string(&writer->line, "op", op_of(action));
-	amend_buffer_printf(&writer->line, ",\"line\":%lld,", (long long)record->line);
+	amend_buffer_printf(&writer->line, ",\"line\":%lld,",
+			    record->line > 0 ? (long long)record->line : 0);
 	add_string(&writer->line, "counts", fate_name((enum amend_fate)record->fate));
-	add_keys(writer, record);
+	if (missing)
+		add_missing(writer, record);
+	else
+		add_keys(writer, record);
 	add_fields(writer, record);
 	if (record->row) {
 		amend_buffer_char(&writer->line, ',');
-		add_row(writer, record->row, action);
+		if (missing)
+			add_missing_row(writer, record);
+		else
+			add_row(writer, record->row, action);
 	}
 	if (record->other) {
 		amend_buffer_text(&writer->line, ",\"other\":{");
@@ -490,11 +542,18 @@ static void add_counts(struct amend_buffer *line, const struct amend_sync_report
 		const char *name;
 		uint64_t n;
 	} shown[] = {
-		{"created", report->created},       {"updated", report->updated},
-		{"merged", report->merged},         {"kept", report->kept},
-		{"unchanged", report->unchanged},   {"conflicts", report->conflicts},
-		{"skipped", report->skipped},       {"rejected", report->rejected},
+		{"created", report->created},
+		{"updated", report->updated},
+		{"merged", report->merged},
+		{"kept", report->kept},
+		{"unchanged", report->unchanged},
+		{"conflicts", report->conflicts},
+		{"skipped", report->skipped},
+		{"rejected", report->rejected},
 		{"duplicates", report->duplicates},
+		{"deleted", report->deleted},
+		{"marked", report->marked},
+		{"missing_conflicts", report->missing_conflicts},
 	};
 
 	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)

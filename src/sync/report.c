@@ -28,10 +28,14 @@ void amend_sync_progress(const struct amend_sync *sync, const char *phase, uint6
 }
 
 /* Not one of the input's records: apart from their sum. */
-static void count_missing(struct amend_sync_report *report, const struct amend_action *action)
+static void count_missing(struct amend_sync_report *report, const struct amend_record *record)
 {
+	const struct amend_action *action = record->action;
+
+	report->missing_skipped += record->skipped;
 	if (!action)
 		return;
+	report->missing_refused += action->conflict && record->problem;
 	report->deleted += action->remove;
 	report->marked += action->n_puts > 0;
 	report->missing_conflicts += action->conflict != NULL;
@@ -77,7 +81,7 @@ static void count(struct amend_sync *sync, const struct amend_record *record)
 		report->stale++;
 		return;
 	case AMEND_FATE_MISSING:
-		count_missing(report, action);
+		count_missing(report, record);
 		break;
 	}
 	if (!action)
@@ -99,7 +103,7 @@ static enum amend_status name_key(struct amend_sync *sync, const struct amend_re
 	const struct amend_sync_key *key;
 	struct amend_field *fields;
 
-	if (record->fate == AMEND_FATE_MISSING) {
+	if (record->fate == AMEND_FATE_MISSING || (record->entry && record->entry->missing)) {
 		enum amend_status status = AMEND_OK;
 
 		fields = NULL;

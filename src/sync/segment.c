@@ -133,6 +133,8 @@ enum amend_status amend_segment_write(struct amend_chunk *chunk, size_t from, si
 	struct amend_sync *sync = chunk->sync;
 	enum amend_status status = write_rows(chunk, from, to, err);
 
+	if (status == AMEND_OK && sync->todo[from]->action->remove)
+		status = amend_sync_prove_deleted(chunk, from, to, err);
 	if (status == AMEND_OK)
 		status = write_bases(chunk, from, to, err);
 	for (size_t i = from; i < to && status == AMEND_OK; i++) {

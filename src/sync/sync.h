@@ -127,6 +127,7 @@ struct amend_record {
 	bool marked;                      /* amend marked its row while it was missing */
 	bool shared;                      /* another record reaches the row by the same later key */
 	bool asks;                        /* --adopt must say */
+	bool skipped;                     /* of a missing one: answered no, or held by another */
 	bool declined;                    /* it waits for one that is not to be written */
 	bool told;                        /* counted and reported */
 	bool clashed;                     /* a unique key refused it once: it was decided again */
@@ -445,6 +446,7 @@ struct amend_chunk {
 	struct amend_arena arena;
 	struct amend_record *culprit; /* being written */
 	struct amend_error why;
+	bool others; /* other sources have bases of the table: where this one takes up a row, it holds it */
 };
 /* Runs it once and commits; the effects of its records are known then. */
 enum amend_status amend_sync_chunk(struct amend_chunk *chunk, struct amend_error *err) AMEND_CHECK;

@@ -264,6 +264,171 @@ static void values_survive(struct engine *engine)
 	engine_expect(engine, "SELECT k FROM v WHERE t = ''", "1");
 }
 
+/* ---- what the input lacks ---- */
+
+static const char only_italy[] = "code,name,people\nIT,Italy,60\n";
+
+static const char *plan_lacking(struct feed *feed, const char *csv)
+{
+	feed->options.max_missing = 9;
+	feed->options.max_missing_percent = false;
+	return feed_plan(feed, csv);
+}
+
+static void deletions_are_planned(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+	const char *plan, *before;
+
+	fed_once(feed, first, "created=3");
+	feed->options.missing = AMEND_MISSING_DELETE;
+	feed->options.max_missing = 1;
+	feed->options.max_missing_percent = false;
+	/* The threshold is decided when it is planned, and nothing is written then. */
+	before = feed_snapshot(engine);
+	feed->options.dry_run = true;
+	refused(feed, AMEND_INVALID, only_italy, "2 of the 3 records");
+	feed->options.dry_run = false;
+	plan = plan_lacking(feed, only_italy);
+	expect_text(feed_report(feed), "unchanged=1 deleted=2");
+	expect_text(feed_snapshot(engine), before);
+	applied(feed, plan, "deleted=2");
+	told(feed,
+	     "delete 0 code=DE id: 1 -> NULL, code: DE -> NULL, name: Germany -> NULL, people: 80 -> "
+	     "NULL\n"
+	     "delete 0 code=FR id: 2 -> NULL, code: FR -> NULL, name: France -> NULL, people: 65 -> "
+	     "NULL");
+	engine_expect(engine, all, "IT|Italy|60|NULL");
+	bases(feed, "{\"code\":\"IT\"} code=IT name=Italy people=60");
+	idle(feed, plan, "");
+	/* Who returns is another row, and not deleted again by the old plan. */
+	fed(feed, first, "created=2 unchanged=1");
+	idle(feed, plan, "");
+	engine_expect(engine, "SELECT count(*) FROM country", "3");
+}
+
+static void a_deletion_is_bound_to_all(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+	const char *plan;
+
+	fed_once(feed, first, "created=3");
+	feed->options.missing = AMEND_MISSING_DELETE;
+	plan = plan_lacking(feed, only_italy);
+	/* A column that the source does not have would be lost too. */
+	engine_exec(engine, "UPDATE country SET note = 'mine' WHERE code = 'FR'");
+	engine_exec(engine, "UPDATE country SET name = 'Deutschland' WHERE code = 'DE'");
+	idle(feed, plan, "stale=2");
+	told(feed, "stale 0 code=DE the record has changed since name: Germany|Deutschland|NULL\n"
+		   "stale 0 code=FR the record has changed since note: NULL|mine|NULL");
+	engine_expect(engine, all, "DE|Deutschland|80|NULL\nFR|France|65|mine\nIT|Italy|60|NULL");
+	/* Deleted by hand: only its base is left to go. */
+	engine_exec(engine, "DELETE FROM country WHERE code = 'DE'");
+	applied(feed, plan, "stale=1");
+	bases(feed, "{\"code\":\"FR\"} code=FR name=France people=65\n"
+		    "{\"code\":\"IT\"} code=IT name=Italy people=60");
+	idle(feed, plan, "stale=1");
+}
+
+static void marks_are_planned(struct engine *engine)
+{
+	static const struct amend_assign gone = {
+		"note", AMEND_SET, {.kind = AMEND_TEXT, .size = 4, .as.text = "gone"}};
+	struct feed *feed = countries(engine);
+	const char *plan;
+
+	fed_once(feed, first, "created=3");
+	engine_exec(engine, "UPDATE country SET note = 'old' WHERE code = 'DE'");
+	feed->options.missing = AMEND_MISSING_MARK;
+	feed->options.mark = &gone;
+	plan = plan_lacking(feed, only_italy);
+	engine_exec(engine, "UPDATE country SET note = 'mine' WHERE code = 'FR'");
+	applied(feed, plan, "stale=1 marked=1");
+	engine_expect(engine, all, "DE|Germany|80|gone\nFR|France|65|mine\nIT|Italy|60|NULL");
+	idle(feed, plan, "stale=1");
+	/* What stood there is remembered: it returns with the record. */
+	fed(feed, "code,name,people\nDE,Germany,80\nFR,France,65\nIT,Italy,60\n",
+	    "updated=1 unchanged=2");
+	engine_expect(engine, all, "DE|Germany|80|old\nFR|France|65|mine\nIT|Italy|60|NULL");
+}
+
+static void a_base_without_its_row(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+	const char *plan;
+
+	fed_once(feed, first, "created=3");
+	engine_exec(engine, "DELETE FROM country WHERE code IN ('DE', 'FR')");
+	plan = plan_lacking(feed, only_italy);
+	/* Another row has its place now. */
+	engine_exec(engine, "INSERT INTO country (id, code) VALUES (2, 'FR')");
+	applied(feed, plan, "stale=1");
+	told(feed, "stale 0 code=FR there is a record in its place now");
+	bases(feed, "{\"code\":\"FR\"} code=FR name=France people=65\n"
+		    "{\"code\":\"IT\"} code=IT name=Italy people=60");
+	idle(feed, plan, "stale=1");
+}
+
+static void another_source_took_it(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+	const char *plan;
+
+	fed_once(feed, first, "created=3");
+	feed->options.missing = AMEND_MISSING_DELETE;
+	plan = plan_lacking(feed, only_italy);
+	feed->options.source_name = "un";
+	fed_once(feed, "code,name,people\nFR,France,65\n", "unchanged=1");
+	applied(feed, plan, "stale=1 deleted=1");
+	told(feed,
+	     "stale 0 code=FR another source has this record now\n"
+	     "delete 0 code=DE id: 1 -> NULL, code: DE -> NULL, name: Germany -> NULL, people: "
+	     "80 -> NULL");
+	/* And the other way: the base alone was to go. */
+	feed->options.source_name = NULL;
+	plan = plan_lacking(feed, only_italy);
+	expect_text(feed_report(feed), "unchanged=1");
+	feed->options.source_name = "un";
+	fed(feed, only_italy, "unchanged=1");
+	idle(feed, plan, "stale=1");
+	engine_expect(engine, "SELECT code FROM country ORDER BY code", "FR\nIT");
+}
+
+static void a_refused_deletion(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+	const char *plan;
+
+	fed_once(feed, first, "created=3");
+	engine_exec(engine, "CREATE TABLE city (name TEXT, country TEXT REFERENCES country (code))");
+	engine_exec(engine, "INSERT INTO city VALUES ('Paris', 'FR')");
+	feed->options.missing = AMEND_MISSING_DELETE;
+	plan = plan_lacking(feed, only_italy);
+	applied(feed, plan, "stale=1 deleted=1");
+	expect_contains(feed->told.data, "stale 0 code=FR it cannot be deleted: ");
+	applied(feed, plan, "stale=1");
+	assert_int_equal(feed->report.run, 0);
+	engine_exec(engine, "DELETE FROM city");
+	applied(feed, plan, "deleted=1");
+}
+
+/* Children before parents, and a value that a deleted row gives up. */
+static void deletions_in_order(struct engine *engine)
+{
+	struct feed *feed;
+	const char *plan;
+
+	engine_exec(engine, "CREATE TABLE node (code TEXT PRIMARY KEY, slug TEXT UNIQUE, up TEXT "
+			    "REFERENCES node (code))");
+	feed = feed_open(engine, "node", "code");
+	fed_once(feed, "code,slug,up\na,top,\nb,low,a\nc,deep,b\nz,end,\n", "created=4");
+	feed->options.missing = AMEND_MISSING_DELETE;
+	plan = plan_lacking(feed, "code,slug,up\nz,low,\n");
+	applied(feed, plan, "updated=1 deleted=3");
+	engine_expect(engine, "SELECT code, slug, up FROM node", "z|low|NULL");
+	idle(feed, plan, "unchanged=1");
+}
+
 static const struct engine_test tests[] = {
 	{"applied twice it does nothing the second time", applied_twice},
 	{"an edit since stays; one of another column is no reason to refuse", edits_are_not_touched},
@@ -276,6 +441,13 @@ static const struct engine_test tests[] = {
 	{"an edit between proof and write", edited_between_proof_and_write},
 	{"a plan and a dry run leave no trace", leaves_no_trace},
 	{"values survive", values_survive},
+	{"deletions: none when planned, none twice", deletions_are_planned},
+	{"a deletion is bound to the whole row", a_deletion_is_bound_to_all},
+	{"marks", marks_are_planned},
+	{"a base whose row was gone", a_base_without_its_row},
+	{"another source took it, or let it go", another_source_took_it},
+	{"a deletion that the database refuses", a_refused_deletion},
+	{"deletions in their order", deletions_in_order},
 };
 
 ENGINE_MAIN(tests)
