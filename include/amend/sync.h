@@ -204,11 +204,26 @@ struct amend_sync_report {
 	int64_t *revisions;
 	size_t n_revisions;
 	double seconds;
+	bool unmodified; /* the server says that the source is what it was: see amend_source_open_again */
 	char source[256]; /* its name */
 	char table[256];  /* as the ledger names it */
 };
 
 AMEND_API void amend_sync_report_release(struct amend_sync_report *report);
+
+/*
+ * As amend_source_open. What http:// or https:// names, and was synced into this table with these
+ * options before, is asked for only if it has changed since. If it has not, nothing is fetched: the source then is what
+ * it said last, as the ledger has it, and a sync of it does what a sync of the document would. A
+ * table, a ledger or a version that is not there is no failure: then all of it is asked for.
+ */
+AMEND_API enum amend_status amend_source_open_again(struct amend_conn *db, const char *table,
+						    const struct amend_sync_options *sync,
+						    const char *name,
+						    const struct amend_source_options *options,
+						    struct amend_source **out,
+						    struct amend_error *err) AMEND_CHECK;
+AMEND_API bool amend_source_unmodified(const struct amend_source *source);
 
 /*
  * Runs one sync. INVALID before the first write: wrong mapping, a needed

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "assign.h"
@@ -251,6 +252,12 @@ static void explain_interruption(struct cli_session *session, const struct amend
 				"interrupted: nothing was written");
 }
 
+/* Of which a server says whether it has changed. */
+static bool is_url(const char *name)
+{
+	return strncasecmp(name, "http://", 7) == 0 || strncasecmp(name, "https://", 8) == 0;
+}
+
 /* A failure of the run comes before one of the files beside it, and that before what was found. */
 static int first_of(int run, int files)
 {
@@ -269,6 +276,7 @@ static int sync_source(struct cli_session *session, struct request *request,
 							   : amend_source_name_shown(source),
 		.table = args->words[2],
 		.dry_run = options->dry_run || cli_has(args, "plan"),
+		.remote = is_url(args->words[0]),
 		.quiet = cli_has(args, "quiet"),
 		.json = cli_has(args, "json"),
 	};
@@ -341,6 +349,26 @@ static int open_database(struct cli_session *session, const struct request *requ
 			makes && !options->dry_run ? CLI_MAY_CREATE : 0);
 }
 
+/* A remote source is asked for only if it has changed: what was seen of it is looked up first. */
+static enum amend_status open_source(const struct cli_args *args, const struct request *request,
+				     struct amend_source **out, struct amend_error *err)
+{
+	struct amend_open_options options = AMEND_OPEN_OPTIONS_INIT;
+	const char *name = args->words[0];
+	struct amend_conn *db = NULL;
+	enum amend_status status;
+
+	options.must_exist = options.read_only = true;
+	/* What is wrong with the database is said when it is opened to be written. */
+	if (!is_url(name) || cli_has(args, "plan") ||
+	    amend_open(args->words[1], &options, &db, err) != AMEND_OK)
+		return amend_source_open(name, &request->source, out, err);
+	status = amend_source_open_again(db, args->words[2], &request->options, name,
+					 &request->source, out, err);
+	amend_close(db);
+	return status;
+}
+
 static int run(const struct cli_args *args)
 {
 	struct cli_session session = {.args = args};
@@ -355,8 +383,7 @@ static int run(const struct cli_args *args)
 	    !cli_changes_allowed(args, "rejects", args->words[0], args->words[1]))
 		return CLI_USAGE;
 	code = cli_confirm_open(&confirm, args, strcmp(args->words[0], "-") == 0);
-	if (code == 0 &&
-	    amend_source_open(args->words[0], &request.source, &source, &session.err) != AMEND_OK)
+	if (code == 0 && open_source(args, &request, &source, &session.err) != AMEND_OK)
 		code = cli_fail(&session);
 	if (code != 0) {
 		cli_confirm_close(&confirm);

@@ -190,6 +190,8 @@ static void print_json(const struct cli_sync_output *output, enum amend_status s
 	cli_json_add(object, "new_conflicts", number(report->new_conflicts));
 	cli_json_add(object, "open_conflicts", number(report->open_conflicts));
 	cli_json_add(object, "settled", number(report->settled));
+	if (output->remote)
+		cli_json_add(object, "unmodified", json_object_new_boolean(report->unmodified));
 	cli_json_add(object, "run", cli_json_id(report->run));
 	cli_json_add(object, "revisions", revisions);
 	cli_json_add(object, "dry_run", json_object_new_boolean(output->dry_run));
@@ -242,6 +244,8 @@ static void print_text(const struct cli_sync_output *output, FILE *out,
 	}
 	print_missing(out, report);
 	fprintf(out, " (%.2f s)\n", report->seconds);
+	if (report->unmodified)
+		fputs("the source has not changed since it was last synced\n", out);
 	if (report->settled)
 		fprintf(out, "%" PRIu64 " conflict%s settled by --on-conflict\n", report->settled,
 			report->settled == 1 ? "" : "s");

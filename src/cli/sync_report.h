@@ -13,6 +13,7 @@ struct cli_sync_output {
 	const char *source; /* the file as named, for FILE:LINE */
 	const char *table;  /* as named */
 	bool numbers;       /* the source numbers its records: it has no lines */
+	bool remote;        /* the source is a URL */
 	bool dry_run, quiet, json;
 	bool apply; /* a saved plan, whose entries may be stale */
 	struct cli_changes changes, plan;

@@ -441,6 +441,8 @@ enum amend_status amend_bases_write(struct amend_conn *db, const struct amend_ta
 		status = update_all(&part, table, sorted, count, err);
 	if (status == AMEND_OK)
 		status = insert_all(&part, table, sorted, count, err);
+	if (status == AMEND_OK)
+		status = amend_tally_written(db, items, n, err);
 	free(sorted);
 	free(part.items);
 	free(part.values);

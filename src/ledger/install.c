@@ -69,6 +69,9 @@ static const char *const step_2[] = {
 	"INSERT INTO {ledger}base (feed, pk, first_key, digest, pack) SELECT feed, pk, first_key, "
 	"substr(digest, 1, 16), pack FROM {ledger}base_1 ORDER BY feed, pk",
 	"DROP TABLE {ledger}base_1",
+	"CREATE TABLE {ledger}seen (feed {integer} NOT NULL PRIMARY KEY, asked {bytes} NOT NULL, "
+	"etag {text} NOT NULL, modified {text} NOT NULL, records {integer} NOT NULL, "
+	"bases {bytes} NOT NULL, names {bytes} NOT NULL)",
 	/* Not (feed, first_key): SQLite would then prefer the primary key to it. */
 	"CREATE INDEX {index}base_first_key ON {ledger}base {lookup}(first_key) "
 	"WHERE first_key <> ''",
@@ -111,9 +114,9 @@ _Static_assert((int)LATEST == (int)AMEND_LEDGER_VERSION, "a step was added");
 enum amend_status amend_ledger_refuse(const struct amend_conn *db, const struct amend_table *table,
 				      struct amend_error *err)
 {
-	static const char *const names[] = {"meta",  "run",        "revision", "change",
-					    "feed",  "base",       "conflict", "token_key",
-					    "lease", "lease_event", "operation"};
+	static const char *const names[] = {"meta",  "run",         "revision",  "change",
+					    "feed",  "base",        "conflict",  "token_key",
+					    "lease", "lease_event", "operation", "seen"};
 	size_t prefix = strlen(db->dialect->ledger);
 
 	if (strncasecmp(table->qualified, db->dialect->ledger, prefix) != 0)

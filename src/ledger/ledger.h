@@ -188,6 +188,46 @@ enum amend_status amend_bases_write(struct amend_conn *db, const struct amend_ta
 				    struct amend_base_bulk *items, size_t n,
 				    struct amend_error *err) AMEND_CHECK;
 
+/* ---- seen: which version of a remote document the bases stand for ---- */
+
+/* All bases of a source and table as one sum. Zero: none. */
+struct amend_tally {
+	int64_t n;
+	unsigned char sum[AMEND_DIGEST_SIZE];
+	bool broken; /* it says nothing */
+};
+
+/* Adds a base (times 1), or takes it away (-1). */
+void amend_tally_add(struct amend_tally *tally, const struct amend_base *base, int times);
+enum amend_status amend_tally_bases(struct amend_conn *db, const char *source,
+				    const struct amend_table *table, struct amend_tally *out,
+				    struct amend_error *err) AMEND_CHECK;
+bool amend_tally_same(const struct amend_tally *a, const struct amend_tally *b);
+/* From begin to end the connection's own writes of bases are reckoned in: what the sum is to be, if nobody else writes any. */
+enum amend_status amend_tally_begin(struct amend_conn *db, const struct amend_tally *tally,
+				    struct amend_error *err) AMEND_CHECK;
+/* False: there was no begin. */
+bool amend_tally_end(struct amend_conn *db, struct amend_tally *out);
+
+struct amend_seen_version {
+	unsigned char asked[AMEND_DIGEST_SIZE]; /* of what was asked for, and how it was understood */
+	const char *etag, *modified;            /* what the server called it; "": nothing */
+	struct amend_tally bases;               /* as they are where all of it has been applied */
+	const void *names; /* amend_pack: under each table column the source's name for it */
+	size_t names_size;
+};
+
+/* In the arena. */
+enum amend_status amend_seen_find(struct amend_conn *db, const char *source,
+				  const struct amend_table *table, struct amend_arena *arena,
+				  struct amend_seen_version *out, bool *found,
+				  struct amend_error *err) AMEND_CHECK;
+/* In place of what was seen before. Inside a unit, with the ledger there. */
+enum amend_status amend_seen_store(struct amend_conn *db, const char *source,
+				   const struct amend_table *table,
+				   const struct amend_seen_version *seen,
+				   struct amend_error *err) AMEND_CHECK;
+
 /* ---- conflicts ---- */
 
 struct amend_conflict_spec {

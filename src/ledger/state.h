@@ -20,6 +20,8 @@ struct amend_ledger {
 	/* The source and table whose number was asked for last; number 0: none. */
 	char *feed_source, *feed_table;
 	int64_t feed;
+	bool tallying; /* seen.c */
+	struct amend_tally tally;
 	struct amend_operation *operation; /* whose unit is open; NULL: none */
 	char who[256];                     /* the operating system's user, read when it is needed */
 
@@ -37,6 +39,9 @@ enum amend_status amend_ledger_version(struct amend_conn *db, int *version,
 enum amend_status amend_feed_find(struct amend_conn *db, const char *source,
 				  const struct amend_table *table, bool make, int64_t *id,
 				  struct amend_error *err) AMEND_CHECK;
+/* seen.c: these bases have been written. */
+enum amend_status amend_tally_written(struct amend_conn *db, const struct amend_base_bulk *items,
+				      size_t n, struct amend_error *err) AMEND_CHECK;
 void amend_ledger_free(struct amend_ledger *ledger);
 
 /* The statement with its words in braces replaced: {ledger}, {text}, ..., {role}; install.c lists them. */

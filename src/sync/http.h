@@ -28,6 +28,7 @@ struct http {
 	CURLM *multi;
 	CURL *easy;
 	struct curl_slist *headers;
+	struct curl_slist *conditional; /* of the first page's request, where it is one; else NULL */
 	struct amend_source_options options;
 	char *origin; /* scheme://host:port of the URL given: credentials are for it alone */
 	char *user, *password;
@@ -47,9 +48,12 @@ struct http {
 	long retry_after; /* seconds; -1: not said */
 	char type[64];
 	char coding[32];
+	struct amend_validators says; /* of this answer */
+	char date[AMEND_VALIDATOR_ROOM];
 	struct amend_buffer next; /* the URL of the next page, as the header has it; "" for none */
 	bool has_next, broken;    /* broken: for want of memory, or the header is too long */
 
+	bool unmodified; /* 304, to a condition */
 	char first_type[64];
 	int page;
 	int64_t deadline;       /* monotonic ms */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 static bool is_header(const char *line, size_t size, const char *name, const char **value,
 		      size_t *value_size)
@@ -37,8 +38,46 @@ static void copy_word(char *out, size_t room, const char *text, size_t size)
 	out[n] = '\0';
 }
 
+/* What is longer, or no plain text, is none: it goes back to the server as it came. */
+static void copy_validator(char out[AMEND_VALIDATOR_ROOM], const char *text, size_t size)
+{
+	bool plain = size > 0 && size < AMEND_VALIDATOR_ROOM;
+
+	for (size_t i = 0; i < size && plain; i++)
+		plain = text[i] >= ' ' && text[i] <= '~';
+	if (plain)
+		memcpy(out, text, size);
+	out[plain ? size : 0] = '\0';
+}
+
+/*
+ * A time says which version it was only when the answer is well past it: it has no
+ * fractions, and the clock that stamps files may be another.
+ */
+static bool is_past(const char *modified, const char *date)
+{
+	enum { PAST = 60 };
+	time_t then = curl_getdate(modified, NULL), now = curl_getdate(date, NULL);
+
+	return *modified && *date && then >= 0 && now >= 0 && now - then >= PAST;
+}
+
+bool amend_http_version(const struct amend_input *input, struct amend_validators *out)
+{
+	const struct http *http = (const struct http *)input;
+
+	*out = http->says;
+	/* Each page is a version of its own, and a list of pages has none. */
+	if (http->page > 0 || http->has_next || http->unmodified)
+		return false;
+	if (!is_past(out->modified, http->date))
+		out->modified[0] = '\0';
+	return *out->etag || *out->modified;
+}
+
 void amend_http_forget(struct http *http)
 {
+	http->says.etag[0] = http->says.modified[0] = http->date[0] = '\0';
 	http->has_length = http->chunked = http->has_next = false;
 	http->retry_after = -1;
 	http->type[0] = http->coding[0] = '\0';
@@ -77,6 +116,12 @@ size_t amend_http_take_header(char *line, size_t one, size_t n, void *context)
 	else if (is_header(line, size, "Retry-After", &value, &value_size) && value_size < 10 &&
 		 *value >= '0' && *value <= '9')
 		http->retry_after = strtol(value, NULL, 10);
+	else if (is_header(line, size, "ETag", &value, &value_size))
+		copy_validator(http->says.etag, value, value_size);
+	else if (is_header(line, size, "Last-Modified", &value, &value_size))
+		copy_validator(http->says.modified, value, value_size);
+	else if (is_header(line, size, "Date", &value, &value_size))
+		copy_validator(http->date, value, value_size);
 	else if (is_header(line, size, "Link", &value, &value_size))
 		take_link(http, value, value_size);
 	return size;

@@ -67,6 +67,10 @@ static enum amend_status start(struct http *http, struct amend_error *err)
 	crypto_generichash_init(&http->digest, NULL, 0, crypto_generichash_BYTES);
 	code = curl_easy_setopt(easy, CURLOPT_URL, http->url);
 	if (code == CURLE_OK)
+		code = curl_easy_setopt(easy, CURLOPT_HTTPHEADER,
+					http->conditional && http->page == 0 ? http->conditional
+									     : http->headers);
+	if (code == CURLE_OK)
 		code = curl_easy_setopt(easy, CURLOPT_USERNAME, ours ? http->user : NULL);
 	if (code == CURLE_OK)
 		code = curl_easy_setopt(easy, CURLOPT_PASSWORD, ours ? http->password : NULL);
@@ -140,6 +144,11 @@ enum amend_status amend_http_open_page(struct http *http, struct amend_error *er
 			status = go_on(http, AHEAD, err);
 		if (status != AMEND_OK)
 			return status;
+		http->unmodified = http->finished && http->result == CURLE_OK &&
+				   http->conditional && http->page == 0 &&
+				   amend_http_code(http) == 304;
+		if (http->unmodified)
+			return AMEND_OK;
 		if (!http->finished || (http->result == CURLE_OK && amend_http_code(http) == 200))
 			return amend_http_check(http, err);
 		if (!amend_http_passing(http) || tries == http->options.retries ||

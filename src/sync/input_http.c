@@ -5,6 +5,7 @@
  */
 #include "sync/http.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -19,6 +20,7 @@ static void close_http(struct amend_input *input)
 	curl_easy_cleanup(http->easy);
 	curl_multi_cleanup(http->multi);
 	curl_slist_free_all(http->headers);
+	curl_slist_free_all(http->conditional);
 	amend_buffer_release(&http->body);
 	amend_buffer_release(&http->next);
 	amend_hash_release(&http->seen);
@@ -40,6 +42,34 @@ static char *origin_of(const char *url)
 	return strndup(url, (size_t)(host - url) + strcspn(host, "/?#"));
 }
 
+/* The same headers, and what the document must no longer be. */
+static bool set_condition(struct http *http, const struct amend_validators *since)
+{
+	const struct {
+		const char *name, *value;
+	} headers[] = {{"If-None-Match", since->etag}, {"If-Modified-Since", since->modified}};
+	bool fine = true;
+
+	for (const struct curl_slist *at = http->headers; at; at = at->next) {
+		struct curl_slist *more = curl_slist_append(http->conditional, at->data);
+
+		fine = fine && more;
+		http->conditional = more ? more : http->conditional;
+	}
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+		char line[AMEND_VALIDATOR_ROOM + 32];
+		struct curl_slist *more;
+
+		if (!*headers[i].value)
+			continue;
+		snprintf(line, sizeof(line), "%s: %s", headers[i].name, headers[i].value);
+		more = curl_slist_append(http->conditional, line);
+		fine = fine && more;
+		http->conditional = more ? more : http->conditional;
+	}
+	return fine;
+}
+
 static bool set_up(struct http *http)
 {
 	CURL *easy = http->easy;
@@ -53,7 +83,6 @@ static bool set_up(struct http *http)
 	http->headers = more ? more : http->headers;
 	fine = more != NULL;
 #define SET(option, value) (fine = fine && curl_easy_setopt(easy, option, value) == CURLE_OK)
-	SET(CURLOPT_HTTPHEADER, http->headers);
 	SET(CURLOPT_USERAGENT, "amend");
 	SET(CURLOPT_PROTOCOLS_STR, schemes);
 	SET(CURLOPT_REDIR_PROTOCOLS_STR, schemes);
@@ -82,7 +111,8 @@ void amend_http_ends_itself(struct amend_input *input)
 }
 
 enum amend_status amend_input_http(const char *url, const struct amend_source_options *options,
-				   struct amend_input **out, char type[64], struct amend_error *err)
+				   const struct amend_validators *since, struct amend_input **out,
+				   char type[64], struct amend_error *err)
 {
 	struct http *http = NULL;
 	char *page, *shown = amend_http_shown(url);
@@ -110,7 +140,8 @@ enum amend_status amend_input_http(const char *url, const struct amend_source_op
 	http->origin = origin_of(page);
 	http->multi = curl_multi_init();
 	http->easy = curl_easy_init();
-	if (!http->origin || !http->multi || !http->easy || !set_up(http)) {
+	if (!http->origin || !http->multi || !http->easy || !set_up(http) ||
+	    (since && !set_condition(http, since))) {
 		free(page);
 		status = amend_no_memory(err);
 		goto out;
@@ -119,7 +150,12 @@ enum amend_status amend_input_http(const char *url, const struct amend_source_op
 	if (status == AMEND_OK)
 		memcpy(type, http->type, sizeof(http->type));
 out:
-	if (status != AMEND_OK)
+	/* One page then is many now: what it was cannot be the whole. */
+	if (status == AMEND_OK && http->unmodified && http->has_next) {
+		close_http(&http->input);
+		return amend_input_http(url, options, NULL, out, type, err);
+	}
+	if (status != AMEND_OK || http->unmodified)
 		close_http(&http->input);
 	else
 		*out = &http->input;

@@ -284,9 +284,7 @@ static enum amend_status keep_base(void *context, const struct amend_base *base,
 	    fwrite(base->first_key, (size_t)sizes[1] + 1, 1, lost->file) != 1)
 		return amend_store_failed("written", err);
 	lost->n++;
-	open = lost->sync->n_open
-		       ? amend_hash_get(&lost->sync->open_by_key, base->first_key, sizes[1])
-		       : NULL;
+	open = amend_sync_open_of(lost->sync, base->first_key, sizes[1]);
 	return open && open->kind == AMEND_CONFLICT_MISSING
 		       ? attend(lost, open->first_key, &lost->n, err)
 		       : AMEND_OK;

@@ -171,13 +171,42 @@ enum amend_status amend_source_new(struct amend_input *input, const char *path,
 	return AMEND_OK;
 }
 
-static enum amend_status open_http(const char *url, struct amend_source_options *options,
-				   struct amend_source **out, struct amend_error *err)
+bool amend_source_asked(const char *url, const struct amend_source_options *options,
+			unsigned char asked[AMEND_DIGEST_SIZE])
 {
+	const char *host = strstr(url, "//"), *path, *at, *colon;
+	struct amend_buffer text = AMEND_BUFFER_INIT;
+	bool fine;
+
+	host = host ? host + 2 : url;
+	path = host + strcspn(host, "/?#");
+	for (at = path; at > host && at[-1] != '@'; at--)
+		;
+	colon = memchr(host, ':', (size_t)(at - host));
+	amend_buffer_add(&text, url, (size_t)((colon ? colon : at) - url));
+	amend_buffer_char(&text, '\0');
+	amend_buffer_add(&text, at, strcspn(at, "#"));
+	amend_buffer_char(&text, '\0');
+	amend_buffer_integer(&text, options->format);
+	amend_buffer_char(&text, '\0');
+	amend_buffer_text(&text, options->path ? options->path : "");
+	fine = !text.failed;
+	if (fine)
+		amend_digest(text.data, text.size, asked);
+	amend_buffer_release(&text);
+	return fine;
+}
+
+enum amend_status amend_source_http(const char *url, const struct amend_source_options *given,
+				    const struct amend_validators *since, struct amend_source **out,
+				    struct amend_error *err)
+{
+	struct amend_source_options chosen = *given, *options = &chosen;
 	struct amend_input *input = NULL;
 	char *shown = amend_http_shown(url), type[64] = "";
 	enum amend_status status = shown ? AMEND_OK : amend_no_memory(err);
 
+	*out = NULL;
 	if (status == AMEND_OK &&
 	    (options->retries < 0 || options->retries > 20 || options->stall_ms <= 0))
 		status = amend_error_set(err, AMEND_INVALID,
@@ -185,7 +214,11 @@ static enum amend_status open_http(const char *url, struct amend_source_options 
 					 "and %lld ms",
 					 shown, options->retries, (long long)options->stall_ms);
 	if (status == AMEND_OK)
-		status = amend_input_http(url, options, &input, type, err);
+		status = amend_input_http(url, options, since, &input, type, err);
+	if (status == AMEND_OK && !input) {
+		free(shown);
+		return AMEND_OK;
+	}
 	if (status == AMEND_OK)
 		status = choose_type(url, shown, type, &options->format, err);
 	if (status == AMEND_OK && options->format == AMEND_FORMAT_JSON)
@@ -195,6 +228,11 @@ static enum amend_status open_http(const char *url, struct amend_source_options 
 	else if (input)
 		input->close(input);
 	free(shown);
+	if (status == AMEND_OK) {
+		(*out)->remote = true;
+		/* Without it is not asked for by version again. */
+		(*out)->http = amend_source_asked(url, given, (*out)->asked) ? input : NULL;
+	}
 	return status;
 }
 
@@ -233,7 +271,7 @@ enum amend_status amend_source_open(const char *name, const struct amend_source_
 	if (chosen.query)
 		return open_query(name, &chosen, out, err);
 	if (amend_is_http(name))
-		return open_http(name, &chosen, out, err);
+		return amend_source_http(name, &chosen, NULL, out, err);
 	status = choose_format(name, &chosen.format, err);
 	if (status != AMEND_OK)
 		return status;
@@ -306,6 +344,11 @@ const char *amend_source_name_shown(const struct amend_source *source)
 bool amend_source_numbers_records(const struct amend_source *source)
 {
 	return source->numbers_records;
+}
+
+bool amend_source_unmodified(const struct amend_source *source)
+{
+	return source->unmodified;
 }
 
 const char *amend_source_unit(const struct amend_source *source)

@@ -56,6 +56,9 @@ struct amend_source {
 		hashed; /* source_hash.c: what `input` is, or reads from; NULL: no bytes are read */
 	struct amend_hasher *hasher; /* source_hash.c: of records, where there are no bytes */
 	uint64_t hashed_size;
+	struct amend_input *http; /* likewise, of a URL; NULL: no URL, or it is unmodified */
+	unsigned char asked[AMEND_DIGEST_SIZE]; /* of a URL: what was asked for, and to be read how */
+	bool remote, unmodified;
 	struct amend_input *kept; /* source_keep.c: likewise, where that is asked for; else NULL */
 	bool json;                /* JSON or NDJSON */
 	const char *way;          /* of JSON: --path; "" for none */
@@ -110,6 +113,20 @@ enum amend_status amend_source_csv(struct amend_source *source, char delimiter,
 
 enum amend_status amend_source_json(struct amend_source *source, bool lines, const char *path,
 				    struct amend_error *err) AMEND_CHECK;
+
+/*
+ * source.c: a URL; `since` and an `*out` of NULL as those of amend_input_http. `asked` is a digest of what
+ * the records depend on, beside the server: URL (without its password), format, path.
+ */
+struct amend_validators;
+enum amend_status amend_source_http(const char *url, const struct amend_source_options *options,
+				    const struct amend_validators *since, struct amend_source **out,
+				    struct amend_error *err) AMEND_CHECK;
+/* False: no memory. */
+bool amend_source_asked(const char *url, const struct amend_source_options *options,
+			unsigned char asked[AMEND_DIGEST_SIZE]);
+
+/* source_last.c: what a source said last, from its bases: amend_source_open_again. */
 
 /* Runs the query in the database of the URL, and keeps what it returns. */
 enum amend_status amend_source_query(struct amend_source *source, const char *url, const char *sql,

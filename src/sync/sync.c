@@ -343,14 +343,22 @@ static enum amend_status plan_new_table(struct amend_sync *sync, struct amend_er
 static enum amend_status run(struct amend_sync *sync, struct amend_error *err)
 {
 	enum amend_status status = open_table(sync, err);
+	bool watched;
 
 	if (status == AMEND_OK)
 		status = amend_sync_name_columns(sync, err);
 	if (status != AMEND_OK)
 		return status;
-	status = sync->table ? plan_table(sync, err) : plan_new_table(sync, err);
+	watched = sync->table != NULL;
+	if (watched)
+		status = amend_sync_watch(sync, err);
+	if (status == AMEND_OK)
+		status = watched ? plan_table(sync, err) : plan_new_table(sync, err);
 	if (!sync->table)
 		return status;
+	/* Of a table that is yet to be made nobody writes bases. */
+	if (status == AMEND_OK && !watched)
+		status = amend_sync_watch(sync, err);
 	snprintf(sync->report->table, sizeof(sync->report->table), "%s", sync->table->qualified);
 	if (status == AMEND_OK)
 		status = amend_sync_check(sync, err);
@@ -406,6 +414,7 @@ enum amend_status amend_sync(struct amend_conn *db, struct amend_source *source,
 	memset(report, 0, sizeof(*report));
 	snprintf(report->source, sizeof(report->source), "%s", sync.source_name);
 	snprintf(report->table, sizeof(report->table), "%s", table);
+	report->unmodified = source->unmodified;
 	if (status != AMEND_OK)
 		return status;
 	if (amend_in_transaction(db))
@@ -416,6 +425,7 @@ enum amend_status amend_sync(struct amend_conn *db, struct amend_source *source,
 		status = run(&sync, err);
 	if (status == AMEND_OK)
 		amend_sync_count_open(&sync);
+	amend_sync_remember(&sync, status == AMEND_OK);
 	report->seconds = (double)(amend_clock_ms() - sync.begun) / 1000;
 	release(&sync);
 	return amend_leave(db, status, err);

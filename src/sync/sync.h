@@ -14,6 +14,7 @@
  *	order.c      what must be written before what
  *	apply.c      chunk after chunk; chunk.c one of them; segment.c many at once; park.c swaps
  *	report.c     counting and telling
+ *	seen.c       which version of a remote document is in
  *
  * "Used" columns are those that take part; an index into them is not one into the table's.
  */
@@ -249,6 +250,14 @@ enum amend_status amend_sync_add_key(struct amend_sync *sync, const char *text,
 				     struct amend_error *err) AMEND_CHECK;
 enum amend_status amend_sync_bind_key(struct amend_sync *sync, struct amend_sync_key *key,
 				      struct amend_error *err) AMEND_CHECK;
+
+/* seen.c: may a remote source be asked for by version, later; and what that depends on, into `asked`, which has the source's part. */
+bool amend_seen_may(const struct amend_sync_options *options);
+bool amend_seen_asked(const struct amend_sync_options *options, const struct amend_table *table,
+		      const void *names, size_t size, unsigned char asked[AMEND_DIGEST_SIZE]);
+/* From before the first base is read, with the table known, until the run is over; takes one that was not watched. */
+enum amend_status amend_sync_watch(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+void amend_sync_remember(struct amend_sync *sync, bool ended_well);
 
 /* input.c: names are known, the table need not be */
 enum amend_status amend_sync_read(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;

@@ -7,6 +7,8 @@ Each case has a database whose table was filled from the same list before, so
 that what a bad answer would delete or change can be seen.
 """
 
+import email.utils
+import json
 import os
 import shutil
 import sqlite3
@@ -175,6 +177,237 @@ def secrets(c):
         for word in SECRETS:
             if word.encode() in content:
                 raise Failure(f"a secret is in {name}: {done.stdout}")
+
+
+# --- by version ---
+
+
+class Versioned:
+    """A document under a URL of its own, and what was asked of it."""
+
+    def __init__(self, c, **state):
+        self.c, self.key = c, f"v{len(c.folder)}{os.path.basename(c.folder)}"
+        c.server.state[self.key] = state
+        self.state, self.path = state, f"/versioned?{self.key}"
+
+    def asked(self):
+        """The conditions of the requests so far."""
+        return [(headers.get("If-None-Match"), headers.get("If-Modified-Since"))
+                for _, query, headers, _ in self.c.server.of("/versioned") if query.partition("&")[0] == self.key]
+
+    def sync(self, *options, code=0):
+        done = self.c.run(self.c.base + self.path, "--json", *options)
+        if done.returncode != code:
+            raise Failure(f"expected exit {code}, found {done.returncode}: {done.stdout}{done.stderr}")
+        return json.loads(done.stdout)
+
+
+def same(found, expected):
+    if found != expected:
+        raise Failure(f"expected {expected}, found {found}")
+
+
+def versioned(name):
+    return lambda function: case(name)(lambda c: function(c, lambda **state: Versioned(c, **state)))
+
+
+@versioned("an ETag: what has not changed is not fetched again, and says so")
+def etag(c, document):
+    document = document(etag='"one"')
+    same(document.sync()["unmodified"], False)
+    report = document.sync()
+    same([report[name] for name in ("unmodified", "read", "unchanged", "run")], [True, 4, 4, None])
+    same(document.asked(), [(None, None), ('"one"', None)])
+    done = c.run(c.base + document.path)
+    same(done.stdout.splitlines()[1:], ["the source has not changed since it was last synced"])
+    document.state.update(etag='"two"', body=lists.CSV)
+    report = document.sync()
+    same([report[name] for name in ("unmodified", "updated", "deleted")], [False, 3, 1])
+    same(document.sync()["unmodified"], True)
+    same(c.rows(), OLD)
+
+
+@versioned("a weak ETag; a server that ignores conditions; one that knows no versions")
+def weak(c, document):
+    document = document(etag='W/"one"')
+    document.sync()
+    same(document.sync()["unmodified"], True)
+    document.state["ignores"] = True
+    report = document.sync()
+    same([report["unmodified"], report["unchanged"]], [False, 4])
+    del document.state["etag"]
+    same(document.sync()["unmodified"], False)
+    same(document.asked()[1:], [('W/"one"', None)] * 3)
+
+
+@versioned("Last-Modified counts when it is well past")
+def modified(c, document):
+    document = document(modified="Sat, 01 Jan 2022 00:00:00 GMT")
+    document.sync()
+    same(document.sync()["unmodified"], True)
+    document.state.update(modified=email.utils.formatdate(usegmt=True), body=lists.CSV)
+    document.sync()
+    document.sync()
+    same([since for _, since in document.asked()],
+         [None, "Sat, 01 Jan 2022 00:00:00 GMT", "Sat, 01 Jan 2022 00:00:00 GMT", "Sat, 01 Jan 2022 00:00:00 GMT"])
+    same(c.rows(), OLD)
+
+
+@versioned("304 where nothing was asked for by version is no answer: of other options, of another type")
+def lies(c, document):
+    document = document(etag='"one"')
+    document.sync()
+    document.state["lies"] = True
+    for options in (["--columns", "code,name"], ["--map", "name=code", "--map", "code=name"], ["--format", "csv"],
+                    ["--source", "other"], ["--match", "name"], ["--update", "name"], ["--plan", "p", "--quiet"],
+                    ["--rejects", "r"]):
+        done = c.run(c.base + document.path, *options)
+        same((done.returncode, "expected status 200, found 304" in done.stderr), (1, True))
+    with sqlite3.connect(c.db) as db:
+        db.executescript("ALTER TABLE part RENAME TO old; CREATE TABLE part (id integer PRIMARY KEY, code text UNIQUE,"
+                         "name text, qty text); INSERT INTO part SELECT * FROM old;")
+    done = c.run(c.base + document.path)
+    same((done.returncode, "expected status 200, found 304" in done.stderr), (1, True))
+    same([asked for asked in document.asked() if asked[0]], [])
+
+
+# What people and programs do to a table meanwhile: a run by version does what a run of the whole does.
+MEANWHILE = {
+    "nothing": "SELECT 1",
+    "an edit": "UPDATE part SET name = 'ours' WHERE code = 'A'",
+    "a field that was emptied": "UPDATE part SET name = NULL WHERE code = 'A'",
+    "a key": "UPDATE part SET code = 'X' WHERE code = 'A'",
+    "a swap of keys": "UPDATE part SET code = 'T' WHERE code = 'A'; UPDATE part SET code = 'A' WHERE code = 'B';"
+                      "UPDATE part SET code = 'B' WHERE code = 'T'",
+    "a record deleted here": "DELETE FROM part WHERE code = 'B'",
+    "all of them": "DELETE FROM part",
+    "one deleted and made again": "DELETE FROM part WHERE code = 'B'; INSERT INTO part VALUES (99, 'B', 'other', 7)",
+    "one made again alike": "DELETE FROM part WHERE code = 'B'; INSERT INTO part VALUES (99, 'B', 'NUT', 2)",
+    "its primary key given to another": "UPDATE part SET code = 'Z', name = 'z' WHERE code = 'B'",
+    "a record of ours": "INSERT INTO part VALUES (99, 'OURS', 'ours', 7)",
+    "a forgotten base": "DELETE FROM amend_base WHERE first_key LIKE '%\"C\"%'",
+    "all bases": "DELETE FROM amend_base",
+    "another base": "UPDATE amend_base SET first_key = replace(first_key, 'C', 'Q') WHERE first_key LIKE '%\"C\"%'",
+}
+
+
+def dump(path):
+    ledger = {"amend_base": "pk, first_key, hex(pack)", "amend_conflict": "pk, first_key, kind, fields, note, state",
+              "amend_change": "tbl, pk, op, fields"}
+    with sqlite3.connect(path) as db:
+        return [db.execute("SELECT * FROM part ORDER BY id").fetchall()] + [
+            db.execute(f"SELECT {columns} FROM {table} ORDER BY {columns}").fetchall() for table, columns in ledger.items()]
+
+
+def meanwhile(name, statements):
+    for options in ((), ("--missing", "keep"), ("--adopt", "incoming"), ("--on-conflict", "incoming"), ("--create-only",),
+                    ("--dry-run",), ("--atomic",), ("--missing", "name=gone", "--adopt", "current")):
+
+        @versioned(f"304, and meanwhile: {name} {' '.join(options)}")
+        def run(c, document, options=options):
+            document = document(etag='"one"')
+            document.sync()
+            with sqlite3.connect(c.db) as db:
+                db.executescript(statements)
+            copy = c.db + ".copy"
+            shutil.copyfile(c.db, copy)
+            told = []
+            if "--missing" in options:
+                c.missing = ["--max-missing", "100%"]
+            for ignores in (True, False):
+                document.state["ignores"] = ignores
+                done = c.run(c.base + document.path, "--json", *options)
+                report = json.loads(done.stdout)
+                for key in ("seconds", "unmodified", "error"):
+                    report.pop(key, None)
+                told.append((done.returncode, report, dump(c.db)))
+                if ignores:
+                    shutil.copyfile(copy, c.db)
+            same(told[1], told[0])
+            same(document.asked()[2], ('"one"', None))
+
+
+for each in MEANWHILE.items():
+    meanwhile(*each)
+
+
+@versioned("304, but another list was here: all of it is asked for, and applied")
+def another(c, document):
+    document = document(etag='"one"')
+    document.sync()
+    same(c.run(os.path.join(c.folder, "first.csv")).returncode, 0)
+    same(c.rows(), OLD)
+    report = document.sync()
+    same([report["unmodified"], report["updated"], report["created"]], [False, 3, 1])
+    same((c.rows(), document.asked()[1:]), (NEW, [('"one"', None), (None, None)]))
+
+
+@versioned("what is not in as a whole is not remembered: rejects, conflicts, skipped, a dry run, a plan, a cut answer")
+def not_whole(c, document):
+    document = document(etag='"one"')
+    document.sync("--dry-run")
+    c.run(c.base + document.path, "--plan", os.path.join(c.folder, "p"))
+    document.state["length"] = 500
+    document.sync(code=1)
+    del document.state["length"]
+    document.state["body"] = lists.CHANGED + b"E,bad\n"
+    document.sync("--missing", "keep", code=6)
+    document.state["body"] = lists.CSV
+    document.sync("--update-only", "--missing", "keep")
+    with sqlite3.connect(c.db) as db:
+        db.execute("UPDATE part SET name = 'ours' WHERE code = 'A'")
+    document.state["body"] = lists.CHANGED
+    document.sync(code=3)
+    document.state["body"] = lists.CHANGED + b"D,new,4\nE,last,5\n"
+    document.sync("--on-conflict", "incoming")
+    same({asked for asked in document.asked()}, {(None, None)})
+
+
+@versioned("a run that was killed is not remembered; nor is one whose end another run has seen to")
+def killed(c, document):
+    body = b"code,name,qty\n" + b"".join(b"K%d,x,%d\n" % (n, n) for n in range(20000))
+    document = document(etag='"one"', body=body)
+    environment = {**os.environ, "HOME": c.folder, "no_proxy": "*"}
+    child = subprocess.Popen([c.amend, "sync", c.base + document.path, c.db, "part", "--match", "code", "--batch", "50"],
+                             env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(2000):
+        with sqlite3.connect(c.db, timeout=30) as db:
+            if db.execute("SELECT count(*) FROM part").fetchone()[0] > 100 or child.poll() is not None:
+                break
+    child.kill()
+    child.wait()
+    document.sync("--missing", "keep")
+    same(document.asked(), [(None, None)] * 2)
+
+
+@versioned("a list of pages has no version; nor has one that has become a list of pages")
+def pages(c, document):
+    document = document(etag='"one"', next="/versioned2")
+    c.server.state["page2"] = {"etag": '"page"', "body": b"code,name,qty\nE,page,5\n"}
+    document.state["next"] = "/versioned?page2"
+    document.sync()
+    document.sync()
+    same(document.asked(), [(None, None)] * 2)
+    del document.state["next"]
+    document.sync("--missing", "delete", "--max-missing", "100%")
+    same(document.sync()["unmodified"], True)
+    document.state["next"] = "/versioned?page2"
+    same(document.sync()["created"], 1)
+    same(document.asked()[-2:], [('"one"', None), (None, None)])
+
+
+@versioned("a version is remembered without the URL's secrets, and sent to the same URL alone")
+def hidden(c, document):
+    document = document(etag='"one"')
+    plain = document.path
+    document.path += "&token=hush"
+    document.sync()
+    same(document.sync()["unmodified"], True)
+    with open(c.db, "rb") as file:
+        same(b"hush" in file.read(), False)
+    document.path = plain
+    document.sync()
+    same(document.asked()[-1], (None, None))
 
 
 def main():

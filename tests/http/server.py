@@ -116,6 +116,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_pages_lines(self, n):
         self.pages("", [as_lines(RECORDS[:3]), as_lines(RECORDS[3:])], "application/x-ndjson")
 
+    # --- by version: what it says and does is in server.state, under the query's first part ---
+
+    def do_versioned(self, n):
+        state = self.server.state[self.path.partition("?")[2].partition("&")[0]]
+        headers = [(name, state[key]) for key, name in (("etag", "ETag"), ("modified", "Last-Modified")) if key in state]
+        asked, since = self.headers.get("If-None-Match"), self.headers.get("If-Modified-Since")
+        weak = lambda tag: tag and tag.removeprefix("W/")
+        met = weak(asked) == weak(state.get("etag")) if asked else since and since == state.get("modified")
+        if state.get("next"):
+            headers += self.link(state["next"])
+        if state.get("lies") or (met and not state.get("ignores")):
+            self.send_response(304)
+            for name, value in headers:
+                self.send_header(name, value)
+            self.end_headers()
+        else:
+            self.answer(state.get("body", CHANGED), length=state.get("length"), headers=headers)
+            if "length" in state:
+                self.cut()
+
     # --- better next time ---
 
     def do_soon(self, n):
@@ -294,6 +314,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.asked = {}
         self.requests = []
+        self.state = {}
         self.over = threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 

@@ -97,6 +97,132 @@ static void bases(struct engine *engine)
 	write_base(road, NULL, NULL, false);
 }
 
+/* --- Which version of a document they stand for --- */
+
+static struct amend_tally tally(struct road *road, const char *source)
+{
+	struct amend_tally sum;
+
+	expect_ok(amend_tally_bases(road->db, source, road->table, &sum, &road->err), &road->err);
+	return sum;
+}
+
+static enum amend_status add_and_fail(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct road *road = context;
+	struct amend_base base = make_base(road->engine, "{\"id\":7}", "", "x", 1);
+	bool moved;
+	enum amend_status status = amend_base_write(db, road->table, NULL, &base, &moved, err);
+
+	return status == AMEND_OK ? amend_error_set(err, AMEND_CONFLICT, "undone") : status;
+}
+
+static void tallies(struct engine *engine)
+{
+	struct road *road = open_t(engine), *second;
+	struct amend_base one = make_base(engine, "{\"id\":1}", "{\"k\":\"x\"}", "one", 3);
+	struct amend_base again = make_base(engine, "{\"id\":1}", "{\"k\":\"x\"}", "again", 5);
+	struct amend_base two = make_base(engine, "{\"id\":2}", "{\"k\":\"y\"}", "one", 3);
+	struct amend_base moved = make_base(engine, "{\"id\":3}", "{\"k\":\"y\"}", "one", 3);
+	struct amend_tally none = tally(road, "feed"), found, own;
+
+	assert_int_equal(none.n, 0);
+	assert_false(amend_tally_end(road->db, &own));
+	expect_ok(amend_tally_begin(road->db, &none, &road->err), &road->err);
+	write_base(road, NULL, &one, false);
+	write_base(road, NULL, &two, false);
+	write_base(road, &one, &again, false);
+	write_base(road, &two, &moved, false);
+	/* What was not written is not counted. */
+	write_base(road, &one, &two, true);
+	found = tally(road, "feed");
+	assert_int_equal(found.n, 2);
+	assert_true(amend_tally_end(road->db, &own));
+	assert_true(amend_tally_same(&own, &found));
+	/* Another key, another primary key, another content: another sum. */
+	assert_false(amend_tally_same(&none, &found));
+	for (int i = 0; i < 3; i++) {
+		struct amend_base base = i == 0   ? one
+					 : i == 1 ? make_base(engine, "{\"id\":1}", "{\"k\":\"z\"}",
+							      "again", 5)
+						  : make_base(engine, "{\"id\":9}", "{\"k\":\"x\"}",
+							      "again", 5);
+
+		write_base(road, &again, &base, false);
+		own = tally(road, "feed");
+		assert_false(amend_tally_same(&own, &found));
+		write_base(road, &base, &again, false);
+		own = tally(road, "feed");
+		assert_true(amend_tally_same(&own, &found));
+	}
+	/* Somebody else's are not reckoned in; what is undone leaves nothing to say. */
+	expect_ok(amend_tally_begin(road->db, &found, &road->err), &road->err);
+	second = road_open(engine, "t");
+	write_base(second, &again, NULL, false);
+	road_close(second);
+	found = tally(road, "feed");
+	assert_true(amend_tally_end(road->db, &own));
+	assert_false(amend_tally_same(&own, &found));
+	expect_ok(amend_tally_begin(road->db, &found, &road->err), &road->err);
+	assert_int_equal(road_atomic(road, add_and_fail, road), AMEND_CONFLICT);
+	assert_true(amend_tally_end(road->db, &own));
+	own.n = found.n;
+	memcpy(own.sum, found.sum, sizeof(own.sum));
+	assert_false(amend_tally_same(&own, &found));
+}
+
+struct remembering {
+	struct road *road;
+	struct amend_seen_version seen;
+};
+
+static enum amend_status remember(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	const struct remembering *remembering = context;
+
+	return amend_seen_store(db, "feed", remembering->road->table, &remembering->seen, err);
+}
+
+static void versions(struct engine *engine)
+{
+	struct road *road = open_t(engine);
+	struct remembering remembering = {
+		road,
+		{.etag = "W/\"it's \\\"", .modified = "", .names = "a\0b\xff", .names_size = 4}};
+	struct amend_seen_version found;
+	bool is_there = true;
+
+	expect_ok(amend_seen_find(road->db, "feed", road->table, engine_arena(engine), &found,
+				  &is_there, &road->err),
+		  &road->err);
+	assert_false(is_there);
+	for (int i = 1; i < 3; i++) {
+		memset(remembering.seen.asked, 0xf0 + i, sizeof(remembering.seen.asked));
+		remembering.seen.bases.n = i;
+		remembering.seen.bases.sum[5] = (unsigned char)i;
+		expect_ok(road_atomic(road, remember, &remembering), &road->err);
+		expect_ok(amend_seen_find(road->db, "feed", road->table, engine_arena(engine),
+					  &found, &is_there, &road->err),
+			  &road->err);
+		assert_true(is_there);
+		expect_text(found.etag, "W/\"it's \\\"");
+		expect_text(found.modified, "");
+		assert_memory_equal(found.asked, remembering.seen.asked, sizeof(found.asked));
+		assert_true(amend_tally_same(&found.bases, &remembering.seen.bases));
+		assert_int_equal(found.names_size, 4);
+		assert_memory_equal(found.names, "a\0b\xff", 4);
+	}
+	expect_ok(amend_seen_find(road->db, "other", road->table, engine_arena(engine), &found,
+				  &is_there, &road->err),
+		  &road->err);
+	assert_false(is_there);
+	road_table(road, "u");
+	expect_ok(amend_seen_find(road->db, "feed", road->table, engine_arena(engine), &found,
+				  &is_there, &road->err),
+		  &road->err);
+	assert_false(is_there);
+}
+
 static enum amend_status many_bases(struct amend_conn *db, void *context, struct amend_error *err)
 {
 	struct road *road = context;
@@ -524,6 +650,8 @@ static const struct engine_test tests[] = {
 	{"bases: all of a source and table are scanned", scanned},
 	{"bases: written together, each in place of what was seen", written_together},
 	{"bases: few are looked up, many scanned for, the same is found", many_at_once},
+	{"bases: their sum, and what this connection adds to it", tallies},
+	{"seen: the version that they stand for", versions},
 	{"conflicts: stored once, brought up to date, ended once", conflicts},
 	{"conflicts: found by many first keys at once", conflicts_by_key},
 	{"check: what it finds in the ledger", findings},

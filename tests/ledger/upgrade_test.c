@@ -18,7 +18,7 @@ static void make_old(struct engine *engine)
 	index = engine_pick(engine, "amend_", "");
 	engine_execf(engine, "DROP TABLE %sbase; DROP TABLE %sfeed", ledger, ledger);
 	engine_execf(engine, "DROP TABLE %slease; DROP TABLE %slease_event", ledger, ledger);
-	engine_execf(engine, "DROP TABLE %soperation", ledger);
+	engine_execf(engine, "DROP TABLE %soperation; DROP TABLE %sseen", ledger, ledger);
 	engine_execf(
 		engine,
 		"CREATE TABLE %sbase (source text NOT NULL, tbl text NOT NULL, pk text NOT NULL, "

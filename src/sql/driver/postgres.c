@@ -27,14 +27,14 @@ static const char *const ledger_grants[] = {
 	"GRANT USAGE ON SCHEMA amend TO {role}",
 	"GRANT SELECT ON {ledger}meta TO {role}",
 	"GRANT SELECT, INSERT ON {ledger}run, {ledger}revision, {ledger}change, {ledger}feed TO {role}",
-	"GRANT SELECT, INSERT, UPDATE, DELETE ON {ledger}base, {ledger}conflict, "
+	"GRANT SELECT, INSERT, UPDATE, DELETE ON {ledger}base, {ledger}conflict, {ledger}seen, "
 	"{ledger}operation TO {role}",
 	"GRANT SELECT, INSERT, UPDATE ON {ledger}lease TO {role}",
 	"GRANT SELECT, INSERT ON {ledger}lease_event TO {role}",
 	NULL,
 };
 
-/* Of base, and of feed, the leases' tables and operation (for who writes, no one else) what goes with it. */
+/* Of base, and of feed, seen, the leases' tables and operation (for who writes, no one else) what goes with it. */
 static const char ledger_rights[] =
 	"SELECT pg_catalog.format('GRANT %s ON amend.%I TO %s%s', CASE t.name WHEN 'operation' THEN "
 	"'SELECT, INSERT, UPDATE, DELETE' ELSE a.privilege_type END, t.name, "
@@ -45,6 +45,7 @@ static const char ledger_rights[] =
 	"CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a "
 	"CROSS JOIN (VALUES ('base', ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', "
 	"'REFERENCES', 'TRIGGER']), ('feed', ARRAY['SELECT', 'INSERT']), "
+	"('seen', ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']), "
 	"('lease', ARRAY['SELECT', 'INSERT', 'UPDATE']), ('lease_event', ARRAY['SELECT', 'INSERT']), "
 	"('operation', ARRAY['INSERT'])) t(name, rights) "
 	"WHERE n.nspname = 'amend' AND c.relname = 'base' AND a.grantee <> c.relowner "
