@@ -70,6 +70,100 @@ AMEND_API enum amend_status amend_diff(struct amend_conn *db, const struct amend
 				       const struct amend_moment *to, struct amend_result *result,
 				       struct amend_error *err) AMEND_CHECK;
 
+/*
+ * Undoing: what a revision or a run changed becomes what it was, as a new revision. Three-way: base
+ * is what it wrote, current what is there, incoming what it replaced. Where current
+ * is still base it becomes incoming; what was edited since, other fields, stays. A record that it
+ * created goes, one that it deleted comes back under its key, in the order that foreign keys
+ * ask for; of a sync the bases that it wrote become what they were, unless written since.
+ * All of it or nothing. A revert is a revision like any other, and can be reverted.
+ *
+ *	struct amend_revert revert = AMEND_REVERT_INIT;
+ *	struct amend_revert_report report;
+ *
+ *	revert.run = 3;
+ *	revert.each = show, revert.confirm = ask;
+ *	status = amend_revert(db, &revert, &report, &err);
+ */
+enum amend_revert_problem {
+	AMEND_REVERT_EDITED, /* the field was changed since */
+	AMEND_REVERT_TAKEN,  /* another record has the unique value now */
+	AMEND_REVERT_GONE,   /* the record was deleted since */
+	AMEND_REVERT_EXISTS, /* it was to come back, and is there, with another value in this field */
+	AMEND_REVERT_USED, /* it was to go, and was edited since, or is not the one that was created */
+	AMEND_REVERT_NO_FIELD, /* the table has no such column any more */
+};
+
+/* "edited", "taken", ... */
+AMEND_API const char *amend_revert_problem_name(enum amend_revert_problem problem);
+
+struct amend_revert_conflict {
+	enum amend_revert_problem problem;
+	const char *column; /* NULL: the record as a whole */
+	struct amend_value base, current, incoming;
+	const char *note; /* in words; "" where the values say it */
+};
+
+/* What becomes, or would become, of one record. Lives during the call. */
+struct amend_revert_entry {
+	const struct amend_table *table;
+	const struct amend_field *key; /* the primary key as it is now */
+	size_t n_key;
+	enum amend_outcome
+		outcome; /* updated; created: it comes back; deleted; unchanged: undone already; skipped: it stays as it is */
+	const struct amend_change *changes;
+	size_t n_changes;
+	const struct amend_revert_conflict *conflicts;
+	size_t n_conflicts;
+};
+
+typedef enum amend_status (*amend_revert_fn)(const struct amend_revert_entry *entry, void *context,
+					     struct amend_error *err);
+
+/* Records, but for `conflicts`, which are not among the others unless what is left of them is done. */
+struct amend_revert_report {
+	uint64_t updated, created, deleted, unchanged;
+	uint64_t conflicts; /* records with any */
+	uint64_t open; /* of these, those for which `on_conflict` has no answer: above 0 nothing is written */
+	uint64_t bases;   /* that became what they were */
+	int64_t revision; /* that recorded it; 0: nothing was written */
+};
+
+enum amend_revert_policy {
+	AMEND_REVERT_REFUSE,  /* nothing is written where there is a conflict */
+	AMEND_REVERT_CURRENT, /* what is in conflict stays as it is, the rest is undone */
+	AMEND_REVERT_INCOMING, /* later edits are overwritten; what is taken or gone stays a conflict */
+};
+
+struct amend_revert {
+	int64_t revision, run;           /* one of both */
+	const struct amend_table *table; /* with `key`: only this record's part; else NULL */
+	const struct amend_match *key;
+	enum amend_revert_policy on_conflict;
+	const char *const *
+		ignore; /* columns that stay as they are and whose later edits do not count (of any table) */
+	size_t n_ignore;
+	bool dry_run;
+	/* Once for each record, before `confirm`; without that, after all is written (or tried). NULL: nobody looks. */
+	amend_revert_fn each;
+	/* false: nothing is written, INTERRUPTED. Nothing is held meanwhile: if it is another plan afterwards, STALE. */
+	bool (*confirm)(const struct amend_revert_report *report, void *context);
+	void *context;
+};
+
+#define AMEND_REVERT_INIT                                                               \
+	{                                                                               \
+		0, 0, NULL, NULL, AMEND_REVERT_REFUSE, NULL, 0, false, NULL, NULL, NULL \
+	}
+
+/*
+ * NOT_FOUND: no such revision or run, or it has no part in this record. CONFLICT: see `open`; the
+ * conflicts, all of them, have been shown. CONSTRAINT: the database refuses it.
+ */
+AMEND_API enum amend_status amend_revert(struct amend_conn *db, const struct amend_revert *revert,
+					 struct amend_revert_report *report,
+					 struct amend_error *err) AMEND_CHECK;
+
 #ifdef __cplusplus
 }
 #endif

@@ -49,13 +49,19 @@ struct amend_log_entry {
 	size_t n_changes;
 };
 
+struct amend_moment; /* amend/history.h */
+
 struct amend_log_filter {
 	const struct amend_table *table; /* NULL: any */
 	const struct amend_match *
 		key; /* one record by any key, also a deleted one by a key it had then; NULL: any */
-	int64_t revision; /* 0: any */
-	int64_t run;      /* 0: any */
-	int64_t limit;    /* newest entries to show; 0: all */
+	int64_t revision;                 /* 0: any */
+	int64_t run;                      /* 0: any */
+	int64_t limit;                    /* newest entries to show; 0: all */
+	const char *by;                   /* who; NULL: anybody */
+	const struct amend_moment *since; /* from this revision, or time, on; NULL: the beginning */
+	const struct amend_moment *until; /* up to the end of it */
+	const char *text; /* that why, the key or an old or new value holds, byte for byte; NULL: any */
 };
 
 /* The connection may be used inside the callback; what it returns other than OK ends the listing. */

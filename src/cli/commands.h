@@ -13,6 +13,7 @@ extern const struct cli_command cli_command_delete;
 extern const struct cli_command cli_command_log;
 extern const struct cli_command cli_command_show;
 extern const struct cli_command cli_command_diff;
+extern const struct cli_command cli_command_revert;
 extern const struct cli_command cli_command_conflicts;
 extern const struct cli_command cli_command_resolve;
 extern const struct cli_command cli_command_lease;

@@ -24,6 +24,7 @@ const struct cli_command *const cli_commands[] = {
 	&cli_command_log,
 	&cli_command_show,
 	&cli_command_diff,
+	&cli_command_revert,
 	&cli_command_conflicts,
 	&cli_command_resolve,
 	&cli_command_lease,

@@ -8,6 +8,8 @@
 #include "commands.h"
 #include "exit.h"
 #include "json.h"
+#include "pager.h"
+#include "past.h"
 #include "plain.h"
 #include "print.h"
 #include "tables.h"
@@ -220,9 +222,21 @@ static int show_log(struct cli_session *session, struct cli_key *key,
 	return list(session, filter, &listing, "entries");
 }
 
+/* --since, --until: a moment, or none. */
+static bool read_span(const struct cli_args *args, const char *option, struct amend_moment *moment,
+		      const struct amend_moment **out)
+{
+	const char *word = cli_value(args, option);
+
+	*out = word ? moment : NULL;
+	return !word || cli_moment(args, word, moment);
+}
+
 static int run_log(const struct cli_args *args)
 {
 	struct amend_log_filter filter = {.table = NULL};
+	struct amend_moment since, until;
+	struct cli_pager pager;
 	struct cli_session session;
 	struct cli_key key;
 	int code;
@@ -231,11 +245,17 @@ static int run_log(const struct cli_args *args)
 		return CLI_USAGE;
 	if (cli_has(args, "key") && args->n_words < 3)
 		return cli_usage(args, "--key adds to KEY=VALUE, found none");
-	if (args->n_words > 2 && !cli_key_parse(args, args->words[2], &key))
+	if ((args->n_words > 2 && !cli_key_parse(args, args->words[2], &key)) ||
+	    !read_span(args, "since", &since, &filter.since) ||
+	    !read_span(args, "until", &until, &filter.until))
 		return CLI_USAGE;
+	filter.by = cli_value(args, "by");
+	filter.text = cli_value(args, "grep");
 	code = cli_open(&session, args, args->words[0], CLI_READ_ONLY);
+	cli_pager_open(&pager, code == 0 && !cli_has(args, "json"));
 	if (code == 0)
 		code = show_log(&session, &key, &filter);
+	cli_pager_close(&pager);
 	cli_close(&session);
 	return code;
 }
@@ -252,8 +272,11 @@ static int run_show(const struct cli_args *args)
 	if (code == 0) {
 		struct json_object *mark = json_object_new_object();
 		struct listing listing = {.session = &session, .with_program = true, .object = mark};
+		struct cli_pager pager;
 
+		cli_pager_open(&pager, !cli_has(args, "json"));
 		code = list(&session, &filter, &listing, "changes");
+		cli_pager_close(&pager);
 		json_object_put(mark);
 	}
 	cli_close(&session);
@@ -262,6 +285,10 @@ static int run_show(const struct cli_args *args)
 
 static const struct cli_option log_options[] = {
 	{"run", "ID", "only what this run of sync changed, and the run itself", false},
+	{"by", "NAME", "only what this person did", false},
+	{"since", "TIME|REVISION", "only from then on", false},
+	{"until", "TIME|REVISION", "only up to then", false},
+	{"grep", "TEXT", "only with this text in why, key, old or new value", false},
 	{CLI_OPTION_KEY},
 	{"limit", "N", "only the newest N changes", false},
 	{CLI_OPTION_JSON},
@@ -277,6 +304,7 @@ const struct cli_command cli_command_log = {
 	.examples = "amend log app.db\n"
 		    "amend log app.db stock sku=42\n"
 		    "amend log app.db stock --limit 20\n"
+		    "amend log app.db --by anna --since 2026-11-01 --grep Lamp\n"
 		    "amend log app.db --run 3 --json",
 	.exits = "0 done  4 no such record, table or run",
 	.options = log_options,

@@ -13,12 +13,19 @@
 #include "json.h"
 #include "plain.h"
 
+static bool through_pager; /* to a terminal all the same */
+
+void cli_ink_anyway(void)
+{
+	through_pager = isatty(STDOUT_FILENO);
+}
+
 static bool coloured(FILE *out)
 {
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
 	return !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0) &&
-	       isatty(fileno(out));
+	       (isatty(fileno(out)) || (out == stdout && through_pager));
 }
 
 void cli_ink(FILE *out, enum cli_ink ink, const char *text)

@@ -15,6 +15,8 @@ enum cli_ink { CLI_PLAIN, CLI_GOOD, CLI_BAD, CLI_NOTE, CLI_FAINT };
 
 /* `text` in that ink, where `out` shows colours. */
 void cli_ink(FILE *out, enum cli_ink ink, const char *text);
+/* Standard output shows the colours that it shows now, whatever stands between it and the terminal later. */
+void cli_ink_anyway(void);
 
 /*
  * A value: NULL as NULL; text bare, or in double quotes where it could be

@@ -266,8 +266,8 @@ struct log {
 	struct amend_conn *db;
 	amend_log_fn each;
 	void *context;
-	int64_t run;    /* of one record: only what this run changed; 0: any */
-	uint64_t limit; /* of one record */
+	const struct amend_log_filter *filter;
+	uint64_t limit;
 	uint64_t found, shown;
 };
 
@@ -295,27 +295,13 @@ static enum amend_status show(const struct amend_history *history, void *context
 						  &arena, &key, &entry.n_key, err);
 
 	entry.key = key;
-	log->shown++;
-	if (status == AMEND_OK)
+	if (status == AMEND_OK && log->shown < log->limit &&
+	    amend_history_fits(log->filter, history, key, entry.n_key)) {
+		log->shown++;
 		status = log->each(&entry, log->context, err);
+	}
 	amend_arena_release(&arena);
 	return status;
-}
-
-static void add_filter(struct amend_sql *sql, const struct amend_log_filter *filter)
-{
-	if (filter->table) {
-		amend_sql_text(sql, " AND c.tbl = ");
-		amend_sql_string(sql, filter->table->qualified);
-	}
-	if (filter->revision) {
-		amend_sql_text(sql, " AND c.revision = ");
-		amend_sql_integer(sql, filter->revision);
-	}
-	if (filter->run) {
-		amend_sql_text(sql, " AND r.run = ");
-		amend_sql_integer(sql, filter->run);
-	}
 }
 
 /* What stands before the newest `limit` entries, which are shown from the oldest of them on. */
@@ -332,7 +318,7 @@ static enum amend_status skip_older(struct amend_conn *db, const struct amend_lo
 	amend_sql_text(&sql, " c JOIN ");
 	amend_sql_ledger(&sql, "revision");
 	amend_sql_text(&sql, " r ON r.id = c.revision WHERE 1 = 1");
-	add_filter(&sql, filter);
+	amend_history_where(&sql, filter);
 	amend_sql_text(&sql, " ORDER BY c.id DESC LIMIT 1 OFFSET ");
 	amend_sql_integer(&sql, filter->limit);
 	status = amend_exec(db, &sql, &rows, err);
@@ -349,15 +335,15 @@ static enum amend_status log_many(struct amend_conn *db, const struct amend_log_
 				  struct log *log, struct amend_error *err)
 {
 	bool forward = filter->revision || filter->run;
-	uint64_t limit = filter->limit > 0 ? (uint64_t)filter->limit : UINT64_MAX;
 	int64_t last = forward ? 0 : INT64_MAX;
 	enum amend_status status = AMEND_OK;
 	bool more = true;
 
 	if (forward && filter->limit > 0)
 		status = skip_older(db, filter, &last, err);
-	while (status == AMEND_OK && more && limit > 0) {
-		size_t page = limit < PAGE ? (size_t)limit : PAGE;
+	while (status == AMEND_OK && more && log->shown < log->limit) {
+		uint64_t left = log->limit - log->shown;
+		size_t page = left < PAGE && !filter->text ? (size_t)left : PAGE;
 		struct amend_arena arena = AMEND_ARENA_INIT;
 		struct amend_rows rows = AMEND_ROWS_INIT;
 		struct amend_sql sql;
@@ -365,12 +351,12 @@ static enum amend_status log_many(struct amend_conn *db, const struct amend_log_
 		select_history(&sql, db);
 		amend_sql_text(&sql, forward ? "c.id > " : "c.id < ");
 		amend_sql_integer(&sql, last);
-		add_filter(&sql, filter);
+		amend_history_where(&sql, filter);
 		amend_sql_printf(&sql, " ORDER BY c.id %s LIMIT %zu", forward ? "ASC" : "DESC",
 				 page);
 		status = amend_exec(db, &sql, &rows, err);
 		more = status == AMEND_OK && rows.n_rows == page;
-		for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++, limit--) {
+		for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++) {
 			struct amend_history entry;
 
 			status = take(db, &rows, i, &arena, &entry, err);
@@ -483,15 +469,14 @@ static enum amend_status show_of_record(const struct amend_history *history, voi
 	struct log *log = context;
 
 	log->found++;
-	if ((log->run && history->run != log->run) || log->shown == log->limit)
-		return AMEND_OK;
 	return show(history, context, err);
 }
 
 static enum amend_status log_record(struct amend_conn *db, const struct amend_log_filter *filter,
 				    struct log *log, struct amend_error *err)
 {
-	size_t limit = filter->limit > 0 && !filter->run ? (size_t)filter->limit : SIZE_MAX;
+	bool narrow = filter->run || filter->by || filter->since || filter->until || filter->text;
+	size_t limit = filter->limit > 0 && !narrow ? (size_t)filter->limit : SIZE_MAX;
 	struct amend_arena arena = AMEND_ARENA_INIT;
 	struct amend_row row;
 	enum amend_status status = find_pk(db, filter->table, filter->key, &arena, &row, err);
@@ -512,7 +497,7 @@ enum amend_status amend_log(struct amend_conn *db, const struct amend_log_filter
 		.db = db,
 		.each = each,
 		.context = context,
-		.run = filter->run,
+		.filter = filter,
 		.limit = filter->limit > 0 ? (uint64_t)filter->limit : UINT64_MAX,
 	};
 	enum amend_status status = amend_enter(db, err);

@@ -41,4 +41,10 @@ enum amend_status amend_history_deletions(struct amend_conn *db, const struct am
 					  struct amend_history **out, size_t *n,
 					  struct amend_error *err) AMEND_CHECK;
 
+/* history_filter.c: appends " AND ..." for what the filter asks of c (a change) and r (its revision). */
+void amend_history_where(struct amend_sql *sql, const struct amend_log_filter *filter);
+/* Whether an entry is what it asks for, its table, key and revision aside; what a text is found in is looked at here. */
+bool amend_history_fits(const struct amend_log_filter *filter, const struct amend_history *entry,
+			const struct amend_field *key, size_t n_key);
+
 #endif

@@ -127,6 +127,15 @@ void amend_write_insert_head(struct amend_sql *sql, const struct amend_table *ta
 		amend_sql_name(sql, table->columns[table->version].name);
 	}
 	amend_sql_text(sql, ")");
+	/* An identity that only the database writes is put where a record comes back. */
+	for (size_t i = 0; i < n; i++) {
+		const struct amend_column *column = &table->columns[puts[i].column];
+
+		if (!column->generated || !column->identity)
+			continue;
+		amend_sql_text(sql, " OVERRIDING SYSTEM VALUE");
+		break;
+	}
 }
 
 void amend_write_first_version(struct amend_sql *sql, const struct amend_table *table,

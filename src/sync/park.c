@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "record/write.h"
+#include "sync/park.h"
 #include "sync/sync.h"
 
 enum { CANDIDATES = 12, LONGEST = 48 };
@@ -56,10 +57,11 @@ static void candidate(char text[LONGEST], int i)
 	}
 }
 
-static enum amend_status choose(struct amend_sync *sync, uint32_t column, struct amend_arena *arena,
-				struct amend_value *out, struct amend_error *err)
+enum amend_status amend_park_value(struct amend_conn *db, const struct amend_table *table,
+				   uint32_t column, struct amend_arena *arena,
+				   struct amend_value *out, struct amend_error *err)
 {
-	const struct amend_column *described = &sync->table->columns[column];
+	const struct amend_column *described = &table->columns[column];
 	enum amend_status status = AMEND_OK;
 
 	for (int i = 0; i < CANDIDATES * 4; i++) {
@@ -72,13 +74,13 @@ static enum amend_status choose(struct amend_sync *sync, uint32_t column, struct
 		canon.in = amend_text(amend_arena_text(arena, text));
 		if (canon.in.kind == AMEND_NULL)
 			return amend_no_memory(err);
-		status = amend_canonicalise(sync->db, &canon, 1, arena, err);
+		status = amend_canonicalise(db, &canon, 1, arena, err);
 		if (status != AMEND_OK)
 			return status;
 		if (canon.problem)
 			continue;
-		status = amend_row_find(sync->db, sync->table, &column, &canon.out, 1, NULL, 1,
-					arena, &rows, &n, err);
+		status = amend_row_find(db, table, &column, &canon.out, 1, NULL, 1, arena, &rows,
+					&n, err);
 		if (status != AMEND_OK)
 			return status;
 		if (n > 0)
@@ -123,7 +125,8 @@ enum amend_status amend_sync_park(struct amend_sync *sync, struct amend_record *
 		const struct amend_column *column = &sync->table->columns[action->parks[i]];
 
 		if (column->not_null)
-			status = choose(sync, action->parks[i], arena, &values[i], err);
+			status = amend_park_value(sync->db, sync->table, action->parks[i], arena,
+						  &values[i], err);
 		amend_sql_comma(&sql, i);
 		amend_sql_name(&sql, column->name);
 		amend_sql_text(&sql, " = ");
