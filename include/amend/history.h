@@ -164,6 +164,32 @@ AMEND_API enum amend_status amend_revert(struct amend_conn *db, const struct ame
 					 struct amend_revert_report *report,
 					 struct amend_error *err) AMEND_CHECK;
 
+/*
+ * Old history removed, from its beginning on: what is left of a record has no gap. A change goes if it is older than
+ * `older_than` and not among the newest `keep` of its record; what a version token that is
+ * still accepted, an open conflict or a lease may need stays. In pieces, each a unit.
+ */
+struct amend_prune {
+	const struct amend_table *table; /* NULL: all */
+	int64_t older_than;              /* seconds; 0: any age (that no token needs) */
+	int64_t keep; /* 0: none. A record whose primary key has changed keeps all */
+	bool dry_run; /* only `changes` is counted */
+};
+
+#define AMEND_PRUNE_INIT          \
+	{                         \
+		NULL, 0, 0, false \
+	}
+
+struct amend_pruned {
+	uint64_t changes, revisions, runs;
+};
+
+/* INVALID: neither an age nor a number. DENIED: on a server it takes the ledger's owner. After a failure `done` says what is gone. */
+AMEND_API enum amend_status amend_prune(struct amend_conn *db, const struct amend_prune *prune,
+					struct amend_pruned *done,
+					struct amend_error *err) AMEND_CHECK;
+
 #ifdef __cplusplus
 }
 #endif

@@ -14,6 +14,7 @@ extern const struct cli_command cli_command_log;
 extern const struct cli_command cli_command_show;
 extern const struct cli_command cli_command_diff;
 extern const struct cli_command cli_command_revert;
+extern const struct cli_command cli_command_prune;
 extern const struct cli_command cli_command_conflicts;
 extern const struct cli_command cli_command_resolve;
 extern const struct cli_command cli_command_lease;
