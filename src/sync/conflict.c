@@ -42,6 +42,10 @@ enum amend_status amend_sync_open_conflicts(struct amend_sync *sync, struct amen
 	amend_hash_release(&sync->open_by_name);
 	status = amend_conflict_open(sync->db, sync->source_name, sync->table, &sync->arena,
 				     &sync->open, &sync->n_open, err);
+	for (size_t i = 0; i < sync->n_open && !sync->writing; i++) {
+		if (sync->open[i].id > sync->last_open)
+			sync->last_open = sync->open[i].id;
+	}
 	for (size_t i = 0; i < sync->n_open && status == AMEND_OK; i++) {
 		const char *key = sync->open[i].first_key, *folded;
 		void **slot = amend_hash_put(&sync->open_by_key, key, strlen(key));
@@ -115,6 +119,9 @@ static const struct amend_conflict_row *find_by_later_key(const struct amend_syn
 		    amend_hash_get(taken, buffer.data, buffer.size))
 			continue;
 		open = amend_hash_get(&sync->open_by_key, buffer.data, buffer.size);
+		/* This run has stored it, for another record. */
+		if (open && open->id > sync->last_open)
+			open = NULL;
 	}
 	amend_buffer_release(&buffer);
 	return open;

@@ -102,6 +102,28 @@ enum amend_status amend_sync_order_missing(struct amend_sync *sync,
 	return status;
 }
 
+/* What it refers to from now on. */
+static bool turns_to(const struct amend_record *record, const struct amend_foreign_key *key)
+{
+	return !record->action->remove && (record->action->create || turns_away(record, key));
+}
+
+static bool pack_after(const struct amend_sync *sync, const struct amend_record *record,
+		       const struct amend_foreign_key *key, struct amend_buffer *buffer)
+{
+	amend_buffer_reset(buffer);
+	for (size_t i = 0; i < key->n_columns; i++) {
+		const struct amend_value *value = amend_sync_after(sync, record, key->columns[i]);
+
+		if (!value || value->kind == AMEND_NULL)
+			return false;
+		amend_pack_add(buffer, "", value);
+	}
+	return true;
+}
+
+enum { CHILD, PARENT, TURNS_TO };
+
 static enum amend_status note_leaving(struct amend_sync *sync, const struct amend_foreign_key *key,
 				      struct amend_error *err)
 {
@@ -121,18 +143,27 @@ static enum amend_status note_leaving(struct amend_sync *sync, const struct amen
 	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
 		const struct amend_record *record = sync->list[i];
 
-		if (!record->row || !record->action)
+		if (!record->action)
 			continue;
-		/* As a child, and as a parent: what is deleted may be both. */
-		for (int gives = 0; gives < 2 && status == AMEND_OK; gives++) {
-			if (!(gives ? record->action->remove : turns_away(record, key)) ||
-			    !pack_columns(record->row, gives ? references : key->columns,
-					  key->n_columns, &value))
+		/* As a child, as a parent, and as who turns to another: what is deleted may be both. */
+		for (int side = 0; side < 3 && status == AMEND_OK; side++) {
+			if (side == PARENT ? !record->action->remove
+					   : !(side == TURNS_TO ? turns_to(record, key)
+								: turns_away(record, key)))
+				continue;
+			if (side != TURNS_TO && !record->row)
+				continue;
+			if (!(side == TURNS_TO
+				      ? pack_after(sync, record, key, &value)
+				      : pack_columns(record->row,
+						     side == PARENT ? references : key->columns,
+						     key->n_columns, &value)))
 				continue;
 			amend_buffer_reset(&thing);
 			amend_buffer_printf(&thing, "leaving %p ", (const void *)key);
 			amend_buffer_add(&thing, value.data, value.size);
-			status = amend_slices_note(sync->slices, record->index, gives, &thing, err);
+			status = amend_slices_note(sync->slices, record->index, side == PARENT,
+						   &thing, err);
 		}
 	}
 	amend_buffer_release(&value);

@@ -84,7 +84,8 @@ static enum amend_status make(struct amend_sync *sync, struct amend_error *err)
 	slices->n = sync->store.n;
 	slices->settled = calloc(slices->n / 8 + 1, 1);
 	slices->apart = calloc(slices->n / 8 + 1, 1);
-	status = amend_codes_init(&slices->keys, slices->n, err);
+	/* Asked for one by one only to name a rival: a coarse filter is enough. */
+	status = amend_codes_init(&slices->keys, slices->n / 4 + 1, err);
 	if (status == AMEND_OK)
 		status = amend_codes_init(&slices->rows, slices->n, err);
 	if (status == AMEND_OK)

@@ -206,6 +206,7 @@ struct amend_sync {
 	struct amend_conflict_row *open;
 	size_t n_open;
 	struct amend_hash open_by_key;
+	int64_t last_open; /* the newest that was open before the first write */
 	struct amend_hash
 		open_by_name; /* likewise, as the first key's columns compare it, where they ignore case */
 
