@@ -40,11 +40,16 @@ struct amend_lease_options {
 	int64_t ttl_ms;  /* from 100 ms to 366 days */
 	int64_t wait_ms; /* how long to wait while another has it; 0: LOCKED at once; -1: no limit */
 	const char *place; /* where the holder is; NULL: this machine's name and the process's number */
+	/*
+	 * Of a record: while it is held, a write to the record that does not carry it is LOCKED, by
+	 * whatever way of amend's. Writes that are under way are waited for first. Who creates a record needs no lease.
+	 */
+	bool mandatory;
 };
 
-#define AMEND_LEASE_OPTIONS_INIT \
-	{                        \
-		30000, 0, NULL   \
+#define AMEND_LEASE_OPTIONS_INIT      \
+	{                             \
+		30000, 0, NULL, false \
 	}
 
 struct amend_lease {
@@ -55,6 +60,7 @@ struct amend_lease {
 	char expires[32]; /* likewise: for people; left_ms is what counts */
 	char holder[256]; /* cut where they are longer */
 	char place[256];
+	bool mandatory;
 };
 
 /*
@@ -84,6 +90,14 @@ AMEND_API enum amend_status amend_lease_break(struct amend_conn *db,
 					      const struct amend_lease_name *name,
 					      const char *because, struct amend_lease *out,
 					      struct amend_error *err) AMEND_CHECK;
+
+/*
+ * From now on what this connection writes carries the lease; NULL: no more. Of a record's lease that is each
+ * write to that record, of a plain name's each write. A write with a lease that is lost is LOCKED. For one
+ * call alone: amend_expect.lease. Several, up to 8, are parted by a blank. INVALID: `token` is none.
+ */
+AMEND_API enum amend_status amend_use_lease(struct amend_conn *db, const char *token,
+					    struct amend_error *err) AMEND_CHECK;
 
 /* A lease that is held. Lives during the callback. */
 struct amend_held {

@@ -86,6 +86,11 @@ struct amend_expect {
 	 * COMMIT and the unit is amend's own, so that it can be told whether it is in. NULL: none.
 	 */
 	const char *once;
+	/*
+	 * The token of a lease (amend/lease.h), of this record or of a plain name: LOCKED where it is lost, also when
+	 * there is nothing to change. INVALID: it is of another record.
+	 */
+	const char *lease;
 };
 
 /* Values that a callback computes while the record is held. */
@@ -120,10 +125,10 @@ struct amend_write {
 	bool want_token; /* fill in amend_result.token: costs a look at the ledger */
 };
 
-#define AMEND_WRITE_INIT                                                      \
-	{                                                                     \
-		AMEND_UPDATE, NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, NULL, \
-			{NULL, NULL, NULL, 0, false, NULL}, AMEND_WAIT, false \
+#define AMEND_WRITE_INIT                                                            \
+	{                                                                           \
+		AMEND_UPDATE, NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, NULL,       \
+			{NULL, NULL, NULL, 0, false, NULL, NULL}, AMEND_WAIT, false \
 	}
 
 enum amend_outcome {

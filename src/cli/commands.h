@@ -17,6 +17,7 @@ extern const struct cli_command cli_command_revert;
 extern const struct cli_command cli_command_prune;
 extern const struct cli_command cli_command_conflicts;
 extern const struct cli_command cli_command_resolve;
+extern const struct cli_command cli_command_lock;
 extern const struct cli_command cli_command_lease;
 extern const struct cli_command cli_command_once;
 extern const struct cli_command cli_command_check;

@@ -20,6 +20,7 @@ static int remove_record(struct cli_session *session, struct cli_key *key)
 	};
 	const struct amend_expect expect = {
 		.token = cli_value(args, "if-version"),
+		.lease = cli_value(args, "lease"),
 		.once = cli_once(args),
 	};
 	struct amend_result result = AMEND_RESULT_INIT;
@@ -53,6 +54,7 @@ static int run(const struct cli_args *args)
 
 static const struct cli_option options[] = {
 	{"if-version", "TOKEN", "only if the record is still what this token stands for", false},
+	{CLI_OPTION_LEASE},
 	{CLI_OPTION_KEY},
 	{CLI_OPTION_ONCE},
 	{CLI_OPTION_TIMEOUT},

@@ -27,6 +27,7 @@ const struct cli_command *const cli_commands[] = {
 	&cli_command_revert,
 	&cli_command_conflicts,
 	&cli_command_resolve,
+	&cli_command_lock,
 	&cli_command_lease,
 	&cli_command_once,
 	&cli_command_prune,

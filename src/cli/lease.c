@@ -123,6 +123,7 @@ static int acquire(struct cli_session *session, const struct cli_lease *lease)
 		return CLI_USAGE;
 	options.ttl_ms = ttl_ms;
 	options.wait_ms = wait_ms;
+	options.mandatory = cli_has(args, "mandatory");
 	options.place = cli_value(args, "place");
 	if (!options.place)
 		options.place = cli_lease_place(args->pool);
@@ -238,6 +239,10 @@ static bool parse(const struct cli_args *args, enum verb *verb, struct cli_lease
 	}
 	if (!check_options(args, *verb))
 		return false;
+	if (!table && cli_has(args, "mandatory")) {
+		cli_usage(args, "--mandatory needs --record TABLE: a plain name has no writes");
+		return false;
+	}
 	if (!table && cli_values(args, "key", &keys) > 0) {
 		cli_usage(args, "--key needs --record TABLE");
 		return false;
@@ -277,6 +282,8 @@ static const struct cli_option options[] = {
 	{"wait", "TIME", "acquire: wait this long while another has it (not at all)", false},
 	{"place", "PLACE", "acquire: where the holder is (this machine, and what called amend)",
 	 false},
+	{"mandatory", NULL, "acquire: of a record: who writes to it without the token is refused",
+	 false},
 	{"token", "TOKEN", "renew, release: what acquire printed", false},
 	{"history", NULL, "list: what became of leases, newest first", false},
 	{CLI_OPTION_TIMEOUT},
@@ -295,7 +302,7 @@ const struct cli_command cli_command_lease = {
 		 "The token that acquire prints is the holder's alone; its fence is a number that\n"
 		 "rises with each holder.",
 	.examples = "amend lease acquire app.db nightly --ttl 5m --wait 10s\n"
-		    "amend lease acquire app.db --record stock sku=42 --as anna\n"
+		    "amend lease acquire app.db --record stock sku=42 --mandatory --as anna\n"
 		    "amend lease renew app.db nightly --token TOKEN\n"
 		    "amend lease release app.db nightly --token TOKEN\n"
 		    "amend lease list app.db\n"

@@ -61,7 +61,8 @@ static enum amend_status add_held(const struct amend_held *held, void *context,
 	row[2] = cli_show_text(pool, held->lease.holder);
 	row[3] = cli_show_text(pool, held->lease.place);
 	row[4] = cli_show_time(pool, held->lease.since);
-	row[5] = cli_show_time(pool, held->lease.expires);
+	row[5] = cli_format(pool, "%s%s", cli_show_time(pool, held->lease.expires),
+			    held->lease.mandatory ? " (mandatory)" : "");
 	return AMEND_OK;
 }
 
@@ -86,6 +87,7 @@ static enum amend_status add_held_json(const struct amend_held *held, void *cont
 	cli_json_add(object, "fence", cli_json_id(held->lease.fence));
 	cli_json_add(object, "holder", cli_json_text(held->lease.holder));
 	cli_json_add(object, "place", cli_json_text(held->lease.place));
+	cli_json_add(object, "mandatory", json_object_new_boolean(held->lease.mandatory));
 	cli_json_add(object, "since", cli_json_time(held->lease.since));
 	cli_json_add(object, "expires", cli_json_time(held->lease.expires));
 	json_object_array_add(listing->array, object);

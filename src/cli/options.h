@@ -45,6 +45,9 @@ struct cli_option {
 #define CLI_OPTION_KEY_FILE                                                                       \
 	"key-file", "FILE", "what signs tokens (default: $AMEND_KEY_FILE, else in the database)", \
 		false
+#define CLI_OPTION_LEASE                                                                           \
+	"lease", "TOKEN", "only while this lease is held: of amend lease (default: $AMEND_LEASE)", \
+		false
 #define CLI_OPTION_TIMEOUT \
 	"timeout", "TIME", "wait this long for a lock: 5s, 500ms, 2m (30s)", false
 #define CLI_OPTIONS_END NULL, NULL, NULL, false

@@ -104,6 +104,18 @@ static const char *author(const struct cli_args *args)
 	return name && *name ? name : NULL;
 }
 
+/* A lease of the environment counts for every command that may write. */
+static enum amend_status use_lease(struct cli_session *session)
+{
+	const char *token = getenv("AMEND_LEASE");
+
+	if (!token || !*token)
+		return AMEND_OK;
+	if (amend_use_lease(session->db, token, &session->err) != AMEND_OK)
+		return amend_error_wrap(&session->err, "$AMEND_LEASE");
+	return AMEND_OK;
+}
+
 int cli_open(struct cli_session *session, const struct cli_args *args, const char *url, int flags)
 {
 	struct amend_open_options options = AMEND_OPEN_OPTIONS_INIT;
@@ -122,6 +134,8 @@ int cli_open(struct cli_session *session, const struct cli_args *args, const cha
 		return code == CLI_MISSING ? CLI_FAILED : code;
 	}
 	listen_to_signals(session->db);
+	if (!options.read_only && use_lease(session) != AMEND_OK)
+		return cli_fail(session);
 	return cli_takes(args, "as") ? cli_because(session, cli_value(args, "because")) : 0;
 }
 

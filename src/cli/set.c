@@ -128,6 +128,7 @@ static void make(const struct cli_args *args, struct request *request,
 	write->n_on_create = request->n_on_create;
 	write->expect.token = cli_value(args, "if-version");
 	write->expect.once = cli_once(args);
+	write->expect.lease = cli_value(args, "lease");
 	write->want_token = true;
 }
 
@@ -187,6 +188,7 @@ static int run(const struct cli_args *args)
 
 static const struct cli_option options[] = {
 	{"if-version", "TOKEN", "only if the record is still what this token stands for", false},
+	{CLI_OPTION_LEASE},
 	{CLI_OPTION_KEY},
 	{"create", NULL, "create the record where there is none", false},
 	{"create-only", NULL, "create it, or return the existing one as it is", false},

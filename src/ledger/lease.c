@@ -55,11 +55,11 @@ static void text_of_ms(int64_t ms, char out[32])
 
 /* ---- reading ---- */
 
-enum { FENCE, HOLDER, PLACE, SINCE, WALL, LEFT, HELD };
+enum { FENCE, HOLDER, PLACE, SINCE, WALL, MANDATORY, LEFT, HELD };
 
 void amend_lease_columns(struct amend_sql *sql, const struct amend_instant *now)
 {
-	amend_sql_text(sql, "fence, holder, place, since, wall, ");
+	amend_sql_text(sql, "fence, holder, place, since, wall, mandatory, ");
 	amend_lease_left(sql, now, "");
 	amend_sql_text(sql, ", CASE WHEN digest IS NULL THEN 0 ELSE 1 END");
 }
@@ -82,14 +82,16 @@ static void copy_text(char *to, size_t room, const struct amend_value *from)
 enum amend_status amend_lease_of_row(const struct amend_value *values, struct amend_lease *out,
 				     bool *held, struct amend_error *err)
 {
-	int64_t wall, digest;
+	int64_t wall, digest, mandatory;
 
 	memset(out, 0, sizeof(*out));
 	if (!amend_value_number(&values[FENCE], &out->fence) ||
 	    !amend_value_number(&values[WALL], &wall) ||
+	    !amend_value_number(&values[MANDATORY], &mandatory) ||
 	    !amend_value_number(&values[LEFT], &out->left_ms) ||
 	    !amend_value_number(&values[HELD], &digest))
 		return amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");
+	out->mandatory = mandatory != 0;
 	*held = digest && out->left_ms > 0;
 	if (out->left_ms < 0)
 		out->left_ms = 0;
@@ -108,10 +110,9 @@ static void add_which(struct amend_sql *sql, const struct amend_lease_at *at)
 	amend_sql_string(sql, at->pk);
 }
 
-/* The lease as it is; `lock` behind it. */
-static enum amend_status look(struct amend_conn *db, const struct amend_lease_at *at,
-			      const char *lock, struct amend_lease *out, bool *held,
-			      struct amend_error *err)
+enum amend_status amend_lease_look(struct amend_conn *db, const struct amend_lease_at *at,
+				   const char *lock, struct amend_lease *out, bool *held,
+				   struct amend_error *err)
 {
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_instant now;
@@ -151,7 +152,7 @@ enum amend_status amend_lease_read(struct amend_conn *db, const struct amend_lea
 	enum amend_status status;
 	bool held;
 
-	status = look(db, at, "", out, &held, err);
+	status = amend_lease_look(db, at, "", out, &held, err);
 	if (status == AMEND_OK && held)
 		status = amend_lease_locked(out, err);
 	return status;
@@ -237,7 +238,7 @@ enum amend_status amend_lease_take(struct amend_conn *db, const struct amend_lea
 	amend_sql_string(&sql, spec->at.tbl);
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, spec->at.pk);
-	amend_sql_text(&sql, ", 1, 0, ");
+	amend_sql_text(&sql, spec->mandatory ? ", 1, 1, " : ", 1, 0, ");
 	amend_sql_string(&sql, digest);
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, amend_author_who(db));
@@ -252,10 +253,11 @@ enum amend_status amend_lease_take(struct amend_conn *db, const struct amend_lea
 		add_later(&sql, &now, wall);
 		amend_sql_integer(&sql, spec->ttl_ms);
 	}
-	amend_sql_text(&sql,
-		       ") ON CONFLICT (tbl, pk) DO UPDATE SET fence = l.fence + 1, mandatory = 0, "
-		       "digest = excluded.digest, holder = excluded.holder, place = excluded.place, "
-		       "ttl = excluded.ttl, clock = excluded.clock, since = ");
+	amend_sql_text(
+		&sql,
+		") ON CONFLICT (tbl, pk) DO UPDATE SET fence = l.fence + 1, "
+		"mandatory = excluded.mandatory, digest = excluded.digest, holder = excluded.holder, place = excluded.place, "
+		"ttl = excluded.ttl, clock = excluded.clock, since = ");
 	amend_sql_text(&sql, db->dialect->now);
 	for (int wall = 0; wall < 2; wall++) {
 		amend_sql_text(&sql, wall ? ", wall = " : ", expires = ");
@@ -267,7 +269,7 @@ enum amend_status amend_lease_take(struct amend_conn *db, const struct amend_lea
 	amend_sql_text(&sql, " <= 0");
 	status = run(db, &sql, &now, out, &done, err);
 	if (status == AMEND_OK && !done) {
-		status = look(db, &spec->at, "", out, &held, err);
+		status = amend_lease_look(db, &spec->at, "", out, &held, err);
 		return status == AMEND_OK ? amend_lease_locked(out, err) : status;
 	}
 	if (status == AMEND_OK)
@@ -286,7 +288,24 @@ static void add_token(struct amend_sql *sql, const struct amend_lease_token *tok
 	amend_sql_integer(sql, token->fence);
 }
 
-/* Why the token counts no more. */
+enum amend_status amend_lease_lost(const struct amend_lease *held, bool is_held,
+				   const struct amend_lease_token *token, struct amend_error *err)
+{
+	if (is_held && held->fence > token->fence) {
+		amend_lease_locked(held, err);
+		return amend_error_wrap(err, "the lease is lost");
+	}
+	if (held->fence > token->fence)
+		return amend_error_set(err, AMEND_LOCKED,
+				       "the lease is lost: another had it since, or it was broken");
+	if (is_held && held->fence == token->fence)
+		return amend_error_set(err, AMEND_INVALID, "the token is not the lease's");
+	if (held->left_ms > 0)
+		return amend_error_set(err, AMEND_LOCKED, "the lease is lost: it was released");
+	return amend_error_set(err, AMEND_LOCKED, "the lease is lost: it ended at %.19s UTC",
+			       held->expires);
+}
+
 static enum amend_status lost(struct amend_conn *db, const struct amend_lease_at *at,
 			      const struct amend_lease_token *token, struct amend_lease *out,
 			      struct amend_error *err)
@@ -294,22 +313,8 @@ static enum amend_status lost(struct amend_conn *db, const struct amend_lease_at
 	enum amend_status status;
 	bool held;
 
-	status = look(db, at, "", out, &held, err);
-	if (status != AMEND_OK)
-		return status;
-	if (held && out->fence > token->fence) {
-		amend_lease_locked(out, err);
-		return amend_error_wrap(err, "the lease is lost");
-	}
-	if (out->fence > token->fence)
-		return amend_error_set(err, AMEND_LOCKED,
-				       "the lease is lost: another had it since, or it was broken");
-	if (held && out->fence == token->fence)
-		return amend_error_set(err, AMEND_INVALID, "the token is not the lease's");
-	if (out->left_ms > 0)
-		return amend_error_set(err, AMEND_LOCKED, "the lease is lost: it was released");
-	return amend_error_set(err, AMEND_LOCKED, "the lease is lost: it ended at %.19s UTC",
-			       out->expires);
+	status = amend_lease_look(db, at, "", out, &held, err);
+	return status == AMEND_OK ? amend_lease_lost(out, held, token, err) : status;
 }
 
 enum amend_status amend_lease_prolong(struct amend_conn *db, const struct amend_lease_at *at,
@@ -394,7 +399,7 @@ enum amend_status amend_lease_take_away(struct amend_conn *db, const struct amen
 	bool done, held = false;
 
 	if (status == AMEND_OK)
-		status = look(db, at, db->dialect->for_update, out, &held, err);
+		status = amend_lease_look(db, at, db->dialect->for_update, out, &held, err);
 	if (status == AMEND_OK && !held)
 		return amend_error_set(err, AMEND_NOT_FOUND, "nobody has this lease");
 	if (status != AMEND_OK)

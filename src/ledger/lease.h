@@ -42,6 +42,7 @@ struct amend_lease_spec {
 	struct amend_lease_at at;
 	int64_t ttl_ms;
 	const char *place;
+	bool mandatory;
 };
 
 /* One try, in the open unit. LOCKED: another has it, `out` says who. */
@@ -64,8 +65,56 @@ enum amend_status amend_lease_take_away(struct amend_conn *db, const struct amen
 					const char *because, struct amend_lease *out,
 					struct amend_error *err) AMEND_CHECK;
 
-/* LOCKED, in words: who has it, until when. */
+/* LOCKED, in words: who has it, until when; and why a token counts no more (INVALID: it never did). */
 enum amend_status amend_lease_locked(const struct amend_lease *held, struct amend_error *err);
+enum amend_status amend_lease_lost(const struct amend_lease *held, bool is_held,
+				   const struct amend_lease_token *token, struct amend_error *err);
+
+/* ---- what leases mean for writes ---- */
+
+/* The leases that writes carry: of the connection (amend_use_lease), or, strict, the one of a call, which is about its record alone. */
+enum { AMEND_CLAIMS = 8 };
+struct amend_claim {
+	bool strict;
+	size_t n;
+	struct amend_lease_token tokens[AMEND_CLAIMS];
+};
+
+/* From now on; `before` (or NULL) is what there was. INVALID: `token` is none; several are parted by blanks. */
+enum amend_status amend_claim_set(struct amend_conn *db, const char *token, bool strict,
+				  struct amend_claim *before, struct amend_error *err) AMEND_CHECK;
+void amend_claim_put_back(struct amend_conn *db, const struct amend_claim *before);
+bool amend_lease_claims(const struct amend_conn *db);
+/* Whether a write to the record is to be tested; `pk` NULL: it is yet to be created. */
+bool amend_lease_concerns(const struct amend_conn *db, const struct amend_table *table,
+			  const char *pk);
+
+/* Whether the lease that is carried is the record's own. */
+bool amend_lease_is_of(const struct amend_conn *db, const struct amend_table *table, const char *pk);
+/* Whether a call carries the lease of one record: there was such a record. */
+bool amend_lease_wants_record(const struct amend_conn *db);
+
+/*
+ * Before a write to the record, in its transaction and with the row held: OK; LOCKED: the lease that
+ * the connection carries is lost, or another has a mandatory one. INVALID: it is of another record.
+ * What was tested stands until the transaction ends. `pk` NULL: a record is created.
+ */
+enum amend_status amend_lease_pass(struct amend_conn *db, const struct amend_table *table,
+				   const char *pk, struct amend_error *err) AMEND_CHECK;
+/* The same of many, in a trip where there are no such leases. LOCKED: of some, locked[i] says which, `err` is about the first. pks[i] may be NULL. */
+enum amend_status amend_lease_pass_many(struct amend_conn *db, const struct amend_table *table,
+					const char *const *pks, size_t n, bool *locked,
+					struct amend_arena *arena,
+					struct amend_error *err) AMEND_CHECK;
+
+/*
+ * For a statement that writes without having held the row: appends a condition that fails while there is any
+ * mandatory lease on a record of the table. Who then writes nothing goes on under a hold.
+ */
+void amend_lease_gate(struct amend_sql *sql, const struct amend_table *table);
+/* Whether that condition may be what failed. */
+enum amend_status amend_lease_gated(struct amend_conn *db, const struct amend_table *table,
+				    bool *gated, struct amend_error *err) AMEND_CHECK;
 
 /* `at` NULL: of all. Both are for a ledger that may be old, or missing. */
 enum amend_status amend_lease_list(struct amend_conn *db, const struct amend_lease_at *at,

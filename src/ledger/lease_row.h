@@ -18,4 +18,9 @@ void amend_lease_columns(struct amend_sql *sql, const struct amend_instant *now)
 enum amend_status amend_lease_of_row(const struct amend_value *values, struct amend_lease *out,
 				     bool *held, struct amend_error *err) AMEND_CHECK;
 
+/* The lease as it is; `lock` behind the query. out->fence 0: nobody ever had it. */
+enum amend_status amend_lease_look(struct amend_conn *db, const struct amend_lease_at *at,
+				   const char *lock, struct amend_lease *out, bool *held,
+				   struct amend_error *err) AMEND_CHECK;
+
 #endif

@@ -3,6 +3,7 @@
 #define AMEND_LEDGER_STATE_H
 
 #include "ledger/ledger.h"
+#include "ledger/lease.h"
 
 struct amend_operation; /* operation.h */
 
@@ -24,6 +25,8 @@ struct amend_ledger {
 	struct amend_tally tally;
 	struct amend_operation *operation; /* whose unit is open; NULL: none */
 	char who[256];                     /* the operating system's user, read when it is needed */
+
+	struct amend_claim claim; /* what writes carry */
 
 	struct amend_secret *secrets; /* newest first */
 	size_t n_secrets;

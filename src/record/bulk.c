@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ledger/lease.h"
 #include "record/bulk.h"
 
 enum kind { DELETE, UPDATE, INSERT };
@@ -67,6 +68,34 @@ static enum amend_status prove(struct amend_batch *batch, size_t n, struct amend
 	for (size_t i = 0; i < count; i++)
 		members[i] = names[i].index;
 	return way_of(batch->db)->prove(batch, members, count, err);
+}
+
+/* All are held by now: a lease that is taken later finds them written. */
+static enum amend_status pass(struct amend_batch *batch, size_t n, struct amend_error *err)
+{
+	const char **pks = amend_arena_array(&batch->work, n, sizeof(*pks));
+	bool *locked = amend_arena_array(&batch->work, n, sizeof(*locked));
+	enum amend_status status;
+
+	if (!pks || !locked)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		const struct amend_bulk *item = &batch->items[i];
+
+		pks[i] = item->row && !item->moved ? item->row->pk : NULL;
+	}
+	status = amend_lease_pass_many(batch->db, batch->table, pks, n, locked, &batch->work, err);
+	if (status != AMEND_LOCKED || *err->sqlstate)
+		return status;
+	for (size_t i = 0; i < n; i++) {
+		struct amend_bulk *item = &batch->items[i];
+
+		if (locked[i] && !item->skip_locked)
+			return status;
+		item->locked = locked[i];
+		item->moved = item->moved || locked[i];
+	}
+	return AMEND_OK;
 }
 
 /* ---- groups ---- */
@@ -311,11 +340,13 @@ enum amend_status amend_rows_write(struct amend_conn *db, const struct amend_tab
 
 	batch.plain = !table->has_triggers && !has_generated(table);
 	for (size_t i = 0; i < n; i++) {
-		items[i].moved = false;
+		items[i].moved = items[i].locked = false;
 		items[i].after = (struct amend_row){0};
 	}
 	if (status == AMEND_OK && n > 0)
 		status = prove(&batch, n, err);
+	if (status == AMEND_OK && n > 0)
+		status = pass(&batch, n, err);
 	if (status == AMEND_OK && n > 0) {
 		wrote = true;
 		status = write_groups(&batch, n, err);

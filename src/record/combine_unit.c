@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/rows.h"
+#include "ledger/lease.h"
 #include "record/combine.h"
 
 struct unit {
@@ -56,7 +57,8 @@ bool amend_addition_fits(struct amend_addition *addition)
 	if ((write->mode != AMEND_UPDATE && write->mode != AMEND_UPDATE_OR_CREATE) ||
 	    write->compute || call->seen.any || call->n_keys != 1 || call->keys[0].blank ||
 	    !call->keys[0].unique || write->wait != AMEND_WAIT || write->want_token ||
-	    write->expect.once || call->n_set == 0 || !table_fits(call->table))
+	    write->expect.once || call->n_set == 0 || !table_fits(call->table) ||
+	    amend_lease_claims(call->db))
 		return false;
 	call->n_puts = call->n_set;
 	memcpy(call->puts, call->set, call->n_set * sizeof(*call->puts));
@@ -271,6 +273,10 @@ static enum amend_status write_all(struct amend_conn *db, void *context, struct 
 		status = amend_row_find(db, first->table, key->columns, key->values, key->n, &hold,
 					2, &unit->arena, &rows, &n, err);
 	if (status == AMEND_OK && n != 1)
+		status = go_alone(unit, err);
+	if (status == AMEND_OK)
+		status = amend_lease_pass(db, first->table, rows[0].pk, err);
+	if (status == AMEND_LOCKED && !*err->sqlstate)
 		status = go_alone(unit, err);
 	if (status == AMEND_OK)
 		status = count_through(db, unit, &rows[0], &last, err);

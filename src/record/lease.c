@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/rows.h"
 #include "ledger/lease.h"
 #include "record/call.h"
 
@@ -19,6 +20,8 @@ enum { FIRST_PAUSE = 20, LONGEST_PAUSE = 500 };
 enum { LOOK_MS = 50 };
 /* "At once": for the moment in which another writes to the row. */
 enum { AT_ONCE_MS = 200 };
+/* For writes that are under way when a mandatory lease is taken. */
+enum { DRAIN_MS = 1000 };
 
 /* One call under way. */
 struct leasing {
@@ -183,6 +186,141 @@ static enum amend_status acquire(struct amend_conn *db, struct leasing *leasing,
 	return status;
 }
 
+/* ---- mandatory ones ---- */
+
+static enum amend_status end(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	const struct leasing *leasing = context;
+
+	return amend_lease_end(db, &leasing->at, &leasing->token, err);
+}
+
+struct awaiting {
+	const struct amend_lease_name *name;
+	char since[40];
+	bool still;
+};
+
+/* The database's time, in the text that `under_way` takes. */
+static enum amend_status read_now(struct amend_conn *db, char out[static 40],
+				  struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	enum amend_status status;
+
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "SELECT ");
+	amend_sql_text(&sql, db->dialect->now);
+	status = amend_exec(db, &sql, &rows, err);
+	if (status == AMEND_OK)
+		snprintf(out, 40, "%s", amend_rows_at(&rows, 0, 0)->as.text);
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
+static enum amend_status look_under_way(struct amend_conn *db, struct awaiting *awaiting,
+					struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	enum amend_status status;
+
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, db->dialect->under_way[0]);
+	amend_sql_string(&sql, awaiting->name->table->sql);
+	amend_sql_text(&sql, db->dialect->under_way[1]);
+	amend_sql_string(&sql, awaiting->since);
+	amend_sql_text(&sql, db->dialect->under_way[2]);
+	status = amend_exec(db, &sql, &rows, err);
+	awaiting->still = rows.n_rows > 0;
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
+/* Whoever has written to it, or holds it, is through with it then. */
+static enum amend_status touch(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	static const struct amend_lock hold = {true, AMEND_FOR_UPDATE, AMEND_WAIT};
+	static const struct amend_write nothing = {.mode = AMEND_UPDATE};
+	const struct amend_lease_name *name = ((struct awaiting *)context)->name;
+	struct amend_result result = AMEND_RESULT_INIT;
+	struct amend_call call = {.db = db, .table = name->table, .write = &nothing};
+	enum amend_status status = amend_result_begin(&result, &call.work, err);
+	bool skip;
+
+	if (status == AMEND_OK)
+		status = amend_call_resolve(&call, name->key, 1, NULL, err);
+	if (status == AMEND_OK)
+		status = amend_call_match(&call, &hold, &skip, err);
+	if (status == AMEND_OK && !call.found)
+		status = amend_error_set(err, AMEND_NOT_FOUND, "there is no record %s in %s",
+					 amend_call_key(&call), name->table->qualified);
+	amend_result_release(&result);
+	return status;
+}
+
+/*
+ * The lease is committed, and whoever writes from now on sees it. Statements that began before may
+ * not; once none of them runs, and the record's own lock was had, all writes to it are in or will see it.
+ */
+static enum amend_status await_writers(struct amend_conn *db, const struct amend_lease_name *name,
+				       int64_t patience, struct amend_error *err)
+{
+	struct amend_unit_options options = AMEND_UNIT_OPTIONS_INIT;
+	struct awaiting awaiting = {.name = name};
+	int64_t begun = amend_clock_ms(), left = patience;
+	enum amend_status status = AMEND_OK;
+
+	if (!amend_has(db, AMEND_HAS_ROW_LOCK))
+		return AMEND_OK;
+	if (db->dialect->under_way[0]) {
+		status = read_now(db, awaiting.since, err);
+		if (status == AMEND_OK)
+			status = look_under_way(db, &awaiting, err);
+		while (status == AMEND_OK && awaiting.still && left != 0) {
+			status = pause_ms(db, FIRST_PAUSE / 4, err);
+			if (status == AMEND_OK)
+				status = look_under_way(db, &awaiting, err);
+			if (patience >= 0) {
+				left = patience - (amend_clock_ms() - begun);
+				left = left > 0 ? left : 0;
+			}
+		}
+		if (status == AMEND_OK && awaiting.still)
+			return amend_error_set(err, AMEND_LOCKED,
+					       "a write to %s has been under way all the while",
+					       name->table->qualified);
+	}
+	options.lock_timeout_ms = left < 0 ? -1
+					   : (int)least(left > AT_ONCE_MS ? left : AT_ONCE_MS,
+							INT32_MAX);
+	if (status == AMEND_OK)
+		status = amend_atomic(db, &options, touch, &awaiting, err);
+	if (status == AMEND_LOCKED)
+		amend_error_wrap(err, "the record is being written to by another");
+	return status;
+}
+
+/* It counts already; without what was waited for it is given back. */
+static enum amend_status make_sure(struct amend_conn *db, const struct amend_lease_name *name,
+				   int64_t wait_ms, struct leasing *leasing, struct amend_error *err)
+{
+	int64_t patience = wait_ms < 0 || wait_ms > DRAIN_MS ? wait_ms : DRAIN_MS;
+	enum amend_status status = await_writers(db, name, patience, err);
+	struct amend_error ignored;
+
+	if (status == AMEND_OK)
+		return AMEND_OK;
+	if (amend_lease_token_read(leasing->out->token, &leasing->token, &ignored) != AMEND_OK ||
+	    amend_atomic(db, NULL, end, leasing, &ignored) != AMEND_OK)
+		amend_error_wrap(err, "the lease is left to end by itself");
+	memset(leasing->out, 0, sizeof(*leasing->out));
+	return status;
+}
+
 static void name_place(char out[static 128])
 {
 	char host[64];
@@ -209,6 +347,10 @@ enum amend_status amend_lease_acquire(struct amend_conn *db, const struct amend_
 		options = &usual;
 	name_place(place);
 	status = check_ttl(options->ttl_ms, err);
+	if (status == AMEND_OK && options->mandatory && name->name)
+		status = amend_error_set(
+			err, AMEND_INVALID,
+			"a record's lease can be mandatory, a plain name has no writes");
 	if (status == AMEND_OK)
 		status = begin(db, name, NULL, true, &leasing, err);
 	if (status == AMEND_OK) {
@@ -216,8 +358,11 @@ enum amend_status amend_lease_acquire(struct amend_conn *db, const struct amend_
 			.at = leasing.at,
 			.ttl_ms = options->ttl_ms,
 			.place = options->place ? options->place : place,
+			.mandatory = options->mandatory,
 		};
 		status = acquire(db, &leasing, options->wait_ms, err);
+		if (status == AMEND_OK && options->mandatory)
+			status = make_sure(db, name, options->wait_ms, &leasing, err);
 	}
 	amend_result_release(&leasing.result);
 	return amend_leave(db, status, err);
@@ -236,27 +381,24 @@ enum amend_status amend_lease_renew(struct amend_conn *db, const struct amend_le
 				    struct amend_error *err)
 {
 	struct leasing leasing = {.result = AMEND_RESULT_INIT, .out = out, .ttl_ms = ttl_ms};
+	struct amend_unit_options options = AMEND_UNIT_OPTIONS_INIT;
 	enum amend_status status = amend_enter(db, err);
 
 	if (status != AMEND_OK)
 		return status;
 	if (ttl_ms)
 		status = check_ttl(ttl_ms, err);
+	/* An answer that comes after its time is none. */
+	if (ttl_ms && ttl_ms / 2 < db->lock_timeout_ms)
+		options.lock_timeout_ms = (int)(ttl_ms / 2);
 	/* `token` may be out->token. */
 	if (status == AMEND_OK)
 		status = begin(db, name, token, false, &leasing, err);
 	memset(out, 0, sizeof(*out));
 	if (status == AMEND_OK)
-		status = amend_atomic(db, NULL, prolong, &leasing, err);
+		status = amend_atomic(db, &options, prolong, &leasing, err);
 	amend_result_release(&leasing.result);
 	return amend_leave(db, status, err);
-}
-
-static enum amend_status end(struct amend_conn *db, void *context, struct amend_error *err)
-{
-	const struct leasing *leasing = context;
-
-	return amend_lease_end(db, &leasing->at, &leasing->token, err);
 }
 
 enum amend_status amend_lease_release(struct amend_conn *db, const struct amend_lease_name *name,

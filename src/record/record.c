@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "ledger/lease.h"
 #include "sql/sqlstate.h"
 
 /* How often a row that keeps moving is read again before it is held. */
@@ -92,8 +93,15 @@ static enum amend_status update(struct amend_call *call, struct amend_error *err
 		return status;
 	amend_call_keep_changes(call);
 	amend_call_remember(call);
-	if (call->n_puts == 0)
-		return amend_call_as_it_is(call, AMEND_IS_UNCHANGED, err);
+	if (call->n_puts == 0) {
+		/* Whoever has lost it is told so here too. */
+		if (amend_lease_concerns(call->db, call->table, call->row.pk))
+			status = amend_ledger_need(call->db, err);
+		if (status == AMEND_OK && amend_lease_concerns(call->db, call->table, call->row.pk))
+			status = amend_lease_pass(call->db, call->table, call->row.pk, err);
+		return status == AMEND_OK ? amend_call_as_it_is(call, AMEND_IS_UNCHANGED, err)
+					  : status;
+	}
 	status = amend_call_check_addends(call, err);
 	if (status == AMEND_OK)
 		status = amend_ledger_need(call->db, err);
@@ -280,7 +288,8 @@ static enum amend_status go(struct amend_call *call, const struct amend_lock *lo
 		call->work.result->outcome = AMEND_IS_SKIPPED;
 		return AMEND_OK;
 	}
-	if (!call->found && (call->deleting || mode == AMEND_UPDATE || call->seen.any))
+	if (!call->found && (call->deleting || mode == AMEND_UPDATE || call->seen.any ||
+			     amend_lease_wants_record(call->db)))
 		return amend_seen_missing(call->db, call->table, &call->seen, amend_call_key(call),
 					  call->set, call->n_set, &call->work, err);
 	if (call->found && !call->deleting && mode == AMEND_CREATE)
@@ -431,8 +440,11 @@ static enum amend_status run(struct amend_call *call, struct amend_error *err)
 	bool one_statement = amend_write_in_one(call->db, call->table) &&
 			     amend_has(call->db, AMEND_HAS_SNAPSHOT_MOVES);
 	enum amend_status status;
-	bool wants_write, done;
+	bool wants_write, done, gated = false;
 
+	/* It is tested in the unit of the write. */
+	if (amend_lease_claims(call->db))
+		return run_held(call, err);
 	if (one_statement && only_adds(call)) {
 		status = add(call, &done, err);
 		if (status != AMEND_RETRY || amend_in_transaction(call->db)) {
@@ -462,7 +474,11 @@ static enum amend_status run(struct amend_call *call, struct amend_error *err)
 			continue;
 		if (status != AMEND_OK || (!call->moved && (one_statement || !wants_write)))
 			return status;
-		if (!one_statement)
+		if (one_statement && i == 1)
+			status = amend_lease_gated(call->db, call->table, &gated, err);
+		if (status != AMEND_OK)
+			return status;
+		if (!one_statement || gated)
 			break;
 	}
 	return run_held(call, err);
@@ -474,10 +490,10 @@ static enum amend_status run_as_unit(struct amend_conn *db, void *context, struc
 	return run(context, err);
 }
 
-/* The engine's own words may not say why. */
+/* The engine's own words may not say why; a lease's do. */
 static void explain_lock(struct amend_error *err, enum amend_status status)
 {
-	if (status == AMEND_LOCKED)
+	if (status == AMEND_LOCKED && *err->sqlstate)
 		amend_error_wrap(err, "held by another");
 }
 
@@ -487,13 +503,21 @@ static enum amend_status travel(struct amend_conn *db, const struct amend_table 
 				struct amend_result *result, struct amend_error *err)
 {
 	struct amend_call call = {.db = db, .table = table, .write = write, .deleting = deleting};
+	const char *lease = expect ? expect->lease : NULL;
 	enum amend_status status = amend_result_begin(result, &call.work, err);
+	struct amend_claim carried;
 
 	if (status != AMEND_OK)
 		return status;
 	status = amend_enter(db, err);
 	if (status != AMEND_OK)
 		return status;
+	if (lease)
+		status = amend_claim_set(db, lease, true, &carried, err);
+	if (status != AMEND_OK) {
+		amend_result_status(result, status);
+		return amend_leave(db, status, err);
+	}
 	status = amend_call_resolve(&call, keys, n_keys, expect, err);
 	/* In the application's transaction nothing of ours may break it: a savepoint around all. */
 	if (status == AMEND_OK && amend_call_wants_once(&call, expect))
@@ -502,6 +526,8 @@ static enum amend_status travel(struct amend_conn *db, const struct amend_table 
 		status = amend_atomic(db, NULL, run_as_unit, &call, err);
 	else if (status == AMEND_OK)
 		status = run(&call, err);
+	if (lease)
+		amend_claim_put_back(db, &carried);
 	amend_result_status(result, status);
 	if (!result->once)
 		explain_lock(err, status);

@@ -156,8 +156,10 @@ struct amend_bulk {
 	/* of a sync, for the change's record: as in amend_change_spec */
 	const char *source;
 	const struct amend_base *seen;
+	bool skip_locked; /* leave it where another has a mandatory lease of it; else LOCKED fails them all */
 	/* what became of it */
 	bool moved;             /* as in amend_written */
+	bool locked;            /* ..for that lease, and nothing was written */
 	struct amend_row after; /* the row after the write; after a deletion without values */
 };
 

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ledger/lease.h"
+
 static const struct amend_lock for_update = {true, AMEND_FOR_UPDATE, AMEND_WAIT};
 
 bool amend_write_has_bounds(const struct amend_put *puts, size_t n)
@@ -207,13 +209,15 @@ static enum amend_status hold(struct amend_conn *db, const struct step *step, st
 
 	*now = *step->row;
 	if (step->row->held)
-		return AMEND_OK;
+		return amend_lease_pass(db, step->table, step->row->pk, err);
 	status = amend_hold_database(db, err);
 	if (status == AMEND_OK)
 		status = amend_row_again(db, step->table, step->row, &for_update, step->arena, now,
 					 &found, err);
 	if (status == AMEND_OK && (!found || !amend_row_same(db, step->table, step->row, now)))
 		step->out->moved = true;
+	if (status == AMEND_OK && !step->out->moved)
+		status = amend_lease_pass(db, step->table, step->row->pk, err);
 	return status;
 }
 
@@ -336,6 +340,8 @@ static enum amend_status insert_held(struct amend_conn *db, void *context, struc
 	bool found = false;
 
 	status = amend_hold_database(db, err);
+	if (status == AMEND_OK && amend_lease_claims(db))
+		status = amend_lease_pass(db, table, NULL, err);
 	if (status != AMEND_OK)
 		return status;
 	amend_sql_init(&sql, db);
@@ -398,6 +404,23 @@ bool amend_write_in_one(const struct amend_conn *db, const struct amend_table *t
 	       !table->settles_late;
 }
 
+/*
+ * Whether that statement will do for this row (NULL: a new one). A lease that is carried is tested by a
+ * statement before it, in one unit; so are those of others where the row is held already. Where it is
+ * not, the statement itself sees that there are none.
+ */
+static enum amend_status in_one(struct amend_conn *db, const struct amend_table *table,
+				const struct amend_row *row, bool *yes, struct amend_error *err)
+{
+	const char *pk = row ? row->pk : NULL;
+	bool carried = amend_lease_concerns(db, table, pk);
+
+	*yes = amend_write_in_one(db, table) && (!carried || db->depth > 0);
+	if (!*yes || (!carried && !(row && row->held)))
+		return AMEND_OK;
+	return amend_lease_pass(db, table, pk, err);
+}
+
 /* In the open unit, or as one of its own. */
 static enum amend_status as_unit(struct amend_conn *db, amend_unit_fn fn, struct step *step,
 				 struct amend_error *err)
@@ -419,8 +442,12 @@ enum amend_status amend_row_update(struct amend_conn *db, const struct amend_tab
 				   struct amend_written *out, struct amend_error *err)
 {
 	struct step step = {table, NULL, row, puts, n_puts, arena, out, false};
+	bool one;
+	enum amend_status status = in_one(db, table, row, &one, err);
 
-	if (amend_write_in_one(db, table))
+	if (status != AMEND_OK)
+		return status;
+	if (one)
 		return amend_cte_update(db, table, row, puts, n_puts, arena, out, err);
 	return as_unit(db, update_held, &step, err);
 }
@@ -431,8 +458,12 @@ enum amend_status amend_row_insert(struct amend_conn *db, const struct amend_tab
 				   struct amend_written *out, struct amend_error *err)
 {
 	struct step step = {table, key, NULL, puts, n_puts, arena, out, false};
+	bool one;
+	enum amend_status status = in_one(db, table, NULL, &one, err);
 
-	if (amend_write_in_one(db, table))
+	if (status != AMEND_OK)
+		return status;
+	if (one)
 		return amend_cte_insert(db, table, key, puts, n_puts, arena, out, err);
 	return as_unit(db, insert_held, &step, err);
 }
@@ -442,8 +473,12 @@ enum amend_status amend_row_delete(struct amend_conn *db, const struct amend_tab
 				   struct amend_written *out, struct amend_error *err)
 {
 	struct step step = {table, NULL, row, NULL, 0, arena, out, false};
+	bool one;
+	enum amend_status status = in_one(db, table, row, &one, err);
 
-	if (amend_write_in_one(db, table))
+	if (status != AMEND_OK)
+		return status;
+	if (one)
 		return amend_cte_delete(db, table, row, arena, out, err);
 	return as_unit(db, delete_held, &step, err);
 }

@@ -9,6 +9,7 @@
 
 #include "core/json_text.h"
 #include "core/rows.h"
+#include "ledger/lease.h"
 #include "record/cte.h"
 
 const char amend_cte_row_version[] = "\"amend row version\"";
@@ -255,6 +256,16 @@ static void add_guard(struct amend_sql *sql, const struct amend_conn *db,
 	amend_sql_text(sql, db->dialect->row_version);
 	amend_sql_text(sql, ") = ");
 	amend_sql_string(sql, row->version.as.text);
+	if (!amend_lease_is_of(db, table, row->pk))
+		amend_lease_gate(sql, table);
+}
+
+static void add_guard_shape(struct amend_shape *shape, const struct amend_conn *db,
+			    const struct amend_table *table, const struct amend_row *row)
+{
+	const bool kind[] = {row->held, amend_lease_is_of(db, table, row->pk)};
+
+	amend_shape_add(shape, kind, sizeof(kind));
 }
 
 enum amend_status amend_cte_update(struct amend_conn *db, const struct amend_table *table,
@@ -268,7 +279,8 @@ enum amend_status amend_cte_update(struct amend_conn *db, const struct amend_tab
 
 	if (status != AMEND_OK)
 		return status;
-	amend_cte_shape(&shape, db, row->held ? "update held" : "update", table, puts, n);
+	amend_cte_shape(&shape, db, "update", table, puts, n);
+	add_guard_shape(&shape, db, table, row);
 	amend_sql_init_shape(&sql, db, &shape);
 	amend_sql_text(&sql, "WITH u AS (UPDATE ");
 	amend_sql_text(&sql, table->sql);
@@ -347,7 +359,8 @@ enum amend_status amend_cte_delete(struct amend_conn *db, const struct amend_tab
 		amend_buffer_release(&fields);
 		return amend_no_memory(err);
 	}
-	amend_cte_shape(&shape, db, row->held ? "delete held" : "delete", table, NULL, 0);
+	amend_cte_shape(&shape, db, "delete", table, NULL, 0);
+	add_guard_shape(&shape, db, table, row);
 	amend_sql_init_shape(&sql, db, &shape);
 	amend_sql_text(&sql, "WITH u AS (DELETE FROM ");
 	amend_sql_text(&sql, table->sql);

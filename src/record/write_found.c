@@ -7,6 +7,7 @@
 
 #include "core/json_text.h"
 #include "core/rows.h"
+#include "ledger/lease.h"
 #include "record/cte.h"
 
 static bool adds(const struct amend_put *puts, size_t n)
@@ -113,6 +114,7 @@ static void build(struct amend_sql *sql, struct amend_conn *db, const struct ame
 		amend_sql_text(sql, " IS NOT NULL");
 	}
 	amend_write_bounds(sql, table, puts, n);
+	amend_lease_gate(sql, table);
 	if (!lock)
 		add_guess(sql, db, table, puts, n, differs);
 	amend_cte_returning(sql, db, table);

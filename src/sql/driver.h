@@ -70,6 +70,12 @@ struct amend_dialect {
 	const char *random_secret; /* expression: 64 hexadecimal digits that nobody can guess */
 	const char *epoch;    /* expression: the clock, whole seconds since 1970, as integer_type */
 	const char *clock_ms; /* expression: the server's clock, ms since 1970, as integer_type; NULL: the database has none but this machine's (core/clock.h) */
+	/*
+	 * Around a table (amend_table.sql) and a text of `now`: a query that returns a row while a statement is under
+	 * way that may change rows of that table and began before then: it may not see what was committed by then.
+	 * NULL: there is no such, for rows are held before what they depend on is looked at.
+	 */
+	const char *under_way[3];
 	const char *for_key_share; /* suffix: shares the row with whoever changes nothing that is unique, bars who does; "" where a writer holds the database */
 	const char *role; /* a query for this session's role, quoted; "" where there are none */
 	const char *serial_type;  /* 64-bit key that rises: never reused */

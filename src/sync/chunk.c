@@ -367,6 +367,11 @@ static enum amend_status write_row(struct amend_chunk *chunk, struct amend_recor
 	else
 		status = amend_row_update(sync->db, sync->table, &action->now, action->puts,
 					  action->n_puts, &chunk->arena, &written, err);
+	/* Not the engine but a lease is in the way. */
+	if (status == AMEND_LOCKED && sync->options->skip_locked && !*err->sqlstate) {
+		record->effect = AMEND_EFFECT_SKIPPED;
+		return AMEND_OK;
+	}
 	if (status != AMEND_OK)
 		return status;
 	if (written.moved) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "ledger/lease.h"
 #include "record/write.h"
 #include "sync/park.h"
 #include "sync/sync.h"
@@ -112,11 +113,13 @@ enum amend_status amend_sync_park(struct amend_sync *sync, struct amend_record *
 {
 	const struct amend_action *action = record->action;
 	struct amend_value *values = amend_arena_array(arena, action->n_parks, sizeof(*values));
-	enum amend_status status = AMEND_OK;
+	enum amend_status status = values ? amend_lease_pass(sync->db, sync->table, action->now.pk,
+							     err)
+					  : amend_no_memory(err);
 	struct amend_sql sql;
 
-	if (!values)
-		return amend_no_memory(err);
+	if (!values || status != AMEND_OK)
+		return status;
 	amend_sql_init(&sql, sync->db);
 	amend_sql_text(&sql, "UPDATE ");
 	amend_sql_text(&sql, sync->table->sql);

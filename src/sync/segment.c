@@ -74,6 +74,7 @@ static enum amend_status write_rows(struct amend_chunk *chunk, size_t from, size
 			.n_puts = action->n_puts,
 			.source = sync->source_name,
 			.seen = record->seen,
+			.skip_locked = sync->options->skip_locked,
 		};
 		which[n++] = i;
 	}
@@ -85,7 +86,9 @@ static enum amend_status write_rows(struct amend_chunk *chunk, size_t from, size
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 		struct amend_record *record = sync->todo[which[i]];
 
-		if (items[i].moved) {
+		if (items[i].locked) {
+			record->effect = AMEND_EFFECT_SKIPPED;
+		} else if (items[i].moved) {
 			record->effect = AMEND_EFFECT_MOVED;
 			record->action->refused = record->action->create;
 		} else {

@@ -229,6 +229,7 @@ static void read_request(struct engine *engine, const struct asked *asked, struc
 	}
 	request->expect.token = asked->token;
 	request->expect.once = asked->once;
+	request->expect.lease = asked->lease;
 	request->expect.only_changed = asked->only_changed;
 	if (asked->version) {
 		request->version = amend_text(asked->version);

@@ -48,7 +48,7 @@ struct asked {
 	const char *bounds; /* "qty>=0, qty<=9" */
 	amend_compute_fn compute;
 	void *context;
-	const char *token, *version;
+	const char *token, *version, *lease;
 	const char *originals; /* "name=ada" */
 	bool only_changed;
 	enum amend_wait wait;
