@@ -19,7 +19,7 @@ static bool read_age(const struct cli_args *args, int64_t *seconds)
 	static const struct {
 		const char *name;
 		int64_t seconds;
-	} units[] = {{"d", 86400}, {"w", 7 * 86400}, {"y", 365 * 86400}, {"h", 3600}};
+	} units[] = {{"h", 3600}, {"d", 86400}, {"w", 604800}, {"y", 31536000}};
 	const char *value = cli_value(args, "older-than");
 	char *end;
 	long long number;

@@ -347,7 +347,8 @@ static enum amend_status read_later(struct undo *undo, struct undo_table *table,
 		amend_sql_init(&sql, undo->db);
 		amend_sql_text(&sql, "SELECT id, tbl, pk, was, op, NULL, source, base FROM ");
 		amend_sql_ledger(&sql, "change");
-		amend_sql_text(&sql, " WHERE tbl = ");
+		/* The table is no reason to use the records' index: what is wanted lies behind a position. */
+		amend_sql_text(&sql, " WHERE tbl || '' = ");
 		amend_sql_string(&sql, table->name);
 		amend_sql_text(&sql, " AND id > ");
 		amend_sql_integer(&sql, last);
