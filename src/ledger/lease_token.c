@@ -15,7 +15,8 @@ enum { FENCE_SIZE = 8 };
 enum { SIZE = 1 + FENCE_SIZE + AMEND_LEASE_NAME_SIZE + AMEND_LEASE_SECRET_SIZE };
 enum { VARIANT = sodium_base64_VARIANT_URLSAFE_NO_PADDING };
 
-_Static_assert(sizeof(prefix) + (SIZE + 2) / 3 * 4 <= sizeof(((struct amend_lease *)0)->token),
+_Static_assert(sizeof(prefix) + ((size_t)SIZE + 2) / 3 * 4 <=
+		       sizeof(((struct amend_lease *)0)->token),
 	       "a token fits");
 
 static void name_of(const struct amend_lease_at *at, unsigned char out[AMEND_LEASE_NAME_SIZE])
