@@ -56,8 +56,9 @@ const char *amend_trace_op_name(enum amend_trace_op op);
 /* One operation, as the hooks see it. Lives during the call. */
 struct amend_trace_event {
 	enum amend_trace_op op;
-	uint64_t index;                           /* of this operation, from 0 */
-	const struct amend_statement *statements; /* of a RUN, SCAN, LOAD; a REPEAT's first time; else NULL */
+	uint64_t index; /* of this operation, from 0 */
+	const struct amend_statement
+		*statements; /* of a RUN, SCAN, LOAD; a REPEAT's first time; else NULL */
 	size_t n_statements;
 	const struct amend_error *error; /* after: NULL when all is well; before: NULL */
 };
