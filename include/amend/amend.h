@@ -9,6 +9,7 @@
 #include <amend/combine.h>
 #include <amend/connection.h>
 #include <amend/error.h>
+#include <amend/guard.h>
 #include <amend/history.h>
 #include <amend/ledger.h>
 #include <amend/lease.h>

@@ -20,6 +20,7 @@ extern const struct cli_command cli_command_resolve;
 extern const struct cli_command cli_command_lock;
 extern const struct cli_command cli_command_lease;
 extern const struct cli_command cli_command_once;
+extern const struct cli_command cli_command_guard;
 extern const struct cli_command cli_command_check;
 extern const struct cli_command cli_command_completion;
 

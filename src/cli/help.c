@@ -31,6 +31,7 @@ const struct cli_command *const cli_commands[] = {
 	&cli_command_lease,
 	&cli_command_once,
 	&cli_command_prune,
+	&cli_command_guard,
 	&cli_command_check,
 	&cli_command_completion,
 	NULL,

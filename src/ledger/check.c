@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "core/rows.h"
+#include "ledger/guard.h"
 #include "ledger/state.h"
 
 struct finding {
@@ -107,5 +108,7 @@ enum amend_status amend_check(struct amend_conn *db,
 	status = db->driver->check(db->session, each, context, err);
 	if (status == AMEND_OK)
 		status = check_ledger(db, &finding, err);
+	if (status == AMEND_OK)
+		status = amend_guard_check(db, each, context, err);
 	return amend_leave(db, status, err);
 }

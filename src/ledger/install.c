@@ -106,7 +106,21 @@ static const char *const step_4[] = {
 	NULL,
 };
 
-static const struct step steps[] = {{1, step_1}, {2, step_2}, {3, step_3}, {4, step_4}};
+/*
+ * Guarded tables: what was asked for, for who looks whether it stands; and which transaction a revision is
+ * of, where triggers must tell it from others'. What the triggers share is the dialect's.
+ */
+static const char *const step_5[] = {
+	"CREATE TABLE {ledger}guard (tbl {name} NOT NULL PRIMARY KEY, version {text} NOT NULL, "
+	"stale {text} NOT NULL, history {text} NOT NULL, columns {text} NOT NULL, ignored {text} NOT NULL, "
+	"at {text} NOT NULL, who {text} NOT NULL)",
+	"ALTER TABLE {ledger}revision ADD COLUMN xact {integer}",
+	NULL,
+};
+
+enum { GUARD_STEP = 5 };
+
+static const struct step steps[] = {{1, step_1}, {2, step_2}, {3, step_3}, {4, step_4}, {GUARD_STEP, step_5}};
 
 enum { LATEST = sizeof(steps) / sizeof(steps[0]) };
 _Static_assert((int)LATEST == (int)AMEND_LEDGER_VERSION, "a step was added");
@@ -116,7 +130,8 @@ enum amend_status amend_ledger_refuse(const struct amend_conn *db, const struct 
 {
 	static const char *const names[] = {"meta",  "run",         "revision",  "change",
 					    "feed",  "base",        "conflict",  "token_key",
-					    "lease", "lease_event", "operation", "seen"};
+					    "lease", "lease_event", "operation", "seen",
+					    "guard", "session",     "statement", "stash"};
 	size_t prefix = strlen(db->dialect->ledger);
 
 	if (strncasecmp(table->qualified, db->dialect->ledger, prefix) != 0)
@@ -321,6 +336,8 @@ static enum amend_status emit_steps(const struct amend_dialect *dialect, int ver
 		status = emit_all(dialect, "", steps[i].statements, each, context, err);
 		if (status == AMEND_OK && steps[i].version == 1)
 			status = emit_all(dialect, "", first, each, context, err);
+		if (status == AMEND_OK && steps[i].version == GUARD_STEP)
+			status = emit_all(dialect, "", dialect->ledger_guard, each, context, err);
 	}
 	if (status == AMEND_OK && version < LATEST) {
 		const char *const last[] = {text, NULL};

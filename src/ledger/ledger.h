@@ -16,7 +16,7 @@
 #include "sql/conn.h"
 
 /* What this program makes and writes to; install.c has the steps to it. */
-enum { AMEND_LEDGER_VERSION = 4 };
+enum { AMEND_LEDGER_VERSION = 5 };
 
 /* Installed, be it an older one that can be read? Asks the database once, then remembers. */
 enum amend_status amend_ledger_look(struct amend_conn *db, bool *present,
@@ -89,12 +89,29 @@ struct amend_change_spec {
 	const struct amend_base *base; /* the base that went with it until now; NULL: there was none */
 };
 
+/* Appends what change.base holds: what can be restored. */
+void amend_change_pack_base(struct amend_buffer *pack, const struct amend_base *base);
+
 /* `*id`: its position in history. */
 enum amend_status amend_change_record(struct amend_conn *db, const struct amend_change_spec *spec,
 				      int64_t *id, struct amend_error *err) AMEND_CHECK;
 
 /* Many in one trip; their order in history is theirs here. */
 enum amend_status amend_changes_record(struct amend_conn *db, const struct amend_change_spec *specs,
+				       size_t n, struct amend_error *err) AMEND_CHECK;
+
+/*
+ * Tables that record by themselves (amend_table.guard_history): around each write the open unit's
+ * revision is handed to their triggers, for what they record to be in it. handover.c.
+ */
+enum amend_status amend_handover_begin(struct amend_conn *db, struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_handover_end(struct amend_conn *db, struct amend_error *err) AMEND_CHECK;
+/* The last change that they have recorded in it of this record; 0: none, for nothing was that they cover. */
+enum amend_status amend_handover_change(struct amend_conn *db, const struct amend_table *table,
+					const char *pk, int64_t *id,
+					struct amend_error *err) AMEND_CHECK;
+/* Adds `source` and `base` of each to the change that they have recorded of it; the rest is theirs. */
+enum amend_status amend_handover_bases(struct amend_conn *db, const struct amend_change_spec *specs,
 				       size_t n, struct amend_error *err) AMEND_CHECK;
 
 /* A change in a revision of its own, with an author of its own. */

@@ -55,13 +55,18 @@ void amend_revision_insert(struct amend_sql *sql, struct amend_conn *db, const c
 
 	amend_sql_text(sql, "INSERT INTO ");
 	amend_sql_ledger(sql, "revision");
-	amend_sql_text(sql, " (at, who, why, program, run) SELECT ");
+	amend_sql_text(sql, db->dialect->revision_xact ? " (at, who, why, program, run, xact) SELECT "
+						       : " (at, who, why, program, run) SELECT ");
 	add_author(sql, db);
 	amend_sql_text(sql, ", ");
 	if (run)
 		amend_sql_integer(sql, run);
 	else
 		amend_sql_printf(sql, "CAST(NULL AS %s)", db->dialect->integer_type);
+	if (db->dialect->revision_xact) {
+		amend_sql_text(sql, ", ");
+		amend_sql_text(sql, db->dialect->revision_xact);
+	}
 	if (*source) {
 		amend_sql_text(sql, " FROM ");
 		amend_sql_text(sql, source);
@@ -207,7 +212,7 @@ enum amend_status amend_run_need(struct amend_conn *db, int64_t *id, struct amen
 }
 
 /* What can be restored: the base's first key, under no name, and its pack. NULL: there was none. */
-static void pack_base(struct amend_buffer *pack, const struct amend_base *base)
+void amend_change_pack_base(struct amend_buffer *pack, const struct amend_base *base)
 {
 	const struct amend_value first_key = amend_text(base->first_key);
 
@@ -225,7 +230,7 @@ enum amend_status amend_change_record(struct amend_conn *db, const struct amend_
 
 	status = amend_revision_need(db, &revision, err);
 	if (status == AMEND_OK && spec->base) {
-		pack_base(&base, spec->base);
+		amend_change_pack_base(&base, spec->base);
 		if (base.failed)
 			status = amend_no_memory(err);
 	}
@@ -282,7 +287,7 @@ static bool fill_changes(const struct amend_change_spec *specs, size_t n, int64_
 		row[SOURCE] = amend_text(specs[i].source);
 		row[BASE] = amend_null();
 		if (specs[i].base) {
-			pack_base(packs, specs[i].base);
+			amend_change_pack_base(packs, specs[i].base);
 			row[BASE] = amend_blob(NULL, packs->size - start);
 		}
 	}

@@ -297,6 +297,34 @@ static void describe_change(const struct amend_batch *batch, const struct amend_
 		spec->was = row->pk;
 }
 
+/* The table's triggers have recorded all of it, except what is the sync's. */
+static enum amend_status record_sources(struct amend_batch *batch, size_t n,
+					struct amend_error *err)
+{
+	struct amend_change_spec *specs = amend_arena_array(&batch->work, n, sizeof(*specs));
+	size_t count = 0;
+
+	if (!specs)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		if (!batch->items[i].moved && batch->items[i].source)
+			describe_change(batch, &batch->items[i], &specs[count++]);
+	}
+	return amend_handover_bases(batch->db, specs, count, err);
+}
+
+/* Triggers that record find the unit's revision. */
+static enum amend_status write_recorded(struct amend_batch *batch, size_t n, struct amend_error *err)
+{
+	enum amend_status status = amend_handover_begin(batch->db, err);
+
+	if (status == AMEND_OK)
+		status = write_groups(batch, n, err);
+	if (status == AMEND_OK)
+		status = amend_handover_end(batch->db, err);
+	return status;
+}
+
 static enum amend_status record(struct amend_batch *batch, size_t n, struct amend_error *err)
 {
 	struct amend_change_spec *specs = amend_arena_array(&batch->work, n, sizeof(*specs));
@@ -349,12 +377,14 @@ enum amend_status amend_rows_write(struct amend_conn *db, const struct amend_tab
 		status = pass(&batch, n, err);
 	if (status == AMEND_OK && n > 0) {
 		wrote = true;
-		status = write_groups(&batch, n, err);
+		status = table->guard_history ? write_recorded(&batch, n, err)
+					      : write_groups(&batch, n, err);
 	}
 	if (status == AMEND_OK && n > 0)
 		status = settle(&batch, n, err);
 	if (status == AMEND_OK && n > 0)
-		status = record(&batch, n, err);
+		status = table->guard_history ? record_sources(&batch, n, err)
+					      : record(&batch, n, err);
 	amend_arena_release(&batch.work);
 	if (status != AMEND_OK && wrote)
 		amend_conn_fail(db, err);

@@ -57,7 +57,7 @@ void amend_write_version(struct amend_sql *sql, const struct amend_table *table,
 {
 	const char *name;
 
-	if (table->version < 0 || assigns(puts, n, table->version))
+	if (table->version < 0 || table->guard_version || assigns(puts, n, table->version))
 		return;
 	name = table->columns[table->version].name;
 	/* Last: an engine that evaluates from left to right must not see it moved before the rest. */
@@ -221,6 +221,19 @@ static enum amend_status hold(struct amend_conn *db, const struct step *step, st
 	return status;
 }
 
+enum amend_status amend_write_exec(struct amend_conn *db, const struct amend_table *table,
+				   const struct amend_sql *sql, struct amend_rows *rows,
+				   struct amend_error *err)
+{
+	enum amend_status status = table->guard_history ? amend_handover_begin(db, err) : AMEND_OK;
+
+	if (status == AMEND_OK)
+		status = amend_exec(db, sql, rows, err);
+	if (status == AMEND_OK && table->guard_history)
+		status = amend_handover_end(db, err);
+	return status;
+}
+
 static enum amend_status record(struct amend_conn *db, const struct step *step, const char *op,
 				const char *pk, const char *was, const struct amend_value *before,
 				const struct amend_value *after, struct amend_error *err)
@@ -228,6 +241,10 @@ static enum amend_status record(struct amend_conn *db, const struct step *step, 
 	struct amend_buffer fields = AMEND_BUFFER_INIT;
 	enum amend_status status;
 
+	step->out->revision = amend_revision_current(db);
+	step->out->before = before;
+	if (step->table->guard_history) /* its triggers have done it */
+		return amend_handover_change(db, step->table, pk, &step->out->change, err);
 	amend_fields_text(&fields, step->table, before, after);
 	if (fields.failed) {
 		status = amend_no_memory(err);
@@ -296,7 +313,7 @@ static enum amend_status update_held(struct amend_conn *db, void *context, struc
 	amend_write_assignments(&sql, table, step->puts, step->n);
 	amend_row_identity(&sql, table, &now);
 	amend_write_bounds(&sql, table, step->puts, step->n);
-	status = amend_exec(db, &sql, &rows, err);
+	status = amend_write_exec(db, table, &sql, &rows, err);
 	found = rows.changes > 0;
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
@@ -348,7 +365,7 @@ static enum amend_status insert_held(struct amend_conn *db, void *context, struc
 	amend_write_insertion(&sql, table, step->key, step->puts, step->n);
 	amend_sql_text(&sql, " RETURNING ");
 	amend_row_columns(&sql, db, table, "");
-	status = amend_exec(db, &sql, &rows, err);
+	status = amend_write_exec(db, table, &sql, &rows, err);
 	step->wrote = rows.n_rows > 0;
 	if (status == AMEND_OK && rows.n_rows == 0 && step->key)
 		step->out->moved = true;
@@ -386,7 +403,7 @@ static enum amend_status delete_held(struct amend_conn *db, void *context, struc
 	amend_sql_text(&sql, "DELETE FROM ");
 	amend_sql_text(&sql, step->table->sql);
 	amend_row_identity(&sql, step->table, &now);
-	status = amend_exec(db, &sql, &rows, err);
+	status = amend_write_exec(db, step->table, &sql, &rows, err);
 	step->wrote = found = rows.changes > 0;
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);

@@ -29,6 +29,11 @@ bool amend_write_has_bounds(const struct amend_put *puts, size_t n);
 enum amend_status amend_write_refused(const struct amend_table *table, const char *did,
 				      struct amend_error *err);
 
+/* amend_exec of a write to the table: where the table records by itself, into the open unit's revision. */
+enum amend_status amend_write_exec(struct amend_conn *db, const struct amend_table *table,
+				   const struct amend_sql *sql, struct amend_rows *rows,
+				   struct amend_error *err) AMEND_CHECK;
+
 /* Whether one statement can write, record, and know what is stored in the end. */
 bool amend_write_in_one(const struct amend_conn *db, const struct amend_table *table);
 /* That statement: */

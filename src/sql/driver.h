@@ -18,7 +18,10 @@
 
 #include "core/arena.h"
 
-struct amend_sql;     /* sql/sql.h */
+struct amend_sql;        /* sql/sql.h */
+struct amend_guard_spec; /* sql/guard.h, and the two behind it */
+struct amend_guard_part;
+struct amend_guard_found;
 struct amend_session; /* a driver's own connection state; each driver defines its own */
 
 enum amend_feature {
@@ -66,6 +69,11 @@ struct amend_dialect {
 	const char *const *ledger_before; /* NULL-ended: before its tables, e.g. the schema */
 	const char *const
 		*ledger_grants; /* NULL-ended: let {role} write through amend; {ledger} as above */
+	const char *const *ledger_guard; /* NULL-ended: what guarded tables' triggers share */
+	const char *revision_xact; /* expression: this transaction's number, for revision.xact; NULL: there is none */
+	const char *hand_over; /* a statement with the open unit's revision as $1: what triggers record belongs to it */
+	const char *hand_back; /* takes it back after the write; NULL: the transaction's end does */
+	const char *hand_bases; /* a function that adds to what triggers have recorded in a revision, where a role may not itself; NULL: it may */
 	const char *ledger_rights; /* a query whose rows are statements: they give rights on tables that an upgrade makes anew to those who have them; "": there are none */
 	const char *random_secret; /* expression: 64 hexadecimal digits that nobody can guess */
 	const char *epoch;    /* expression: the clock, whole seconds since 1970, as integer_type */
@@ -285,6 +293,24 @@ struct amend_driver {
 	 */
 	void (*json_of)(struct amend_sql *sql, const struct amend_column *column,
 			const char *prefix);
+
+	/*
+	 * The statements that add the version column `name` to the table, at most AMEND_GUARD_STATEMENTS,
+	 * NULL-ended where they are fewer; existing rows and new ones get a number from the clock (`ms` since 1970).
+	 * `column`: as it will be described.
+	 */
+	enum amend_status (*guard_column)(const struct amend_table *table, const char *name, int64_t ms,
+					  struct amend_arena *arena, struct amend_column *column,
+					  const char **statements, struct amend_error *err);
+	/* The triggers by which the table is guarded so, in the order of making them. UNSUPPORTED: it cannot be. */
+	enum amend_status (*guard_parts)(const struct amend_guard_spec *spec,
+					 struct amend_arena *arena, struct amend_guard_part **out,
+					 size_t *n, struct amend_error *err);
+	/* Those that stand on it. */
+	enum amend_status (*guard_found)(struct amend_session *session,
+					 const struct amend_table *table, struct amend_arena *arena,
+					 struct amend_guard_found **out, size_t *n,
+					 struct amend_error *err);
 
 	/* Async-signal-safe. */
 	void (*interrupt)(struct amend_session *session);

@@ -137,6 +137,8 @@ static void choose_version(struct amend_table *table)
 {
 	static const char *const names[] = {"lock_version", "row_version", "version"};
 
+	if (table->guard_version)
+		return;
 	table->version = -1;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && table->version < 0; i++) {
 		int at = amend_table_column(table, names[i]);
@@ -363,6 +365,10 @@ enum amend_status amend_table_set_version(struct amend_table *table, const char 
 	status = amend_table_find(table, column, &at, err);
 	if (status != AMEND_OK)
 		return status;
+	if (table->guard_version && (int)at != table->version)
+		return amend_error_set(err, AMEND_INVALID,
+				       "%s is guarded, and its version column is %s", table->qualified,
+				       table->columns[table->version].name);
 	if (table->columns[at].class_ != AMEND_CLASS_INTEGER &&
 	    !(table->columns[at].class_ == AMEND_CLASS_TIME && *table->columns[at].cast))
 		return amend_error_set(err, AMEND_INVALID,

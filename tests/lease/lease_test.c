@@ -252,10 +252,16 @@ static void an_older_ledger_has_none(struct engine *engine)
 	road_close(road);
 	engine_exec(engine, engine_pick(engine,
 					"DROP TABLE amend_lease; DROP TABLE amend_lease_event; "
-					"DROP TABLE amend_operation; "
+					"DROP TABLE amend_operation; DROP TABLE amend_guard; "
+					"DROP TABLE amend_session; DROP TABLE amend_statement; "
+					"DROP TABLE amend_stash; ALTER TABLE amend_revision DROP "
+					"COLUMN xact; "
 					"UPDATE amend_meta SET value = '2'",
 					"DROP TABLE amend.lease; DROP TABLE amend.lease_event; "
-					"DROP TABLE amend.operation; "
+					"DROP TABLE amend.operation; DROP TABLE amend.guard; "
+					"DROP FUNCTION amend.guard_revision; DROP FUNCTION "
+					"amend.guard_bases; DROP SEQUENCE amend.guard_lastval; "
+					"ALTER TABLE amend.revision DROP COLUMN xact; "
 					"UPDATE amend.meta SET value = '2'"));
 	road = road_open(engine, "t");
 	expect_ok(amend_leases(road->db, NULL, count, &n, &road->err), &road->err);
@@ -284,6 +290,9 @@ static void ordinary_roles(struct engine *engine)
 	engine_exec(
 		engine,
 		"DROP TABLE amend.lease; DROP TABLE amend.lease_event; DROP TABLE amend.operation; "
+		"DROP TABLE amend.guard; DROP FUNCTION amend.guard_revision; DROP FUNCTION "
+		"amend.guard_bases; DROP SEQUENCE amend.guard_lastval; ALTER TABLE amend.revision DROP "
+		"COLUMN xact; "
 		"UPDATE amend.meta SET value = '2'");
 	road_close(owner);
 	owner = road_open(engine, NULL);

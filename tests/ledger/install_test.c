@@ -163,7 +163,9 @@ static void keep_statement(void *context, const char *statement)
 	struct script *script = context;
 
 	assert_true(script->n < COUNT(script->statements));
-	assert_null(strchr(statement, ';'));
+	/* What a function or a trigger does has some of its own. */
+	if (!strstr(statement, "$amend$") && !strstr(statement, "BEGIN"))
+		assert_null(strchr(statement, ';'));
 	script->statements[script->n++] = engine_printf(script->engine, "%s", statement);
 }
 
@@ -211,7 +213,8 @@ static void the_script_makes_the_same(struct engine *engine)
 			"DROP TABLE amend_meta; DROP TABLE amend_run; DROP TABLE amend_revision; "
 			"DROP TABLE amend_change; DROP TABLE amend_base; DROP TABLE amend_feed; DROP TABLE amend_seen; DROP TABLE amend_conflict; "
 			"DROP TABLE amend_token_key; DROP TABLE amend_lease; DROP TABLE amend_lease_event; "
-			"DROP TABLE amend_operation",
+			"DROP TABLE amend_operation; DROP TABLE amend_guard; DROP TABLE amend_session; "
+			"DROP TABLE amend_statement; DROP TABLE amend_stash",
 			"DROP SCHEMA amend CASCADE"));
 	road = road_open(engine, "t");
 	expect_ok(amend_init(road->db, &changed, &road->err), &road->err);

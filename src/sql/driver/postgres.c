@@ -22,6 +22,50 @@ static const char *const ledger_lock[] = {"SELECT pg_catalog.pg_advisory_xact_lo
 
 static const char *const ledger_before[] = {"CREATE SCHEMA IF NOT EXISTS amend", NULL};
 
+/*
+ * What guarded tables' triggers share. The revision is the transaction's: made by its first change, and
+ * remembered in a setting that is believed only where its row says that it is this transaction's.
+ * guard_bases: of changes that triggers have recorded in it, for a sync. guard_lastval gives lastval()
+ * back to the program that writes.
+ */
+static const char *const ledger_guard[] = {
+	"CREATE SEQUENCE amend.guard_lastval MINVALUE -9223372036854775808 CYCLE",
+	"GRANT SELECT ON SEQUENCE amend.guard_lastval TO PUBLIC",
+	"CREATE FUNCTION amend.guard_revision() RETURNS bigint LANGUAGE plpgsql\n"
+	"\tSET search_path = pg_catalog, pg_temp AS $amend$\n"
+	"DECLARE\n"
+	"\tsaid text := current_setting('amend.revision', true);\n"
+	"\tnow text := to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US');\n"
+	"\tfound_id bigint;\n"
+	"BEGIN\n"
+	"\tIF said ~ '^[0-9]{1,18}$' THEN\n"
+	"\t\tSELECT r.id INTO found_id FROM amend.revision r WHERE r.id = said::bigint "
+	"AND r.xact = pg_current_xact_id()::text::bigint;\n"
+	"\t\tIF FOUND THEN\n"
+	"\t\t\tRETURN found_id;\n"
+	"\t\tEND IF;\n"
+	"\tEND IF;\n"
+	"\tINSERT INTO amend.revision (at, who, why, program, xact) VALUES (now, "
+	"coalesce(nullif(current_setting('amend.actor', true), ''), "
+	"nullif(current_setting('role'), 'none'), session_user), "
+	"coalesce(current_setting('amend.why', true), ''), current_setting('application_name'), "
+	"pg_current_xact_id()::text::bigint) RETURNING id INTO found_id;\n"
+	"\tPERFORM set_config('amend.revision', found_id::text, true);\n"
+	"\tRETURN found_id;\n"
+	"END\n$amend$",
+	"REVOKE EXECUTE ON FUNCTION amend.guard_revision() FROM PUBLIC",
+	"CREATE FUNCTION amend.guard_bases(of bigint, tbl text, pks text[], sources text[], bases bytea[]) "
+	"RETURNS bigint LANGUAGE sql SECURITY DEFINER\n"
+	"\tSET search_path = pg_catalog, pg_temp AS $amend$\n"
+	"WITH u AS (UPDATE amend.change c SET source = w.source, base = w.base "
+	"FROM ROWS FROM (unnest($3), unnest($4), unnest($5)) AS w (pk, source, base), amend.revision r "
+	"WHERE r.id = $1 AND r.xact = pg_current_xact_id()::text::bigint "
+	"AND c.revision = r.id AND c.tbl = $2 AND c.pk = w.pk AND c.source IS NULL RETURNING 1) "
+	"SELECT count(*) FROM u\n$amend$",
+	"REVOKE EXECUTE ON FUNCTION amend.guard_bases(bigint, text, text[], text[], bytea[]) FROM PUBLIC",
+	NULL,
+};
+
 /* Not token_key: who can read it can claim to have seen anything. */
 static const char *const ledger_grants[] = {
 	"GRANT USAGE ON SCHEMA amend TO {role}",
@@ -31,6 +75,8 @@ static const char *const ledger_grants[] = {
 	"{ledger}operation TO {role}",
 	"GRANT SELECT, INSERT, UPDATE ON {ledger}lease TO {role}",
 	"GRANT SELECT, INSERT ON {ledger}lease_event TO {role}",
+	"GRANT SELECT ON {ledger}guard TO {role}",
+	"GRANT EXECUTE ON FUNCTION amend.guard_bases(bigint, text, text[], text[], bytea[]) TO {role}",
 	NULL,
 };
 
@@ -49,7 +95,16 @@ static const char ledger_rights[] =
 	"('lease', ARRAY['SELECT', 'INSERT', 'UPDATE']), ('lease_event', ARRAY['SELECT', 'INSERT']), "
 	"('operation', ARRAY['INSERT'])) t(name, rights) "
 	"WHERE n.nspname = 'amend' AND c.relname = 'base' AND a.grantee <> c.relowner "
-	"AND a.privilege_type = ANY (t.rights) ORDER BY 1";
+	"AND a.privilege_type = ANY (t.rights) "
+	/* What goes with recording changes, since version 5. */
+	"UNION SELECT pg_catalog.format(t.grant_, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE "
+	"pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END) "
+	"FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+	"CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a "
+	"CROSS JOIN (VALUES ('GRANT SELECT ON amend.guard TO %s'), ('GRANT EXECUTE ON FUNCTION "
+	"amend.guard_bases(bigint, text, text[], text[], bytea[]) TO %s')) t(grant_) "
+	"WHERE n.nspname = 'amend' AND c.relname = 'change' AND a.grantee <> c.relowner "
+	"AND a.privilege_type = 'INSERT' AND pg_catalog.to_regclass('amend.guard') IS NULL ORDER BY 1";
 
 static const char *const row_version_parts[] = {"tableoid", "ctid", "xmin", NULL};
 
@@ -89,6 +144,11 @@ static const struct amend_dialect dialect = {
 	.ledger_lock = ledger_lock,
 	.ledger_before = ledger_before,
 	.ledger_grants = ledger_grants,
+	.ledger_guard = ledger_guard,
+	.revision_xact = "pg_catalog.pg_current_xact_id()::pg_catalog.text::pg_catalog.int8",
+	.hand_over = "SELECT pg_catalog.set_config('amend.revision', $1::pg_catalog.int8::pg_catalog.text, "
+		     "true)",
+	.hand_bases = "amend.guard_bases",
 	.ledger_rights = ledger_rights,
 	.random_secret = "pg_catalog.replace(pg_catalog.gen_random_uuid()::text || "
 			 "pg_catalog.gen_random_uuid()::text, '-', '')",
@@ -469,6 +529,9 @@ static const struct amend_driver driver = {
 	.canonicalise = amend_postgres_canonicalise,
 	.check = amend_postgres_check,
 	.json_of = amend_postgres_json_of,
+	.guard_column = amend_postgres_guard_column,
+	.guard_parts = amend_postgres_guard_parts,
+	.guard_found = amend_postgres_guard_found,
 	.interrupt = interrupt,
 };
 

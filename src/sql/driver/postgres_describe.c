@@ -23,7 +23,14 @@ static const char find_sql[] =
 	"OR EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conrelid = c.oid "
 	"AND o.confrelid = c.oid AND o.contype = 'f' AND o.confupdtype IN ('c', 'n', 'd')), "
 	"c.relkind = 'p' OR c.relhasrules OR EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE "
-	"t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D') "
+	"t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'), "
+	/* amend guard: the version column is the first of its triggers' arguments. */
+	"(SELECT pg_catalog.split_part(pg_catalog.encode(t.tgargs, 'escape'), '\\000', 1) "
+	"FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'zzz_amend_version' "
+	"AND t.tgenabled IN ('O', 'A')), "
+	"EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid "
+	"AND t.tgname IN ('zzz_amend_history', 'zzz_amend_history_update') "
+	"AND t.tgenabled IN ('O', 'A')) "
 	"FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
 	"WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') "
 	"AND c.relname = $1::pg_catalog.text AND CASE WHEN $2::pg_catalog.text IS NULL "
@@ -386,6 +393,32 @@ static bool read_foreign_keys(const struct amend_rows *rows, const struct amend_
 	return true;
 }
 
+/* In the arguments of a trigger bytes that are not ASCII stand as \\303. */
+static void read_guard(struct amend_table *table, const char *escaped)
+{
+	char name[256];
+	size_t n = 0;
+
+	for (; *escaped && n + 1 < sizeof(name); escaped++) {
+		if (escaped[0] == '\\' && escaped[1] == '\\') {
+			name[n++] = *escaped++;
+		} else if (escaped[0] == '\\' && strlen(escaped) >= 4) {
+			name[n++] = (char)((escaped[1] - '0') * 64 + (escaped[2] - '0') * 8 +
+					   (escaped[3] - '0'));
+			escaped += 3;
+		} else {
+			name[n++] = *escaped;
+		}
+	}
+	name[n] = '\0';
+	for (size_t i = 0; i < table->n_columns; i++) {
+		if (strcmp(table->columns[i].name, name) == 0) {
+			table->version = (int)i;
+			table->guard_version = true;
+		}
+	}
+}
+
 /* --- the whole ---------------------------------------------------------- */
 
 enum amend_status amend_postgres_describe(struct amend_session *session, const char *schema,
@@ -398,6 +431,7 @@ enum amend_status amend_postgres_describe(struct amend_session *session, const c
 	struct amend_rows found = AMEND_ROWS_INIT;
 	struct amend_rows rows[3] = {AMEND_ROWS_INIT, AMEND_ROWS_INIT, AMEND_ROWS_INIT};
 	enum amend_status status = amend_postgres_run(session, &find, 1, &found, NULL, false, err);
+	const char *guarded_by;
 	char kind;
 
 	if (status != AMEND_OK)
@@ -421,6 +455,8 @@ enum amend_status amend_postgres_describe(struct amend_session *session, const c
 	*visible = cell_true(&found, 0, 3);
 	table->settles_late = cell_true(&found, 0, 4);
 	table->has_triggers = cell_true(&found, 0, 5);
+	guarded_by = cell(&found, 0, 6);
+	table->guard_history = cell_true(&found, 0, 7);
 	table->schema = amend_arena_text(arena, cell(&found, 0, 1));
 	table->name = amend_arena_text(arena, name);
 	const struct amend_statement read[] = {
@@ -434,6 +470,8 @@ enum amend_status amend_postgres_describe(struct amend_session *session, const c
 	     !read_keys(&rows[1], &rows[0], arena, table) ||
 	     !read_foreign_keys(&rows[2], &rows[0], arena, table)))
 		status = amend_no_memory(err);
+	if (status == AMEND_OK && *guarded_by)
+		read_guard(table, guarded_by);
 out:
 	for (size_t i = 0; i < 3; i++)
 		amend_rows_release(&rows[i]);

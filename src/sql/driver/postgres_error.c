@@ -43,6 +43,7 @@ static const struct {
 	{"44", AMEND_CONSTRAINT}, /* a view's WITH CHECK OPTION */
 	{"54", AMEND_INVALID},    /* a value too big for an index, too many columns */
 	{"55", AMEND_INVALID},
+	{AMEND_SQLSTATE_STALE, AMEND_STALE},
 	{"P0", AMEND_CONSTRAINT}, /* RAISE EXCEPTION: a rule of the database, kept by a trigger */
 };
 

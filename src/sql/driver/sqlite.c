@@ -39,6 +39,9 @@ static const struct amend_dialect dialect = {
 	.ledger_index = "amend_",
 	.ledger_present =
 		"SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = 'amend_meta'",
+	.ledger_guard = amend_sqlite_ledger_guard,
+	.hand_over = "INSERT INTO amend_session (one, revision) VALUES (2, ?1)",
+	.hand_back = "DELETE FROM amend_session WHERE one = 2",
 	.ledger_rights = "",
 	.random_secret = "lower(hex(randomblob(32)))",
 	.epoch = "CAST(strftime('%s', 'now') AS INTEGER)",
@@ -251,6 +254,9 @@ static const struct amend_driver driver = {
 	.describe = amend_sqlite_describe,
 	.canonicalise = amend_sqlite_canonicalise,
 	.check = check,
+	.guard_column = amend_sqlite_guard_column,
+	.guard_parts = amend_sqlite_guard_parts,
+	.guard_found = amend_sqlite_guard_found,
 	.interrupt = interrupt,
 };
 

@@ -481,6 +481,36 @@ static enum amend_status read_triggers(struct reader *reader)
 	return status;
 }
 
+/* amend guard: the triggers say that it stands, the ledger which column it moves. */
+static enum amend_status read_guard(struct reader *reader)
+{
+	static const char triggers[] =
+		"SELECT name LIKE 'amend\\_guard\\_update\\_%' ESCAPE '\\', "
+		"sql LIKE '%INSERT INTO amend\\_change%' ESCAPE '\\' "
+		"FROM main.sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE "
+		"AND name LIKE 'amend\\_guard\\_%' ESCAPE '\\' AND ?2 = 'main' ORDER BY 1 DESC";
+	static const char column[] = "SELECT version FROM main.amend_guard WHERE tbl = ?1 "
+				     "AND ?2 = 'main'";
+	struct amend_table *table = reader->table;
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	enum amend_status status = query(reader, triggers, table->name, table->schema, &rows);
+	bool guarded = rows.n_rows > 0 && integer_at(&rows, 0, 0) != 0;
+
+	table->guard_history = guarded && integer_at(&rows, 0, 1) != 0;
+	amend_rows_release(&rows);
+	if (status != AMEND_OK || !guarded)
+		return status;
+	status = query(reader, column, table->name, table->schema, &rows);
+	for (size_t i = 0; i < table->n_columns && rows.n_rows > 0; i++) {
+		if (strcasecmp(table->columns[i].name, text_at(&rows, 0, 0)) == 0) {
+			table->version = (int)i;
+			table->guard_version = true;
+		}
+	}
+	amend_rows_release(&rows);
+	return status;
+}
+
 enum amend_status amend_sqlite_describe(struct amend_session *session, const char *schema,
 					const char *name, struct amend_arena *arena,
 					struct amend_table *table, bool *visible,
@@ -509,6 +539,8 @@ enum amend_status amend_sqlite_describe(struct amend_session *session, const cha
 		status = read_foreign_keys(&reader);
 	if (status == AMEND_OK)
 		status = read_triggers(&reader);
+	if (status == AMEND_OK && table->has_triggers)
+		status = read_guard(&reader);
 	free(primary);
 	return status;
 }

@@ -131,6 +131,10 @@ enum amend_status amend_sqlite_fail(struct amend_session *session, int rc,
 	meaning = find(extended);
 	if ((extended & 0xff) == SQLITE_ERROR)
 		plain_error(text, phase, err);
+	else if (extended == SQLITE_CONSTRAINT_TRIGGER &&
+		 strncmp(text, AMEND_SQLITE_STALE, strlen(AMEND_SQLITE_STALE)) == 0)
+		amend_sqlite_error(err, AMEND_STALE, AMEND_SQLSTATE_STALE, "%s",
+				   text + strlen(AMEND_SQLITE_STALE));
 	else if (!meaning)
 		amend_sqlite_error(err, AMEND_INTERNAL, "", "%s", text);
 	else if (may_be_ours(extended) && amend_sqlite_stopped(session, err) != AMEND_OK)

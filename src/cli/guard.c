@@ -1,0 +1,193 @@
+/*
+ * `amend guard`: lets the database itself protect a table, whoever writes.
+ * Leaves what is installed to the library.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "complain.h"
+#include "exit.h"
+#include "json.h"
+#include "print.h"
+#include "session.h"
+
+extern const char *const cli_django_fields[]; /* lines of amend_fields.py, ended by NULL */
+
+struct shown {
+	struct json_object *object, *statements; /* NULL: text */
+	const char *table;
+	bool guarded;
+	size_t n;
+};
+
+static void show_state(void *context, const struct amend_guard_state *state)
+{
+	struct shown *shown = context;
+	struct json_object *ignored;
+
+	shown->guarded = state->version_column != NULL;
+	if (!shown->object)
+		return;
+	cli_json_add(shown->object, "table", cli_json_text(state->table));
+	if (!state->version_column)
+		return;
+	ignored = json_object_new_array();
+	for (size_t i = 0; i < state->n_ignored; i++)
+		json_object_array_add(ignored, cli_json_text(state->ignored[i]));
+	cli_json_add(shown->object, "version_column", cli_json_text(state->version_column));
+	cli_json_add(shown->object, "stale", cli_json_text(amend_stale_rule_name(state->stale)));
+	cli_json_add(shown->object, "history",
+		     cli_json_text(!state->history	 ? "none"
+				   : state->by_statement ? "statement"
+							 : "row"));
+	cli_json_add(shown->object, "ignored", ignored);
+}
+
+static void show_statement(void *context, const char *statement)
+{
+	struct shown *shown = context;
+
+	shown->n++;
+	if (shown->statements)
+		json_object_array_add(shown->statements, cli_json_text(statement));
+	else
+		printf("%s;\n", statement);
+}
+
+/* y, or Y, and nothing else. */
+static bool agreed(const char *question)
+{
+	char line[16];
+
+	fprintf(stderr, "%s [y/N] ", question);
+	fflush(stderr);
+	return fgets(line, sizeof(line), stdin) && (*line == 'y' || *line == 'Y');
+}
+
+static int finish(struct cli_session *session, struct shown *shown, bool changed)
+{
+	const struct cli_args *args = session->args;
+	bool off = cli_has(args, "off");
+
+	if (shown->object) {
+		cli_json_add(shown->object, "changed", json_object_new_boolean(changed));
+		cli_json_add(shown->object, "statements", json_object_get(shown->statements));
+		cli_json_print(json_object_get(shown->object));
+		return CLI_DONE;
+	}
+	printf(!changed && off ? "%s is not guarded\n"
+	       : !changed      ? "%s is guarded so already\n"
+	       : off           ? "%s is not guarded any more; what was recorded stays\n"
+			       : "%s is guarded\n",
+	       cli_quote(args->pool, args->words[1]));
+	return CLI_DONE;
+}
+
+static int guard(struct cli_session *session, const struct amend_guard_options *options,
+		 struct shown *shown)
+{
+	const struct cli_args *args = session->args;
+	bool off = cli_has(args, "off"), changed = false;
+	enum amend_status status;
+
+	status = amend_guard_plan(session->db, args->words[1], options, off, show_state,
+				  show_statement, shown, &session->err);
+	if (status != AMEND_OK)
+		return cli_fail(session);
+	if (shown->n > 0 && !cli_has(args, "yes")) {
+		if (shown->object)
+			return finish(session, shown, false);
+		if (!isatty(STDIN_FILENO))
+			return cli_usage(args, "nothing is changed without a yes, and there is no "
+					       "terminal to ask on (hint: --yes)");
+		if (!agreed(off ? "Take these triggers away?" : "Install this?")) {
+			printf("nothing was changed\n");
+			return CLI_USAGE;
+		}
+	}
+	status = off ? amend_unguard(session->db, args->words[1], &changed, &session->err)
+		     : amend_guard(session->db, args->words[1], options, &changed, &session->err);
+	return status == AMEND_OK ? finish(session, shown, changed) : cli_fail(session);
+}
+
+static int print_django(const struct cli_args *args)
+{
+	if (args->n_words > 0 || args->n_given > 1)
+		return cli_usage(args, "--django prints a file, and takes nothing else");
+	for (const char *const *line = cli_django_fields; *line; line++)
+		fputs(*line, stdout);
+	return CLI_DONE;
+}
+
+static int run(const struct cli_args *args)
+{
+	static const enum amend_stale_rule rules[] = {AMEND_STALE_EQUAL, AMEND_STALE_EITHER,
+						      AMEND_STALE_NEXT};
+	struct amend_guard_options options = AMEND_GUARD_OPTIONS_INIT;
+	struct shown shown = {0};
+	struct cli_session session;
+	int rule = -1, level = -1, code;
+
+	if (cli_has(args, "django"))
+		return print_django(args);
+	if (args->n_words < 2)
+		return cli_usage(args, "expected DB TABLE");
+	if (!cli_choice(args, "stale", &rule) || !cli_choice(args, "level", &level))
+		return CLI_USAGE;
+	options.version_column = cli_value(args, "version-column");
+	options.stale = rule < 0 ? AMEND_STALE_AS_IT_STANDS : rules[rule];
+	options.history = cli_has(args, "history");
+	options.by_row = level == 0;
+	options.by_statement = level == 1;
+	options.n_ignore = cli_values(args, "ignore", &options.ignore);
+	if (cli_has(args, "off") && (options.version_column || options.stale || options.history ||
+				     level >= 0 || options.n_ignore > 0))
+		return cli_usage(args, "--off takes the guard away, and goes with none of its options");
+	code = cli_open(&session, args, args->words[0], 0);
+	if (code == 0 && cli_has(args, "json")) {
+		shown.object = json_object_new_object();
+		shown.statements = json_object_new_array();
+	}
+	if (code == 0)
+		code = guard(&session, &options, &shown);
+	json_object_put(shown.statements);
+	json_object_put(shown.object);
+	cli_close(&session);
+	return code;
+}
+
+static const struct cli_option options[] = {
+	{"version-column", "COL", "what moves with every write; added where it is missing (version)",
+	 false},
+	{"stale", "equal|either|next", "which versions a program may write (equal)", false},
+	{"history", NULL, "record what every writer changes", false},
+	{"level", "row|statement", "record once a row, or once a statement (PostgreSQL; row)", false},
+	{"ignore", "COL", "leave this column out of history", true},
+	{"off", NULL, "take the triggers away; the column and what was recorded stay", false},
+	{"django", NULL, "print a field class for Django's models", false},
+	{"yes", NULL, "do not ask", false},
+	{CLI_OPTION_TIMEOUT},
+	{CLI_OPTION_JSON},
+	{CLI_OPTIONS_END},
+};
+
+const struct cli_command cli_command_guard = {
+	.name = "guard",
+	.words = "DB TABLE",
+	.summary = "let the database itself protect a table",
+	.about = "Triggers that move a version with every write, refuse the save of a row that has changed\n"
+		 "since it was read, and record who changed what: whatever program writes. Shows what it\n"
+		 "will install, and asks. Once more after columns were added, or after the table was rebuilt.",
+	.examples = "amend guard app.db stock\n"
+		    "amend guard app.db stock --history --ignore updated_at\n"
+		    "amend guard postgresql://host/shop orders --version-column lock_version --stale next\n"
+		    "amend guard --django >amend_fields.py",
+	.exits = "0 done, or nothing to do  1 failed  2 wrong use, or the answer was no\n"
+		 "4 no such table  5 locked",
+	.options = options,
+	.least = 0,
+	.most = 2,
+	.run = run,
+};
