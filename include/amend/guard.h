@@ -23,9 +23,9 @@ extern "C" {
 /* What is refused when a program writes the version column itself. */
 enum amend_stale_rule {
 	AMEND_STALE_AS_IT_STANDS, /* of a table that is guarded already: its own; else equal */
-	AMEND_STALE_EQUAL,  /* anything but the version that is there (Django's way) */
-	AMEND_STALE_EITHER, /* anything but that or the next one */
-	AMEND_STALE_NEXT,   /* anything but the next one (Rails, Hibernate, SQLAlchemy) */
+	AMEND_STALE_EQUAL,        /* anything but the version that is there (Django's way) */
+	AMEND_STALE_EITHER,       /* anything but that or the next one */
+	AMEND_STALE_NEXT,         /* anything but the next one (Rails, Hibernate, SQLAlchemy) */
 };
 
 /* What stands already stays where nothing else is said. */
@@ -34,13 +34,13 @@ struct amend_guard_options {
 	enum amend_stale_rule stale;
 	bool history; /* record what every writer changes */
 	bool by_statement; /* PostgreSQL: record once a statement, not once a row: for tables loaded in bulk */
-	bool by_row;              /* back to once a row */
+	bool by_row;               /* back to once a row */
 	const char *const *ignore; /* columns that history leaves out */
 	size_t n_ignore;
 };
 
-#define AMEND_GUARD_OPTIONS_INIT                                                \
-	{                                                                       \
+#define AMEND_GUARD_OPTIONS_INIT                                             \
+	{                                                                    \
 		NULL, AMEND_STALE_AS_IT_STANDS, false, false, false, NULL, 0 \
 	}
 
@@ -61,11 +61,12 @@ struct amend_guard_state {
  * NOT_FOUND: no such table. INVALID: a column that is none, or cannot serve. UNSUPPORTED: a table
  * that cannot be guarded.
  */
-AMEND_API enum amend_status
-amend_guard_plan(struct amend_conn *db, const char *table, const struct amend_guard_options *options,
-		 bool off, void (*state)(void *context, const struct amend_guard_state *state),
-		 void (*each)(void *context, const char *statement), void *context,
-		 struct amend_error *err) AMEND_CHECK;
+AMEND_API enum amend_status amend_guard_plan(struct amend_conn *db, const char *table,
+					     const struct amend_guard_options *options, bool off,
+					     void (*state)(void *context,
+							   const struct amend_guard_state *state),
+					     void (*each)(void *context, const char *statement),
+					     void *context, struct amend_error *err) AMEND_CHECK;
 
 /* Guards the table, in one transaction. `changed` (may be NULL) false: it was so already. DENIED: it is the owner's to do. */
 AMEND_API enum amend_status amend_guard(struct amend_conn *db, const char *table,

@@ -39,7 +39,7 @@ static void show_state(void *context, const struct amend_guard_state *state)
 	cli_json_add(shown->object, "version_column", cli_json_text(state->version_column));
 	cli_json_add(shown->object, "stale", cli_json_text(amend_stale_rule_name(state->stale)));
 	cli_json_add(shown->object, "history",
-		     cli_json_text(!state->history	 ? "none"
+		     cli_json_text(!state->history       ? "none"
 				   : state->by_statement ? "statement"
 							 : "row"));
 	cli_json_add(shown->object, "ignored", ignored);
@@ -144,7 +144,8 @@ static int run(const struct cli_args *args)
 	options.n_ignore = cli_values(args, "ignore", &options.ignore);
 	if (cli_has(args, "off") && (options.version_column || options.stale || options.history ||
 				     level >= 0 || options.n_ignore > 0))
-		return cli_usage(args, "--off takes the guard away, and goes with none of its options");
+		return cli_usage(args,
+				 "--off takes the guard away, and goes with none of its options");
 	code = cli_open(&session, args, args->words[0], 0);
 	if (code == 0 && cli_has(args, "json")) {
 		shown.object = json_object_new_object();
@@ -159,11 +160,12 @@ static int run(const struct cli_args *args)
 }
 
 static const struct cli_option options[] = {
-	{"version-column", "COL", "what moves with every write; added where it is missing (version)",
-	 false},
+	{"version-column", "COL",
+	 "what moves with every write; added where it is missing (version)", false},
 	{"stale", "equal|either|next", "which versions a program may write (equal)", false},
 	{"history", NULL, "record what every writer changes", false},
-	{"level", "row|statement", "record once a row, or once a statement (PostgreSQL; row)", false},
+	{"level", "row|statement", "record once a row, or once a statement (PostgreSQL; row)",
+	 false},
 	{"ignore", "COL", "leave this column out of history", true},
 	{"off", NULL, "take the triggers away; the column and what was recorded stay", false},
 	{"django", NULL, "print a field class for Django's models", false},

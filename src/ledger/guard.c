@@ -51,10 +51,11 @@ static enum amend_status check_version(const struct amend_table *table, size_t a
 			"%s.%s is generated, or part of a key, and cannot be the version column",
 			table->qualified, column->name);
 	if (!column->not_null)
-		return amend_error_set(err, AMEND_INVALID,
-				       "%s.%s may be NULL, which is no version (hint: give its rows one, "
-				       "and make it NOT NULL)",
-				       table->qualified, column->name);
+		return amend_error_set(
+			err, AMEND_INVALID,
+			"%s.%s may be NULL, which is no version (hint: give its rows one, "
+			"and make it NOT NULL)",
+			table->qualified, column->name);
 	return AMEND_OK;
 }
 
@@ -102,10 +103,11 @@ static enum amend_status plan_ignored(struct amend_guarding *guarding, const cha
 		if (status != AMEND_OK)
 			return status;
 		if ((int)at == planned->version || in_a_key(planned, (uint32_t)at))
-			return amend_error_set(err, AMEND_INVALID,
-					       "%s.%s is the version, or part of a key, and cannot be "
-					       "left out of history",
-					       planned->qualified, planned->columns[at].name);
+			return amend_error_set(
+				err, AMEND_INVALID,
+				"%s.%s is the version, or part of a key, and cannot be "
+				"left out of history",
+				planned->qualified, planned->columns[at].name);
 		covered[at] = false;
 		wanted->ignored[wanted->n_ignored++] = planned->columns[at].name;
 	}
@@ -159,7 +161,8 @@ static bool from_clock(const struct amend_column *version)
 {
 	enum { SECONDS = 1000000000 };
 
-	return version->default_ && strspn(version->default_, "0123456789") == strlen(version->default_) &&
+	return version->default_ &&
+	       strspn(version->default_, "0123456789") == strlen(version->default_) &&
 	       strtoll(version->default_, NULL, 10) > (long long)SECONDS * 1000;
 }
 
@@ -322,12 +325,10 @@ static enum amend_status show(void *context, const char *statement, struct amend
 	return AMEND_OK;
 }
 
-enum amend_status amend_guard_plan(struct amend_conn *db, const char *table,
-				   const struct amend_guard_options *options, bool off,
-				   void (*state)(void *context,
-						 const struct amend_guard_state *state),
-				   void (*each)(void *context, const char *statement), void *context,
-				   struct amend_error *err)
+enum amend_status amend_guard_plan(
+	struct amend_conn *db, const char *table, const struct amend_guard_options *options,
+	bool off, void (*state)(void *context, const struct amend_guard_state *state),
+	void (*each)(void *context, const char *statement), void *context, struct amend_error *err)
 {
 	struct plan_out out = {each, context};
 	struct amend_guarding guarding = {0};
@@ -390,8 +391,8 @@ static enum amend_status take_turn(struct amend_conn *db, struct amend_error *er
 {
 	enum amend_status status = AMEND_OK;
 
-	for (const char *const *lock = db->dialect->ledger_lock; lock && *lock && status == AMEND_OK;
-	     lock++)
+	for (const char *const *lock = db->dialect->ledger_lock;
+	     lock && *lock && status == AMEND_OK; lock++)
 		status = amend_exec_text(db, *lock, err);
 	return status;
 }
@@ -414,7 +415,8 @@ static enum amend_status install(struct amend_conn *db, void *context, struct am
 		/* Triggers are made for the table as it is then. */
 		amend_guarding_close(&guarding);
 		if (status == AMEND_OK)
-			status = amend_guarding_open(db, work->table, false, work->options, &guarding, err);
+			status = amend_guarding_open(db, work->table, false, work->options,
+						     &guarding, err);
 	}
 	if (status == AMEND_OK)
 		status = each_trigger(&guarding, execute_counted, &counted, err);

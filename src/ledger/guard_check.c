@@ -64,8 +64,9 @@ static void tell_columns(struct finding *finding, const struct amend_guarding *g
 		if (!holds(wanted->covered, wanted->n_covered, stood->covered[i]))
 			add_name(&dropped, stood->covered[i]);
 	}
-	tell_names(finding, AMEND_LEVEL_PROBLEM, "history does not cover columns that were added since:",
-		   &added, " (hint: amend guard once more)");
+	tell_names(finding, AMEND_LEVEL_PROBLEM,
+		   "history does not cover columns that were added since:", &added,
+		   " (hint: amend guard once more)");
 	tell_names(finding, AMEND_LEVEL_ADVICE, "columns were dropped since:", &dropped,
 		   ": writes cost more than they need to (hint: amend guard once more)");
 	amend_buffer_release(&added);
@@ -103,9 +104,10 @@ static void tell_triggers(struct finding *finding, const struct amend_guarding *
 		amend_buffer_release(&text);
 	}
 	if (guarding->n_parts > 0 && guarding->n_found == 0)
-		tell_names(finding, AMEND_LEVEL_PROBLEM, "NOT GUARDED ANY MORE: all its triggers are gone:",
-			   &gone,
-			   ". A migration that makes the table anew does that (hint: amend guard once more)");
+		tell_names(
+			finding, AMEND_LEVEL_PROBLEM,
+			"NOT GUARDED ANY MORE: all its triggers are gone:", &gone,
+			". A migration that makes the table anew does that (hint: amend guard once more)");
 	else
 		tell_names(finding, AMEND_LEVEL_PROBLEM, "triggers are gone:", &gone,
 			   " (hint: amend guard once more)");
@@ -126,7 +128,7 @@ static void tell_guard(struct finding *finding, const struct amend_guard_record 
 
 	amend_buffer_printf(&text, "%s: version column %s, stale rule %s, %s", guard->table,
 			    guard->version, amend_stale_rule_name(guard->stale),
-			    !guard->history	 ? "no history"
+			    !guard->history       ? "no history"
 			    : guard->by_statement ? "history by statement"
 						  : "history");
 	tell(finding, AMEND_LEVEL_OK, &text);

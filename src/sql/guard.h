@@ -16,7 +16,8 @@ enum { AMEND_GUARD_STATEMENTS = 4 };
 
 /* What is to stand. */
 struct amend_guard_spec {
-	const struct amend_table *table; /* its `version` is the version column; it may be about to be added */
+	const struct amend_table
+		*table; /* its `version` is the version column; it may be about to be added */
 	bool clock; /* SQLite: a creation that leaves the version to its default gets one from the clock */
 	enum amend_stale_rule stale; /* EQUAL, EITHER, NEXT */
 	bool history, by_statement;

@@ -10,7 +10,8 @@
 
 /* ---- helpers ---- */
 
-static void guard_with(struct road *road, const char *table, const struct amend_guard_options *options)
+static void guard_with(struct road *road, const char *table,
+		       const struct amend_guard_options *options)
 {
 	expect_ok(amend_guard(road->db, table, options, NULL, &road->err), &road->err);
 }
@@ -33,9 +34,9 @@ static struct road *open_guarded(struct engine *engine, const struct amend_guard
 	return road;
 }
 
-#define open_t(engine, ...)                                                                       \
-	open_guarded(engine, &(const struct amend_guard_options){.version_column = "v", .history = true, \
-								 __VA_ARGS__})
+#define open_t(engine, ...)                                       \
+	open_guarded(engine, &(const struct amend_guard_options){ \
+				     .version_column = "v", .history = true, __VA_ARGS__})
 
 static const char *tried(struct engine *engine, const char *sql)
 {
@@ -61,14 +62,16 @@ static void is_stale(struct engine *engine, const char *sql)
 
 	if (!message)
 		fail_at(__FILE__, __LINE__, "%s: it passed", sql);
-	expect_contains(message, engine_pick(engine, "was changed after it was read", "was written"));
+	expect_contains(message,
+			engine_pick(engine, "was changed after it was read", "was written"));
 }
 
 /* "update {"id":1} {"n":[1,2],...}", oldest first; versions left out where `plain`. */
 static const char *changes(struct engine *engine)
 {
 	return engine_rows(engine,
-			   engine_pick(engine, "SELECT op, pk, was, fields FROM amend_change ORDER BY id",
+			   engine_pick(engine,
+				       "SELECT op, pk, was, fields FROM amend_change ORDER BY id",
 				       "SELECT op, pk, was, fields FROM amend.change ORDER BY id"));
 }
 
@@ -90,7 +93,8 @@ static void every_write_moves(struct engine *engine)
 	engine_expect(engine, "SELECT n, v FROM t", "2|2");
 	passes(engine, "UPDATE t SET n = 2");
 	engine_expect(engine, "SELECT n, v FROM t", "2|3");
-	passes(engine, "INSERT INTO t (id, n) VALUES (1, 7) ON CONFLICT (id) DO UPDATE SET n = excluded.n");
+	passes(engine,
+	       "INSERT INTO t (id, n) VALUES (1, 7) ON CONFLICT (id) DO UPDATE SET n = excluded.n");
 	engine_expect(engine, "SELECT n, v FROM t", "7|4");
 	engine_expect(engine,
 		      engine_pick(engine, "SELECT count(*) FROM amend_change",
@@ -147,8 +151,9 @@ static void the_error_says_who(struct engine *engine)
 	struct amend_session *session = NULL;
 
 	open_t(engine, .stale = AMEND_STALE_EQUAL);
-	passes(engine, engine_pick(engine, "UPDATE t SET n = 2",
-				   "BEGIN; SET LOCAL amend.actor = 'Anna'; UPDATE t SET n = 2; COMMIT"));
+	passes(engine,
+	       engine_pick(engine, "UPDATE t SET n = 2",
+			   "BEGIN; SET LOCAL amend.actor = 'Anna'; UPDATE t SET n = 2; COMMIT"));
 	session = session_open(engine);
 	attempt = session_try(engine, session, "UPDATE t SET n = 3, v = 1");
 	expect_error(AMEND_STALE, "ZV409", attempt);
@@ -174,8 +179,9 @@ static void added_column(struct engine *engine)
 	/* Made anew, a record gets no version that it had before. */
 	passes(engine, "UPDATE t SET n = 2; DELETE FROM t; INSERT INTO t (id, n) VALUES (1, 5)");
 	assert_true(atol(engine_scalar(engine, "SELECT rev FROM t")) > first + 1);
-	expect_contains(changes(engine), engine_printf(engine, "create|{\"id\":1}|NULL|{\"id\":[null,1],"
-							       "\"n\":[null,5],\"rev\":[null,%s]}",
+	expect_contains(changes(engine), engine_printf(engine,
+						       "create|{\"id\":1}|NULL|{\"id\":[null,1],"
+						       "\"n\":[null,5],\"rev\":[null,%s]}",
 						       engine_scalar(engine, "SELECT rev FROM t")));
 }
 
@@ -187,22 +193,27 @@ static void columns_that_cannot(struct engine *engine)
 	engine_exec(engine, "CREATE TABLE t (id integer PRIMARY KEY, name text, n integer)");
 	road = road_open(engine, NULL);
 	options.version_column = "name";
-	expect_status(AMEND_INVALID, amend_guard(road->db, "t", &options, NULL, &road->err), &road->err);
+	expect_status(AMEND_INVALID, amend_guard(road->db, "t", &options, NULL, &road->err),
+		      &road->err);
 	expect_contains(road->err.text, "a version is an integer");
 	options.version_column = "n";
-	expect_status(AMEND_INVALID, amend_guard(road->db, "t", &options, NULL, &road->err), &road->err);
+	expect_status(AMEND_INVALID, amend_guard(road->db, "t", &options, NULL, &road->err),
+		      &road->err);
 	expect_contains(road->err.text, "may be NULL");
 	options.version_column = "id";
-	expect_status(AMEND_INVALID, amend_guard(road->db, "t", &options, NULL, &road->err), &road->err);
+	expect_status(AMEND_INVALID, amend_guard(road->db, "t", &options, NULL, &road->err),
+		      &road->err);
 	expect_contains(road->err.text, "part of a key");
-	options = (struct amend_guard_options){.history = true, .ignore = &(const char *){"nmae"},
-					       .n_ignore = 1};
-	expect_status(AMEND_INVALID, amend_guard(road->db, "t", &options, NULL, &road->err), &road->err);
+	options = (struct amend_guard_options){
+		.history = true, .ignore = &(const char *){"nmae"}, .n_ignore = 1};
+	expect_status(AMEND_INVALID, amend_guard(road->db, "t", &options, NULL, &road->err),
+		      &road->err);
 	expect_contains(road->err.text, "has no column 'nmae'");
 	/* Nothing of it is there. */
 	engine_expect(engine,
-		      engine_pick(engine, "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' "
-					  "AND name LIKE 'amend_guard%'",
+		      engine_pick(engine,
+				  "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' "
+				  "AND name LIKE 'amend_guard%'",
 				  "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'zzz_amend%'"),
 		      "0");
 }
@@ -216,9 +227,11 @@ static void what_is_recorded(struct engine *engine)
 	passes(engine, "UPDATE t SET name = 'Eve'");
 	passes(engine, "INSERT INTO t (id, name) VALUES (2, 'Bob')");
 	passes(engine, "DELETE FROM t WHERE id = 1");
-	expect_changes(engine, "update|{\"id\":1}|NULL|{\"name\":[\"Ada\",\"Eve\"],\"n\":[1,null],\"v\":[1,2]}\n"
-			       "create|{\"id\":2}|NULL|{\"id\":[null,2],\"name\":[null,\"Bob\"],\"v\":[null,1]}\n"
-			       "delete|{\"id\":1}|NULL|{\"id\":[1,null],\"name\":[\"Eve\",null],\"v\":[3,null]}");
+	expect_changes(
+		engine,
+		"update|{\"id\":1}|NULL|{\"name\":[\"Ada\",\"Eve\"],\"n\":[1,null],\"v\":[1,2]}\n"
+		"create|{\"id\":2}|NULL|{\"id\":[null,2],\"name\":[null,\"Bob\"],\"v\":[null,1]}\n"
+		"delete|{\"id\":1}|NULL|{\"id\":[1,null],\"name\":[\"Eve\",null],\"v\":[3,null]}");
 	expect_text(revisions(engine), "3");
 }
 
@@ -229,30 +242,34 @@ static void one_revision(struct engine *engine)
 	passes(engine, "UPDATE t SET n = 2"); /* two of them not */
 	passes(engine, "DELETE FROM t");
 	expect_text(revisions(engine), "3");
-	passes(engine, engine_pick(engine,
-				   "PRAGMA foreign_keys = ON; BEGIN; INSERT INTO amend_session (who, why) "
-				   "VALUES ('Anna', 'stock-taking'); INSERT INTO t (id) VALUES (7); "
-				   "INSERT INTO t (id) VALUES (8); DELETE FROM amend_session; COMMIT",
-				   "BEGIN; SET LOCAL amend.actor = 'Anna'; SET LOCAL amend.why = "
-				   "'stock-taking'; INSERT INTO t (id) VALUES (7); INSERT INTO t (id) "
-				   "VALUES (8); COMMIT"));
-	engine_expect(engine,
-		      engine_pick(engine,
-				  "SELECT who, why, count(*) FROM amend_change c JOIN amend_revision r ON "
-				  "r.id = c.revision WHERE r.id = 4 GROUP BY r.id",
-				  "SELECT who, why, count(*) FROM amend.change c JOIN amend.revision r ON "
-				  "r.id = c.revision WHERE r.id = (SELECT max(id) FROM amend.revision) "
-				  "GROUP BY r.id"),
-		      "Anna|stock-taking|2");
+	passes(engine,
+	       engine_pick(engine,
+			   "PRAGMA foreign_keys = ON; BEGIN; INSERT INTO amend_session (who, why) "
+			   "VALUES ('Anna', 'stock-taking'); INSERT INTO t (id) VALUES (7); "
+			   "INSERT INTO t (id) VALUES (8); DELETE FROM amend_session; COMMIT",
+			   "BEGIN; SET LOCAL amend.actor = 'Anna'; SET LOCAL amend.why = "
+			   "'stock-taking'; INSERT INTO t (id) VALUES (7); INSERT INTO t (id) "
+			   "VALUES (8); COMMIT"));
+	engine_expect(
+		engine,
+		engine_pick(engine,
+			    "SELECT who, why, count(*) FROM amend_change c JOIN amend_revision r ON "
+			    "r.id = c.revision WHERE r.id = 4 GROUP BY r.id",
+			    "SELECT who, why, count(*) FROM amend.change c JOIN amend.revision r ON "
+			    "r.id = c.revision WHERE r.id = (SELECT max(id) FROM amend.revision) "
+			    "GROUP BY r.id"),
+		"Anna|stock-taking|2");
 	passes(engine, "INSERT INTO t (id) VALUES (9)");
 	expect_text(revisions(engine), "5");
 	if (!engine_is(engine, "sqlite"))
 		return;
 	/* A row that would outlive its transaction is not committed, nor taken where nothing keeps it from that. */
-	assert_non_null(tried(engine, "PRAGMA foreign_keys = ON; BEGIN; INSERT INTO amend_session (who) "
-				      "VALUES ('Anna'); COMMIT"));
-	expect_contains(tried(engine, "PRAGMA foreign_keys = OFF; INSERT INTO amend_session (who) VALUES "
-				      "('Anna')"),
+	assert_non_null(tried(engine,
+			      "PRAGMA foreign_keys = ON; BEGIN; INSERT INTO amend_session (who) "
+			      "VALUES ('Anna'); COMMIT"));
+	expect_contains(tried(engine,
+			      "PRAGMA foreign_keys = OFF; INSERT INTO amend_session (who) VALUES "
+			      "('Anna')"),
 			"foreign_keys");
 }
 
@@ -272,10 +289,12 @@ static void keys_move(struct engine *engine)
 	open_t(engine, .stale = AMEND_STALE_EQUAL);
 	passes(engine, "INSERT INTO t (id, name) VALUES (3, 'Bob')");
 	passes(engine, "UPDATE t SET id = id + 10");
-	engine_expect(engine,
-		      engine_pick(engine, "SELECT pk, was FROM amend_change WHERE op = 'update' ORDER BY pk",
-				  "SELECT pk, was FROM amend.change WHERE op = 'update' ORDER BY pk"),
-		      "{\"id\":11}|{\"id\":1}\n{\"id\":13}|{\"id\":3}");
+	engine_expect(
+		engine,
+		engine_pick(engine,
+			    "SELECT pk, was FROM amend_change WHERE op = 'update' ORDER BY pk",
+			    "SELECT pk, was FROM amend.change WHERE op = 'update' ORDER BY pk"),
+		"{\"id\":11}|{\"id\":1}\n{\"id\":13}|{\"id\":3}");
 }
 
 static void cascades(struct engine *engine)
@@ -283,16 +302,20 @@ static void cascades(struct engine *engine)
 	struct road *road;
 
 	engine_exec(engine, "CREATE TABLE p (id integer PRIMARY KEY)");
-	engine_exec(engine, "CREATE TABLE c (id integer PRIMARY KEY, p integer REFERENCES p (id) ON DELETE "
-			    "CASCADE ON UPDATE CASCADE, v integer NOT NULL DEFAULT 1)");
-	engine_exec(engine, "INSERT INTO p VALUES (1), (2); INSERT INTO c (id, p) VALUES (7, 1), (8, 2)");
+	engine_exec(engine,
+		    "CREATE TABLE c (id integer PRIMARY KEY, p integer REFERENCES p (id) ON DELETE "
+		    "CASCADE ON UPDATE CASCADE, v integer NOT NULL DEFAULT 1)");
+	engine_exec(engine,
+		    "INSERT INTO p VALUES (1), (2); INSERT INTO c (id, p) VALUES (7, 1), (8, 2)");
 	road = road_open(engine, NULL);
 	guard(road, "c", .version_column = "v", .history = true);
-	passes(engine, engine_pick(engine, "PRAGMA foreign_keys = ON; UPDATE p SET id = 5 WHERE id = 1; "
-					   "DELETE FROM p WHERE id = 2",
+	passes(engine, engine_pick(engine,
+				   "PRAGMA foreign_keys = ON; UPDATE p SET id = 5 WHERE id = 1; "
+				   "DELETE FROM p WHERE id = 2",
 				   "UPDATE p SET id = 5 WHERE id = 1; DELETE FROM p WHERE id = 2"));
-	expect_changes(engine, "update|{\"id\":7}|NULL|{\"p\":[1,5],\"v\":[1,2]}\n"
-			       "delete|{\"id\":8}|NULL|{\"id\":[8,null],\"p\":[2,null],\"v\":[1,null]}");
+	expect_changes(engine,
+		       "update|{\"id\":7}|NULL|{\"p\":[1,5],\"v\":[1,2]}\n"
+		       "delete|{\"id\":8}|NULL|{\"id\":[8,null],\"p\":[2,null],\"v\":[1,null]}");
 }
 
 static void odd_names(struct engine *engine)
@@ -300,18 +323,21 @@ static void odd_names(struct engine *engine)
 	const char *ignore[] = {"x'y"};
 	struct road *road;
 
-	engine_exec(engine, "CREATE TABLE \"odd \"\"t'\\.x\" (\"a \"\"b\\\" integer, \"c'd\" text, \"x'y\" "
-			    "text, name text, \"old\" text, \"new\" text, kept integer, "
-			    "PRIMARY KEY (\"a \"\"b\\\", \"c'd\"))");
+	engine_exec(engine,
+		    "CREATE TABLE \"odd \"\"t'\\.x\" (\"a \"\"b\\\" integer, \"c'd\" text, \"x'y\" "
+		    "text, name text, \"old\" text, \"new\" text, kept integer, "
+		    "PRIMARY KEY (\"a \"\"b\\\", \"c'd\"))");
 	engine_exec(engine, "INSERT INTO \"odd \"\"t'\\.x\" VALUES (1, 'k', 'i', 'n', 'o', 'w', 1)");
 	road = road_open(engine, NULL);
-	guard(road, "\"odd \"\"t'\\.x\"", .version_column = "v \"v'\\", .history = true, .ignore = ignore,
-	      .n_ignore = 1);
-	passes(engine, "UPDATE \"odd \"\"t'\\.x\" SET name = 'N', \"old\" = 'O', \"new\" = 'W', kept = 2, "
-		       "\"x'y\" = 'j'");
-	expect_contains(changes(engine),
-			"update|{\"a \\\"b\\\\\":1,\"c'd\":\"k\"}|NULL|{\"name\":[\"n\",\"N\"],\"old\":[\"o\","
-			"\"O\"],\"new\":[\"w\",\"W\"],\"kept\":[1,2],\"v \\\"v'\\\\\":[");
+	guard(road, "\"odd \"\"t'\\.x\"", .version_column = "v \"v'\\", .history = true,
+	      .ignore = ignore, .n_ignore = 1);
+	passes(engine,
+	       "UPDATE \"odd \"\"t'\\.x\" SET name = 'N', \"old\" = 'O', \"new\" = 'W', kept = 2, "
+	       "\"x'y\" = 'j'");
+	expect_contains(
+		changes(engine),
+		"update|{\"a \\\"b\\\\\":1,\"c'd\":\"k\"}|NULL|{\"name\":[\"n\",\"N\"],\"old\":[\"o\","
+		"\"O\"],\"new\":[\"w\",\"W\"],\"kept\":[1,2],\"v \\\"v'\\\\\":[");
 	is_stale(engine, "UPDATE \"odd \"\"t'\\.x\" SET name = 'M', \"v \"\"v'\\\" = 3");
 }
 
@@ -344,7 +370,8 @@ static void values_are_spelled_alike(struct engine *engine)
 	};
 	const char *const *rows = engine_is(engine, "sqlite") ? sqlite : postgres;
 	size_t n = engine_is(engine, "sqlite") ? COUNT(sqlite) : COUNT(postgres);
-	const char *ledger = engine_pick(engine, "amend_change", "amend.change"), *by_triggers, *by_amend;
+	const char *ledger = engine_pick(engine, "amend_change", "amend.change"), *by_triggers,
+		   *by_amend;
 	struct road *road;
 
 	/* The same deletions: from a table that is guarded, and through amend from one that is not. */
@@ -356,30 +383,35 @@ static void values_are_spelled_alike(struct engine *engine)
 	}
 	road = road_open(engine, NULL);
 	guard(road, "g", .version_column = "v", .history = true);
-	passes(engine, engine_pick(engine, "DELETE FROM g",
-				   "SET timezone = 'Asia/Tokyo'; SET datestyle = 'German'; SET intervalstyle "
-				   "= 'iso_8601'; SET bytea_output = 'escape'; SET extra_float_digits = 0; "
-				   "SET search_path = pg_temp; DELETE FROM public.g"));
+	passes(engine,
+	       engine_pick(engine, "DELETE FROM g",
+			   "SET timezone = 'Asia/Tokyo'; SET datestyle = 'German'; SET intervalstyle "
+			   "= 'iso_8601'; SET bytea_output = 'escape'; SET extra_float_digits = 0; "
+			   "SET search_path = pg_temp; DELETE FROM public.g"));
 	road_table(road, "u");
 	for (size_t i = 0; i < n; i++)
-		expect_ok(road_delete(road, ask(.keys = engine_printf(engine, "id=%zu", i))), &road->err);
+		expect_ok(road_delete(road, ask(.keys = engine_printf(engine, "id=%zu", i))),
+			  &road->err);
 	by_amend = engine_rows(
-		engine, engine_printf(engine, "SELECT op, pk, fields FROM %s WHERE tbl = 'u' ORDER BY pk",
-				      ledger));
+		engine,
+		engine_printf(engine, "SELECT op, pk, fields FROM %s WHERE tbl = 'u' ORDER BY pk",
+			      ledger));
 	by_triggers = engine_rows(
 		engine,
-		engine_pick(engine,
-			    "SELECT op, pk, substr(fields, 1, instr(fields, ',\"v\":[') - 1) || '}' FROM "
-			    "amend_change WHERE tbl = 'g' ORDER BY pk",
-			    "SELECT op, pk, regexp_replace(fields, ',\"v\":\\[\\d+,null\\]', '') FROM "
-			    "amend.change WHERE tbl = 'g' ORDER BY pk"));
+		engine_pick(
+			engine,
+			"SELECT op, pk, substr(fields, 1, instr(fields, ',\"v\":[') - 1) || '}' FROM "
+			"amend_change WHERE tbl = 'g' ORDER BY pk",
+			"SELECT op, pk, regexp_replace(fields, ',\"v\":\\[\\d+,null\\]', '') FROM "
+			"amend.change WHERE tbl = 'g' ORDER BY pk"));
 	expect_text(by_triggers, by_amend);
 }
 
 /* Numbers whose digits SQLite does not count as C does: others, of the same number. */
 static void extreme_numbers(struct engine *engine)
 {
-	const double numbers[] = {1e300, 5e-324, 1.7976931348623157e308, -3e-200, 1e16, 123e-17, 4e22};
+	const double numbers[] = {1e300,   5e-324, 1.7976931348623157e308, -3e-200, 1e16,
+				  123e-17, 4e22};
 	struct road *road;
 
 	engine_exec(engine, "CREATE TABLE t (id integer PRIMARY KEY, x real)");
@@ -389,7 +421,8 @@ static void extreme_numbers(struct engine *engine)
 		const char *fields;
 		const char *at;
 
-		passes(engine, engine_printf(engine, "INSERT INTO t (id, x) VALUES (%zu, %.17g)", i, numbers[i]));
+		passes(engine, engine_printf(engine, "INSERT INTO t (id, x) VALUES (%zu, %.17g)", i,
+					     numbers[i]));
 		fields = engine_scalar(engine, "SELECT fields FROM amend_change ORDER BY id DESC");
 		at = strstr(fields, "\"x\":[null,");
 		assert_non_null(at);
@@ -422,8 +455,9 @@ static void a_column_is_added(struct engine *engine)
 
 	expect_text(check(road), "0 t: version column v, stale rule equal, history\n");
 	engine_exec(engine, "ALTER TABLE t ADD COLUMN more text");
-	expect_text(check(road), "2 t: history does not cover columns that were added since: more (hint: "
-				 "amend guard once more)\n");
+	expect_text(check(road),
+		    "2 t: history does not cover columns that were added since: more (hint: "
+		    "amend guard once more)\n");
 	passes(engine, "UPDATE t SET more = 'x'");
 	expect_changes(engine, "");
 	guard_with(road, "t", NULL);
@@ -443,11 +477,13 @@ static void a_column_is_dropped(struct engine *engine)
 	}
 	engine_exec(engine, "ALTER TABLE t DROP COLUMN name");
 	passes(engine, "UPDATE t SET n = 2");
-	passes(engine, "UPDATE t SET id = 2; INSERT INTO t (id, n) VALUES (5, 5); DELETE FROM t WHERE id = 5");
-	expect_contains(changes(engine), "update|{\"id\":1}|NULL|{\"n\":[1,2],\"v\":[1,2]}\n"
-					 "update|{\"id\":2}|{\"id\":1}|{\"id\":[1,2],\"v\":[2,3]}\n"
-					 "create|{\"id\":5}|NULL|{\"id\":[null,5],\"n\":[null,5],\"v\":[null,1]}\n"
-					 "delete|{\"id\":5}|NULL|{\"id\":[5,null],\"n\":[5,null],\"v\":[1,null]}");
+	passes(engine,
+	       "UPDATE t SET id = 2; INSERT INTO t (id, n) VALUES (5, 5); DELETE FROM t WHERE id = 5");
+	expect_contains(changes(engine),
+			"update|{\"id\":1}|NULL|{\"n\":[1,2],\"v\":[1,2]}\n"
+			"update|{\"id\":2}|{\"id\":1}|{\"id\":[1,2],\"v\":[2,3]}\n"
+			"create|{\"id\":5}|NULL|{\"id\":[null,5],\"n\":[null,5],\"v\":[null,1]}\n"
+			"delete|{\"id\":5}|NULL|{\"id\":[5,null],\"n\":[5,null],\"v\":[1,null]}");
 	expect_contains(check(road), "1 t: columns were dropped since: name");
 	assert_non_null(tried(engine, "ALTER TABLE t DROP COLUMN v"));
 }
@@ -463,14 +499,16 @@ static void by_statement(struct engine *engine)
 	passes(engine, "DELETE FROM t");
 	engine_expect(engine, "SELECT op, count(*) FROM amend.change GROUP BY op ORDER BY op",
 		      "create|2\ndelete|3\nupdate|4");
-	engine_expect(engine, "SELECT pk, was, fields FROM amend.change WHERE was IS NOT NULL ORDER BY pk",
+	engine_expect(engine,
+		      "SELECT pk, was, fields FROM amend.change WHERE was IS NOT NULL ORDER BY pk",
 		      "{\"id\":12}|{\"id\":2}|{\"id\":[2,12],\"v\":[2,3]}\n"
 		      "{\"id\":13}|{\"id\":3}|{\"id\":[3,13],\"v\":[2,3]}");
 	engine_expect(engine, "SELECT count(DISTINCT revision) FROM amend.change", "4");
 	engine_exec(engine, "INSERT INTO t (id, n) VALUES (1, 1); ALTER TABLE t DROP COLUMN name");
 	passes(engine, "UPDATE t SET n = 7; UPDATE t SET id = 6");
-	engine_expect(engine, "SELECT pk, was, fields FROM amend.change ORDER BY id DESC LIMIT 2",
-		      "{\"id\":6}|{\"id\":1}|{\"id\":[1,6],\"v\":[2,3]}\n{\"id\":1}|NULL|{\"n\":[1,7],\"v\":[1,2]}");
+	engine_expect(
+		engine, "SELECT pk, was, fields FROM amend.change ORDER BY id DESC LIMIT 2",
+		"{\"id\":6}|{\"id\":1}|{\"id\":[1,6],\"v\":[2,3]}\n{\"id\":1}|NULL|{\"n\":[1,7],\"v\":[1,2]}");
 	guard(road, "t", .by_row = true);
 	expect_text(check(road), "0 t: version column v, stale rule equal, history\n");
 }
@@ -485,18 +523,21 @@ static void triggers_go(struct engine *engine)
 	if (!engine_is(engine, "sqlite")) {
 		engine_exec(engine, "ALTER TABLE t DISABLE TRIGGER zzz_amend_version");
 		expect_contains(check(road), "2 t: trigger zzz_amend_version is disabled");
-		engine_exec(engine, "CREATE OR REPLACE FUNCTION amend.\"history t\"() RETURNS trigger LANGUAGE "
-				    "plpgsql AS 'BEGIN RETURN NULL; END'");
+		engine_exec(
+			engine,
+			"CREATE OR REPLACE FUNCTION amend.\"history t\"() RETURNS trigger LANGUAGE "
+			"plpgsql AS 'BEGIN RETURN NULL; END'");
 		expect_contains(check(road), "not as amend would make them now: zzz_amend_history");
 	}
 	guard_with(road, "t", NULL);
 	expect_text(check(road), "0 t: version column v, stale rule equal, history\n");
 	/* What a migration does that cannot alter: a new table in the old one's place. */
-	engine_execf(engine,
-		     "CREATE TABLE %snew_t (id integer PRIMARY KEY, name text, n integer, "
-		     "v integer NOT NULL DEFAULT 1); INSERT INTO new_t SELECT * FROM t; DROP TABLE t; "
-		     "ALTER TABLE new_t RENAME TO t",
-		     engine_pick(engine, "", "public."));
+	engine_execf(
+		engine,
+		"CREATE TABLE %snew_t (id integer PRIMARY KEY, name text, n integer, "
+		"v integer NOT NULL DEFAULT 1); INSERT INTO new_t SELECT * FROM t; DROP TABLE t; "
+		"ALTER TABLE new_t RENAME TO t",
+		engine_pick(engine, "", "public."));
 	expect_contains(check(road), "2 t: NOT GUARDED ANY MORE: all its triggers are gone");
 	road_table(road, "t");
 	ok(road, .keys = "id=1", .set = "n=9");
@@ -519,12 +560,14 @@ static void off(struct engine *engine)
 	expect_changes(engine, "");
 	expect_ok(amend_unguard(road->db, "t", &changed, &road->err), &road->err);
 	assert_false(changed);
-	engine_expect(engine,
-		      engine_pick(engine, "SELECT count(*) FROM sqlite_master WHERE name LIKE "
-					  "'amend_guard\\_%' ESCAPE '\\'",
-				  "SELECT count(*) FROM pg_proc WHERE pronamespace = 'amend'::regnamespace "
-				  "AND proname LIKE '% t'"),
-		      "0");
+	engine_expect(
+		engine,
+		engine_pick(engine,
+			    "SELECT count(*) FROM sqlite_master WHERE name LIKE "
+			    "'amend_guard\\_%' ESCAPE '\\'",
+			    "SELECT count(*) FROM pg_proc WHERE pronamespace = 'amend'::regnamespace "
+			    "AND proname LIKE '% t'"),
+		"0");
 }
 
 /* ---- PostgreSQL ---- */
@@ -532,25 +575,30 @@ static void off(struct engine *engine)
 static void postgres_statements(struct engine *engine)
 {
 	open_t(engine, .stale = AMEND_STALE_EQUAL);
-	passes(engine, "WITH a AS (UPDATE t SET n = 2 WHERE id = 1 RETURNING id), b AS (INSERT INTO t (id, n) "
-		       "VALUES (2, 1) RETURNING id) SELECT * FROM a, b");
-	passes(engine, "WITH a AS (UPDATE t SET n = 3 WHERE id = 1), b AS (UPDATE t SET n = 3 WHERE id = 2) "
-		       "SELECT 1");
+	passes(engine,
+	       "WITH a AS (UPDATE t SET n = 2 WHERE id = 1 RETURNING id), b AS (INSERT INTO t (id, n) "
+	       "VALUES (2, 1) RETURNING id) SELECT * FROM a, b");
+	passes(engine,
+	       "WITH a AS (UPDATE t SET n = 3 WHERE id = 1), b AS (UPDATE t SET n = 3 WHERE id = 2) "
+	       "SELECT 1");
 	engine_expect(engine, "SELECT pk, op, fields FROM amend.change ORDER BY revision, pk, id",
 		      "{\"id\":1}|update|{\"n\":[1,2],\"v\":[1,2]}\n"
 		      "{\"id\":2}|create|{\"id\":[null,2],\"n\":[null,1],\"v\":[null,1]}\n"
 		      "{\"id\":1}|update|{\"n\":[2,3],\"v\":[2,3]}\n"
 		      "{\"id\":2}|update|{\"n\":[1,3],\"v\":[1,2]}");
-	passes(engine, "MERGE INTO t USING (VALUES (1, 10), (3, 30)) AS s(id, n) ON t.id = s.id "
-		       "WHEN MATCHED THEN UPDATE SET n = s.n WHEN NOT MATCHED THEN INSERT (id, n) VALUES "
-		       "(s.id, s.n)");
-	engine_expect(engine, "SELECT pk, op, fields FROM amend.change WHERE revision = (SELECT max(id) FROM "
-			      "amend.revision) ORDER BY pk",
+	passes(engine,
+	       "MERGE INTO t USING (VALUES (1, 10), (3, 30)) AS s(id, n) ON t.id = s.id "
+	       "WHEN MATCHED THEN UPDATE SET n = s.n WHEN NOT MATCHED THEN INSERT (id, n) VALUES "
+	       "(s.id, s.n)");
+	engine_expect(engine,
+		      "SELECT pk, op, fields FROM amend.change WHERE revision = (SELECT max(id) FROM "
+		      "amend.revision) ORDER BY pk",
 		      "{\"id\":1}|update|{\"n\":[3,10],\"v\":[3,4]}\n"
 		      "{\"id\":3}|create|{\"id\":[null,3],\"n\":[null,30],\"v\":[null,1]}");
 	passes(engine, "TRUNCATE t");
-	engine_expect(engine, "SELECT pk, op FROM amend.change WHERE revision = (SELECT max(id) FROM "
-			      "amend.revision) ORDER BY pk",
+	engine_expect(engine,
+		      "SELECT pk, op FROM amend.change WHERE revision = (SELECT max(id) FROM "
+		      "amend.revision) ORDER BY pk",
 		      "{\"id\":1}|delete\n{\"id\":2}|delete\n{\"id\":3}|delete");
 }
 
@@ -558,7 +606,9 @@ static void lastval_is_the_programs(struct engine *engine)
 {
 	struct foreign *foreign;
 
-	engine_exec(engine, "CREATE TABLE s (id serial PRIMARY KEY, n integer); SELECT setval('s_id_seq', 40)");
+	engine_exec(
+		engine,
+		"CREATE TABLE s (id serial PRIMARY KEY, n integer); SELECT setval('s_id_seq', 40)");
 	open_t(engine, .stale = AMEND_STALE_EQUAL);
 	foreign = foreign_open(engine);
 	foreign_exec(foreign, "INSERT INTO s (n) VALUES (1)");
@@ -577,21 +627,26 @@ static void a_role_without_rights(struct engine *engine)
 
 	open_t(engine, .stale = AMEND_STALE_EQUAL);
 	engine_execf(engine, "GRANT SELECT, INSERT, UPDATE, DELETE ON t TO %s", role);
-	expect_ok(engine->driver->open(url, &(struct amend_open_options)AMEND_OPEN_OPTIONS_INIT, &session, &err),
+	expect_ok(engine->driver->open(url, &(struct amend_open_options)AMEND_OPEN_OPTIONS_INIT,
+				       &session, &err),
 		  &err);
 	session_exec(engine, session, "UPDATE t SET n = 2");
 	session_exec(engine, session, "INSERT INTO t (id) VALUES (2)");
 	session_exec(engine, session, "DELETE FROM t WHERE id = 2");
-	expect_error(AMEND_STALE, "ZV409", session_try(engine, session, "UPDATE t SET n = 3, v = 1"));
+	expect_error(AMEND_STALE, "ZV409",
+		     session_try(engine, session, "UPDATE t SET n = 3, v = 1"));
 	/* It can neither read nor write what is recorded, nor make the triggers' functions record. */
 	expect_error(AMEND_DENIED, NULL, session_try(engine, session, "SELECT * FROM amend.change"));
-	expect_error(AMEND_DENIED, NULL, session_try(engine, session, "SELECT amend.guard_revision()"));
+	expect_error(AMEND_DENIED, NULL,
+		     session_try(engine, session, "SELECT amend.guard_revision()"));
 	/* Another transaction's revision is not believed. */
 	session_exec(engine, session, "SET amend.revision = '1'");
 	session_exec(engine, session, "UPDATE t SET n = 3");
 	engine->driver->close(session);
 	engine_expect(engine, "SELECT count(*), count(DISTINCT revision) FROM amend.change", "4|4");
-	engine_expect(engine, engine_printf(engine, "SELECT DISTINCT who = '%s' FROM amend.revision", role), "t");
+	engine_expect(engine,
+		      engine_printf(engine, "SELECT DISTINCT who = '%s' FROM amend.revision", role),
+		      "t");
 }
 
 static void a_definer_without_rights(struct engine *engine)
@@ -612,10 +667,12 @@ static void partitions(struct engine *engine)
 {
 	struct road *road;
 
-	engine_exec(engine, "CREATE TABLE t (id integer, n integer, v integer NOT NULL DEFAULT 1, PRIMARY KEY "
-			    "(id)) PARTITION BY RANGE (id); CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) "
-			    "TO (10); CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (10) TO (20); "
-			    "INSERT INTO t (id, n) VALUES (1, 1)");
+	engine_exec(
+		engine,
+		"CREATE TABLE t (id integer, n integer, v integer NOT NULL DEFAULT 1, PRIMARY KEY "
+		"(id)) PARTITION BY RANGE (id); CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) "
+		"TO (10); CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (10) TO (20); "
+		"INSERT INTO t (id, n) VALUES (1, 1)");
 	road = road_open(engine, NULL);
 	guard(road, "t", .version_column = "v", .history = true);
 	passes(engine, "UPDATE t1 SET n = 2");
@@ -632,43 +689,61 @@ static void or_replace(struct engine *engine)
 {
 	static const char *const recursion[] = {"OFF", "ON"};
 
-	engine_exec(engine, "CREATE TABLE t (id integer PRIMARY KEY, sku text UNIQUE, v integer NOT NULL DEFAULT 1)");
+	engine_exec(
+		engine,
+		"CREATE TABLE t (id integer PRIMARY KEY, sku text UNIQUE, v integer NOT NULL DEFAULT 1)");
 	guard(road_open(engine, NULL), "t", .version_column = "v", .history = true);
 	for (size_t i = 0; i < COUNT(recursion); i++) {
-		const char *pragma = engine_printf(engine, "PRAGMA recursive_triggers = %s", recursion[i]);
+		const char *pragma = engine_printf(engine, "PRAGMA recursive_triggers = %s",
+						   recursion[i]);
 
-		passes(engine, engine_printf(engine, "%s; DELETE FROM t; INSERT INTO t (id, sku) VALUES (1, 'a'), "
-						     "(2, 'b'); DELETE FROM amend_change",
-					     pragma));
-		passes(engine, engine_printf(engine, "%s; INSERT OR REPLACE INTO t (id, sku, v) VALUES (1, 'b', 1)",
-					     pragma));
-		engine_expect(engine, "SELECT op, pk FROM amend_change WHERE op = 'delete' ORDER BY pk",
+		passes(engine,
+		       engine_printf(engine,
+				     "%s; DELETE FROM t; INSERT INTO t (id, sku) VALUES (1, 'a'), "
+				     "(2, 'b'); DELETE FROM amend_change",
+				     pragma));
+		passes(engine,
+		       engine_printf(engine,
+				     "%s; INSERT OR REPLACE INTO t (id, sku, v) VALUES (1, 'b', 1)",
+				     pragma));
+		engine_expect(engine,
+			      "SELECT op, pk FROM amend_change WHERE op = 'delete' ORDER BY pk",
 			      "delete|{\"id\":1}\ndelete|{\"id\":2}");
-		engine_expect(engine, "SELECT op, pk, fields FROM amend_change WHERE op = 'create'",
-			      "create|{\"id\":1}|{\"id\":[null,1],\"sku\":[null,\"b\"],\"v\":[null,2]}");
+		engine_expect(
+			engine, "SELECT op, pk, fields FROM amend_change WHERE op = 'create'",
+			"create|{\"id\":1}|{\"id\":[null,1],\"sku\":[null,\"b\"],\"v\":[null,2]}");
 		engine_expect(engine, "SELECT * FROM t", "1|b|2");
-		is_stale(engine, engine_printf(engine, "%s; INSERT OR REPLACE INTO t (id, sku, v) VALUES (1, 'c', 7)",
-					       pragma));
+		is_stale(engine,
+			 engine_printf(engine,
+				       "%s; INSERT OR REPLACE INTO t (id, sku, v) VALUES (1, 'c', 7)",
+				       pragma));
 		/* It does not speak of the version: it passes, and the version still rises. */
-		passes(engine, engine_printf(engine, "%s; REPLACE INTO t (id, sku) VALUES (1, 'd')", pragma));
+		passes(engine, engine_printf(engine, "%s; REPLACE INTO t (id, sku) VALUES (1, 'd')",
+					     pragma));
 		engine_expect(engine, "SELECT * FROM t", "1|d|3");
 	}
 }
 
 static void without_rowid(struct engine *engine)
 {
-	engine_exec(engine, "CREATE TABLE t (a text COLLATE NOCASE, b integer, n, v integer NOT NULL DEFAULT 1, "
-			    "PRIMARY KEY (a, b)) WITHOUT ROWID; INSERT INTO t VALUES ('x', 1, 1, 1), ('x', 2, 1, 1)");
+	engine_exec(
+		engine,
+		"CREATE TABLE t (a text COLLATE NOCASE, b integer, n, v integer NOT NULL DEFAULT 1, "
+		"PRIMARY KEY (a, b)) WITHOUT ROWID; INSERT INTO t VALUES ('x', 1, 1, 1), ('x', 2, 1, 1)");
 	guard(road_open(engine, NULL), "t", .version_column = "v", .history = true);
 	passes(engine, "UPDATE t SET n = 2 WHERE b = 1; UPDATE t SET a = 'X' WHERE b = 1");
 	engine_expect(engine, "SELECT * FROM t ORDER BY b", "X|1|2|3\nx|2|1|1");
-	expect_changes(engine, "update|{\"a\":\"x\",\"b\":1}|NULL|{\"n\":[1,2],\"v\":[1,2]}\n"
-			       "update|{\"a\":\"X\",\"b\":1}|{\"a\":\"x\",\"b\":1}|{\"a\":[\"x\",\"X\"],\"v\":[2,3]}");
+	expect_changes(
+		engine,
+		"update|{\"a\":\"x\",\"b\":1}|NULL|{\"n\":[1,2],\"v\":[1,2]}\n"
+		"update|{\"a\":\"X\",\"b\":1}|{\"a\":\"x\",\"b\":1}|{\"a\":[\"x\",\"X\"],\"v\":[2,3]}");
 }
 
 static void rowid_tables(struct engine *engine)
 {
-	engine_exec(engine, "CREATE TABLE t (n, v integer NOT NULL DEFAULT 1); INSERT INTO t (n) VALUES (1)");
+	engine_exec(
+		engine,
+		"CREATE TABLE t (n, v integer NOT NULL DEFAULT 1); INSERT INTO t (n) VALUES (1)");
 	guard(road_open(engine, NULL), "t", .version_column = "v", .history = true);
 	passes(engine, "UPDATE t SET n = 2; DELETE FROM t");
 	expect_changes(engine, "update|{\"rowid\":1}|NULL|{\"n\":[1,2],\"v\":[1,2]}\n"
@@ -682,7 +757,8 @@ static void other_files(struct engine *engine)
 
 	engine_exec(engine, "CREATE TABLE t (id integer PRIMARY KEY)");
 	options.history = options.by_statement = true;
-	expect_status(AMEND_UNSUPPORTED, amend_guard(road->db, "t", &options, NULL, &road->err), &road->err);
+	expect_status(AMEND_UNSUPPORTED, amend_guard(road->db, "t", &options, NULL, &road->err),
+		      &road->err);
 	expect_contains(road->err.text, "never once a statement");
 }
 
@@ -700,7 +776,8 @@ static const struct engine_test tests[] = {
 	{"history: a key that moves", keys_move},
 	{"history: foreign keys that cascade", cascades},
 	{"history: odd names", odd_names},
-	{"history: values spelled as amend spells them, whatever the session's settings", values_are_spelled_alike},
+	{"history: values spelled as amend spells them, whatever the session's settings",
+	 values_are_spelled_alike},
 	{"check: a column that is added is not covered until guard is run again", a_column_is_added},
 	{"check: a column that is dropped breaks no write", a_column_is_dropped},
 	{"check: triggers that are gone, disabled, changed; a table that was rebuilt", triggers_go},
@@ -710,7 +787,8 @@ static const struct engine_test tests[] = {
 	{"lastval() stays the writing program's own", lastval_is_the_programs, .only = "postgresql"},
 	{"a role without rights on amend's tables writes, and cannot forge", a_role_without_rights,
 	 .only = "postgresql"},
-	{"check: an owner of the functions without rights", a_definer_without_rights, .only = "postgresql"},
+	{"check: an owner of the functions without rights", a_definer_without_rights,
+	 .only = "postgresql"},
 	{"partitions, written directly and moved between", partitions, .only = "postgresql"},
 	{"INSERT OR REPLACE: what it sweeps away is recorded, a stale one refused", or_replace,
 	 .only = "sqlite"},

@@ -13,10 +13,11 @@ static void make_tables(struct engine *engine)
 	struct road *road;
 
 	for (int i = 0; i < 2; i++)
-		engine_execf(engine,
-			     "CREATE TABLE %s (id integer PRIMARY KEY, code text UNIQUE, name text, n integer, "
-			     "version integer NOT NULL DEFAULT 1)",
-			     i ? "g" : "u");
+		engine_execf(
+			engine,
+			"CREATE TABLE %s (id integer PRIMARY KEY, code text UNIQUE, name text, n integer, "
+			"version integer NOT NULL DEFAULT 1)",
+			i ? "g" : "u");
 	road = road_open(engine, NULL);
 	expect_ok(amend_guard(road->db, "g", &options, NULL, &road->err), &road->err);
 	road_close(road);
@@ -29,12 +30,13 @@ static const char *recorded(struct engine *engine, const char *table)
 
 	return engine_rows(
 		engine,
-		engine_printf(engine,
-			      "SELECT dense_rank() OVER (ORDER BY c.revision), c.op, c.pk, c.was, c.fields, "
-			      "c.source, c.base IS NULL, r.who, r.why, r.program, r.run IS NULL FROM %schange c "
-			      "JOIN %srevision r ON r.id = c.revision WHERE c.tbl = '%s' ORDER BY c.revision, "
-			      "c.pk, c.op",
-			      ledger, ledger, table));
+		engine_printf(
+			engine,
+			"SELECT dense_rank() OVER (ORDER BY c.revision), c.op, c.pk, c.was, c.fields, "
+			"c.source, c.base IS NULL, r.who, r.why, r.program, r.run IS NULL FROM %schange c "
+			"JOIN %srevision r ON r.id = c.revision WHERE c.tbl = '%s' ORDER BY c.revision, "
+			"c.pk, c.op",
+			ledger, ledger, table));
 }
 
 static void expect_the_same(struct engine *engine)
@@ -43,13 +45,15 @@ static void expect_the_same(struct engine *engine)
 
 	assert_true(strlen(unguarded) > 20);
 	expect_text(recorded(engine, "g"), unguarded);
-	engine_expect(engine,
-		      engine_pick(engine,
-				  "SELECT count(*) FROM amend_session UNION ALL SELECT count(*) FROM "
-				  "amend_change WHERE revision NOT IN (SELECT id FROM amend_revision)",
-				  "SELECT 0 UNION ALL SELECT count(*) FROM amend.change WHERE revision NOT IN "
-				  "(SELECT id FROM amend.revision)"),
-		      "0\n0");
+	engine_expect(
+		engine,
+		engine_pick(
+			engine,
+			"SELECT count(*) FROM amend_session UNION ALL SELECT count(*) FROM "
+			"amend_change WHERE revision NOT IN (SELECT id FROM amend_revision)",
+			"SELECT 0 UNION ALL SELECT count(*) FROM amend.change WHERE revision NOT IN "
+			"(SELECT id FROM amend.revision)"),
+		"0\n0");
 }
 
 static void write_all(struct road *road)
@@ -58,11 +62,12 @@ static void write_all(struct road *road)
 
 	expect_ok(amend_set_author(road->db, "Anna", "because", "test", &err), &err);
 	ok(road, AMEND_CREATE, .keys = "id=1", .set = "code=a, name=Ada, n=1");
-	said(road, "created id: NULL -> 1, code: NULL -> a, name: NULL -> Ada, n: NULL -> 1, version: NULL -> 1");
+	said(road,
+	     "created id: NULL -> 1, code: NULL -> a, name: NULL -> Ada, n: NULL -> 1, version: NULL -> 1");
 	ok(road, .keys = "id=1", .set = "name=Eve, n=2", .want_token = true);
 	said(road, "updated name: Ada -> Eve, n: 1 -> 2, version: 1 -> 2");
-	ok(road, .keys = "id=1", .set = "n+=5", .bounds = "n<=9", .token = engine_printf(road->engine, "%s",
-										     road->result.token));
+	ok(road, .keys = "id=1", .set = "n+=5", .bounds = "n<=9",
+	   .token = engine_printf(road->engine, "%s", road->result.token));
 	said(road, "updated n: 2 -> 7, version: 2 -> 3");
 	ok(road, .keys = "id=1", .set = "n=7");
 	said(road, "unchanged");
@@ -151,11 +156,12 @@ static void adopted(struct engine *engine)
 	if (engine_is(engine, "sqlite"))
 		foreign_exec(foreign, "DELETE FROM amend_session");
 	foreign_exec(foreign, "COMMIT");
-	engine_expect(engine,
-		      engine_pick(engine, "SELECT op, fields FROM amend_change ORDER BY id",
-				  "SELECT op, fields FROM amend.change ORDER BY id"),
-		      "create|{\"id\":[null,1],\"n\":[null,1],\"version\":[null,1]}\n"
-		      "update|{\"n\":[1,2],\"version\":[1,2]}\nupdate|{\"n\":[2,3],\"version\":[2,3]}");
+	engine_expect(
+		engine,
+		engine_pick(engine, "SELECT op, fields FROM amend_change ORDER BY id",
+			    "SELECT op, fields FROM amend.change ORDER BY id"),
+		"create|{\"id\":[null,1],\"n\":[null,1],\"version\":[null,1]}\n"
+		"update|{\"n\":[1,2],\"version\":[1,2]}\nupdate|{\"n\":[2,3],\"version\":[2,3]}");
 }
 
 static const struct engine_test tests[] = {

@@ -165,8 +165,8 @@ static const char *keep(struct amend_sql *sql, struct amend_arena *arena)
 }
 
 /* The trigger's arguments: the version column and the rule, for who describes the table; and what it was made from. */
-static bool make_part(const struct amend_guard_spec *spec, enum kind kind, struct amend_arena *arena,
-		      struct amend_guard_part *part)
+static bool make_part(const struct amend_guard_spec *spec, enum kind kind,
+		      struct amend_arena *arena, struct amend_guard_part *part)
 {
 	struct amend_sql sql = {.dialect = amend_driver_postgres->dialect};
 	const struct amend_column *version = &spec->table->columns[spec->table->version];
@@ -239,8 +239,8 @@ enum amend_status amend_postgres_guard_parts(const struct amend_guard_spec *spec
 
 enum amend_status amend_postgres_guard_column(const struct amend_table *table, const char *name,
 					      int64_t ms, struct amend_arena *arena,
-					struct amend_column *column, const char **statements,
-					struct amend_error *err)
+					      struct amend_column *column, const char **statements,
+					      struct amend_error *err)
 {
 	struct amend_sql sql = {.dialect = amend_driver_postgres->dialect};
 
@@ -323,15 +323,17 @@ static const char *problem_of(const struct amend_rows *rows, size_t i, struct am
 	char enabled = *cell(rows, i, ENABLED);
 
 	if (enabled == 'D' || enabled == 'R')
-		return amend_arena_printf(arena, "is disabled (hint: ALTER TABLE ... ENABLE TRIGGER %s)",
+		return amend_arena_printf(arena,
+					  "is disabled (hint: ALTER TABLE ... ENABLE TRIGGER %s)",
 					  cell(rows, i, NAME));
 	if (*lacks == '-')
 		return "needs functions of amend's that are gone (hint: amend guard once more)";
 	if (*lacks)
-		return amend_arena_printf(arena,
-					  "runs as %s, who lacks rights on %s: every write fails (hint: "
-					  "amend init DB --print shows them)",
-					  cell(rows, i, OWNER), lacks);
+		return amend_arena_printf(
+			arena,
+			"runs as %s, who lacks rights on %s: every write fails (hint: "
+			"amend init DB --print shows them)",
+			cell(rows, i, OWNER), lacks);
 	return NULL;
 }
 

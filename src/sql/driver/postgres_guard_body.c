@@ -19,17 +19,19 @@ static const struct amend_column *version_of(const struct amend_guard_spec *spec
 static void add_refusal(struct amend_sql *sql, const struct amend_guard_spec *spec)
 {
 	if (spec->history) {
-		amend_sql_text(sql, "\t\tSELECT format(', changed by %s at %s UTC', "
-				    "coalesce(nullif(r.who, ''), 'somebody'), \"left\"(r.at, 19)) INTO who "
-				    "FROM amend.change c JOIN amend.revision r ON r.id = c.revision "
-				    "WHERE c.tbl = ");
+		amend_sql_text(
+			sql, "\t\tSELECT format(', changed by %s at %s UTC', "
+			     "coalesce(nullif(r.who, ''), 'somebody'), \"left\"(r.at, 19)) INTO who "
+			     "FROM amend.change c JOIN amend.revision r ON r.id = c.revision "
+			     "WHERE c.tbl = ");
 		amend_pg_guard_literal(sql, spec->table->qualified);
 		amend_sql_text(sql, " AND c.pk = ");
 		amend_pg_guard_pk(sql, spec, "OLD.");
 		amend_sql_text(sql, " ORDER BY c.id DESC LIMIT 1;\n");
 	}
-	amend_sql_text(sql, "\t\tRAISE EXCEPTION USING ERRCODE = '" AMEND_SQLSTATE_STALE "', MESSAGE = "
-			    "pg_catalog.format('%s: version %s was written, %s is there%s', ");
+	amend_sql_text(sql,
+		       "\t\tRAISE EXCEPTION USING ERRCODE = '" AMEND_SQLSTATE_STALE "', MESSAGE = "
+		       "pg_catalog.format('%s: version %s was written, %s is there%s', ");
 	amend_pg_guard_literal(sql, spec->table->qualified);
 	amend_sql_text(sql, ", NEW.");
 	amend_sql_name(sql, version_of(spec)->name);
@@ -38,9 +40,10 @@ static void add_refusal(struct amend_sql *sql, const struct amend_guard_spec *sp
 	amend_sql_text(sql, spec->history ? ", who" : ", ''");
 	amend_sql_text(sql, "), DETAIL = ");
 	amend_pg_guard_pk(sql, spec, "OLD.");
-	amend_sql_text(sql, ", HINT = 'It was changed after it was read: read it again, and repeat what "
-			    "is still wanted.', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, "
-			    "COLUMN = ");
+	amend_sql_text(sql,
+		       ", HINT = 'It was changed after it was read: read it again, and repeat what "
+		       "is still wanted.', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, "
+		       "COLUMN = ");
 	amend_pg_guard_literal(sql, version_of(spec)->name);
 	amend_sql_text(sql, ";\n");
 }
@@ -103,12 +106,10 @@ static const char keep_lastval[] =
 	"\t\tkept := NULL;\n"
 	"\tEND;\n";
 
-static const char put_lastval[] =
-	"\tkept := nextval('amend.guard_lastval'::regclass) % 2 * 0 + kept;\n"
-	"\tkept := setval('amend.guard_lastval'::regclass, kept);\n";
+static const char put_lastval[] = "\tkept := nextval('amend.guard_lastval'::regclass) % 2 * 0 + kept;\n"
+				  "\tkept := setval('amend.guard_lastval'::regclass, kept);\n";
 
-static const char insert_change[] =
-	"INSERT INTO amend.change (revision, tbl, pk, was, op, fields)";
+static const char insert_change[] = "INSERT INTO amend.change (revision, tbl, pk, was, op, fields)";
 
 /* `variable := ` the name of that row. */
 static void add_name(struct amend_sql *sql, const char *variable, const char *row,
@@ -190,10 +191,12 @@ void amend_pg_guard_row_body(struct amend_sql *sql, const struct amend_guard_spe
 	add_name(sql, "\t\t\tname := ", "OLD.", spec);
 	amend_sql_text(sql, "\t\t\tfields := ");
 	amend_pg_guard_whole(sql, spec, "OLD.", NULL);
-	amend_sql_text(sql, ";\n\t\tEND IF;\n"
-			    "\tEXCEPTION WHEN undefined_column THEN\n"
-			    "\t\t-- a column was dropped since: amend guard once more makes this fast again\n"
-			    "\t\tIF TG_OP = 'UPDATE' THEN\n");
+	amend_sql_text(
+		sql,
+		";\n\t\tEND IF;\n"
+		"\tEXCEPTION WHEN undefined_column THEN\n"
+		"\t\t-- a column was dropped since: amend guard once more makes this fast again\n"
+		"\t\tIF TG_OP = 'UPDATE' THEN\n");
 	add_fallback(sql, spec, AMEND_PG_GUARD_UPDATE);
 	amend_sql_text(sql, "\t\tELSIF TG_OP = 'INSERT' THEN\n");
 	add_fallback(sql, spec, AMEND_PG_GUARD_INSERT);
@@ -207,8 +210,9 @@ void amend_pg_guard_row_body(struct amend_sql *sql, const struct amend_guard_spe
 	amend_sql_text(sql, insert_change);
 	amend_sql_text(sql, " VALUES (amend.guard_revision(), ");
 	amend_pg_guard_literal(sql, spec->table->qualified);
-	amend_sql_text(sql, ", name, was, CASE TG_OP WHEN 'INSERT' THEN 'create' ELSE lower(TG_OP) END, "
-			    "'{' || substr(fields || version || behind, 2) || '}');\n");
+	amend_sql_text(sql,
+		       ", name, was, CASE TG_OP WHEN 'INSERT' THEN 'create' ELSE lower(TG_OP) END, "
+		       "'{' || substr(fields || version || behind, 2) || '}');\n");
 	amend_sql_text(sql, put_lastval);
 	amend_sql_text(sql, "\tRETURN NULL;\nEND");
 }
@@ -220,8 +224,8 @@ static void add_insert_from(struct amend_sql *sql, const struct amend_guard_spec
 	amend_sql_text(sql, insert_change);
 	amend_sql_text(sql, "\n\t\tSELECT (SELECT amend.guard_revision()), ");
 	amend_pg_guard_literal(sql, spec->table->qualified);
-	amend_sql_printf(sql, ", name, was, '%s', '{' || substr(%s, 2) || '}'\n\t\tFROM (SELECT ", op,
-			 fields);
+	amend_sql_printf(sql, ", name, was, '%s', '{' || substr(%s, 2) || '}'\n\t\tFROM (SELECT ",
+			 op, fields);
 }
 
 /* `numbered`: old and new are paired by their places, for their names do not pair them. */
@@ -262,8 +266,9 @@ static void add_names_moved(struct amend_sql *sql, const struct amend_guard_spec
 {
 	const struct amend_table *table = spec->table;
 
-	amend_sql_text(sql, "EXISTS (SELECT FROM amend_old o WHERE NOT EXISTS (SELECT FROM amend_new n "
-			    "WHERE ");
+	amend_sql_text(sql,
+		       "EXISTS (SELECT FROM amend_old o WHERE NOT EXISTS (SELECT FROM amend_new n "
+		       "WHERE ");
 	for (size_t i = 0; i < table->n_identity; i++) {
 		amend_sql_and(sql, i);
 		amend_pg_guard_column(sql, &table->columns[table->identity[i]], "o.");
@@ -320,7 +325,9 @@ void amend_pg_guard_statement_body(struct amend_sql *sql, const struct amend_gua
 /* TRUNCATE calls no trigger for its rows: they are read before it. */
 void amend_pg_guard_truncate_body(struct amend_sql *sql, const struct amend_guard_spec *spec)
 {
-	amend_sql_text(sql, "#variable_conflict use_column\nDECLARE\n\tkept bigint;\nBEGIN\n\tIF NOT EXISTS (SELECT FROM ");
+	amend_sql_text(
+		sql,
+		"#variable_conflict use_column\nDECLARE\n\tkept bigint;\nBEGIN\n\tIF NOT EXISTS (SELECT FROM ");
 	amend_sql_text(sql, spec->table->sql);
 	amend_sql_text(sql, ") THEN\n\t\tRETURN NULL;\n\tEND IF;\n");
 	amend_sql_text(sql, keep_lastval);

@@ -94,8 +94,7 @@ static bool equal_is_same(const struct amend_column *column)
 	return column->number_id == AMEND_PG_UUID;
 }
 
-static void add_text_of(struct amend_sql *sql, const struct amend_column *column,
-			const char *prefix)
+static void add_text_of(struct amend_sql *sql, const struct amend_column *column, const char *prefix)
 {
 	amend_pg_guard_column(sql, column, prefix);
 	amend_sql_text(sql, "::pg_catalog.text");

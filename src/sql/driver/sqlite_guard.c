@@ -53,7 +53,7 @@ enum kind { STALE, UPDATED, INSERTING, INSERTED, DELETED };
 static const struct {
 	const char *name, *when;
 } kinds[] = {
-	[STALE] = {"stale", "BEFORE UPDATE OF "},   [UPDATED] = {"update", "AFTER UPDATE ON "},
+	[STALE] = {"stale", "BEFORE UPDATE OF "},       [UPDATED] = {"update", "AFTER UPDATE ON "},
 	[INSERTING] = {"replace", "BEFORE INSERT ON "}, [INSERTED] = {"insert", "AFTER INSERT ON "},
 	[DELETED] = {"delete", "AFTER DELETE ON "},
 };
@@ -89,8 +89,9 @@ static void add_tbl(struct amend_sql *sql, const struct amend_guard_spec *spec)
 
 static void add_raise(struct amend_sql *sql, const struct amend_guard_spec *spec)
 {
-	char *text = sqlite3_mprintf(AMEND_SQLITE_STALE "%s was changed after it was read: the version "
-						       "that was written is not the one that is there",
+	char *text = sqlite3_mprintf(AMEND_SQLITE_STALE
+				     "%s was changed after it was read: the version "
+				     "that was written is not the one that is there",
 				     spec->table->qualified);
 
 	amend_sql_text(sql, "RAISE(ABORT, ");
@@ -185,14 +186,15 @@ static void add_set_version(struct amend_sql *sql, const struct amend_guard_spec
 /* `changed` NULL: it always is. */
 static void add_revision(struct amend_sql *sql, const char *changed)
 {
-	amend_sql_text(sql,
-		       "\tINSERT INTO amend_revision (at, who, why, program)\n\t\tSELECT " NOW ", "
-		       "coalesce((SELECT who FROM amend_session ORDER BY one DESC), ''), "
-		       "coalesce((SELECT why FROM amend_session ORDER BY one DESC), ''), "
-		       "coalesce((SELECT program FROM amend_session ORDER BY one DESC), '')\n"
-		       "\t\tWHERE NOT coalesce((SELECT revision IS NOT NULL FROM amend_session ORDER BY "
-		       "one DESC), EXISTS (SELECT 1 FROM amend_statement WHERE total = total_changes() "
-		       "AND at = " NOW "))");
+	amend_sql_text(
+		sql,
+		"\tINSERT INTO amend_revision (at, who, why, program)\n\t\tSELECT " NOW ", "
+		"coalesce((SELECT who FROM amend_session ORDER BY one DESC), ''), "
+		"coalesce((SELECT why FROM amend_session ORDER BY one DESC), ''), "
+		"coalesce((SELECT program FROM amend_session ORDER BY one DESC), '')\n"
+		"\t\tWHERE NOT coalesce((SELECT revision IS NOT NULL FROM amend_session ORDER BY "
+		"one DESC), EXISTS (SELECT 1 FROM amend_statement WHERE total = total_changes() "
+		"AND at = " NOW "))");
 	if (changed) {
 		amend_sql_text(sql, "\n\t\tAND ");
 		amend_sql_text(sql, changed);
@@ -215,9 +217,10 @@ static void add_change_head(struct amend_sql *sql, const struct amend_guard_spec
 /* A named writer's revision, once it is made. */
 static void add_session_mark(struct amend_sql *sql, const char *changed)
 {
-	amend_sql_text(sql, "\tUPDATE amend_session SET revision = (SELECT revision FROM amend_change "
-			    "ORDER BY id DESC) WHERE revision IS NULL AND one = (SELECT max(one) FROM "
-			    "amend_session)");
+	amend_sql_text(sql,
+		       "\tUPDATE amend_session SET revision = (SELECT revision FROM amend_change "
+		       "ORDER BY id DESC) WHERE revision IS NULL AND one = (SELECT max(one) FROM "
+		       "amend_session)");
 	if (changed) {
 		amend_sql_text(sql, " AND ");
 		amend_sql_text(sql, changed);
@@ -405,12 +408,14 @@ static void add_creation(struct amend_sql *sql, const struct amend_guard_spec *s
 			    "last_insert_rowid() ELSE coalesce((SELECT revision FROM amend_session "
 			    "ORDER BY one DESC), revision) END;\n");
 	for (int pass = 0; pass < 2; pass++) {
-		amend_sql_text(sql, "\tINSERT INTO amend_change (revision, tbl, pk, was, op, fields)\n"
-				    "\t\tSELECT (SELECT revision FROM amend_statement), ");
+		amend_sql_text(sql,
+			       "\tINSERT INTO amend_change (revision, tbl, pk, was, op, fields)\n"
+			       "\t\tSELECT (SELECT revision FROM amend_statement), ");
 		add_tbl(sql, spec);
 		if (pass == 0) {
-			amend_sql_text(sql, ", pk, NULL, 'delete', '{' || substr(fields, 2) || '}' FROM "
-					    "amend_stash WHERE fields IS NOT NULL AND tbl = ");
+			amend_sql_text(sql,
+				       ", pk, NULL, 'delete', '{' || substr(fields, 2) || '}' FROM "
+				       "amend_stash WHERE fields IS NOT NULL AND tbl = ");
 			add_tbl(sql, spec);
 		} else {
 			amend_sql_text(sql, ", ");
@@ -495,8 +500,8 @@ static const char *quoted_version(const struct amend_guard_spec *spec, const cha
 	return text;
 }
 
-static bool make_part(const struct amend_guard_spec *spec, enum kind kind, struct amend_arena *arena,
-		      struct amend_guard_part *part)
+static bool make_part(const struct amend_guard_spec *spec, enum kind kind,
+		      struct amend_arena *arena, struct amend_guard_part *part)
 {
 	struct amend_sql sql = {.dialect = amend_driver_sqlite->dialect};
 	const char *old = quoted_version(spec, "OLD.", arena);
@@ -545,10 +550,11 @@ enum amend_status amend_sqlite_guard_parts(const struct amend_guard_spec *spec,
 
 	*n = 0;
 	if (strcmp(spec->table->schema, "main") != 0)
-		return amend_error_set(err, AMEND_UNSUPPORTED,
-				       "expected a table of the main file, found %s: triggers reach no "
-				       "other file (hint: open that file itself)",
-				       spec->table->qualified);
+		return amend_error_set(
+			err, AMEND_UNSUPPORTED,
+			"expected a table of the main file, found %s: triggers reach no "
+			"other file (hint: open that file itself)",
+			spec->table->qualified);
 	if (spec->by_statement)
 		return amend_error_set(err, AMEND_UNSUPPORTED,
 				       "SQLite's triggers are called for each row, never once a "
@@ -557,7 +563,7 @@ enum amend_status amend_sqlite_guard_parts(const struct amend_guard_spec *spec,
 	if (!*out)
 		return amend_no_memory(err);
 	for (; *n < count; ++*n) {
-		if (!make_part(spec, (enum kind)*n, arena, &(*out)[*n]))
+		if (!make_part(spec, (enum kind) * n, arena, &(*out)[*n]))
 			return amend_no_memory(err);
 	}
 	return AMEND_OK;
@@ -565,8 +571,8 @@ enum amend_status amend_sqlite_guard_parts(const struct amend_guard_spec *spec,
 
 enum amend_status amend_sqlite_guard_column(const struct amend_table *table, const char *name,
 					    int64_t ms, struct amend_arena *arena,
-					struct amend_column *column, const char **statements,
-					struct amend_error *err)
+					    struct amend_column *column, const char **statements,
+					    struct amend_error *err)
 {
 	struct amend_sql sql = {.dialect = amend_driver_sqlite->dialect};
 	const char *text;
@@ -617,9 +623,8 @@ static bool take_found(const struct amend_value *values, struct amend_arena *are
 
 enum amend_status amend_sqlite_guard_found(struct amend_session *session,
 					   const struct amend_table *table,
-					   struct amend_arena *arena,
-					   struct amend_guard_found **out, size_t *n,
-					   struct amend_error *err)
+					   struct amend_arena *arena, struct amend_guard_found **out,
+					   size_t *n, struct amend_error *err)
 {
 	static const char sql[] =
 		"SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 "

@@ -8,7 +8,7 @@
 
 /* A row is OLD, NEW, or an alias: the prefix says which. */
 void amend_sqlite_guard_field(struct amend_sql *sql, const struct amend_column *column,
-			       const char *prefix);
+			      const char *prefix);
 /* `"id" = NEW."id"`: the row of the table that the prefix stands for. */
 void amend_sqlite_guard_this(struct amend_sql *sql, const struct amend_guard_spec *spec,
 			     const char *prefix);

@@ -16,7 +16,7 @@
 #include "core/json_text.h"
 
 void amend_sqlite_guard_field(struct amend_sql *sql, const struct amend_column *column,
-			       const char *prefix)
+			      const char *prefix)
 {
 	amend_sql_text(sql, prefix);
 	amend_sql_name(sql, column->name);
