@@ -362,10 +362,21 @@ static enum amend_status spread(struct check *checks, size_t n, struct stack *st
 	return status;
 }
 
+/* What is parked is written again by these alone. */
+static bool puts_column(const struct amend_action *action, uint32_t column)
+{
+	for (size_t i = 0; i < action->n_puts; i++) {
+		if (action->puts[i].column == column)
+			return true;
+	}
+	return false;
+}
+
 /* The column by which the holder makes way until its turn comes; -1: it cannot. */
 static int park_column(const struct check *check, const struct amend_record *holder)
 {
 	const struct amend_table *table = check->sync->table;
+	const struct amend_action *action = holder->action;
 	int best = -1;
 
 	for (size_t i = 0; i < check->key->n_columns; i++) {
@@ -374,14 +385,14 @@ static int park_column(const struct check *check, const struct amend_record *hol
 
 		for (size_t j = 0; j < table->n_identity; j++)
 			identity = identity || table->identity[j] == column;
-		if (identity || table->columns[column].generated)
+		if (identity || table->columns[column].generated ||
+		    (!action->remove && !puts_column(action, column)))
 			continue;
 		if (!table->columns[column].not_null && !check->key->nulls_equal)
 			return (int)column;
 		if (best < 0)
 			best = (int)column;
 	}
-	(void)holder;
 	return best;
 }
 
