@@ -6,6 +6,7 @@
  *	racer URL LOG NUMBER SEED add TIMES          `n += 1` on counter 1; TIMES 0: until it is killed
  *	racer URL LOG NUMBER SEED keys TIMES         update or create keys 0 .. TIMES - 1, shuffled
  *	racer URL LOG NUMBER SEED token TIMES TOKEN  TIMES writes that expect TOKEN
+ *	racer URL LOG NUMBER SEED once TIMES         `n += 1` under the ids "op 0" .. TIMES - 1; 0: until it is killed
  *	racer URL LOG NUMBER SEED init               installs the ledger
  *
  * It says "r" on standard output when it is ready, and starts when standard input ends.
@@ -77,7 +78,9 @@ static void call(struct racer *racer, struct amend_write *write)
 	entry.before = 0;
 	entry.status = (uint32_t)status;
 	entry.outcome = (uint32_t)racer->result.outcome;
-	if (racer->result.by && sscanf(racer->result.by, "racer %d", &who) == 1)
+	if (write->expect.once)
+		entry.told = (uint32_t)racer->result.revision;
+	else if (racer->result.by && sscanf(racer->result.by, "racer %d", &who) == 1)
 		entry.told = (uint32_t)who;
 	note(racer, &entry);
 	if (status != AMEND_OK && status != AMEND_STALE)
@@ -97,6 +100,24 @@ static void add(struct racer *racer, long times)
 	write.set = &one, write.n_set = 1;
 	for (long i = 0; times == 0 || i < times; i++)
 		call(racer, &write);
+}
+
+/* Each racer the same operations, in the same order. */
+static void once(struct racer *racer, long times)
+{
+	const struct amend_field field = {"id", amend_integer(1)};
+	const struct amend_match key = {&field, 1};
+	const struct amend_assign one = {"n", AMEND_ADD, amend_integer(1)};
+	struct amend_write write = AMEND_WRITE_INIT;
+	char id[32];
+
+	write.keys = &key, write.n_keys = 1;
+	write.set = &one, write.n_set = 1;
+	write.expect.once = id;
+	for (long i = 0; times == 0 || i < times; i++) {
+		snprintf(id, sizeof(id), "op %ld", i);
+		call(racer, &write);
+	}
 }
 
 static void keys(struct racer *racer, long times)
@@ -182,8 +203,10 @@ int main(int argc, char **argv)
 	if (amend_set_author(racer.db, who, NULL, NULL, &racer.err) != AMEND_OK)
 		die("author", racer.err.text);
 	if (strcmp(job, "init") != 0 &&
-	    amend_table_open(racer.db, strcmp(job, "add") == 0 ? "counter" : "page", &racer.table,
-			     &racer.err) != AMEND_OK)
+	    amend_table_open(racer.db,
+			     strcmp(job, "add") == 0 || strcmp(job, "once") == 0 ? "counter"
+										 : "page",
+			     &racer.table, &racer.err) != AMEND_OK)
 		die("table", racer.err.text);
 	if (write(STDOUT_FILENO, "r", 1) != 1)
 		die("ready", strerror(errno));
@@ -193,6 +216,8 @@ int main(int argc, char **argv)
 		install(&racer);
 	else if (strcmp(job, "add") == 0)
 		add(&racer, atol(argv[6]));
+	else if (strcmp(job, "once") == 0)
+		once(&racer, atol(argv[6]));
 	else if (strcmp(job, "keys") == 0)
 		keys(&racer, atol(argv[6]));
 	else

@@ -151,6 +151,7 @@ static void read_log(struct team *team, int which, struct tally *tally, struct w
 	FILE *file = fopen(log_of(team, which), "re");
 	struct racer_entry entry;
 	bool open_call = false;
+	size_t nth = 0;
 
 	while (file && fread(&entry, sizeof(entry), 1, file) == 1) {
 		if (entry.before) {
@@ -159,6 +160,9 @@ static void read_log(struct team *team, int which, struct tally *tally, struct w
 		}
 		open_call = false;
 		tally->calls++;
+		if (team->each)
+			team->each(team->context, which, nth, &entry);
+		nth++;
 		assert_true(entry.status < COUNT(tally->by_status));
 		assert_true(entry.outcome < COUNT(tally->by_outcome));
 		tally->by_status[entry.status]++;

@@ -17,6 +17,9 @@ struct team {
 	pid_t pids[MOST_RACERS];
 	int n;         /* started so far */
 	int64_t begun; /* when they started; ms */
+	/* For each call that returned, the n-th of its racer; NULL: nobody asks. */
+	void (*each)(void *context, int which, size_t nth, const struct racer_entry *entry);
+	void *context;
 };
 
 /* What the logs of a team say. */

@@ -1,0 +1,344 @@
+/*
+ * The proxy that cuts connections: a thread that accepts, one for each connection.
+ * Leaves what a cut must lead to to the tests.
+ */
+#include "proxy.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <libpq-fe.h>
+
+struct proxy {
+	char host[256], port[16], url[2300];
+	int listener;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	/* with the lock: */
+	struct proxy_cut cut;
+	bool armed, fired, closing;
+	unsigned messages[2];
+	size_t bytes[2];
+	int connections;
+};
+
+/* One direction of a connection. */
+struct stream {
+	enum proxy_side side;
+	int from, to;
+	bool started; /* the first message has no type */
+	char *data;
+	size_t size, room;
+	size_t whole; /* bytes of `data` that are whole messages seen already */
+};
+
+struct connection {
+	struct proxy *proxy;
+	int client, server;
+};
+
+static bool send_all(int to, const char *data, size_t size)
+{
+	while (size > 0) {
+		ssize_t sent = send(to, data, size, MSG_NOSIGNAL);
+
+		if (sent <= 0)
+			return false;
+		data += sent;
+		size -= (size_t)sent;
+	}
+	return true;
+}
+
+/* How long the message at `at` is; 0: not all of it is here. */
+static size_t message_size(const struct stream *stream, size_t at)
+{
+	size_t head = stream->started ? 1 : 0, size;
+	const unsigned char *bytes;
+
+	if (stream->size - at < head + 4)
+		return 0;
+	bytes = (const unsigned char *)stream->data + at + head;
+	size = (size_t)bytes[0] << 24 | (size_t)bytes[1] << 16 | (size_t)bytes[2] << 8 | bytes[3];
+	size += head;
+	return stream->size - at < size ? 0 : size;
+}
+
+/*
+ * Counts what came; where the cut is in it, `*hold` is from where on nothing passes. With
+ * a cut by messages only whole ones pass on.
+ */
+static bool strikes(struct proxy *proxy, struct stream *stream, size_t fresh, size_t *hold)
+{
+	bool struck = false;
+
+	pthread_mutex_lock(&proxy->lock);
+	*hold = stream->size;
+	proxy->bytes[stream->side] += fresh;
+	if (proxy->armed && proxy->cut.side == stream->side && proxy->cut.message == 0 &&
+	    proxy->bytes[stream->side] >= proxy->cut.byte) {
+		size_t beyond = proxy->bytes[stream->side] - proxy->cut.byte;
+
+		*hold = stream->size - (beyond < fresh ? beyond : fresh);
+		struck = true;
+	}
+	for (size_t size; !struck && (size = message_size(stream, stream->whole)) > 0;) {
+		proxy->messages[stream->side]++;
+		if (proxy->armed && proxy->cut.side == stream->side && proxy->cut.message > 0 &&
+		    proxy->messages[stream->side] == proxy->cut.message) {
+			*hold = stream->whole + (proxy->cut.passes ? size : 0);
+			struck = true;
+		}
+		stream->whole += size;
+		stream->started = true;
+	}
+	if (struck) {
+		proxy->armed = false;
+		proxy->fired = true;
+	}
+	pthread_mutex_unlock(&proxy->lock);
+	return struck;
+}
+
+/* False: the connection ends. `*cut`: because it is cut. */
+static bool pass(struct proxy *proxy, struct stream *stream, bool *cut)
+{
+	size_t hold;
+	ssize_t got;
+
+	if (stream->room - stream->size < 65536) {
+		char *more = realloc(stream->data, stream->room + 262144);
+
+		if (!more)
+			return false;
+		stream->data = more;
+		stream->room += 262144;
+	}
+	got = recv(stream->from, stream->data + stream->size, stream->room - stream->size, 0);
+	if (got <= 0)
+		return false;
+	stream->size += (size_t)got;
+	*cut = strikes(proxy, stream, (size_t)got, &hold);
+	/* What has not passed yet is the last `got` bytes; a message whose begin has passed cannot be held back. */
+	if (!send_all(stream->to, stream->data + stream->size - (size_t)got,
+		      hold > stream->size - (size_t)got ? hold - (stream->size - (size_t)got) : 0))
+		return false;
+	if (*cut) {
+		memmove(stream->data, stream->data + hold, stream->size - hold);
+		stream->size -= hold;
+		return false;
+	}
+	memmove(stream->data, stream->data + stream->whole, stream->size - stream->whole);
+	stream->size -= stream->whole;
+	stream->whole = 0;
+	return true;
+}
+
+static void *relay(void *context)
+{
+	struct connection *connection = context;
+	struct proxy *proxy = connection->proxy;
+	int client = connection->client, server = connection->server, late = 0;
+	struct stream streams[] = {
+		{.side = PROXY_CLIENT, .from = client, .to = server},
+		{.side = PROXY_SERVER, .from = server, .to = client, .started = true},
+	};
+	bool cut = false, going = true;
+
+	free(connection);
+	while (going) {
+		struct pollfd wait[] = {{.fd = client, .events = POLLIN},
+					{.fd = server, .events = POLLIN}};
+
+		if (poll(wait, 2, 100) < 0 && errno != EINTR)
+			break;
+		for (size_t i = 0; i < 2 && going; i++) {
+			if (wait[i].revents)
+				going = pass(proxy, &streams[i], &cut);
+		}
+		pthread_mutex_lock(&proxy->lock);
+		going = going && !proxy->closing;
+		late = cut ? proxy->cut.late_ms : 0;
+		pthread_mutex_unlock(&proxy->lock);
+	}
+	close(client);
+	if (late > 0) {
+		sleep_ms(late);
+		if (send_all(server, streams[0].data, streams[0].size))
+			sleep_ms(50);
+	}
+	close(server);
+	free(streams[0].data);
+	free(streams[1].data);
+	pthread_mutex_lock(&proxy->lock);
+	proxy->connections--;
+	pthread_mutex_unlock(&proxy->lock);
+	return NULL;
+}
+
+static int reach_server(const struct proxy *proxy)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+	int fd = -1;
+
+	if (proxy->host[0] == '/') {
+		struct sockaddr_un name = {.sun_family = AF_UNIX};
+
+		snprintf(name.sun_path, sizeof(name.sun_path), "%.80s/.s.PGSQL.%s", proxy->host,
+			 proxy->port);
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (fd >= 0 && connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0)
+			return fd;
+	} else if (getaddrinfo(proxy->host, proxy->port, &hints, &found) == 0) {
+		fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) == 0) {
+			freeaddrinfo(found);
+			return fd;
+		}
+		freeaddrinfo(found);
+	}
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static void *serve(void *context)
+{
+	struct proxy *proxy = context;
+	int client;
+
+	while ((client = accept4(proxy->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+		struct connection *connection = calloc(1, sizeof(*connection));
+		int server = reach_server(proxy);
+		pthread_t thread;
+
+		if (connection)
+			*connection = (struct connection){proxy, client, server};
+		pthread_mutex_lock(&proxy->lock);
+		proxy->connections++;
+		pthread_mutex_unlock(&proxy->lock);
+		if (connection && server >= 0 &&
+		    pthread_create(&thread, NULL, relay, connection) == 0) {
+			pthread_detach(thread);
+			continue;
+		}
+		pthread_mutex_lock(&proxy->lock);
+		proxy->connections--;
+		pthread_mutex_unlock(&proxy->lock);
+		free(connection);
+		close(client);
+		if (server >= 0)
+			close(server);
+	}
+	return NULL;
+}
+
+void proxy_settle(struct proxy *proxy)
+{
+	for (int i = 0; i < 2000; i++) {
+		int n;
+
+		pthread_mutex_lock(&proxy->lock);
+		n = proxy->connections;
+		pthread_mutex_unlock(&proxy->lock);
+		if (n == 0)
+			return;
+		sleep_ms(5);
+	}
+	fail_at(__FILE__, __LINE__, "a connection through the proxy does not end");
+}
+
+static void close_proxy(void *thing)
+{
+	struct proxy *proxy = thing;
+
+	pthread_mutex_lock(&proxy->lock);
+	proxy->closing = true;
+	pthread_mutex_unlock(&proxy->lock);
+	shutdown(proxy->listener, SHUT_RDWR);
+	close(proxy->listener);
+	pthread_join(proxy->thread, NULL);
+	proxy_settle(proxy);
+	pthread_mutex_destroy(&proxy->lock);
+}
+
+struct proxy *proxy_open(struct engine *engine)
+{
+	struct proxy *proxy = amend_arena_alloc(engine_arena(engine), sizeof(*proxy));
+	struct sockaddr_in name = {.sin_family = AF_INET};
+	socklen_t size = sizeof(name);
+	PGconn *direct = PQconnectdb(engine->url);
+
+	if (!proxy || PQstatus(direct) != CONNECTION_OK)
+		fail_at(__FILE__, __LINE__, "no connection: %s", PQerrorMessage(direct));
+	snprintf(proxy->host, sizeof(proxy->host), "%s", PQhost(direct));
+	snprintf(proxy->port, sizeof(proxy->port), "%s", PQport(direct));
+	PQfinish(direct);
+	pthread_mutex_init(&proxy->lock, NULL);
+	name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	proxy->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (proxy->listener < 0 || bind(proxy->listener, (struct sockaddr *)&name, size) != 0 ||
+	    listen(proxy->listener, 16) != 0 ||
+	    getsockname(proxy->listener, (struct sockaddr *)&name, &size) != 0 ||
+	    pthread_create(&proxy->thread, NULL, serve, proxy) != 0)
+		fail_at(__FILE__, __LINE__, "no proxy: %s", strerror(errno));
+	snprintf(proxy->url, sizeof(proxy->url),
+		 "%s%shost=127.0.0.1&port=%d&sslmode=disable&gssencmode=disable", engine->url,
+		 strchr(engine->url, '?') ? "&" : "?", ntohs(name.sin_port));
+	engine_defer(engine, close_proxy, proxy);
+	return proxy;
+}
+
+const char *proxy_url(const struct proxy *proxy)
+{
+	return proxy->url;
+}
+
+void proxy_cut(struct proxy *proxy, struct proxy_cut cut)
+{
+	pthread_mutex_lock(&proxy->lock);
+	proxy->cut = cut;
+	proxy->armed = cut.message > 0 || cut.byte > 0;
+	proxy->fired = false;
+	memset(proxy->messages, 0, sizeof(proxy->messages));
+	memset(proxy->bytes, 0, sizeof(proxy->bytes));
+	pthread_mutex_unlock(&proxy->lock);
+}
+
+bool proxy_fired(struct proxy *proxy)
+{
+	bool fired;
+
+	pthread_mutex_lock(&proxy->lock);
+	fired = proxy->fired;
+	pthread_mutex_unlock(&proxy->lock);
+	return fired;
+}
+
+unsigned proxy_messages(struct proxy *proxy, enum proxy_side side)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&proxy->lock);
+	n = proxy->messages[side];
+	pthread_mutex_unlock(&proxy->lock);
+	return n;
+}
+
+size_t proxy_bytes(struct proxy *proxy, enum proxy_side side)
+{
+	size_t n;
+
+	pthread_mutex_lock(&proxy->lock);
+	n = proxy->bytes[side];
+	pthread_mutex_unlock(&proxy->lock);
+	return n;
+}

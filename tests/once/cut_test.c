@@ -1,0 +1,185 @@
+/*
+ * The connection cut on the wire, at each boundary between two messages and at 200 random bytes, what was
+ * cut off lost or arriving late: no false success, no false failure, no double effect, and
+ * nothing unknown, for the server can be reached. Effects are counted on the server.
+ * Leaves faults of the driver to lost_commit_test.c.
+ */
+#include <amend/once.h>
+
+#include <stdlib.h>
+
+#include "ask.h"
+#include "proxy.h"
+
+enum { SEED = 20260117, RANDOM_CUTS = 200 };
+
+struct stage {
+	struct engine *engine;
+	struct proxy *proxy;
+	long long n;  /* the counter, as it must be */
+	unsigned ids; /* given so far */
+	unsigned done, refused;
+};
+
+static void make_stage(struct stage *stage, struct engine *engine)
+{
+	struct road *road;
+
+	*stage = (struct stage){.engine = engine};
+	engine_exec(engine, "CREATE TABLE counter (id integer PRIMARY KEY, n integer)");
+	engine_exec(engine, "INSERT INTO counter VALUES (1, 0)");
+	road = road_open(engine, "counter");
+	expect_ok(amend_init(road->db, NULL, &road->err), &road->err);
+	road_close(road);
+	stage->proxy = proxy_open(engine);
+}
+
+static enum amend_status add_one(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	(void)context;
+	return amend_query(db, "UPDATE counter SET n = n + 1", NULL, 0, NULL, err);
+}
+
+/* One operation: a write under an id, one under an id that is made up, or a handler. */
+enum kind { GIVEN, MADE_UP, HANDLER, KINDS };
+
+static enum amend_status operate(struct road *road, enum kind kind, const char *id)
+{
+	if (kind == HANDLER)
+		return amend_once(road->db, id, add_one, NULL, NULL, NULL, &road->err);
+	return road_write(road, ask(.keys = "id=1", .set = "n+=1", .once = kind == GIVEN ? id : "",
+				    .want_token = true));
+}
+
+static long long counted(struct stage *stage)
+{
+	return atoll(engine_scalar(stage->engine, "SELECT n FROM counter"));
+}
+
+static void expect_effect(struct stage *stage, const char *when, const struct road *road,
+			  const struct proxy_cut *cut)
+{
+	long long n = counted(stage);
+
+	if (n != stage->n)
+		fail_at(__FILE__, __LINE__,
+			"%s: %lld in place of %lld after %s (%s): cut of side %d, message %u, byte "
+			"%zu, passes %d, late %d",
+			when, n, stage->n, amend_status_name(road->status), road->err.text,
+			(int)cut->side, cut->message, cut->byte, cut->passes, cut->late_ms);
+}
+
+/* False: the operation ended before the cut. */
+static bool cut_one(struct stage *stage, enum kind kind, struct proxy_cut cut)
+{
+	struct road *road = road_open_with(stage->engine, proxy_url(stage->proxy), NULL, "counter");
+	const char *id = engine_printf(stage->engine, "op %u", stage->ids++);
+	bool fired;
+
+	proxy_cut(stage->proxy, cut);
+	road->status = operate(road, kind, id);
+	fired = proxy_fired(stage->proxy);
+	stage->n += road->status == AMEND_OK;
+	stage->done += fired && road->status == AMEND_OK;
+	stage->refused += road->status != AMEND_OK;
+	if (road->status != AMEND_OK && road->status != AMEND_UNREACHABLE)
+		expect_status(AMEND_OK, road->status, &road->err);
+	expect_effect(stage, "told", road, &cut);
+	road_close(road);
+	proxy_cut(stage->proxy, (struct proxy_cut){.message = 0});
+	proxy_settle(stage->proxy);
+	road = road_open_with(stage->engine, stage->engine->url, NULL, "counter");
+	expect_effect(stage, "when all has arrived", road, &cut);
+	if (kind != MADE_UP) {
+		/* Who was told that nothing is in, and who was told nothing for once, repeats it. */
+		long long before = stage->n;
+
+		stage->n = engine_scalar(stage->engine,
+					 engine_printf(stage->engine,
+						       "SELECT 1 FROM amend.operation "
+						       "WHERE id = '%s'",
+						       id))
+				   ? before
+				   : before + 1;
+		road->status = operate(road, kind, id);
+		expect_status(AMEND_OK, road->status, &road->err);
+		expect_effect(stage, "repeated", road, &cut);
+	}
+	road_close(road);
+	return fired;
+}
+
+static void at_each_boundary(struct engine *engine)
+{
+	static const struct proxy_cut cuts[] = {
+		{.side = PROXY_CLIENT},
+		{.side = PROXY_CLIENT, .passes = true},
+		{.side = PROXY_CLIENT, .late_ms = 60},
+		{.side = PROXY_SERVER},
+		{.side = PROXY_SERVER, .passes = true},
+	};
+	struct stage stage;
+
+	make_stage(&stage, engine);
+	for (int kind = 0; kind < KINDS; kind++) {
+		for (size_t i = 0; i < COUNT(cuts); i++) {
+			struct proxy_cut cut = cuts[i];
+
+			cut.message = 1;
+			while (cut_one(&stage, (enum kind)kind, cut))
+				cut.message++;
+			assert_in_range(cut.message, 8, 120);
+		}
+	}
+	print_message("# %u cuts: %u operations done all the same, %u told that nothing is in\n",
+		      stage.done + stage.refused, stage.done, stage.refused);
+	assert_true(stage.done > 0 && stage.refused > 0);
+	engine_expect(engine,
+		      "SELECT count(*) FROM pg_stat_activity WHERE application_name = "
+		      "'amend-test' AND state LIKE 'idle in%'",
+		      "0");
+}
+
+static void at_random_bytes(struct engine *engine)
+{
+	struct stage stage;
+	unsigned seed = SEED, fired = 0;
+	size_t bytes[2];
+
+	make_stage(&stage, engine);
+	/* How much there is to cut. */
+	cut_one(&stage, GIVEN, (struct proxy_cut){.side = PROXY_CLIENT, .message = 100000});
+	for (int side = 0; side < 2; side++) {
+		struct road *road = road_open_with(engine, proxy_url(stage.proxy), NULL, "counter");
+
+		proxy_cut(stage.proxy, (struct proxy_cut){.message = 0});
+		expect_ok(operate(road, GIVEN, engine_printf(engine, "long %d", side)), &road->err);
+		stage.n++;
+		bytes[side] = proxy_bytes(stage.proxy, (enum proxy_side)side);
+		road_close(road);
+	}
+	for (int i = 0; i < RANDOM_CUTS; i++) {
+		struct proxy_cut cut = {.side = rand_r(&seed) % 2 ? PROXY_CLIENT : PROXY_SERVER};
+		enum kind kind = (enum kind)(rand_r(&seed) % KINDS);
+
+		/* Every other one near the end, where COMMIT and its answer are. */
+		cut.byte = 1 + (size_t)rand_r(&seed) % bytes[cut.side];
+		if (i % 2)
+			cut.byte = bytes[cut.side] - (size_t)rand_r(&seed) % 60;
+		if (cut.side == PROXY_CLIENT && rand_r(&seed) % 2)
+			cut.late_ms = 1 + rand_r(&seed) % 60;
+		fired += cut_one(&stage, kind, cut);
+	}
+	print_message("# %u of %d cuts hit: %u operations done all the same, %u told that nothing is "
+		      "in\n",
+		      fired, RANDOM_CUTS, stage.done, stage.refused);
+	assert_true(fired > RANDOM_CUTS / 2);
+}
+
+static const struct engine_test tests[] = {
+	{"cut at each boundary between messages: told as it is, done once", at_each_boundary,
+	 .only = "postgresql"},
+	{"cut at 200 random bytes: told as it is, done once", at_random_bytes, .only = "postgresql"},
+};
+
+ENGINE_MAIN(tests)
