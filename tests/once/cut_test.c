@@ -53,7 +53,7 @@ static enum amend_status operate(struct road *road, enum kind kind, const char *
 
 static long long counted(struct stage *stage)
 {
-	return atoll(engine_scalar(stage->engine, "SELECT n FROM counter"));
+	return strtoll(engine_scalar(stage->engine, "SELECT n FROM counter"), NULL, 10);
 }
 
 static void expect_effect(struct stage *stage, const char *when, const struct road *road,
