@@ -214,8 +214,6 @@ static enum amend_status run(struct once *once, struct amend_error *err)
 		call->work.result->outcome = AMEND_IS_SKIPPED;
 		return AMEND_OK;
 	}
-	if (status == AMEND_LOCKED && *err->sqlstate && !once->operation.lookup)
-		amend_error_wrap(err, "held by another");
 	if (!once->made_up && decided(status, err))
 		return refuse(once, &options, status, err);
 	return status;

@@ -529,8 +529,7 @@ static enum amend_status travel(struct amend_conn *db, const struct amend_table 
 	if (lease)
 		amend_claim_put_back(db, &carried);
 	amend_result_status(result, status);
-	if (!result->once)
-		explain_lock(err, status);
+	explain_lock(err, status);
 	return amend_leave(db, status, err);
 }
 
