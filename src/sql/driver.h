@@ -101,6 +101,7 @@ struct amend_statement {
 	const struct amend_value *values;
 	size_t n_values;
 	bool once;     /* not worth preparing: DDL, or a text that will not come again */
+	bool raw;      /* of a scan: all columns are text or bytes, and may come as BLOB, whichever they are */
 	uint64_t hash; /* amend_sql_hash of the text, where it is known already; else 0 */
 };
 

@@ -191,6 +191,7 @@ struct amend_statement amend_sql_statement(const struct amend_sql *sql)
 		.values = sql->values,
 		.n_values = sql->n_values,
 		.once = sql->once,
+		.raw = sql->raw,
 	};
 
 	statement.sql = amend_sql_whole(sql, &statement.hash);

@@ -54,7 +54,7 @@ struct amend_sql {
 	struct amend_value *values; /* their bytes are borrowed until the statement has run */
 	size_t n_values, room;
 	struct amend_arena kept; /* amend_sql_kept's copies */
-	bool once;               /* as in amend_statement */
+	bool once, raw;          /* as in amend_statement */
 };
 
 void amend_sql_init(struct amend_sql *sql, const struct amend_conn *db);

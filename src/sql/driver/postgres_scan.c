@@ -13,6 +13,7 @@ struct scan {
 	void *context;
 	struct amend_value *values; /* of one row */
 	size_t n_columns, room;
+	bool raw, begun;          /* COPY's binary form; its header was read */
 	enum amend_status status; /* the first failure's */
 	bool own;                 /* ..which was that of `each` */
 	struct amend_error *err;
@@ -113,6 +114,76 @@ static bool split(struct scan *scan, char *line, size_t size)
 	return true;
 }
 
+/* --- COPY in its binary form: a number of columns, then each with its length --- */
+
+enum { SIGNATURE = 11, HEADER = SIGNATURE + 4 + 4, TRAILER = 2 };
+
+static uint32_t read_bits(const char *at, unsigned n_bytes)
+{
+	uint32_t bits = 0;
+
+	for (unsigned i = 0; i < n_bytes; i++)
+		bits = bits << 8 | (unsigned char)at[i];
+	return bits;
+}
+
+/* Where a row begins: the first piece has the header before it. */
+static char *row_begin(struct scan *scan, char *piece, size_t *size)
+{
+	size_t skip = 0;
+
+	if (!scan->begun && *size >= HEADER)
+		skip = HEADER + read_bits(piece + HEADER - 4, 4);
+	scan->begun = true;
+	skip = skip < *size ? skip : *size;
+	*size -= skip;
+	return piece + skip;
+}
+
+/* What stands behind a field is its NUL once its own length has been read. False: it is no such row. */
+static bool split_binary(struct scan *scan, char *row, size_t size)
+{
+	const char *end = row + size;
+	uint32_t length;
+
+	if (size < 2 || read_bits(row, 2) != scan->n_columns)
+		return false;
+	row += 2;
+	if (scan->n_columns > 0 && end - row < 4)
+		return false;
+	length = scan->n_columns > 0 ? read_bits(row, 4) : 0;
+	for (size_t i = 0; i < scan->n_columns; i++) {
+		size_t n = length == UINT32_MAX ? 0 : length;
+
+		row += 4;
+		if ((size_t)(end - row) < n)
+			return false;
+		scan->values[i] = length == UINT32_MAX ? amend_null() : amend_blob(row, n);
+		row += n;
+		if (i + 1 == scan->n_columns)
+			continue;
+		if (end - row < 4)
+			return false;
+		length = read_bits(row, 4);
+		*row = '\0';
+	}
+	/* Behind the last one libpq has put a NUL. */
+	return row == end;
+}
+
+static bool is_trailer(const char *row, size_t size)
+{
+	return size == 0 || (size == TRAILER && read_bits(row, 2) == UINT16_MAX);
+}
+
+static bool split_raw(struct scan *scan, char *piece, size_t size, bool *none)
+{
+	char *row = row_begin(scan, piece, &size);
+
+	*none = is_trailer(row, size);
+	return *none || split_binary(scan, row, size);
+}
+
 static void read_copy(struct scan *scan, const PGresult *result)
 {
 	bool going = make_room(scan, PQnfields(result));
@@ -120,11 +191,14 @@ static void read_copy(struct scan *scan, const PGresult *result)
 	int size;
 
 	while ((size = PQgetCopyData(scan->session->conn, &line, 0)) > 0) {
-		if (going && !split(scan, line, (size_t)size)) {
+		bool none = false;
+
+		if (going && !(scan->raw ? split_raw(scan, line, (size_t)size, &none)
+					 : split(scan, line, (size_t)size))) {
 			scan->status = amend_postgres_fail(scan->err, AMEND_INTERNAL, "",
 							   "COPY gave a row of another width");
 			give_up(scan);
-		} else if (going) {
+		} else if (going && !none) {
 			hand_out(scan);
 		}
 		going = going && scan->status == AMEND_OK;
@@ -189,6 +263,9 @@ static bool send_copy(struct scan *scan, const struct amend_statement *statement
 	amend_buffer_text(&sql, statement->sql);
 	/* On a line of its own: the query may end in a comment. */
 	amend_buffer_text(&sql, "\n) TO STDOUT");
+	if (statement->raw)
+		amend_buffer_text(&sql, " (FORMAT binary)");
+	scan->raw = statement->raw;
 	if (sql.failed)
 		scan->status = amend_no_memory(scan->err);
 	sent = !sql.failed && PQsendQuery(scan->session->conn, sql.data) == 1;
