@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/rows.h"
+#include "ledger/feed.h"
 #include "ledger/state.h"
 
 enum {
@@ -21,110 +22,6 @@ void amend_base_digest(const void *pack, size_t size, unsigned char digest[AMEND
 
 	amend_digest(pack, size, whole);
 	memcpy(digest, whole, AMEND_BASE_DIGEST_SIZE);
-}
-
-/* ---- feeds: a number for source and table ---- */
-
-static void forget_feed(struct amend_conn *db, void *context, bool committed)
-{
-	(void)context;
-	if (!committed)
-		db->ledger->feed = 0;
-}
-
-/* Known from now on, unless the transaction that may have made it is undone. */
-static enum amend_status remember_feed(struct amend_conn *db, const char *source,
-				       const struct amend_table *table, int64_t id,
-				       struct amend_error *err)
-{
-	struct amend_ledger *ledger = db->ledger;
-	char *source_copy = strdup(source), *table_copy = strdup(table->qualified);
-
-	if (!source_copy || !table_copy) {
-		free(source_copy);
-		free(table_copy);
-		return amend_no_memory(err);
-	}
-	free(ledger->feed_source);
-	free(ledger->feed_table);
-	ledger->feed_source = source_copy;
-	ledger->feed_table = table_copy;
-	ledger->feed = id;
-	return amend_in_transaction(db) ? amend_on_end(db, forget_feed, NULL, err) : AMEND_OK;
-}
-
-static enum amend_status read_feed(struct amend_conn *db, const char *source,
-				   const struct amend_table *table, int64_t *id,
-				   struct amend_error *err)
-{
-	struct amend_rows rows = AMEND_ROWS_INIT;
-	struct amend_sql sql;
-	enum amend_status status;
-
-	amend_sql_init(&sql, db);
-	amend_sql_text(&sql, "SELECT id FROM ");
-	amend_sql_ledger(&sql, "feed");
-	amend_sql_text(&sql, " WHERE source = ");
-	amend_sql_string(&sql, source);
-	amend_sql_text(&sql, " AND tbl = ");
-	amend_sql_string(&sql, table->qualified);
-	status = amend_exec(db, &sql, &rows, err);
-	*id = 0;
-	if (status == AMEND_OK && rows.n_rows > 0 &&
-	    !amend_value_number(amend_rows_at(&rows, 0, 0), id))
-		status = amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");
-	amend_rows_release(&rows);
-	amend_sql_release(&sql);
-	return status;
-}
-
-/* Two may make it at once: the second waits for the first, and finds it. */
-static enum amend_status make_feed(struct amend_conn *db, const char *source,
-				   const struct amend_table *table, struct amend_error *err)
-{
-	struct amend_sql sql;
-	enum amend_status status;
-
-	amend_sql_init(&sql, db);
-	amend_sql_text(&sql, "INSERT INTO ");
-	amend_sql_ledger(&sql, "feed");
-	amend_sql_text(&sql, " (source, tbl) VALUES (");
-	amend_sql_string(&sql, source);
-	amend_sql_text(&sql, ", ");
-	amend_sql_string(&sql, table->qualified);
-	amend_sql_text(&sql, ") ON CONFLICT (source, tbl) DO NOTHING");
-	status = amend_exec(db, &sql, NULL, err);
-	amend_sql_release(&sql);
-	return status;
-}
-
-enum amend_status amend_feed_find(struct amend_conn *db, const char *source,
-				  const struct amend_table *table, bool make, int64_t *id,
-				  struct amend_error *err)
-{
-	struct amend_ledger *ledger = amend_ledger_state(db, err);
-	enum amend_status status;
-
-	*id = 0;
-	if (!ledger)
-		return AMEND_NO_MEMORY;
-	if (ledger->feed && strcmp(ledger->feed_source, source) == 0 &&
-	    strcmp(ledger->feed_table, table->qualified) == 0) {
-		*id = ledger->feed;
-		return AMEND_OK;
-	}
-	status = read_feed(db, source, table, id, err);
-	if (status == AMEND_OK && *id == 0 && make) {
-		status = make_feed(db, source, table, err);
-		if (status == AMEND_OK)
-			status = read_feed(db, source, table, id, err);
-		if (status == AMEND_OK && *id == 0)
-			status = amend_error_set(err, AMEND_RETRY,
-						 "the ledger lost the source '%s'", source);
-	}
-	if (status == AMEND_OK && *id)
-		status = remember_feed(db, source, table, *id, err);
-	return status;
 }
 
 /* ---- reading ---- */
@@ -186,6 +83,11 @@ static enum amend_status damaged(const struct amend_value *values, struct amend_
 	return AMEND_INTERNAL;
 }
 
+static bool is_text(const struct amend_value *value)
+{
+	return value->kind == AMEND_TEXT || value->kind == AMEND_BLOB;
+}
+
 /* Its texts and bytes stay where `values` are, or are decoded into the arena. */
 static enum amend_status see_base(const struct amend_value *values, bool packs, const char *source,
 				  struct amend_arena *arena, struct amend_base *out,
@@ -196,8 +98,9 @@ static enum amend_status see_base(const struct amend_value *values, bool packs, 
 	if (!amend_value_bytes(&values[DIGEST], arena, &digest) ||
 	    (packs && !amend_value_bytes(&values[PACK], arena, &pack)))
 		return amend_no_memory(err);
-	if (digest.size < AMEND_BASE_DIGEST_SIZE || values[PK].kind != AMEND_TEXT ||
-	    values[FIRST_KEY].kind != AMEND_TEXT)
+	/* A raw scan hands out everything as bytes. */
+	if (digest.size < AMEND_BASE_DIGEST_SIZE || !is_text(&values[PK]) ||
+	    !is_text(&values[FIRST_KEY]))
 		return damaged(values, err);
 	*out = (struct amend_base){
 		.source = source,
@@ -439,13 +342,21 @@ enum amend_status amend_base_count(struct amend_conn *db, const char *source,
 				   struct amend_error *err)
 {
 	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_base_sum sum;
 	struct amend_sql sql;
 	struct place place;
+	int64_t number = 0;
 	enum amend_status status = find_place(db, source, table, &place, err);
 
 	*n = 0;
+	if (status == AMEND_OK && place.any)
+		status = amend_base_sum_read(db, source, table, &sum, err);
 	if (status != AMEND_OK || !place.any)
 		return status;
+	if (sum.known && sum.n >= 0) {
+		*n = (uint64_t)sum.n < most ? (uint64_t)sum.n : most;
+		return AMEND_OK;
+	}
 	amend_sql_init(&sql, db);
 	amend_sql_text(&sql, "SELECT count(*) FROM (SELECT 1 FROM ");
 	amend_sql_ledger(&sql, "base");
@@ -454,8 +365,10 @@ enum amend_status amend_base_count(struct amend_conn *db, const char *source,
 	amend_sql_printf(&sql, " LIMIT %lld) AS few",
 			 (long long)(most < INT64_MAX ? most : INT64_MAX));
 	status = amend_exec(db, &sql, &rows, err);
-	if (status == AMEND_OK)
-		*n = (uint64_t)amend_rows_at(&rows, 0, 0)->as.integer;
+	if (status == AMEND_OK &&
+	    (rows.n_rows != 1 || !amend_value_number(amend_rows_at(&rows, 0, 0), &number)))
+		status = amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");
+	*n = (uint64_t)number;
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
 	return status;
@@ -478,6 +391,7 @@ enum amend_status amend_base_scan(struct amend_conn *db, const char *source,
 		return status;
 	do {
 		amend_sql_init(&sql, db);
+		sql.raw = true;
 		amend_sql_text(&sql, "SELECT b.pk, b.first_key, b.digest");
 		amend_sql_text(&sql, packs ? ", b.pack FROM " : " FROM ");
 		amend_sql_ledger(&sql, "base");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/rows.h"
+#include "ledger/feed.h"
 #include "ledger/state.h"
 
 enum {
@@ -22,6 +23,9 @@ struct part {
 	struct amend_base_bulk **items;
 	struct amend_value *values; /* n * WIDTH */
 	size_t n;
+	/* What the writes make of the feed's sum, as yet. */
+	int64_t feed;
+	struct amend_base_sum sum;
 };
 
 static const char *pk_of(const struct amend_base_bulk *item)
@@ -346,16 +350,63 @@ static enum amend_status insert_each(struct part *part, struct amend_error *err)
 
 /* ---- the whole ---- */
 
-typedef enum amend_status (*part_fn)(struct part *part, struct amend_error *err);
+enum effect { REMOVE = 1, INSERT = 2, UPDATE = REMOVE | INSERT };
+
+static enum amend_status add_up(struct part *part, struct amend_error *err)
+{
+	const struct amend_base_sum sum = part->sum;
+
+	part->sum = (struct amend_base_sum){.known = true};
+	return amend_feed_add(part->db, part->feed, &sum, err);
+}
+
+/* One base more, or one less. */
+static enum amend_status count(struct part *part, const struct amend_table *table,
+			       const struct amend_base *base, int64_t more, struct amend_error *err)
+{
+	int64_t feed = 0;
+	enum amend_status status = amend_feed_find(part->db, base->source, table, true, &feed, err);
+
+	if (status == AMEND_OK && feed != part->feed) {
+		status = add_up(part, err);
+		part->feed = feed;
+	}
+	if (status != AMEND_OK)
+		return status;
+	part->sum.n += more;
+	part->sum.code ^= amend_base_code(part->db->ledger->feed_salt, base->pk, base->first_key,
+					  base->digest);
+	return AMEND_OK;
+}
 
 /* Runs what has been collected, and begins anew. */
-static enum amend_status flush(struct part *part, part_fn arrays, part_fn each,
-			       struct amend_error *err)
+static enum amend_status flush(struct part *part, const struct amend_table *table,
+			       enum effect effect, struct amend_error *err)
 {
+	bool arrays = amend_has(part->db, AMEND_HAS_ARRAYS);
 	enum amend_status status = AMEND_OK;
 
-	if (part->n > 0)
-		status = amend_has(part->db, AMEND_HAS_ARRAYS) ? arrays(part, err) : each(part, err);
+	if (part->n > 0) {
+		switch (effect) {
+		case REMOVE:
+			status = arrays ? remove_arrays(part, err) : remove_each(part, err);
+			break;
+		case UPDATE:
+			status = arrays ? update_arrays(part, err) : update_each(part, err);
+			break;
+		case INSERT:
+			status = arrays ? insert_arrays(part, err) : insert_each(part, err);
+			break;
+		}
+	}
+	for (size_t i = 0; i < part->n && status == AMEND_OK; i++) {
+		const struct amend_base_bulk *item = part->items[i];
+
+		if (!item->moved && (effect & REMOVE))
+			status = count(part, table, item->seen, -1, err);
+		if (status == AMEND_OK && !item->moved && (effect & INSERT))
+			status = count(part, table, item->base, 1, err);
+	}
 	part->n = 0;
 	return status;
 }
@@ -371,9 +422,9 @@ static enum amend_status remove_all(struct part *part, const struct amend_table 
 			continue;
 		status = add_seen(part, table, items[i], err);
 		if (status == AMEND_OK && part->n == SLICE)
-			status = flush(part, remove_arrays, remove_each, err);
+			status = flush(part, table, REMOVE, err);
 	}
-	return status == AMEND_OK ? flush(part, remove_arrays, remove_each, err) : status;
+	return status == AMEND_OK ? flush(part, table, REMOVE, err) : status;
 }
 
 static enum amend_status update_all(struct part *part, const struct amend_table *table,
@@ -388,9 +439,9 @@ static enum amend_status update_all(struct part *part, const struct amend_table 
 		add_new(part->values + part->n * WIDTH, items[i]->base);
 		status = add_seen(part, table, items[i], err);
 		if (status == AMEND_OK && part->n == SLICE)
-			status = flush(part, update_arrays, update_each, err);
+			status = flush(part, table, UPDATE, err);
 	}
-	return status == AMEND_OK ? flush(part, update_arrays, update_each, err) : status;
+	return status == AMEND_OK ? flush(part, table, UPDATE, err) : status;
 }
 
 /* Also those that went from another place, if they were there. */
@@ -410,43 +461,71 @@ static enum amend_status insert_all(struct part *part, const struct amend_table 
 		add_new(row, items[i]->base);
 		status = add_feed(part, table, items[i]->base->source, row, err);
 		if (status == AMEND_OK && part->n == SLICE)
-			status = flush(part, insert_arrays, insert_each, err);
+			status = flush(part, table, INSERT, err);
 	}
-	return status == AMEND_OK ? flush(part, insert_arrays, insert_each, err) : status;
+	return status == AMEND_OK ? flush(part, table, INSERT, err) : status;
 }
 
-enum amend_status amend_bases_write(struct amend_conn *db, const struct amend_table *table,
-				    struct amend_base_bulk *items, size_t n, struct amend_error *err)
+static enum amend_status write_all(struct part *part, const struct amend_table *table,
+				   struct amend_base_bulk **sorted, size_t n,
+				   struct amend_error *err)
 {
-	size_t most = n < SLICE ? n : SLICE, count = 0;
+	enum amend_status status = remove_all(part, table, sorted, n, err);
+
+	if (status == AMEND_OK)
+		status = update_all(part, table, sorted, n, err);
+	if (status == AMEND_OK)
+		status = insert_all(part, table, sorted, n, err);
+	return status == AMEND_OK ? add_up(part, err) : status;
+}
+
+struct writing {
+	const struct amend_table *table;
+	struct amend_base_bulk *items;
+	size_t n;
+};
+
+static enum amend_status write_items(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	const struct writing *writing = context;
+	size_t n = writing->n, most = n < SLICE ? n : SLICE, count = 0;
 	struct amend_base_bulk **sorted = calloc(n + 1, sizeof(struct amend_base_bulk *));
 	struct part part = {
 		.db = db,
 		.items = calloc(most + 1, sizeof(struct amend_base_bulk *)),
 		.values = calloc(most + 1, WIDTH * sizeof(*part.values)),
+		.sum.known = true,
 	};
 	enum amend_status status = sorted && part.items && part.values ? AMEND_OK
 								       : amend_no_memory(err);
 
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
-		items[i].moved = false;
-		if (items[i].seen || items[i].base)
-			sorted[count++] = &items[i];
+		struct amend_base_bulk *item = &writing->items[i];
+
+		item->moved = false;
+		if (item->seen || item->base)
+			sorted[count++] = item;
 	}
 	if (status == AMEND_OK) {
 		qsort(sorted, count, sizeof(struct amend_base_bulk *), by_pk);
-		status = remove_all(&part, table, sorted, count, err);
+		status = write_all(&part, writing->table, sorted, count, err);
 	}
 	if (status == AMEND_OK)
-		status = update_all(&part, table, sorted, count, err);
-	if (status == AMEND_OK)
-		status = insert_all(&part, table, sorted, count, err);
-	if (status == AMEND_OK)
-		status = amend_tally_written(db, items, n, err);
+		status = amend_tally_written(db, writing->items, n, err);
 	free(sorted);
 	free(part.items);
 	free(part.values);
 	return status;
+}
+
+/* Bases and their sum in one transaction. */
+enum amend_status amend_bases_write(struct amend_conn *db, const struct amend_table *table,
+				    struct amend_base_bulk *items, size_t n, struct amend_error *err)
+{
+	struct writing writing = {table, items, n};
+
+	return amend_in_transaction(db) ? write_items(db, &writing, err)
+					: amend_atomic(db, NULL, write_items, &writing, err);
 }
 
 enum amend_status amend_base_write(struct amend_conn *db, const struct amend_table *table,

@@ -54,12 +54,15 @@ static const char *const step_1[] = {
 
 /*
  * Bases narrower, for there are many: source and table by number, half of the
- * digest. By way of a copy, so that the table and what belongs to it keep their names.
+ * digest. Of what was there no sum is known: `n` is NULL. By way of a copy, so that the table and what belongs to it keep their names.
  */
 static const char *const step_2[] = {
 	"CREATE TABLE {ledger}feed (id {serial}, source {text} NOT NULL, tbl {text} NOT NULL, "
-	"UNIQUE (source, tbl))",
+	"salt {text} NOT NULL DEFAULT ({secret}), UNIQUE (source, tbl))",
+	"CREATE TABLE {ledger}feed_sum (id {serial}, feed {integer} NOT NULL, n {integer}, "
+	"code {integer} NOT NULL)",
 	"INSERT INTO {ledger}feed (source, tbl) SELECT DISTINCT source, tbl FROM {ledger}base",
+	"INSERT INTO {ledger}feed_sum (feed, n, code) SELECT id, NULL, 0 FROM {ledger}feed",
 	"CREATE TABLE {ledger}base_1 AS SELECT f.id AS feed, b.pk, b.first_key, b.digest, b.pack "
 	"FROM {ledger}base b JOIN {ledger}feed f ON f.source = b.source AND f.tbl = b.tbl",
 	"DROP TABLE {ledger}base",
@@ -131,7 +134,8 @@ enum amend_status amend_ledger_refuse(const struct amend_conn *db, const struct 
 	static const char *const names[] = {"meta",  "run",         "revision",  "change",
 					    "feed",  "base",        "conflict",  "token_key",
 					    "lease", "lease_event", "operation", "seen",
-					    "guard", "session",     "statement", "stash"};
+					    "guard", "session",     "statement", "stash",
+					    "feed_sum"};
 	size_t prefix = strlen(db->dialect->ledger);
 
 	if (strncasecmp(table->qualified, db->dialect->ledger, prefix) != 0)

@@ -196,6 +196,29 @@ enum amend_status amend_base_scan(struct amend_conn *db, const char *source,
 				  const struct amend_table *table, bool packs, amend_base_fn each,
 				  void *context, struct amend_error *err) AMEND_CHECK;
 
+/*
+ * What is known of all bases of a source and table without reading them: how many there are, and
+ * the exclusive or of their codes. Each write of bases adds its difference in the same transaction,
+ * as a row of its own, so that writers do not wait for each other.
+ */
+enum { AMEND_BASE_SALT_SIZE = 16 };
+struct amend_base_sum {
+	bool known; /* false in what an older ledger has left */
+	int64_t n;
+	uint64_t code;
+};
+enum amend_status amend_base_sum_read(struct amend_conn *db, const char *source,
+				      const struct amend_table *table, struct amend_base_sum *out,
+				      struct amend_error *err) AMEND_CHECK;
+/* What the codes of this source and table are made with: no source knows it. `*known` false: there are no bases yet, or no sums. */
+enum amend_status amend_base_salt(struct amend_conn *db, const char *source,
+				  const struct amend_table *table,
+				  unsigned char salt[AMEND_BASE_SALT_SIZE], bool *known,
+				  struct amend_error *err) AMEND_CHECK;
+/* A base's code: 64 bits of its name, its first key and its digest. */
+uint64_t amend_base_code(const unsigned char salt[AMEND_BASE_SALT_SIZE], const char *pk,
+			 const char *first_key, const unsigned char digest[AMEND_BASE_DIGEST_SIZE]);
+
 /* One of many bases that are written together; as amend_base_write. */
 struct amend_base_bulk {
 	const struct amend_base *seen, *base;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/rows.h"
+#include "ledger/feed.h"
 #include "ledger/state.h"
 
 /* ---- the sum: in no order, so that bases can be added and taken away ---- */

@@ -21,6 +21,8 @@ struct amend_ledger {
 	/* The source and table whose number was asked for last; number 0: none. */
 	char *feed_source, *feed_table;
 	int64_t feed;
+	unsigned char feed_salt[AMEND_BASE_SALT_SIZE];
+	size_t n_sums; /* rows of its sum when that was read */
 	bool tallying; /* seen.c */
 	struct amend_tally tally;
 	struct amend_operation *operation; /* whose unit is open; NULL: none */
@@ -38,10 +40,6 @@ struct amend_ledger *amend_ledger_state(struct amend_conn *db, struct amend_erro
 /* Which ledger there is: 0 none; older than ours may be read, amend_ledger_need brings it up. UNSUPPORTED: newer. */
 enum amend_status amend_ledger_version(struct amend_conn *db, int *version,
 				       struct amend_error *err) AMEND_CHECK;
-/* The number of a source and table, *id 0: it has none yet; with `make` it gets one. Inside a unit then. */
-enum amend_status amend_feed_find(struct amend_conn *db, const char *source,
-				  const struct amend_table *table, bool make, int64_t *id,
-				  struct amend_error *err) AMEND_CHECK;
 /* seen.c: these bases have been written. */
 enum amend_status amend_tally_written(struct amend_conn *db, const struct amend_base_bulk *items,
 				      size_t n, struct amend_error *err) AMEND_CHECK;

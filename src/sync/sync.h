@@ -3,6 +3,7 @@
  *
  *	input.c      reads every record, keeps what is used in store.c
  *	sieve.c      settles what is plainly unchanged, by reading the table once
+ *	             (sieve_scan.c), or by key (sieve_keys.c)
  *	mapping.c    which source column goes to which table column; the keys
  *	create_table.c, detect.c  makes the table where asked
  *	keys.c       canonical keys, their names; which records have the same

@@ -6,6 +6,7 @@
 
 #include "core/buffer.h"
 #include "ledger/ledger.h"
+#include "sums.h"
 
 static struct road *open_t(struct engine *engine)
 {
@@ -42,6 +43,20 @@ static void write_base(struct road *road, const struct amend_base *seen,
 	assert_int_equal(moved, expect_moved);
 }
 
+static void check_sums(struct road *road)
+{
+	expect_sum(road->db, "feed", road->table);
+	expect_sum(road->db, "other", road->table);
+}
+
+static uint64_t count_bases(struct road *road, const char *source, uint64_t most)
+{
+	uint64_t n = 0;
+
+	expect_ok(amend_base_count(road->db, source, road->table, most, &n, &road->err), &road->err);
+	return n;
+}
+
 static struct amend_base find_base(struct road *road, const char *source, bool by_first_key,
 				   const char *key)
 {
@@ -66,6 +81,7 @@ static void bases(struct engine *engine)
 	write_base(road, NULL, &one, false);
 	/* There is one already: who believed that there was none comes too late. */
 	write_base(road, NULL, &two, true);
+	check_sums(road);
 	found = find_base(road, "feed", false, one.pk);
 	assert_int_equal(found.pack_size, 6);
 	assert_memory_equal(found.pack, one.pack, 6);
@@ -82,10 +98,12 @@ static void bases(struct engine *engine)
 	/* In place of what was seen; not of what has changed since. */
 	write_base(road, &one, &two, false);
 	write_base(road, &one, &other, true);
+	check_sums(road);
 	assert_null(find_base(road, "feed", false, other.pk).pack);
 	assert_memory_equal(find_base(road, "feed", false, one.pk).pack, "second", 6);
 	/* Under another primary key the old one goes. */
 	write_base(road, &two, &other, false);
+	check_sums(road);
 	assert_null(find_base(road, "feed", false, one.pk).pack);
 	found = find_base(road, "feed", false, other.pk);
 	assert_non_null(found.pack);
@@ -93,6 +111,7 @@ static void bases(struct engine *engine)
 	/* Removed, if it is still what was seen. */
 	write_base(road, &two, NULL, true);
 	write_base(road, &other, NULL, false);
+	check_sums(road);
 	assert_null(find_base(road, "feed", false, other.pk).pack);
 	write_base(road, NULL, NULL, false);
 }
@@ -322,6 +341,15 @@ static void scanned(struct engine *engine)
 	expect_text(scan(road, "feed", false, 1), "{\"id\":1} {\"k\":\"x\"} ");
 	write_base(road, &one, NULL, false);
 	expect_ok(road_atomic(road, many_bases, road), &road->err);
+	expect_sum(road->db, "feed", road->table);
+	assert_int_equal(count_bases(road, "feed", 10000), 2500);
+	assert_int_equal(count_bases(road, "feed", 2000), 2000);
+	assert_int_equal(count_bases(road, "nobody", 10000), 0);
+	/* Where no sum is known they are counted. */
+	engine_execf(engine, "UPDATE %sfeed_sum SET n = NULL",
+		     engine_pick(engine, "amend_", "amend."));
+	assert_int_equal(count_bases(road, "feed", 10000), 2500);
+	assert_int_equal(count_bases(road, "feed", 2000), 2000);
 	scan(road, "feed", true, 2500);
 	scan(road, "feed", false, 2500);
 	/* Whoever has seen enough ends it. */

@@ -17,7 +17,8 @@ static void make_old(struct engine *engine)
 	bytes = engine_pick(engine, "BLOB", "bytea");
 	index = engine_pick(engine, "amend_", "");
 	engine_execf(engine, "DROP TABLE %slease; DROP TABLE %slease_event", ledger, ledger);
-	engine_execf(engine, "DROP TABLE %soperation; DROP TABLE %sseen", ledger, ledger);
+	engine_execf(engine, "DROP TABLE %soperation; DROP TABLE %sseen; DROP TABLE %sfeed_sum", ledger,
+		     ledger, ledger);
 	engine_execf(engine, "DROP TABLE %sbase; DROP TABLE %sfeed; DROP TABLE %sguard", ledger, ledger,
 		     ledger);
 	engine_execf(engine, "ALTER TABLE %srevision DROP COLUMN xact", ledger);

@@ -187,7 +187,7 @@ static void eight_install(struct engine *engine)
 				engine,
 				"DROP TABLE amend_meta; DROP TABLE amend_run; "
 				"DROP TABLE amend_revision; DROP TABLE amend_change; "
-				"DROP TABLE amend_base; DROP TABLE amend_feed; DROP TABLE amend_seen; DROP TABLE amend_conflict; "
+				"DROP TABLE amend_base; DROP TABLE amend_feed; DROP TABLE amend_feed_sum; DROP TABLE amend_seen; DROP TABLE amend_conflict; "
 				"DROP TABLE amend_token_key; DROP TABLE amend_lease; DROP TABLE amend_lease_event; "
 				"DROP TABLE amend_operation",
 				"DROP SCHEMA amend CASCADE"));

@@ -10,6 +10,7 @@
 #include "core/pack.h"
 #include "core/rows.h"
 #include "ledger/ledger.h"
+#include "sums.h"
 #include "sync/plan.h"
 #include "sync/source.h"
 
@@ -171,6 +172,20 @@ bool feed_planned(void)
 	return getenv("AMEND_FEED_PLANNED") != NULL;
 }
 
+/* Whatever a sync did, or left undone: what is known of its bases is true. */
+static void check_sum(struct feed *feed, const char *source)
+{
+	struct amend_table *table = NULL;
+	struct amend_error err;
+
+	if (amend_enter(feed->db, &err) != AMEND_OK)
+		return;
+	if (amend_table_open(feed->db, feed->table, &table, &err) == AMEND_OK)
+		expect_sum(feed->db, source ? source : "default", table);
+	amend_table_close(table);
+	(void)!amend_leave(feed->db, AMEND_OK, &err);
+}
+
 static enum amend_status run_sync(struct feed *feed, const struct amend_sync_options *options,
 				  const char *csv, size_t size)
 {
@@ -188,6 +203,8 @@ static enum amend_status run_sync(struct feed *feed, const struct amend_sync_opt
 		feed->status = amend_sync(feed->db, source, feed->table, options, &feed->report,
 					  &feed->err);
 	amend_source_close(source);
+	if (feed->status == AMEND_OK)
+		check_sum(feed, options->source_name);
 	return feed->status;
 }
 

@@ -107,7 +107,8 @@ static void policy_of_what_is_found_late(struct engine *engine)
 	fed(pair->feed, "code,name\nFR,France\n", "updated=1 settled=1");
 	engine_expect(engine, by_code, "FR|France");
 	engine_exec(engine, "DELETE FROM country");
-	engine_exec(engine, engine_pick(engine, "DELETE FROM amend_base", "DELETE FROM amend.base"));
+	engine_exec(engine, engine_pick(engine, "DELETE FROM amend_base; DELETE FROM amend_feed_sum",
+					"DELETE FROM amend.base; DELETE FROM amend.feed_sum"));
 	pair->feed->between = create_row;
 	pair->feed->options.on_conflict = AMEND_POLICY_CURRENT;
 	fed(pair->feed, "code,name\nFR,France\n", "kept=1 settled=1");

@@ -71,8 +71,8 @@ static const char *const ledger_grants[] = {
 	"GRANT USAGE ON SCHEMA amend TO {role}",
 	"GRANT SELECT ON {ledger}meta TO {role}",
 	"GRANT SELECT, INSERT ON {ledger}run, {ledger}revision, {ledger}change, {ledger}feed TO {role}",
-	"GRANT SELECT, INSERT, UPDATE, DELETE ON {ledger}base, {ledger}conflict, {ledger}seen, "
-	"{ledger}operation TO {role}",
+	"GRANT SELECT, INSERT, UPDATE, DELETE ON {ledger}base, {ledger}feed_sum, {ledger}conflict, "
+	"{ledger}seen, {ledger}operation TO {role}",
 	"GRANT SELECT, INSERT, UPDATE ON {ledger}lease TO {role}",
 	"GRANT SELECT, INSERT ON {ledger}lease_event TO {role}",
 	"GRANT SELECT ON {ledger}guard TO {role}",
@@ -80,7 +80,7 @@ static const char *const ledger_grants[] = {
 	NULL,
 };
 
-/* Of base, and of feed, seen, the leases' tables and operation (for who writes, no one else) what goes with it. */
+/* Of base, and of feed, its sums, seen, the leases' tables and operation (for who writes, no one else) what goes with it. */
 static const char ledger_rights[] =
 	"SELECT pg_catalog.format('GRANT %s ON amend.%I TO %s%s', CASE t.name WHEN 'operation' THEN "
 	"'SELECT, INSERT, UPDATE, DELETE' ELSE a.privilege_type END, t.name, "
@@ -91,6 +91,7 @@ static const char ledger_rights[] =
 	"CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a "
 	"CROSS JOIN (VALUES ('base', ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', "
 	"'REFERENCES', 'TRIGGER']), ('feed', ARRAY['SELECT', 'INSERT']), "
+	"('feed_sum', ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']), "
 	"('seen', ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']), "
 	"('lease', ARRAY['SELECT', 'INSERT', 'UPDATE']), ('lease_event', ARRAY['SELECT', 'INSERT']), "
 	"('operation', ARRAY['INSERT'])) t(name, rights) "

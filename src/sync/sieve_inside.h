@@ -1,0 +1,81 @@
+/*
+ * What the parts of the sieve share: sieve.c keeps the entries and answers for them,
+ * sieve_scan.c reads the whole table, sieve_keys.c the rows of the input's keys.
+ */
+#ifndef AMEND_SYNC_SIEVE_INSIDE_H
+#define AMEND_SYNC_SIEVE_INSIDE_H
+
+#include <sodium.h>
+
+#include "sync/sync.h"
+
+enum { AMEND_SIEVE_PROGRESS = 10000 }; /* rows between two words of progress */
+
+enum amend_sieve_state {
+	AMEND_SIEVE_FRESH,
+	AMEND_SIEVE_EQUAL, /* one row has its key and is what the record says; its base is yet to be seen */
+	AMEND_SIEVE_SEEN, /* one row has its key, and differs, or there is no base */
+	AMEND_SIEVE_SETTLED,
+	AMEND_SIEVE_OPEN, /* to be decided without help from here */
+};
+
+struct amend_sieve_entry {
+	const unsigned char *bytes;
+	const struct amend_row *row;
+	const struct amend_base *base; /* of that row, where it was read with it */
+	uint64_t code;                 /* of its first key; 0: it has none that counts here */
+	uint64_t pk;                   /* of the row's name */
+	unsigned char digest[AMEND_BASE_DIGEST_SIZE]; /* of the base that would settle it */
+	unsigned char state;                          /* enum amend_sieve_state */
+};
+
+/* So small that looking for a code mostly stays within a line of the processor's cache. */
+struct amend_sieve_slot {
+	uint32_t entry; /* 1 + its index; 0: free */
+	uint32_t mark;  /* the code's upper half */
+};
+
+struct amend_sieve {
+	struct amend_sync *sync;
+	struct amend_sieve_entry *entries;
+	uint64_t first, n, n_settled;
+	struct amend_arena bytes; /* copies of the records, where they do not stay in the store */
+	struct amend_sieve_slot *slots; /* of entries, by code */
+	uint32_t *by_name; /* the same of settled ones, by the code of their row's name; made when asked for */
+	uint64_t mask;
+	bool folds; /* the first key is compared without ASCII case */
+	unsigned char secret[crypto_shorthash_KEYBYTES];
+	struct amend_value *fields; /* of the record looked at */
+	struct amend_base *strays;  /* bases whose first key no record has */
+	size_t n_strays, strays_room;
+	uint64_t n_known; /* bases whose first key one has */
+	bool compares;    /* with rows; else keys alone are made canonical */
+	bool scanned;     /* all bases were read, or need not be */
+	uint64_t n_found; /* rows that have a record's key, so far */
+	struct amend_buffer text, pack;
+	/* With the salt of the source's bases: the sum that they have if they are those of all that is equal. */
+	bool salted;
+	unsigned char salt[AMEND_BASE_SALT_SIZE];
+	int64_t n_equal;
+	uint64_t sum;
+};
+
+/* Never 0. */
+uint64_t amend_sieve_code(const struct amend_sieve *sieve, const char *text, size_t size);
+/* Of a first key; the text may be folded in place. */
+uint64_t amend_sieve_key_code(const struct amend_sieve *sieve, char *text, size_t size);
+struct amend_sieve_entry *amend_sieve_find(const struct amend_sieve *sieve, uint64_t code);
+/* The first key of `row`, or (NULL) of `fields`, as a base spells it, in `text`; false where it is blank. */
+bool amend_sieve_key_text(struct amend_sieve *sieve, const struct amend_value *row);
+/* One row that has the entry's key. */
+enum amend_status amend_sieve_take_row(struct amend_sieve *sieve, struct amend_sieve_entry *entry,
+				       const struct amend_row *row,
+				       struct amend_error *err) AMEND_CHECK;
+void amend_sieve_settle(struct amend_sieve *sieve, struct amend_sieve_entry *entry);
+
+/* sieve_scan.c, sieve_keys.c */
+enum amend_status amend_sieve_by_scan(struct amend_sieve *sieve,
+				      struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_sieve_by_key(struct amend_sieve *sieve, struct amend_error *err) AMEND_CHECK;
+
+#endif
