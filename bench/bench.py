@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`make bench`: what docs/performance.md claims, measured again.
 
-Workloads A (sync), B (hot rows) and C (one record), ours against what a good hand writes in C on the same
+Workloads A (sync), B (hot rows), C (one record) and G (guarded tables), ours against what a good hand writes in C on the same
 engine in the same run. Says what missed its goal; the exit code is 1 only where a contender failed or left wrong data.
 
 Leaves measuring to contender (C), and the choice of contenders to workload_*.py."""
@@ -20,8 +20,9 @@ import places
 import workload_a
 import workload_b
 import workload_c
+import workload_g
 
-WORKLOADS = {"A": workload_a, "B": workload_b, "C": workload_c}
+WORKLOADS = {"A": workload_a, "B": workload_b, "C": workload_c, "G": workload_g}
 
 
 class Failed(Exception):
