@@ -91,8 +91,8 @@ struct amend_table {
 	bool has_triggers; /* triggers, rules or partitions: what is stored may not be what was written */
 	bool guard_version; /* amend guard: the database itself moves the version column, and refuses stale ones */
 	bool guard_history; /* amend guard: the database itself records what is changed */
-	bool folds_case; /* names of columns are compared without ASCII case */
-	void *owner;     /* private */
+	bool folds_case;    /* names of columns are compared without ASCII case */
+	void *owner;        /* private */
 };
 
 /*

@@ -123,7 +123,8 @@ static const char *const step_5[] = {
 
 enum { GUARD_STEP = 5 };
 
-static const struct step steps[] = {{1, step_1}, {2, step_2}, {3, step_3}, {4, step_4}, {GUARD_STEP, step_5}};
+static const struct step steps[] = {
+	{1, step_1}, {2, step_2}, {3, step_3}, {4, step_4}, {GUARD_STEP, step_5}};
 
 enum { LATEST = sizeof(steps) / sizeof(steps[0]) };
 _Static_assert((int)LATEST == (int)AMEND_LEDGER_VERSION, "a step was added");
@@ -131,11 +132,10 @@ _Static_assert((int)LATEST == (int)AMEND_LEDGER_VERSION, "a step was added");
 enum amend_status amend_ledger_refuse(const struct amend_conn *db, const struct amend_table *table,
 				      struct amend_error *err)
 {
-	static const char *const names[] = {"meta",  "run",         "revision",  "change",
-					    "feed",  "base",        "conflict",  "token_key",
-					    "lease", "lease_event", "operation", "seen",
-					    "guard", "session",     "statement", "stash",
-					    "feed_sum"};
+	static const char *const names[] = {
+		"meta",     "run",       "revision",  "change",      "feed",      "base",
+		"conflict", "token_key", "lease",     "lease_event", "operation", "seen",
+		"guard",    "session",   "statement", "stash",       "feed_sum"};
 	size_t prefix = strlen(db->dialect->ledger);
 
 	if (strncasecmp(table->qualified, db->dialect->ledger, prefix) != 0)

@@ -55,8 +55,9 @@ void amend_revision_insert(struct amend_sql *sql, struct amend_conn *db, const c
 
 	amend_sql_text(sql, "INSERT INTO ");
 	amend_sql_ledger(sql, "revision");
-	amend_sql_text(sql, db->dialect->revision_xact ? " (at, who, why, program, run, xact) SELECT "
-						       : " (at, who, why, program, run) SELECT ");
+	amend_sql_text(sql, db->dialect->revision_xact
+				    ? " (at, who, why, program, run, xact) SELECT "
+				    : " (at, who, why, program, run) SELECT ");
 	add_author(sql, db);
 	amend_sql_text(sql, ", ");
 	if (run)

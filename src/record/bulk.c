@@ -298,8 +298,7 @@ static void describe_change(const struct amend_batch *batch, const struct amend_
 }
 
 /* The table's triggers have recorded all of it, except what is the sync's. */
-static enum amend_status record_sources(struct amend_batch *batch, size_t n,
-					struct amend_error *err)
+static enum amend_status record_sources(struct amend_batch *batch, size_t n, struct amend_error *err)
 {
 	struct amend_change_spec *specs = amend_arena_array(&batch->work, n, sizeof(*specs));
 	size_t count = 0;

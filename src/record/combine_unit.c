@@ -88,7 +88,8 @@ bool amend_addition_fits(struct amend_addition *addition)
 static enum amend_status go_alone(struct unit *unit, struct amend_error *err)
 {
 	unit->alone = true;
-	return amend_error_set(err, AMEND_UNSUPPORTED, "these additions cannot be combined");
+	amend_error_set(err, AMEND_UNSUPPORTED, "these additions cannot be combined");
+	return AMEND_UNSUPPORTED;
 }
 
 /* A whole number as the engine hands it out; NULL kind without memory. */

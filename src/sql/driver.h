@@ -100,8 +100,8 @@ struct amend_statement {
 	const char *sql;
 	const struct amend_value *values;
 	size_t n_values;
-	bool once;     /* not worth preparing: DDL, or a text that will not come again */
-	bool raw;      /* of a scan: all columns are text or bytes, and may come as BLOB, whichever they are */
+	bool once; /* not worth preparing: DDL, or a text that will not come again */
+	bool raw; /* of a scan: all columns are text or bytes, and may come as BLOB, whichever they are */
 	uint64_t hash; /* amend_sql_hash of the text, where it is known already; else 0 */
 };
 
@@ -300,9 +300,10 @@ struct amend_driver {
 	 * NULL-ended where they are fewer; existing rows and new ones get a number from the clock (`ms` since 1970).
 	 * `column`: as it will be described.
 	 */
-	enum amend_status (*guard_column)(const struct amend_table *table, const char *name, int64_t ms,
-					  struct amend_arena *arena, struct amend_column *column,
-					  const char **statements, struct amend_error *err);
+	enum amend_status (*guard_column)(const struct amend_table *table, const char *name,
+					  int64_t ms, struct amend_arena *arena,
+					  struct amend_column *column, const char **statements,
+					  struct amend_error *err);
 	/* The triggers by which the table is guarded so, in the order of making them. UNSUPPORTED: it cannot be. */
 	enum amend_status (*guard_parts)(const struct amend_guard_spec *spec,
 					 struct amend_arena *arena, struct amend_guard_part **out,

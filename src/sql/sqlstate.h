@@ -26,8 +26,8 @@
 #define AMEND_SQLSTATE_NO_SCHEMA "3F000"     /* NOT_FOUND */
 #define AMEND_SQLSTATE_DISK_FULL "53100"     /* INTERNAL */
 #define AMEND_SQLSTATE_SYNTAX "42000"        /* INVALID: any other of class 42 */
-#define AMEND_SQLSTATE_STALE "ZV409"         /* STALE: a guarded table refused it; a state of amend's own */
-#define AMEND_SQLSTATE_LOST "08006"          /* UNREACHABLE: nothing was being committed */
-#define AMEND_SQLSTATE_UNKNOWN "08007"       /* OUTCOME_UNKNOWN */
+#define AMEND_SQLSTATE_STALE "ZV409" /* STALE: a guarded table refused it; a state of amend's own */
+#define AMEND_SQLSTATE_LOST "08006"  /* UNREACHABLE: nothing was being committed */
+#define AMEND_SQLSTATE_UNKNOWN "08007" /* OUTCOME_UNKNOWN */
 
 #endif

@@ -367,8 +367,8 @@ enum amend_status amend_table_set_version(struct amend_table *table, const char 
 		return status;
 	if (table->guard_version && (int)at != table->version)
 		return amend_error_set(err, AMEND_INVALID,
-				       "%s is guarded, and its version column is %s", table->qualified,
-				       table->columns[table->version].name);
+				       "%s is guarded, and its version column is %s",
+				       table->qualified, table->columns[table->version].name);
 	if (table->columns[at].class_ != AMEND_CLASS_INTEGER &&
 	    !(table->columns[at].class_ == AMEND_CLASS_TIME && *table->columns[at].cast))
 		return amend_error_set(err, AMEND_INVALID,

@@ -17,18 +17,17 @@ static void make_old(struct engine *engine)
 	bytes = engine_pick(engine, "BLOB", "bytea");
 	index = engine_pick(engine, "amend_", "");
 	engine_execf(engine, "DROP TABLE %slease; DROP TABLE %slease_event", ledger, ledger);
-	engine_execf(engine, "DROP TABLE %soperation; DROP TABLE %sseen; DROP TABLE %sfeed_sum", ledger,
+	engine_execf(engine, "DROP TABLE %soperation; DROP TABLE %sseen; DROP TABLE %sfeed_sum",
+		     ledger, ledger, ledger);
+	engine_execf(engine, "DROP TABLE %sbase; DROP TABLE %sfeed; DROP TABLE %sguard", ledger,
 		     ledger, ledger);
-	engine_execf(engine, "DROP TABLE %sbase; DROP TABLE %sfeed; DROP TABLE %sguard", ledger, ledger,
-		     ledger);
 	engine_execf(engine, "ALTER TABLE %srevision DROP COLUMN xact", ledger);
-	engine_exec(engine,
-		    engine_pick(engine,
-				"DROP TABLE amend_session; DROP TABLE amend_statement; "
-				"DROP TABLE amend_stash",
-				"DROP FUNCTION amend.guard_revision(); DROP FUNCTION "
-				"amend.guard_bases(bigint, text, text[], text[], bytea[]); "
-				"DROP SEQUENCE amend.guard_lastval"));
+	engine_exec(engine, engine_pick(engine,
+					"DROP TABLE amend_session; DROP TABLE amend_statement; "
+					"DROP TABLE amend_stash",
+					"DROP FUNCTION amend.guard_revision(); DROP FUNCTION "
+					"amend.guard_bases(bigint, text, text[], text[], bytea[]); "
+					"DROP SEQUENCE amend.guard_lastval"));
 	engine_execf(
 		engine,
 		"CREATE TABLE %sbase (source text NOT NULL, tbl text NOT NULL, pk text NOT NULL, "
@@ -319,13 +318,14 @@ static void a_role_that_may_not(struct engine *engine)
 		"base|SELECT\nbase|DELETE INSERT SELECT UPDATE\nfeed|SELECT\nfeed|INSERT "
 		"SELECT\noperation|DELETE INSERT SELECT UPDATE");
 	ok(road, .keys = "id=1", .set = "v=d", .once = "x");
-	engine_expect(engine,
-		      engine_printf(engine,
-				    "SELECT has_table_privilege('%s', 'amend.guard', 'SELECT'), "
-				    "has_function_privilege('%s', 'amend.guard_bases(bigint, text, text[], "
-				    "text[], bytea[])', 'EXECUTE')",
-				    role, role),
-		      "t|t");
+	engine_expect(
+		engine,
+		engine_printf(engine,
+			      "SELECT has_table_privilege('%s', 'amend.guard', 'SELECT'), "
+			      "has_function_privilege('%s', 'amend.guard_bases(bigint, text, text[], "
+			      "text[], bytea[])', 'EXECUTE')",
+			      role, role),
+		"t|t");
 }
 
 static void run_statement(void *context, const char *statement)

@@ -71,8 +71,8 @@ static const char *const ledger_grants[] = {
 	"GRANT USAGE ON SCHEMA amend TO {role}",
 	"GRANT SELECT ON {ledger}meta TO {role}",
 	"GRANT SELECT, INSERT ON {ledger}run, {ledger}revision, {ledger}change, {ledger}feed TO {role}",
-	"GRANT SELECT, INSERT, UPDATE, DELETE ON {ledger}base, {ledger}feed_sum, {ledger}conflict, "
-	"{ledger}seen, {ledger}operation TO {role}",
+	"GRANT SELECT, INSERT, UPDATE, DELETE ON {ledger}base, {ledger}feed_sum TO {role}",
+	"GRANT SELECT, INSERT, UPDATE, DELETE ON {ledger}conflict, {ledger}seen, {ledger}operation TO {role}",
 	"GRANT SELECT, INSERT, UPDATE ON {ledger}lease TO {role}",
 	"GRANT SELECT, INSERT ON {ledger}lease_event TO {role}",
 	"GRANT SELECT ON {ledger}guard TO {role}",
@@ -147,8 +147,9 @@ static const struct amend_dialect dialect = {
 	.ledger_grants = ledger_grants,
 	.ledger_guard = ledger_guard,
 	.revision_xact = "pg_catalog.pg_current_xact_id()::pg_catalog.text::pg_catalog.int8",
-	.hand_over = "SELECT pg_catalog.set_config('amend.revision', $1::pg_catalog.int8::pg_catalog.text, "
-		     "true)",
+	.hand_over =
+		"SELECT pg_catalog.set_config('amend.revision', $1::pg_catalog.int8::pg_catalog.text, "
+		"true)",
 	.hand_bases = "amend.guard_bases",
 	.ledger_rights = ledger_rights,
 	.random_secret = "pg_catalog.replace(pg_catalog.gen_random_uuid()::text || "

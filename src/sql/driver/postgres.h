@@ -219,8 +219,8 @@ enum amend_postgres_local amend_postgres_local(bool utf8, struct amend_canon *it
 
 enum amend_status amend_postgres_guard_column(const struct amend_table *table, const char *name,
 					      int64_t ms, struct amend_arena *arena,
-					struct amend_column *column, const char **statements,
-					struct amend_error *err);
+					      struct amend_column *column, const char **statements,
+					      struct amend_error *err);
 enum amend_status amend_postgres_guard_parts(const struct amend_guard_spec *spec,
 					     struct amend_arena *arena,
 					     struct amend_guard_part **out, size_t *n,

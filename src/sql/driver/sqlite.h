@@ -187,15 +187,14 @@ extern const char *const amend_sqlite_ledger_guard[];
 
 enum amend_status amend_sqlite_guard_column(const struct amend_table *table, const char *name,
 					    int64_t ms, struct amend_arena *arena,
-					struct amend_column *column, const char **statements,
-					struct amend_error *err);
+					    struct amend_column *column, const char **statements,
+					    struct amend_error *err);
 enum amend_status amend_sqlite_guard_parts(const struct amend_guard_spec *spec,
 					   struct amend_arena *arena, struct amend_guard_part **out,
 					   size_t *n, struct amend_error *err);
 enum amend_status amend_sqlite_guard_found(struct amend_session *session,
 					   const struct amend_table *table,
-					   struct amend_arena *arena,
-					   struct amend_guard_found **out, size_t *n,
-					   struct amend_error *err);
+					   struct amend_arena *arena, struct amend_guard_found **out,
+					   size_t *n, struct amend_error *err);
 
 #endif

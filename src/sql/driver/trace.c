@@ -352,9 +352,8 @@ static enum amend_status trace_check(struct amend_session *self,
 
 static enum amend_status trace_guard_found(struct amend_session *self,
 					   const struct amend_table *table,
-					   struct amend_arena *arena,
-					   struct amend_guard_found **out, size_t *n,
-					   struct amend_error *err)
+					   struct amend_arena *arena, struct amend_guard_found **out,
+					   size_t *n, struct amend_error *err)
 {
 	return self->inner->guard_found(self->session, table, arena, out, n, err);
 }
