@@ -235,6 +235,7 @@ static enum amend_status keep_row(struct amend_sieve *sieve, struct amend_sieve_
 	if (status != AMEND_OK)
 		return status;
 	entry->row = kept;
+	sieve->n_seen++;
 	entry->pk = amend_sieve_code(sieve, kept->pk, strlen(kept->pk));
 	return AMEND_OK;
 }

@@ -52,6 +52,7 @@ struct amend_sieve {
 	bool compares;    /* with rows; else keys alone are made canonical */
 	bool scanned;     /* all bases were read, or need not be */
 	uint64_t n_found; /* rows that have a record's key, so far */
+	uint64_t n_seen;  /* those of them that differ and were kept */
 	struct amend_buffer text, pack;
 	/* With the salt of the source's bases: the sum that they have if they are those of all that is equal. */
 	bool salted;

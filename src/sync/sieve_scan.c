@@ -17,6 +17,7 @@ enum {
 	LINE = 64,        /* bytes that come from memory at once */
 	LINES = 3,        /* of a record */
 	ROOM = 64 * 1024, /* bytes of what waits */
+	FEW = 50, /* where not one in so many differs, packs are looked up by those that do */
 };
 
 struct waiting {
@@ -270,7 +271,8 @@ static enum amend_status take_base(struct amend_sieve *sieve, const struct waiti
 			amend_sieve_settle(sieve, entry);
 		return AMEND_OK;
 	}
-	if (entry->state == AMEND_SIEVE_SEEN && entry->row && is_base_of(sieve, entry, base))
+	if (entry->state == AMEND_SIEVE_SEEN && entry->row && base->pack &&
+	    is_base_of(sieve, entry, base))
 		return keep_base(sieve, entry, base, err);
 	return AMEND_OK;
 }
@@ -299,19 +301,21 @@ static enum amend_status each_base(void *context, const struct amend_base *base,
 	waiting->base = *base;
 	waiting->base.pk = keep_bytes(ahead, base->pk, pk_size);
 	waiting->base.first_key = keep_bytes(ahead, base->first_key, key_size);
-	waiting->base.pack = keep_bytes(ahead, base->pack, base->pack_size);
+	if (base->pack)
+		waiting->base.pack = keep_bytes(ahead, base->pack, base->pack_size);
 	return AMEND_OK;
 }
 
 static enum amend_status read_bases(struct amend_sieve *sieve, struct amend_error *err)
 {
 	struct amend_sync *sync = sieve->sync;
+	bool packs = sieve->n_seen > sieve->n / FEW;
 	struct ahead ahead;
 	enum amend_status status = begin(&ahead, sieve, err);
 
 	ahead.take = take_base;
 	if (status == AMEND_OK)
-		status = amend_base_scan(sync->db, sync->source_name, sync->table, true, each_base,
+		status = amend_base_scan(sync->db, sync->source_name, sync->table, packs, each_base,
 					 &ahead, err);
 	if (status == AMEND_OK)
 		status = take_waiting(&ahead, err);

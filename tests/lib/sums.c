@@ -32,7 +32,7 @@ void expect_sum(struct amend_conn *db, const char *source, const struct amend_ta
 	bool known;
 
 	expect_ok(amend_base_salt(db, source, table, salt, &known, &err), &err);
-	expect_ok(amend_base_scan(db, source, table, false, add_one, &adding, &err), &err);
+	expect_ok(amend_base_scan(db, source, table, true, add_one, &adding, &err), &err);
 	expect_ok(amend_base_sum_read(db, source, table, &sum, &err), &err);
 	if (known && sum.known) {
 		assert_int_equal(sum.n, adding.n);

@@ -189,7 +189,8 @@ static void eight_install(struct engine *engine)
 				"DROP TABLE amend_revision; DROP TABLE amend_change; "
 				"DROP TABLE amend_base; DROP TABLE amend_feed; DROP TABLE amend_feed_sum; DROP TABLE amend_seen; DROP TABLE amend_conflict; "
 				"DROP TABLE amend_token_key; DROP TABLE amend_lease; DROP TABLE amend_lease_event; "
-				"DROP TABLE amend_operation",
+				"DROP TABLE amend_operation; DROP TABLE amend_guard; DROP TABLE amend_session; "
+				"DROP TABLE amend_statement; DROP TABLE amend_stash",
 				"DROP SCHEMA amend CASCADE"));
 	}
 }
