@@ -88,7 +88,7 @@ struct amend_table {
 	int version; /* the version column, or -1 */
 	bool version_is_time;
 	bool settles_late; /* what a statement returns may not be what is stored in the end: AFTER triggers (SQLite: any), rules, partitions */
-	bool has_triggers; /* triggers, rules or partitions: what is stored may not be what was written */
+	bool has_triggers; /* triggers, rules, partitions or tables that inherit: what is stored may not be what was written */
 	bool guard_version; /* amend guard: the database itself moves the version column, and refuses stale ones */
 	bool guard_history; /* amend guard: the database itself records what is changed */
 	bool folds_case;    /* names of columns are compared without ASCII case */

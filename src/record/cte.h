@@ -11,8 +11,24 @@
 /* The row version's column in `u` and `old`, quoted: a name that no table is likely to use. */
 extern const char amend_cte_row_version[];
 
-/* Where a row's values before the write come from. */
-enum amend_cte_before { AMEND_CTE_NOTHING, AMEND_CTE_VALUES, AMEND_CTE_OLD };
+/* Where a row's values before the write come from: nowhere, parameters, `old`, or `u` itself, which counts back. */
+enum amend_cte_before { AMEND_CTE_NOTHING, AMEND_CTE_VALUES, AMEND_CTE_OLD, AMEND_CTE_BACK };
+
+/*
+ * Which columns a write may change. All of them where triggers, or columns that the database
+ * generates, have a say; else those that are assigned, and the version.
+ */
+struct amend_cte_reach {
+	bool all;
+	const struct amend_put *puts;
+	size_t n;
+	int version;
+};
+
+struct amend_cte_reach amend_cte_reach(const struct amend_table *table,
+				       const struct amend_put *puts, size_t n);
+bool amend_cte_reaches(const struct amend_cte_reach *reach, size_t column);
+bool amend_cte_identifies(const struct amend_table *table, size_t column);
 
 /* What all these texts depend on: the table, the puts, and what the unit has already. */
 void amend_cte_shape(struct amend_shape *shape, struct amend_conn *db, const char *builder,
@@ -25,9 +41,20 @@ enum amend_status amend_cte_prepare(struct amend_conn *db, struct amend_written 
 /* A column of `old`, which are named by number: the table's own names stay unambiguous. */
 struct amend_column amend_cte_old(const struct amend_table *table, size_t index, char name[32]);
 
-/* " RETURNING .. AS <row version>)": the end of `u`. */
-void amend_cte_returning(struct amend_sql *sql, const struct amend_conn *db,
-			 const struct amend_table *table);
+/* " RETURNING ..": what is reached, and what identifies the row. */
+void amend_cte_returning(struct amend_sql *sql, const struct amend_table *table,
+			 const struct amend_cte_reach *reach);
+/* Appends the columns that are reached. */
+void amend_cte_reached(struct amend_sql *sql, const struct amend_table *table,
+		       const struct amend_cte_reach *reach, const char *prefix);
+/*
+ * A row of a result from what `rest`, in order, says of the columns that are reached; of the others it has
+ * what `row` has. In the arena, without a row version.
+ */
+enum amend_status amend_cte_take(const struct amend_table *table,
+				 const struct amend_cte_reach *reach, const struct amend_row *row,
+				 const struct amend_value *rest, struct amend_arena *arena,
+				 struct amend_row *out, struct amend_error *err) AMEND_CHECK;
 /* ", r AS (..)", unless the unit has a revision. */
 void amend_cte_revision(struct amend_sql *sql, struct amend_conn *db, const char *from);
 /* ", c AS (INSERT .. SELECT revision, table, op, " up to the key; and from behind the fields to "SELECT ". */
@@ -37,9 +64,9 @@ void amend_cte_changed(struct amend_sql *sql, struct amend_conn *db, const char 
 /* {"id":42} of the row written, as amend_pk_text spells it. */
 void amend_cte_pk(struct amend_sql *sql, const struct amend_conn *db,
 		  const struct amend_table *table);
-/* The changed fields as JSON text. */
+/* The changed fields, of those that are reached (NULL: all), as JSON text. */
 void amend_cte_fields(struct amend_sql *sql, const struct amend_conn *db,
-		      const struct amend_table *table, enum amend_cte_before from,
-		      const struct amend_value *before);
+		      const struct amend_table *table, const struct amend_cte_reach *reach,
+		      enum amend_cte_before from, const struct amend_value *before);
 
 #endif

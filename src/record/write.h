@@ -67,4 +67,17 @@ enum amend_status amend_found_update(struct amend_conn *db, const struct amend_t
 				     struct amend_written *out, size_t *n_found,
 				     struct amend_error *err) AMEND_CHECK;
 
+/*
+ * Additions of whole numbers to integers, where a unique key finds the row and nothing else has a say in what
+ * is stored: what was there before is counted back, so that the row is locked once, by the update itself.
+ */
+bool amend_added_fits(const struct amend_table *table, const struct amend_request_key *key,
+		      const struct amend_put *puts, size_t n);
+/* `out->moved`: nothing was written, nor locked: there is no such row, or NULL or a bound is in the way. */
+enum amend_status amend_added_update(struct amend_conn *db, const struct amend_table *table,
+				     const struct amend_request_key *key,
+				     const struct amend_put *puts, size_t n,
+				     struct amend_arena *arena, struct amend_written *out,
+				     struct amend_error *err) AMEND_CHECK;
+
 #endif

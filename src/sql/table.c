@@ -241,7 +241,7 @@ static enum amend_status make_digest(const struct amend_table *table,
 	add_text(&all, table->sql);
 	add_text(&all, table->qualified);
 	add_text(&all, table->rowid);
-	amend_buffer_printf(&all, "%d.", table->settles_late);
+	amend_buffer_printf(&all, "%d%d.", table->settles_late, table->has_triggers);
 	for (size_t i = 0; i < table->n_columns; i++)
 		add_column(&all, &table->columns[i]);
 	add_columns(&all, table->identity, table->n_identity);

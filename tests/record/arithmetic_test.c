@@ -301,6 +301,64 @@ static void domains(struct engine *engine)
 	engine_expect(engine, "SELECT n FROM d", "2");
 }
 
+/* What was there before is counted back from what is there now: version column, bounds, keys of several columns. */
+static void counts_back(struct engine *engine)
+{
+	struct road *road;
+
+	engine_exec(engine, "CREATE TABLE v (a integer, b integer, small smallint, big bigint, "
+			    "version integer NOT NULL, note text, PRIMARY KEY (a, b));"
+			    "INSERT INTO v VALUES (1, 2, -5, 9223372036854775806, 7, 'x'), "
+			    "(1, 3, NULL, 1, 1, NULL)");
+	road = road_open(engine, "v");
+	ok(road, .keys = "a=1, b=2", .set = "small-=2, big+=1", .bounds = "small>=-7");
+	said(road, "updated small: -5 -> -7, big: 9223372036854775806 -> 9223372036854775807, "
+		   "version: 7 -> 8");
+	expect_text(road_record(road), "a=1 b=2 small=-7 big=9223372036854775807 version=8 note=x");
+	refused(AMEND_CONSTRAINT, road, .keys = "a=1, b=2", .set = "small-=1",
+		.bounds = "small>=-7");
+	expect_contains(road->err.text, "small is -7, adding -1");
+	refused(AMEND_CONSTRAINT, road, .keys = "a=1, b=3", .set = "small+=1");
+	expect_contains(road->err.text, "small is NULL");
+	refused(AMEND_NOT_FOUND, road, .keys = "a=1, b=4", .set = "small+=1");
+	ok(road, AMEND_UPDATE_OR_CREATE, .keys = "a=1, b=4", .set = "small+=1",
+	   .on_create = "big=0");
+	said(road, "created a: NULL -> 1, b: NULL -> 4, small: NULL -> 1, big: NULL -> 0, "
+		   "version: NULL -> 1");
+	history(road, "a=1, b=2",
+		"update a=1 b=2 small: -5 -> -7, big: 9223372036854775806 -> 9223372036854775807, "
+		"version: 7 -> 8");
+}
+
+/* A bound that is in the way is found out without a lock, or waiting for one. */
+static void a_bound_is_no_lock(struct engine *engine)
+{
+	struct road *road = open_stock(engine);
+	struct foreign *other = foreign_open(engine);
+
+	ok(road, .keys = "id=1", .set = "qty-=10", .bounds = "qty>=0");
+	road_count(road);
+	foreign_exec(other, "BEGIN; SELECT 1 FROM stock WHERE id = 1 FOR UPDATE");
+	refused(AMEND_CONSTRAINT, road, .keys = "id=1", .set = "qty-=1", .bounds = "qty>=0");
+	assert_int_equal(road->trace.by_op[AMEND_TRACE_BEGIN], 0);
+	foreign_exec(other, "COMMIT");
+}
+
+static void inherited(struct engine *engine)
+{
+	struct road *road;
+
+	engine_exec(engine, "CREATE TABLE p (id integer PRIMARY KEY, n integer);"
+			    "CREATE TABLE c () INHERITS (p);"
+			    "INSERT INTO p VALUES (1, 1), (2, 2); INSERT INTO c VALUES (1, 5)");
+	road = road_open(engine, "p");
+	refused(AMEND_INVALID, road, .keys = "id=1", .set = "n+=1");
+	expect_contains(road->err.text, "several");
+	engine_expect(engine, "SELECT n FROM p ORDER BY n", "1\n2\n5");
+	ok(road, .keys = "id=2", .set = "n+=1");
+	history(road, NULL, "update id=2 n: 2 -> 3");
+}
+
 static const struct engine_test tests[] = {
 	{"adds and subtracts, several at once, beside other values", adds_and_subtracts},
 	{"adds to what is there now, not to what was read", adds_to_what_is_there_now},
@@ -318,6 +376,10 @@ static const struct engine_test tests[] = {
 	{"what breaks a bound or a range behind the write undoes the unit", too_late_in_a_unit},
 	{"decimals are exact", exact_decimals, .only = "postgresql"},
 	{"SQLite: reals, and text in a column of numbers", sqlite_decimals, .only = "sqlite"},
+	{"what was there before is counted back", counts_back},
+	{"a bound that is in the way takes no lock", a_bound_is_no_lock, .only = "postgresql",
+	 .needs = AMEND_HAS_WRITE_CTE},
+	{"a record that a table has and one that inherits from it", inherited, .only = "postgresql"},
 	{"domains: the amount is not a value of the domain", domains, .only = "postgresql"},
 };
 

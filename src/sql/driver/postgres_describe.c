@@ -22,7 +22,9 @@ static const char find_sql[] =
 	"AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 66 = 0) "
 	"OR EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conrelid = c.oid "
 	"AND o.confrelid = c.oid AND o.contype = 'f' AND o.confupdtype IN ('c', 'n', 'd')), "
-	"c.relkind = 'p' OR c.relhasrules OR EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE "
+	/* What has a hand in what is stored; of tables that inherit it is not looked for. */
+	"c.relkind = 'p' OR c.relhasrules OR c.relhassubclass "
+	"OR EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE "
 	"t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'), "
 	/* amend guard: the version column is the first of its triggers' arguments. */
 	"(SELECT pg_catalog.split_part(pg_catalog.encode(t.tgargs, 'escape'), '\\000', 1) "
