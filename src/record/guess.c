@@ -7,6 +7,7 @@
 
 #include "core/pack.h"
 #include "record/call.h"
+#include "record/cte.h"
 
 /* Calls are alike that name the same table, key columns and columns to set. */
 struct guess {
@@ -58,15 +59,6 @@ static bool may_guess(const struct amend_call *call)
 	return true;
 }
 
-static bool identifies(const struct amend_table *table, uint32_t column)
-{
-	for (size_t i = 0; i < table->n_identity; i++) {
-		if (table->identity[i] == column)
-			return true;
-	}
-	return false;
-}
-
 void amend_call_remember(struct amend_call *call)
 {
 	struct guess *place;
@@ -84,7 +76,7 @@ void amend_call_remember(struct amend_call *call)
 			if (call->puts[j].column != call->set[i].column)
 				continue;
 			/* What moves a record's name is none of the single statement's. */
-			if (identifies(call->table, call->puts[j].column))
+			if (amend_cte_identifies(call->table, call->puts[j].column))
 				return;
 			differs |= UINT64_C(1) << i;
 		}
@@ -107,14 +99,14 @@ enum amend_status amend_call_try_guess(struct amend_call *call, bool *done, stru
 	*done = false;
 	if (!call->db->guesses || !may_guess(call))
 		return AMEND_OK;
-	/* A guess that changes nothing must leave nothing behind: no ledger, and no run. */
-	status = amend_ledger_look(call->db, &present, err);
-	if (status != AMEND_OK || !present || amend_run_pending(call->db))
-		return status;
 	hash = hash_of(call);
 	place = place_of(call->db, hash);
 	if (place->call != hash || place->differs == 0)
 		return AMEND_OK;
+	/* A guess that changes nothing must leave nothing behind: no ledger, and no run. */
+	status = amend_ledger_look(call->db, &present, err);
+	if (status != AMEND_OK || !present || amend_run_pending(call->db))
+		return status;
 	call->n_puts = call->n_set;
 	for (size_t i = 0; i < call->n_set; i++)
 		call->puts[i] = call->set[i];

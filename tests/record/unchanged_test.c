@@ -84,6 +84,11 @@ static void one_trip(struct engine *engine)
 {
 	struct road *road = open_people(engine);
 
+	/* Also while there is no ledger. */
+	ok(road, .keys = "id=1", .set = "name=Ada");
+	road_count(road);
+	ok(road, .keys = "id=1", .set = "name=Ada");
+	assert_int_equal(road->trace.by_op[AMEND_TRACE_RUN], 1);
 	ok(road, .keys = "id=1", .set = "name=Ada L.");
 	road_count(road);
 	ok(road, .keys = "id=1", .set = "name=Ada L., age=36, score=1.50");
