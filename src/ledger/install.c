@@ -78,6 +78,9 @@ static const char *const step_2[] = {
 	/* Not (feed, first_key): SQLite would then prefer the primary key to it. */
 	"CREATE INDEX {index}base_first_key ON {ledger}base {lookup}(first_key) "
 	"WHERE first_key <> ''",
+	/* Few revisions are a run's. */
+	"DROP INDEX {ledger}revision_run",
+	"CREATE INDEX {index}revision_run ON {ledger}revision (run) WHERE run IS NOT NULL",
 	NULL,
 };
 
@@ -232,7 +235,10 @@ static enum amend_status read_version(struct amend_conn *db, int *version, struc
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
 	amend_sql_init(&sql, db);
-	amend_sql_text(&sql, "SELECT value FROM ");
+	amend_sql_text(&sql, "SELECT value");
+	if (*db->dialect->may_number)
+		amend_sql_printf(&sql, ", CASE WHEN %s THEN 1 END", db->dialect->may_number);
+	amend_sql_text(&sql, " FROM ");
 	amend_sql_ledger(&sql, "meta");
 	amend_sql_text(&sql, " WHERE name = 'version'");
 	status = amend_exec(db, &sql, &rows, err);
@@ -243,6 +249,9 @@ static enum amend_status read_version(struct amend_conn *db, int *version, struc
 	else if (status == AMEND_OK)
 		status = amend_error_set(err, AMEND_INTERNAL,
 					 "the ledger does not know its version");
+	if (status == AMEND_OK && db->ledger)
+		db->ledger->numbers = rows.n_columns > 1 &&
+				      amend_rows_at(&rows, 0, 1)->kind != AMEND_NULL;
 out:
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
@@ -304,6 +313,11 @@ enum amend_status amend_ledger_look(struct amend_conn *db, bool *present, struct
 
 	*present = status == AMEND_OK && version > 0;
 	return status;
+}
+
+bool amend_ledger_numbers(const struct amend_conn *db)
+{
+	return db->ledger && db->ledger->numbers;
 }
 
 typedef enum amend_status (*statement_fn)(void *context, const char *statement,
@@ -422,6 +436,9 @@ static enum amend_status install(struct amend_conn *db, void *context, struct am
 		status = amend_on_end(db, install_ended, NULL, err);
 	if (status == AMEND_OK) {
 		db->ledger->installing = true;
+		/* Who makes the tables owns what numbers them. */
+		db->ledger->numbers = version == 0 ? *db->dialect->may_number != '\0'
+						   : db->ledger->numbers;
 		*changed = true;
 	}
 	return explain_denied(err, status);

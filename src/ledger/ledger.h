@@ -25,6 +25,9 @@ enum amend_status amend_ledger_look(struct amend_conn *db, bool *present,
 /* Installs it where it is missing or old; DENIED says what to hand to the administrator. */
 enum amend_status amend_ledger_need(struct amend_conn *db, struct amend_error *err) AMEND_CHECK;
 
+/* The numbers of revisions and changes can be drawn by a statement itself (dialect.next_revision, next_change). The ledger is there. */
+bool amend_ledger_numbers(const struct amend_conn *db);
+
 /* INVALID: the table is the ledger's own, whose records take no road but amend's. OK for any other. */
 enum amend_status amend_ledger_refuse(const struct amend_conn *db, const struct amend_table *table,
 				      struct amend_error *err) AMEND_CHECK;
@@ -51,8 +54,12 @@ enum amend_status amend_revision_need(struct amend_conn *db, int64_t *id,
 enum amend_status amend_revision_made(struct amend_conn *db, int64_t id,
 				      struct amend_error *err) AMEND_CHECK;
 
-/* Appends `INSERT INTO revision (...) SELECT ... FROM source RETURNING id`; `source` "" for VALUES. */
-void amend_revision_insert(struct amend_sql *sql, struct amend_conn *db, const char *source);
+/*
+ * Appends `INSERT INTO revision (...) SELECT ... FROM source RETURNING id`; `source` "": there is none.
+ * `number`: what the source calls the number that it has drawn, and nothing is returned; "": none.
+ */
+void amend_revision_insert(struct amend_sql *sql, struct amend_conn *db, const char *source,
+			   const char *number);
 
 /*
  * Groups the revisions made from now on under a run; 0 ends it. The run's row

@@ -48,16 +48,20 @@ static void add_author(struct amend_sql *sql, struct amend_conn *db)
 	amend_sql_string(sql, db->program ? db->program : "");
 }
 
-void amend_revision_insert(struct amend_sql *sql, struct amend_conn *db, const char *source)
+void amend_revision_insert(struct amend_sql *sql, struct amend_conn *db, const char *source,
+			   const char *number)
 {
 	struct amend_ledger *ledger = db->ledger;
 	int64_t run = ledger ? ledger->run : 0;
 
 	amend_sql_text(sql, "INSERT INTO ");
 	amend_sql_ledger(sql, "revision");
-	amend_sql_text(sql, db->dialect->revision_xact
-				    ? " (at, who, why, program, run, xact) SELECT "
-				    : " (at, who, why, program, run) SELECT ");
+	amend_sql_text(sql, *number ? " (id, at, who, why, program, run" : " (at, who, why, program, run");
+	amend_sql_text(sql, db->dialect->revision_xact ? ", xact) SELECT " : ") SELECT ");
+	if (*number) {
+		amend_sql_text(sql, number);
+		amend_sql_text(sql, ", ");
+	}
 	add_author(sql, db);
 	amend_sql_text(sql, ", ");
 	if (run)
@@ -72,7 +76,8 @@ void amend_revision_insert(struct amend_sql *sql, struct amend_conn *db, const c
 		amend_sql_text(sql, " FROM ");
 		amend_sql_text(sql, source);
 	}
-	amend_sql_text(sql, " RETURNING id");
+	if (!*number)
+		amend_sql_text(sql, " RETURNING id");
 }
 
 /* The one number that a statement returned, whatever the engine's kind for it. */
@@ -139,7 +144,7 @@ enum amend_status amend_revision_need(struct amend_conn *db, int64_t *id, struct
 	if (status != AMEND_OK)
 		return status;
 	amend_sql_init(&sql, db);
-	amend_revision_insert(&sql, db, "");
+	amend_revision_insert(&sql, db, "", "");
 	status = exec_number(db, &sql, id, err);
 	amend_sql_release(&sql);
 	return status == AMEND_OK ? amend_revision_made(db, *id, err) : status;

@@ -13,6 +13,7 @@ enum { AMEND_LEDGER_HAS_OPERATIONS = 4 };
 struct amend_ledger {
 	int version;     /* of the ledger, committed; 0: not looked yet, or there is none */
 	bool installing; /* installed in the transaction that is open */
+	bool numbers;    /* its numbers can be drawn by this role */
 
 	int64_t revision; /* of the open unit; 0: none */
 	const struct amend_run_spec *run_spec;

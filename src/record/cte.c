@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/json_text.h"
+#include "core/rows.h"
 #include "record/cte.h"
 
 const char amend_cte_row_version[] = "\"amend row version\"";
@@ -13,7 +14,8 @@ const char amend_cte_row_version[] = "\"amend row version\"";
 void amend_cte_shape(struct amend_shape *shape, struct amend_conn *db, const char *builder,
 		     const struct amend_table *table, const struct amend_put *puts, size_t n)
 {
-	const bool unit[] = {amend_revision_current(db) != 0, amend_run_current(db) != 0};
+	const bool unit[] = {amend_revision_current(db) != 0, amend_run_current(db) != 0,
+			     amend_ledger_numbers(db)};
 
 	amend_shape_begin(shape, builder, table);
 	amend_shape_add(shape, unit, sizeof(unit));
@@ -104,29 +106,45 @@ void amend_cte_returning(struct amend_sql *sql, const struct amend_table *table,
 	}
 }
 
-/*
- * The revision, unless the unit has one: made after the row is written, so
- * that numbers rise with the row's own history.
- */
-void amend_cte_revision(struct amend_sql *sql, struct amend_conn *db, const char *from)
+#define REVISION "\"amend r\""
+#define CHANGE "\"amend c\""
+
+/* Drawn behind the write, so that they rise with the row's own history. */
+void amend_cte_numbers(struct amend_sql *sql, struct amend_conn *db)
+{
+	if (!amend_ledger_numbers(db) || sql->known)
+		return;
+	if (!amend_revision_current(db))
+		amend_sql_printf(sql, ", %s AS " REVISION, db->dialect->next_revision);
+	amend_sql_printf(sql, ", %s AS " CHANGE, db->dialect->next_change);
+}
+
+/* The revision, unless the unit has one. */
+static void add_revision(struct amend_sql *sql, struct amend_conn *db)
 {
 	if (amend_revision_current(db))
 		return;
 	amend_sql_text(sql, ", r AS (");
-	amend_revision_insert(sql, db, from);
+	amend_revision_insert(sql, db, "u", amend_ledger_numbers(db) ? "u." REVISION : "");
 	amend_sql_text(sql, ")");
 }
 
 void amend_cte_change(struct amend_sql *sql, struct amend_conn *db, const struct amend_table *table,
 		      const char *op)
 {
+	bool numbers = amend_ledger_numbers(db);
+
+	amend_sql_text(sql, ")");
+	add_revision(sql, db);
 	amend_sql_text(sql, ", c AS (INSERT INTO ");
 	amend_sql_ledger(sql, "change");
-	amend_sql_text(sql, " (revision, tbl, op, pk, was, fields) SELECT ");
+	amend_sql_text(sql, numbers ? " (id, revision, tbl, op, pk, was, fields) SELECT u." CHANGE
+				      ", "
+				    : " (revision, tbl, op, pk, was, fields) SELECT ");
 	if (amend_revision_current(db))
 		amend_sql_integer(sql, amend_revision_current(db));
 	else
-		amend_sql_text(sql, "r.id");
+		amend_sql_text(sql, numbers ? "u." REVISION : "r.id");
 	amend_sql_text(sql, ", ");
 	amend_sql_string(sql, table->qualified);
 	amend_sql_text(sql, ", ");
@@ -134,13 +152,50 @@ void amend_cte_change(struct amend_sql *sql, struct amend_conn *db, const struct
 	amend_sql_text(sql, ", ");
 }
 
-void amend_cte_changed(struct amend_sql *sql, struct amend_conn *db, const char *from)
+void amend_cte_changed(struct amend_sql *sql, struct amend_conn *db)
 {
+	amend_sql_text(sql, " FROM u");
+	if (!amend_ledger_numbers(db)) {
+		if (!amend_revision_current(db))
+			amend_sql_text(sql, ", r");
+		amend_sql_text(sql, " RETURNING revision, id");
+	}
+	amend_sql_text(sql, ") SELECT ");
+}
+
+void amend_cte_result(struct amend_sql *sql, struct amend_conn *db, const char *old)
+{
+	bool numbers = amend_ledger_numbers(db);
+
+	if (!numbers)
+		amend_sql_text(sql, "c.revision, c.id");
+	else if (amend_revision_current(db))
+		amend_sql_integer(sql, amend_revision_current(db));
+	else
+		amend_sql_text(sql, "u." REVISION);
+	if (numbers)
+		amend_sql_text(sql, ", u." CHANGE);
 	amend_sql_text(sql, " FROM ");
-	amend_sql_text(sql, from);
-	if (!amend_revision_current(db))
-		amend_sql_text(sql, ", r");
-	amend_sql_text(sql, " RETURNING revision, id) SELECT ");
+	if (*old) {
+		amend_sql_text(sql, old);
+		amend_sql_text(sql, " LEFT JOIN ");
+	}
+	amend_sql_text(sql, "u");
+	if (*old)
+		amend_sql_text(sql, " ON true");
+	if (!numbers)
+		amend_sql_text(sql, *old ? " LEFT JOIN c ON true" : ", c");
+}
+
+enum amend_status amend_cte_written(struct amend_conn *db, const struct amend_rows *rows,
+				    struct amend_written *out, struct amend_error *err)
+{
+	bool had_revision = amend_revision_current(db) != 0;
+
+	if (!amend_value_number(amend_rows_at(rows, 0, rows->n_columns - 2), &out->revision) ||
+	    !amend_value_number(amend_rows_at(rows, 0, rows->n_columns - 1), &out->change))
+		return amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");
+	return had_revision ? AMEND_OK : amend_revision_made(db, out->revision, err);
 }
 
 void amend_cte_pk(struct amend_sql *sql, const struct amend_conn *db,
@@ -190,8 +245,7 @@ static void add_again(struct amend_sql *sql)
  * where their bytes are; other types are compared as they are written.
  */
 static void add_field(struct amend_sql *sql, const struct amend_conn *db,
-		      const struct amend_column *column, const struct amend_column *old,
-		      const char *olds)
+		      const struct amend_column *column, const struct amend_column *old)
 {
 	struct amend_buffer json = AMEND_BUFFER_INIT;
 
@@ -205,7 +259,7 @@ static void add_field(struct amend_sql *sql, const struct amend_conn *db,
 	amend_sql_literal(sql, json.failed ? "" : json.data);
 	amend_sql_text(sql, " || ");
 	if (old)
-		db->driver->json_of(sql, old, olds);
+		db->driver->json_of(sql, old, "u.");
 	else
 		add_again(sql);
 	amend_sql_text(sql, " || ',' || ");
@@ -227,8 +281,6 @@ void amend_cte_fields(struct amend_sql *sql, const struct amend_conn *db,
 		      enum amend_cte_before from, const struct amend_value *before)
 {
 	static const struct amend_value nothing = {.kind = AMEND_NULL};
-	const char *olds = from == AMEND_CTE_BACK ? "u." : "old.";
-	bool within = from == AMEND_CTE_OLD || from == AMEND_CTE_BACK;
 	struct amend_buffer json = AMEND_BUFFER_INIT;
 	size_t n = 0;
 
@@ -242,14 +294,14 @@ void amend_cte_fields(struct amend_sql *sql, const struct amend_conn *db,
 			continue;
 		/* A function has at most 100 arguments. */
 		amend_sql_text(sql, ++n % 64 ? ", CASE WHEN " : ") || pg_catalog.concat(CASE WHEN ");
-		if (within) {
+		if (from == AMEND_CTE_OLD) {
 			old = amend_cte_old(table, i, name);
 			if (column->class_ == AMEND_CLASS_TEXT) {
-				add_text_of(sql, olds, old.name);
+				add_text_of(sql, "u.", old.name);
 				amend_sql_text(sql, " IS NOT DISTINCT FROM ");
 				add_text_of(sql, "u.", column->name);
 			} else {
-				db->driver->json_of(sql, &old, olds);
+				db->driver->json_of(sql, &old, "u.");
 				amend_sql_text(sql, " = ");
 				db->driver->json_of(sql, column, "u.");
 			}
@@ -261,7 +313,7 @@ void amend_cte_fields(struct amend_sql *sql, const struct amend_conn *db,
 			amend_sql_text(sql, " = ");
 			db->driver->json_of(sql, column, "u.");
 		}
-		add_field(sql, db, column, within ? &old : NULL, olds);
+		add_field(sql, db, column, from == AMEND_CTE_OLD ? &old : NULL);
 	}
 	amend_sql_text(sql, "), 2) || '}'");
 	amend_buffer_release(&json);

@@ -11,8 +11,8 @@
 /* The row version's column in `u` and `old`, quoted: a name that no table is likely to use. */
 extern const char amend_cte_row_version[];
 
-/* Where a row's values before the write come from: nowhere, parameters, `old`, or `u` itself, which counts back. */
-enum amend_cte_before { AMEND_CTE_NOTHING, AMEND_CTE_VALUES, AMEND_CTE_OLD, AMEND_CTE_BACK };
+/* Where a row's values before the write come from: nowhere, parameters, or columns of `u` (amend_cte_old). */
+enum amend_cte_before { AMEND_CTE_NOTHING, AMEND_CTE_VALUES, AMEND_CTE_OLD };
 
 /*
  * Which columns a write may change. All of them where triggers, or columns that the database
@@ -38,7 +38,7 @@ void amend_cte_shape(struct amend_shape *shape, struct amend_conn *db, const cha
 enum amend_status amend_cte_prepare(struct amend_conn *db, struct amend_written *out,
 				    struct amend_error *err) AMEND_CHECK;
 
-/* A column of `old`, which are named by number: the table's own names stay unambiguous. */
+/* A column of the row before, in `old` and `u`: they are named by number: the table's own names stay unambiguous. */
 struct amend_column amend_cte_old(const struct amend_table *table, size_t index, char name[32]);
 
 /* " RETURNING ..": what is reached, and what identifies the row. */
@@ -55,12 +55,18 @@ enum amend_status amend_cte_take(const struct amend_table *table,
 				 const struct amend_cte_reach *reach, const struct amend_row *row,
 				 const struct amend_value *rest, struct amend_arena *arena,
 				 struct amend_row *out, struct amend_error *err) AMEND_CHECK;
-/* ", r AS (..)", unless the unit has a revision. */
-void amend_cte_revision(struct amend_sql *sql, struct amend_conn *db, const char *from);
-/* ", c AS (INSERT .. SELECT revision, table, op, " up to the key; and from behind the fields to "SELECT ". */
+/* What else `u` returns: the revision's and the change's numbers, where the ledger's can be drawn. */
+void amend_cte_numbers(struct amend_sql *sql, struct amend_conn *db);
+/* The end of `u`; `r`, unless the unit has a revision; ", c AS (INSERT .. SELECT revision, table, op, " up to the key. */
 void amend_cte_change(struct amend_sql *sql, struct amend_conn *db, const struct amend_table *table,
 		      const char *op);
-void amend_cte_changed(struct amend_sql *sql, struct amend_conn *db, const char *from);
+/* From behind the fields to "SELECT ". */
+void amend_cte_changed(struct amend_sql *sql, struct amend_conn *db);
+/* "revision, change FROM ..": the last columns of the result. `old`: what is there though nothing was written; "": nothing. */
+void amend_cte_result(struct amend_sql *sql, struct amend_conn *db, const char *old);
+/* Takes those of the row that was written. */
+enum amend_status amend_cte_written(struct amend_conn *db, const struct amend_rows *rows,
+				    struct amend_written *out, struct amend_error *err) AMEND_CHECK;
 /* {"id":42} of the row written, as amend_pk_text spells it. */
 void amend_cte_pk(struct amend_sql *sql, const struct amend_conn *db,
 		  const struct amend_table *table);

@@ -9,30 +9,17 @@
 #include "ledger/lease.h"
 #include "record/cte.h"
 
-static void add_result(struct amend_sql *sql, const struct amend_conn *db,
-		       const struct amend_table *table)
-{
-	amend_row_columns(sql, db, table, "u.");
-	amend_sql_text(sql, ", c.revision, c.id FROM u, c");
-}
-
 /* Runs it; no row: nothing was written. */
 static enum amend_status run(struct amend_conn *db, const struct amend_sql *sql,
 			     const struct amend_table *table, struct amend_arena *arena,
 			     struct amend_written *out, bool take, struct amend_error *err)
 {
 	struct amend_rows rows = AMEND_ROWS_INIT;
-	bool had_revision = amend_revision_current(db) != 0;
 	enum amend_status status = amend_exec(db, sql, &rows, err);
 
-	if (status == AMEND_OK && rows.n_rows == 0)
-		out->moved = true;
-	else if (status == AMEND_OK &&
-		 (!amend_value_number(amend_rows_at(&rows, 0, rows.n_columns - 2), &out->revision) ||
-		  !amend_value_number(amend_rows_at(&rows, 0, rows.n_columns - 1), &out->change)))
-		status = amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");
-	else if (status == AMEND_OK && !had_revision)
-		status = amend_revision_made(db, out->revision, err);
+	out->moved = status == AMEND_OK && rows.n_rows == 0;
+	if (status == AMEND_OK && !out->moved)
+		status = amend_cte_written(db, &rows, out, err);
 	if (status == AMEND_OK && take && !out->moved) {
 		const struct amend_rows row = {
 			.n_rows = 1, .n_columns = rows.n_columns - 2, .values = rows.values};
@@ -88,8 +75,7 @@ enum amend_status amend_cte_update(struct amend_conn *db, const struct amend_tab
 	amend_write_bounds(&sql, table, puts, n);
 	amend_sql_text(&sql, " RETURNING ");
 	amend_row_columns(&sql, db, table, "");
-	amend_sql_text(&sql, ")");
-	amend_cte_revision(&sql, db, "u");
+	amend_cte_numbers(&sql, db);
 	amend_cte_change(&sql, db, table, "update");
 	amend_cte_pk(&sql, db, table);
 	amend_sql_text(&sql, ", nullif(");
@@ -98,8 +84,10 @@ enum amend_status amend_cte_update(struct amend_conn *db, const struct amend_tab
 	amend_cte_pk(&sql, db, table);
 	amend_sql_text(&sql, "), ");
 	amend_cte_fields(&sql, db, table, &reach, AMEND_CTE_VALUES, row->values);
-	amend_cte_changed(&sql, db, "u");
-	add_result(&sql, db, table);
+	amend_cte_changed(&sql, db);
+	amend_row_columns(&sql, db, table, "u.");
+	amend_sql_text(&sql, ", ");
+	amend_cte_result(&sql, db, "");
 	status = run(db, &sql, table, arena, out, true, err);
 	amend_sql_release(&sql);
 	out->before = row->values;
@@ -130,14 +118,15 @@ enum amend_status amend_cte_insert(struct amend_conn *db, const struct amend_tab
 	amend_write_insertion(&sql, table, key, puts, n);
 	amend_sql_text(&sql, " RETURNING ");
 	amend_row_columns(&sql, db, table, "");
-	amend_sql_text(&sql, ")");
-	amend_cte_revision(&sql, db, "u");
+	amend_cte_numbers(&sql, db);
 	amend_cte_change(&sql, db, table, "create");
 	amend_cte_pk(&sql, db, table);
 	amend_sql_text(&sql, ", NULL, ");
 	amend_cte_fields(&sql, db, table, NULL, AMEND_CTE_NOTHING, NULL);
-	amend_cte_changed(&sql, db, "u");
-	add_result(&sql, db, table);
+	amend_cte_changed(&sql, db);
+	amend_row_columns(&sql, db, table, "u.");
+	amend_sql_text(&sql, ", ");
+	amend_cte_result(&sql, db, "");
 	status = run(db, &sql, table, arena, out, true, err);
 	amend_sql_release(&sql);
 	if (status == AMEND_OK && out->moved && !key)
@@ -168,14 +157,14 @@ enum amend_status amend_cte_delete(struct amend_conn *db, const struct amend_tab
 	amend_sql_text(&sql, "WITH u AS (DELETE FROM ");
 	amend_sql_text(&sql, table->sql);
 	add_guard(&sql, db, table, row);
-	amend_sql_text(&sql, " RETURNING 1)");
-	amend_cte_revision(&sql, db, "u");
+	amend_sql_text(&sql, " RETURNING 1");
+	amend_cte_numbers(&sql, db);
 	amend_cte_change(&sql, db, table, "delete");
 	amend_sql_string(&sql, row->pk);
 	amend_sql_text(&sql, ", NULL, ");
 	amend_sql_string(&sql, fields.data);
-	amend_cte_changed(&sql, db, "u");
-	amend_sql_text(&sql, "c.revision, c.id FROM c");
+	amend_cte_changed(&sql, db);
+	amend_cte_result(&sql, db, "");
 	status = run(db, &sql, table, arena, out, false, err);
 	amend_sql_release(&sql);
 	amend_buffer_release(&fields);

@@ -107,6 +107,16 @@ static void add_not_null(struct amend_sql *sql, const struct amend_table *table,
 	}
 }
 
+/* What was there before, of the columns that are reached. */
+static void add_before(struct amend_sql *sql, const struct amend_table *table,
+		       const struct amend_cte_reach *reach, const char *prefix)
+{
+	for (size_t i = 0; i < table->n_columns; i++) {
+		if (amend_cte_reaches(reach, i))
+			amend_sql_printf(sql, ", %s\"amend o%zu\"", prefix, i);
+	}
+}
+
 static void build(struct amend_sql *sql, struct amend_conn *db, const struct amend_table *table,
 		  const struct amend_request_key *key, const struct amend_put *puts, size_t n,
 		  uint64_t differs, const struct amend_cte_reach *reach)
@@ -134,29 +144,18 @@ static void build(struct amend_sql *sql, struct amend_conn *db, const struct ame
 	if (!lock)
 		add_guess(sql, db, table, puts, n, differs);
 	amend_cte_returning(sql, table, reach);
-	amend_sql_text(sql, ")");
-	amend_cte_revision(sql, db, "u");
+	add_before(sql, table, reach, "old.");
+	amend_cte_numbers(sql, db);
 	amend_cte_change(sql, db, table, "update");
 	amend_cte_pk(sql, db, table);
 	amend_sql_text(sql, ", NULL, ");
 	amend_cte_fields(sql, db, table, reach, AMEND_CTE_OLD, NULL);
-	amend_cte_changed(sql, db, "u CROSS JOIN old");
+	amend_cte_changed(sql, db);
 	add_old_columns(sql, table, "old.");
 	amend_sql_text(sql, ", ");
 	amend_cte_reached(sql, table, reach, "u.");
-	amend_sql_text(sql, ", c.revision, c.id FROM old LEFT JOIN u ON true LEFT JOIN c ON true");
-}
-
-/* The last columns of a row that was written: revision and change. */
-static enum amend_status take_written(struct amend_conn *db, const struct amend_rows *rows,
-				      struct amend_written *out, struct amend_error *err)
-{
-	bool had_revision = amend_revision_current(db) != 0;
-
-	if (!amend_value_number(amend_rows_at(rows, 0, rows->n_columns - 2), &out->revision) ||
-	    !amend_value_number(amend_rows_at(rows, 0, rows->n_columns - 1), &out->change))
-		return amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");
-	return had_revision ? AMEND_OK : amend_revision_made(db, out->revision, err);
+	amend_sql_text(sql, ", ");
+	amend_cte_result(sql, db, "old");
 }
 
 enum amend_status amend_found_update(struct amend_conn *db, const struct amend_table *table,
@@ -198,7 +197,7 @@ enum amend_status amend_found_update(struct amend_conn *db, const struct amend_t
 	out->moved = amend_rows_at(&rows, 0, rows.n_columns - 1)->kind == AMEND_NULL;
 	if (out->moved)
 		goto out;
-	status = take_written(db, &rows, out, err);
+	status = amend_cte_written(db, &rows, out, err);
 	if (status == AMEND_OK)
 		status = amend_cte_take(table, &reach, old, &rows.values[table->n_columns + 1],
 					arena, &out->row, err);
@@ -253,15 +252,6 @@ static void add_counted_back(struct amend_sql *sql, const struct amend_table *ta
 	}
 }
 
-static void add_before(struct amend_sql *sql, const struct amend_table *table,
-		       const struct amend_cte_reach *reach)
-{
-	for (size_t i = 0; i < table->n_columns; i++) {
-		if (amend_cte_reaches(reach, i))
-			amend_sql_printf(sql, ", u.\"amend o%zu\"", i);
-	}
-}
-
 enum amend_status amend_added_update(struct amend_conn *db, const struct amend_table *table,
 				     const struct amend_request_key *key,
 				     const struct amend_put *puts, size_t n,
@@ -290,21 +280,21 @@ enum amend_status amend_added_update(struct amend_conn *db, const struct amend_t
 	amend_sql_text(&sql, " RETURNING ");
 	amend_row_columns(&sql, db, table, "");
 	add_counted_back(&sql, table, puts, n);
-	amend_sql_text(&sql, ")");
-	amend_cte_revision(&sql, db, "u");
+	amend_cte_numbers(&sql, db);
 	amend_cte_change(&sql, db, table, "update");
 	amend_cte_pk(&sql, db, table);
 	amend_sql_text(&sql, ", NULL, ");
-	amend_cte_fields(&sql, db, table, &reach, AMEND_CTE_BACK, NULL);
-	amend_cte_changed(&sql, db, "u");
+	amend_cte_fields(&sql, db, table, &reach, AMEND_CTE_OLD, NULL);
+	amend_cte_changed(&sql, db);
 	amend_row_columns(&sql, db, table, "u.");
-	add_before(&sql, table, &reach);
-	amend_sql_text(&sql, ", c.revision, c.id FROM u, c");
+	add_before(&sql, table, &reach, "u.");
+	amend_sql_text(&sql, ", ");
+	amend_cte_result(&sql, db, "");
 	status = amend_exec(db, &sql, &rows, err);
 	out->moved = status == AMEND_OK && rows.n_rows == 0;
 	if (status != AMEND_OK || out->moved)
 		goto out;
-	status = take_written(db, &rows, out, err);
+	status = amend_cte_written(db, &rows, out, err);
 	after = (struct amend_rows){
 		.n_rows = 1, .n_columns = table->n_columns, .values = rows.values};
 	if (status == AMEND_OK)

@@ -92,6 +92,8 @@ struct amend_dialect {
 	const char *bytes_type;
 	const char *name_type;    /* text that is compared byte by byte */
 	const char *lookup_index; /* before an index's column: one for equality alone */
+	const char *may_number; /* whether this role may draw the ledger's numbers itself: a condition; "": nobody can */
+	const char *next_revision, *next_change; /* how it draws them */
 	const char *rewritten_table; /* behind CREATE TABLE (...): for one whose rows are found by primary key and often rewritten */
 };
 

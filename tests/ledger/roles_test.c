@@ -79,6 +79,7 @@ static void after_the_script(struct engine *engine)
 		"UPDATE amend.meta SET value = '7'",
 		"DROP TABLE amend.change",
 		"CREATE TABLE amend.mine (a integer)",
+		"SELECT setval('amend.change_id_seq', 1)",
 	};
 
 	expect_ok(amend_init_script(road->db, run_as_owner, &hand_over, &road->err), &road->err);
@@ -152,10 +153,57 @@ static void a_token_cannot_be_checked(struct engine *engine)
 	ok(road, .keys = "id=1", .set = "v=b", .originals = "v=a");
 }
 
+static void write_each_way(struct road *road, const char *v)
+{
+	ok(road, .keys = "id=1", .set = engine_printf(road->engine, "v=%s", v));
+	ok(road, .keys = "id=1", .set = engine_printf(road->engine, "v=%s again", v));
+	ok(road, .keys = "id=1", .set = "n+=1");
+	ok(road, AMEND_UPDATE_OR_CREATE, .keys = "id=2", .set = "v=c");
+	expect_ok(road_delete(road, ask(.keys = "id=2")), &road->err);
+	expect_ok(road_atomic(road, get_and_write, road), &road->err);
+}
+
+/* Who may draw the ledger's numbers, and who was given no right to: the same history. */
+static void numbers(struct engine *engine)
+{
+	const char *role, *url = engine_url_of_role(engine, &role), *first;
+	struct hand_over hand_over = {engine, 0};
+	struct road *road;
+
+	engine_execf(engine,
+		     "CREATE TABLE t (id integer PRIMARY KEY, v text, n integer DEFAULT 0); "
+		     "INSERT INTO t VALUES (1, 'a'); GRANT ALL ON t TO %s",
+		     role);
+	road = road_open_with(engine, url, NULL, "t");
+	expect_ok(amend_init_script(road->db, run_as_owner, &hand_over, &road->err), &road->err);
+	write_each_way(road, "b");
+	first = engine_rows(engine, "SELECT tbl, pk, was, op, fields, c.id - first, c.revision - "
+				    "first FROM amend.change c, (SELECT min(id) AS first FROM "
+				    "amend.change) f ORDER BY c.id");
+	engine_expect(engine, "SELECT count(*), count(DISTINCT revision) FROM amend.change", "6|6");
+	engine_execf(engine,
+		     "REVOKE ALL ON ALL SEQUENCES IN SCHEMA amend FROM %s; "
+		     "UPDATE t SET v = 'a', n = 0; "
+		     "TRUNCATE amend.change, amend.revision",
+		     role);
+	road = road_open_with(engine, url, NULL, "t");
+	write_each_way(road, "b");
+	engine_expect(engine,
+		      "SELECT tbl, pk, was, op, fields, c.id - first, c.revision - first FROM "
+		      "amend.change c, (SELECT min(id) AS first FROM amend.change) f ORDER BY c.id",
+		      first);
+	engine_expect(engine,
+		      "SELECT count(*) FROM amend.change c JOIN amend.revision r ON r.id = "
+		      "c.revision WHERE c.id = r.id",
+		      "6");
+}
+
 static const struct engine_test tests[] = {
 	{"a role without rights is DENIED, with what to hand to the administrator",
 	 denied_with_the_hint, .only = "postgresql"},
 	{"after the script it writes, but reads no keys and changes no history", after_the_script,
+	 .only = "postgresql"},
+	{"who may draw the ledger's numbers and who may not write the same history", numbers,
 	 .only = "postgresql"},
 	{"a ledger installed by somebody else", installed_by_somebody_else, .only = "postgresql"},
 	{"a key file serves a role that may not read the keys", a_key_file_serves_instead,

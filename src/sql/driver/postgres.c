@@ -77,6 +77,8 @@ static const char *const ledger_grants[] = {
 	"GRANT SELECT, INSERT ON {ledger}lease_event TO {role}",
 	"GRANT SELECT ON {ledger}guard TO {role}",
 	"GRANT EXECUTE ON FUNCTION amend.guard_bases(bigint, text, text[], text[], bytea[]) TO {role}",
+	/* To draw a number, no more: a change is then recorded by a simpler statement. */
+	"GRANT USAGE ON SEQUENCE {ledger}revision_id_seq, {ledger}change_id_seq TO {role}",
 	NULL,
 };
 
@@ -152,6 +154,13 @@ static const struct amend_dialect dialect = {
 		"true)",
 	.hand_bases = "amend.guard_bases",
 	.ledger_rights = ledger_rights,
+	/* Without an error where they are missing, or another's. */
+	.may_number = "pg_catalog.has_sequence_privilege("
+		      "pg_catalog.to_regclass('amend.revision_id_seq'), 'USAGE') AND "
+		      "pg_catalog.has_sequence_privilege("
+		      "pg_catalog.to_regclass('amend.change_id_seq'), 'USAGE')",
+	.next_revision = "pg_catalog.nextval('amend.revision_id_seq')",
+	.next_change = "pg_catalog.nextval('amend.change_id_seq')",
 	.random_secret = "pg_catalog.replace(pg_catalog.gen_random_uuid()::text || "
 			 "pg_catalog.gen_random_uuid()::text, '-', '')",
 	.epoch = "CAST(pg_catalog.floor(extract(epoch FROM pg_catalog.clock_timestamp())) AS bigint)",

@@ -43,6 +43,7 @@ static const struct amend_dialect dialect = {
 	.hand_over = "INSERT INTO amend_session (one, revision) VALUES (2, ?1)",
 	.hand_back = "DELETE FROM amend_session WHERE one = 2",
 	.ledger_rights = "",
+	.may_number = "",
 	.random_secret = "lower(hex(randomblob(32)))",
 	.epoch = "CAST(strftime('%s', 'now') AS INTEGER)",
 	.clock_ms = NULL,
