@@ -188,11 +188,9 @@ static enum amend_status write_row(struct amend_conn *db, struct unit *unit,
 {
 	const struct amend_table *table = unit->items[0]->call.table;
 	struct amend_put *puts = amend_arena_array(&unit->arena, table->n_columns, sizeof(*puts));
-	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_row now;
-	struct amend_sql sql;
 	enum amend_status status;
-	bool found = true;
+	bool wrote;
 	size_t n = 0;
 
 	if (!puts)
@@ -203,25 +201,11 @@ static enum amend_status write_row(struct amend_conn *db, struct unit *unit,
 	}
 	if (n == 0) /* they cancel each other out: each is recorded all the same */
 		return AMEND_OK;
-	amend_sql_init(&sql, db);
-	amend_sql_text(&sql, "UPDATE ");
-	amend_sql_text(&sql, table->sql);
-	amend_write_assignments(&sql, table, puts, n);
-	amend_row_identity(&sql, table, row);
-	amend_sql_text(&sql, " RETURNING ");
-	amend_row_columns(&sql, db, table, "");
-	status = amend_exec(db, &sql, &rows, err);
-	amend_sql_release(&sql);
-	if (status == AMEND_OK && rows.n_rows != 1)
+	status = amend_write_held(db, table, row, puts, n, &unit->arena, &now, &wrote, err);
+	if (status == AMEND_OK && !wrote)
 		status = go_alone(unit, err);
-	if (status == AMEND_OK)
-		status = amend_row_take(db, table, &rows, 0, &unit->arena, &now, err);
-	amend_rows_release(&rows);
-	/* RETURNING does not show what triggers do after it. */
-	if (status == AMEND_OK && !amend_write_in_one(db, table))
-		status = amend_row_again(db, table, &now, NULL, &unit->arena, &now, &found, err);
 	for (size_t i = 0; i < table->n_columns && status == AMEND_OK; i++) {
-		if (!found || !amend_value_equal(&now.values[i], &last[i]))
+		if (!amend_value_equal(&now.values[i], &last[i]))
 			status = go_alone(unit, err); /* a trigger has a hand in it */
 	}
 	return status;

@@ -189,6 +189,70 @@ void amend_write_insertion(struct amend_sql *sql, const struct amend_table *tabl
 
 /* ---- under a hold ---- */
 
+/* The identity after the write: the puts may have moved it. */
+static void follow_identity(const struct amend_table *table, const struct amend_row *row,
+			    const struct amend_put *puts, size_t n, struct amend_value *values)
+{
+	memcpy(values, row->values, table->n_columns * sizeof(*values));
+	for (size_t i = 0; i < n; i++) {
+		if (puts[i].op == AMEND_SET)
+			values[puts[i].column] = puts[i].value;
+	}
+}
+
+static enum amend_status read_written(struct amend_conn *db, const struct amend_table *table,
+				      const struct amend_row *row, const struct amend_put *puts,
+				      size_t n, struct amend_arena *arena, struct amend_row *after,
+				      struct amend_error *err)
+{
+	struct amend_value *values = amend_arena_array(arena, table->n_columns, sizeof(*values));
+	struct amend_row moved = *row;
+	enum amend_status status;
+	bool found;
+
+	if (!values)
+		return amend_no_memory(err);
+	follow_identity(table, row, puts, n, values);
+	moved.values = values;
+	status = amend_row_again(db, table, &moved, NULL, arena, after, &found, err);
+	if (status == AMEND_OK && !found)
+		status = amend_error_set(err, AMEND_INTERNAL, "the row just written to %s is gone",
+					 table->qualified);
+	return status;
+}
+
+enum amend_status amend_write_held(struct amend_conn *db, const struct amend_table *table,
+				   const struct amend_row *row, const struct amend_put *puts,
+				   size_t n, struct amend_arena *arena, struct amend_row *after,
+				   bool *wrote, struct amend_error *err)
+{
+	/* RETURNING does not show what triggers do after it. */
+	bool returns = amend_write_in_one(db, table);
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	enum amend_status status;
+
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "UPDATE ");
+	amend_sql_text(&sql, table->sql);
+	amend_write_assignments(&sql, table, puts, n);
+	amend_row_identity(&sql, table, row);
+	amend_write_bounds(&sql, table, puts, n);
+	if (returns) {
+		amend_sql_text(&sql, " RETURNING ");
+		amend_row_columns(&sql, db, table, "");
+	}
+	status = amend_write_exec(db, table, &sql, &rows, err);
+	amend_sql_release(&sql);
+	*wrote = rows.changes > 0;
+	if (status == AMEND_OK && *wrote && returns)
+		status = amend_row_take(db, table, &rows, 0, arena, after, err);
+	else if (status == AMEND_OK && *wrote)
+		status = read_written(db, table, row, puts, n, arena, after, err);
+	amend_rows_release(&rows);
+	return status;
+}
+
 struct step {
 	const struct amend_table *table;
 	const struct amend_key *key;
@@ -260,16 +324,6 @@ static enum amend_status record(struct amend_conn *db, const struct step *step, 
 	return status;
 }
 
-/* The identity after the write: the puts may have moved it. */
-static void follow_identity(const struct step *step, struct amend_value *values)
-{
-	memcpy(values, step->row->values, step->table->n_columns * sizeof(*values));
-	for (size_t i = 0; i < step->n; i++) {
-		if (step->puts[i].op == AMEND_SET)
-			values[step->puts[i].column] = step->puts[i].value;
-	}
-}
-
 /* SQLite would turn an overflowing integer into a real, and text into a number: neither is what was asked for. */
 static enum amend_status check_sums(const struct step *step, const struct amend_row *before,
 				    const struct amend_row *after, struct amend_error *err)
@@ -298,44 +352,19 @@ static enum amend_status update_held(struct amend_conn *db, void *context, struc
 {
 	struct step *step = context;
 	const struct amend_table *table = step->table;
-	struct amend_row now, moved;
-	struct amend_rows rows = AMEND_ROWS_INIT;
-	struct amend_value *values;
-	struct amend_sql sql;
+	struct amend_row now;
 	enum amend_status status = hold(db, step, &now, err);
-	bool found;
 
 	if (status != AMEND_OK || step->out->moved)
 		return status;
-	amend_sql_init(&sql, db);
-	amend_sql_text(&sql, "UPDATE ");
-	amend_sql_text(&sql, table->sql);
-	amend_write_assignments(&sql, table, step->puts, step->n);
-	amend_row_identity(&sql, table, &now);
-	amend_write_bounds(&sql, table, step->puts, step->n);
-	status = amend_write_exec(db, table, &sql, &rows, err);
-	found = rows.changes > 0;
-	amend_rows_release(&rows);
-	amend_sql_release(&sql);
-	if (status != AMEND_OK)
-		return status;
-	if (!found) {
+	status = amend_write_held(db, table, &now, step->puts, step->n, step->arena,
+				  &step->out->row, &step->wrote, err);
+	if (status == AMEND_OK && !step->wrote) {
 		step->out->out_of_bounds = amend_write_has_bounds(step->puts, step->n);
 		return step->out->out_of_bounds
 			       ? AMEND_OK
 			       : amend_write_refused(table, "changed no row of", err);
 	}
-	step->wrote = true;
-	values = amend_arena_array(step->arena, table->n_columns, sizeof(*values));
-	if (!values)
-		return amend_no_memory(err);
-	follow_identity(step, values);
-	moved = now;
-	moved.values = values;
-	status = amend_row_again(db, table, &moved, NULL, step->arena, &step->out->row, &found, err);
-	if (status == AMEND_OK && !found)
-		status = amend_error_set(err, AMEND_INTERNAL, "the row just written to %s is gone",
-					 table->qualified);
 	if (status == AMEND_OK)
 		status = check_sums(step, &now, &step->out->row, err);
 	if (status != AMEND_OK)

@@ -34,6 +34,15 @@ enum amend_status amend_write_exec(struct amend_conn *db, const struct amend_tab
 				   const struct amend_sql *sql, struct amend_rows *rows,
 				   struct amend_error *err) AMEND_CHECK;
 
+/*
+ * Updates a row that is held, within the bounds, and reads what is stored in the end; records nothing.
+ * `*wrote`: it is written, whatever failed then.
+ */
+enum amend_status amend_write_held(struct amend_conn *db, const struct amend_table *table,
+				   const struct amend_row *row, const struct amend_put *puts,
+				   size_t n, struct amend_arena *arena, struct amend_row *after,
+				   bool *wrote, struct amend_error *err) AMEND_CHECK;
+
 /* Whether one statement can write, record, and know what is stored in the end. */
 bool amend_write_in_one(const struct amend_conn *db, const struct amend_table *table);
 /* That statement: */
