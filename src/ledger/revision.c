@@ -56,7 +56,8 @@ void amend_revision_insert(struct amend_sql *sql, struct amend_conn *db, const c
 
 	amend_sql_text(sql, "INSERT INTO ");
 	amend_sql_ledger(sql, "revision");
-	amend_sql_text(sql, *number ? " (id, at, who, why, program, run" : " (at, who, why, program, run");
+	amend_sql_text(sql, *number ? " (id, at, who, why, program, run"
+				    : " (at, who, why, program, run");
 	amend_sql_text(sql, db->dialect->revision_xact ? ", xact) SELECT " : ") SELECT ");
 	if (*number) {
 		amend_sql_text(sql, number);
