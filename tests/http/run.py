@@ -45,8 +45,9 @@ class Case:
     def run(self, url, *options):
         environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         environment["HOME"] = self.folder
-        # A record that is not in an answer is to be deleted: so a cut one would show.
-        done = subprocess.run([self.amend, "sync", url, self.db, "part", "--match", "code", *self.missing, *options],
+        # A record that is not in an answer is to be deleted: so a cut one would show. Where it stays there is no limit to it.
+        missing = [] if "keep" in options else self.missing
+        done = subprocess.run([self.amend, "sync", url, self.db, "part", "--match", "code", *missing, *options],
                               capture_output=True, text=True, timeout=100, env=environment, cwd=self.folder)
         for secret in SECRETS:
             if secret in done.stdout + done.stderr:
