@@ -371,29 +371,27 @@ static bool only_adds(const struct amend_call *call)
 	return true;
 }
 
-/* As amend_found_update, by the shorter statement where it serves. */
+/*
+ * As amend_found_update, by the shorter statement where it serves. Where that wrote nothing, a bound may be in
+ * the way only until somebody's open transaction ends: the longer one waits for that.
+ */
 static enum amend_status add_found(struct amend_call *call, struct amend_row *old,
 				   struct amend_written *what, size_t *n_found,
 				   struct amend_error *err)
 {
 	const struct amend_request_key *key = &call->keys[0];
 	struct amend_arena *arena = call->work.arena;
-	struct amend_row *rows = NULL;
 	enum amend_status status;
 
-	if (!amend_added_fits(call->table, key, call->puts, call->n_puts))
-		return amend_found_update(call->db, call->table, key, call->puts, call->n_puts, 0,
-					  arena, old, what, n_found, err);
-	*n_found = 1;
-	status = amend_added_update(call->db, call->table, key, call->puts, call->n_puts, arena,
-				    what, err);
-	if (status != AMEND_OK || !what->moved)
-		return status;
-	status = amend_row_find(call->db, call->table, key->columns, key->values, key->n, &no_lock,
-				2, arena, &rows, n_found, err);
-	if (status == AMEND_OK && rows)
-		*old = rows[0];
-	return status;
+	if (amend_added_fits(call->table, key, call->puts, call->n_puts)) {
+		*n_found = 1;
+		status = amend_added_update(call->db, call->table, key, call->puts, call->n_puts,
+					    arena, what, err);
+		if (status != AMEND_OK || !what->moved)
+			return status;
+	}
+	return amend_found_update(call->db, call->table, key, call->puts, call->n_puts, 0, arena,
+				  old, what, n_found, err);
 }
 
 /* `*done` false: there is no such record yet. */

@@ -82,7 +82,7 @@ enum amend_status amend_found_update(struct amend_conn *db, const struct amend_t
  */
 bool amend_added_fits(const struct amend_table *table, const struct amend_request_key *key,
 		      const struct amend_put *puts, size_t n);
-/* `out->moved`: nothing was written, nor locked: there is no such row, or NULL or a bound is in the way. */
+/* `out->moved`: nothing was written, nor waited for: there is no such row, or NULL, a bound or a lease is in the way. */
 enum amend_status amend_added_update(struct amend_conn *db, const struct amend_table *table,
 				     const struct amend_request_key *key,
 				     const struct amend_put *puts, size_t n,
