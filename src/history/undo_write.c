@@ -223,7 +223,7 @@ static enum amend_status park(struct undo *undo, struct undo_record *record, uin
 	amend_sql_text(&sql, " = ");
 	amend_sql_value_as(&sql, &table->columns[column], &value);
 	amend_row_identity(&sql, table, &record->row);
-	status = amend_exec(undo->db, &sql, &rows, err);
+	status = amend_write_exec(undo->db, table, &sql, &rows, err);
 	if (status == AMEND_OK && rows.changes != 1)
 		status = amend_write_refused(table, "changed no row of", err);
 	amend_rows_release(&rows);

@@ -329,17 +329,29 @@ static enum amend_status write_base(struct amend_chunk *chunk, struct amend_reco
 	return status == AMEND_OK && moved ? amend_sync_base_moved(chunk, record, err) : status;
 }
 
-/* Row first, then what is recorded of it: a deletion that the database refuses takes no number of a sequence. */
-static enum amend_status remove_row(struct amend_chunk *chunk, struct amend_record *record,
-				    struct amend_written *out, struct amend_error *err)
+/*
+ * As many are written: with the base that goes with the change, for undoing it, and the row first,
+ * so that what the database refuses takes no number of a sequence.
+ */
+static enum amend_status write_one(struct amend_chunk *chunk, struct amend_record *record,
+				   struct amend_written *out, struct amend_error *err)
 {
 	struct amend_sync *sync = chunk->sync;
+	const struct amend_action *action = record->action;
+	/* Without the key the database says what it refuses. */
+	bool asks = action->create && record->refusals < AMEND_SYNC_REFUSALS;
 	struct amend_bulk item = {
-		.row = &record->action->now, .source = sync->source_name, .seen = record->seen};
-	enum amend_status status = amend_rows_write(sync->db, sync->table, NULL, &item, 1,
-						    &chunk->arena, err);
+		.row = action->create ? NULL : &action->now,
+		.puts = action->remove ? NULL : action->puts,
+		.n_puts = action->remove ? 0 : action->n_puts,
+		.source = sync->source_name,
+		.seen = record->seen,
+	};
+	enum amend_status status = amend_rows_write(sync->db, sync->table,
+						    asks ? sync->keys[record->first].unique : NULL,
+						    &item, 1, &chunk->arena, err);
 
-	*out = (struct amend_written){.moved = item.moved};
+	*out = (struct amend_written){.moved = item.moved, .row = item.after};
 	return status;
 }
 
@@ -355,18 +367,7 @@ static enum amend_status write_row(struct amend_chunk *chunk, struct amend_recor
 		return amend_sync_unpark(sync, record, &chunk->arena, err);
 	if (record->row && !action->now.values)
 		action->now = *record->row;
-	/* Without the key the database says what it refuses. */
-	if (action->create)
-		status = amend_row_insert(
-			sync->db, sync->table,
-			record->refusals < AMEND_SYNC_REFUSALS ? sync->keys[record->first].unique
-							       : NULL,
-			action->puts, action->n_puts, &chunk->arena, &written, err);
-	else if (action->remove)
-		status = remove_row(chunk, record, &written, err);
-	else
-		status = amend_row_update(sync->db, sync->table, &action->now, action->puts,
-					  action->n_puts, &chunk->arena, &written, err);
+	status = write_one(chunk, record, &written, err);
 	/* Not the engine but a lease is in the way. */
 	if (status == AMEND_LOCKED && sync->options->skip_locked && !*err->sqlstate) {
 		record->effect = AMEND_EFFECT_SKIPPED;

@@ -143,27 +143,31 @@ enum amend_status amend_sync_park(struct amend_sync *sync, struct amend_record *
 	return status;
 }
 
-static enum amend_status record_change(struct amend_sync *sync, const struct amend_action *action,
+/* With the base that the record had until now, so that undoing the change brings it back. */
+static enum amend_status record_change(struct amend_sync *sync, const struct amend_record *record,
 				       struct amend_error *err)
 {
+	const struct amend_action *action = record->action;
 	const char *pk = action->remove ? action->now.pk : action->after.pk;
 	const char *was = strcmp(action->now.pk, pk) == 0 ? NULL : action->now.pk;
+	struct amend_change_spec spec = {.table = sync->table,
+					 .pk = pk,
+					 .was = was,
+					 .op = action->remove ? "delete" : "update",
+					 .source = sync->source_name,
+					 .base = record->seen};
 	struct amend_buffer fields = AMEND_BUFFER_INIT;
 	enum amend_status status;
 	int64_t id;
 
-	if (sync->table->guard_history) /* its triggers have recorded each step */
-		return AMEND_OK;
+	/* Its triggers have recorded each step. */
+	if (sync->table->guard_history)
+		return amend_handover_bases(sync->db, &spec, 1, err);
 	amend_fields_text(&fields, sync->table, action->now.values, action->after.values);
 	if (fields.failed) {
 		status = amend_no_memory(err);
 	} else {
-		const struct amend_change_spec spec = {.table = sync->table,
-						       .pk = pk,
-						       .was = was,
-						       .op = action->remove ? "delete" : "update",
-						       .fields = fields.data};
-
+		spec.fields = fields.data;
 		status = amend_change_record(sync->db, &spec, &id, err);
 	}
 	amend_buffer_release(&fields);
@@ -171,9 +175,10 @@ static enum amend_status record_change(struct amend_sync *sync, const struct ame
 }
 
 /* It made way with a value of no meaning; history has the row as it was. */
-static enum amend_status remove_parked(struct amend_sync *sync, const struct amend_action *action,
+static enum amend_status remove_parked(struct amend_sync *sync, const struct amend_record *record,
 				       struct amend_error *err)
 {
+	const struct amend_action *action = record->action;
 	struct amend_sql sql;
 	enum amend_status status;
 
@@ -183,7 +188,7 @@ static enum amend_status remove_parked(struct amend_sync *sync, const struct ame
 	amend_row_identity(&sql, sync->table, &action->now);
 	status = exec_one(sync, &sql, err);
 	amend_sql_release(&sql);
-	return status == AMEND_OK ? record_change(sync, action, err) : status;
+	return status == AMEND_OK ? record_change(sync, record, err) : status;
 }
 
 enum amend_status amend_sync_unpark(struct amend_sync *sync, struct amend_record *record,
@@ -200,7 +205,7 @@ enum amend_status amend_sync_unpark(struct amend_sync *sync, struct amend_record
 	if (!values)
 		return amend_no_memory(err);
 	if (action->remove)
-		return remove_parked(sync, action, err);
+		return remove_parked(sync, record, err);
 	amend_sql_init(&sql, sync->db);
 	amend_sql_text(&sql, "UPDATE ");
 	amend_sql_text(&sql, table->sql);
@@ -219,6 +224,6 @@ enum amend_status amend_sync_unpark(struct amend_sync *sync, struct amend_record
 		status = amend_error_set(err, AMEND_INTERNAL, "the row just written to %s is gone",
 					 table->qualified);
 	if (status == AMEND_OK)
-		status = record_change(sync, action, err);
+		status = record_change(sync, record, err);
 	return status;
 }

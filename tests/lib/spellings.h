@@ -1,7 +1,7 @@
 /*
  * Spellings of values of every type, at random: see spellings.c.
  *
- * AMEND_TEST_SEED   another start of the random numbers; without it each run has its own, which it prints
+ * AMEND_TEST_SEED   another start of the random numbers, for example $RANDOM
  * AMEND_TEST_ROUNDS how many inputs a type
  */
 #ifndef TESTS_SPELLINGS_H
