@@ -4,6 +4,8 @@
  */
 #include <stdlib.h>
 
+#include <amend/guard.h>
+
 #include "feed.h"
 
 #undef refused /* each of the two has one; neither is used here */
@@ -104,6 +106,67 @@ static void a_revert_of_the_revert(struct engine *engine)
 		"unchanged country id=2\nunchanged country id=3\n"
 		"unchanged country id=4",
 		.run = last_run(engine));
+}
+
+static struct both open_page(struct engine *engine, bool guarded)
+{
+	struct both both;
+
+	engine_exec(
+		engine,
+		"CREATE TABLE page (id integer PRIMARY KEY, k text UNIQUE, a text UNIQUE, b text)");
+	engine_exec(engine, "INSERT INTO page VALUES (1, 'x', 'a1', 'b1'), (2, 'y', 'a2', 'b2')");
+	both.feed = feed_open(engine, "page", "k");
+	if (guarded) {
+		struct amend_guard_options options = AMEND_GUARD_OPTIONS_INIT;
+
+		options.history = true;
+		expect_ok(amend_guard(both.feed->db, "page", &options, NULL, &both.feed->err),
+			  &both.feed->err);
+	}
+	both.feed->options.adopt = AMEND_ADOPT_INCOMING;
+	fed(both.feed, "k,a,b\nx,a1,b1\ny,a2,b2\n", "unchanged=2");
+	both.road = road_open(engine, "page");
+	return both;
+}
+
+/* Written one by one, and one of them parked: their bases go with them all the same. */
+static void swap_goes_back(struct engine *engine, bool guarded)
+{
+	struct both both = open_page(engine, guarded);
+
+	fed(both.feed, "k,a,b\nx,a2,bad\ny,a1,b2\n", "updated=2");
+	reverts(both.road, AMEND_OK, NULL, .run = last_run(engine));
+	bases(both.feed, "{\"k\":\"x\"} k=x a=a1 b=b1\n{\"k\":\"y\"} k=y a=a2 b=b2");
+	fed(both.feed, "k,a,b\nx,new,good\ny,a2,b2\n", "updated=1 unchanged=1");
+	conflicts(both.feed, "");
+}
+
+static void a_swap(struct engine *engine)
+{
+	swap_goes_back(engine, false);
+}
+
+static void a_guarded_swap(struct engine *engine)
+{
+	swap_goes_back(engine, true);
+}
+
+/* What was parked on the way is no change of its own, which the revert of the revert would keep. */
+static void a_guarded_chain(struct engine *engine)
+{
+	struct both both = open_page(engine, true);
+
+	fed(both.feed, "k,a,b\nx,a0,b1\ny,a1,b2\n", "updated=2");
+	reverts(both.road, AMEND_OK, NULL, .run = last_run(engine));
+	engine_expect(engine, "SELECT k, a FROM page ORDER BY k", "x|a1\ny|a2");
+	reverts(both.road, AMEND_OK, NULL,
+		.revision = strtoll(
+			engine_scalar(engine,
+				      engine_pick(engine, "SELECT max(id) FROM amend_revision",
+						  "SELECT max(id) FROM amend.revision")),
+			NULL, 10));
+	engine_expect(engine, "SELECT k, a FROM page ORDER BY k", "x|a0\ny|a1");
 }
 
 static void one_record_of_it(struct engine *engine)
@@ -241,6 +304,9 @@ static const struct engine_test tests[] = {
 	 a_bad_import},
 	{"without the bases the corrected feed would clash", without_the_bases_it_would_clash},
 	{"a revert of a run is reverted, bases too", a_revert_of_the_revert},
+	{"a swap, with the bases of both", a_swap},
+	{"a swap on a guarded table", a_guarded_swap},
+	{"a revert that made way on a guarded table is reverted", a_guarded_chain},
 	{"one record of a run", one_record_of_it},
 	{"bases that the source wrote since stay", bases_written_since_stay},
 	{"records that a run deleted come back, with their bases", learned_and_deleted},
