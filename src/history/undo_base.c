@@ -61,8 +61,8 @@ static void add_entry(struct amend_buffer *pack, const struct sides *sides, cons
 static bool add_rest(struct undo *undo, struct amend_buffer *pack, const struct amend_table *table,
 		     const struct sides *sides, const struct side *side, const struct side *other)
 {
-	struct amend_pack_reader reader = {side->pack,
-					   (const unsigned char *)side->pack + side->size};
+	const unsigned char *from = side->pack ? side->pack : "";
+	struct amend_pack_reader reader = {from, from + side->size};
 	struct amend_value value;
 	const char *text;
 	size_t size;
