@@ -57,8 +57,9 @@ static bool take_salt(const struct amend_value *value, unsigned char salt[AMEND_
 	       size == AMEND_BASE_SALT_SIZE;
 }
 
+/* `salted`: its salt is read too; an older ledger has none. */
 static enum amend_status read_feed(struct amend_conn *db, const char *source,
-				   const struct amend_table *table, int64_t *id,
+				   const struct amend_table *table, bool salted, int64_t *id,
 				   unsigned char salt[AMEND_BASE_SALT_SIZE], struct amend_error *err)
 {
 	struct amend_rows rows = AMEND_ROWS_INIT;
@@ -66,7 +67,7 @@ static enum amend_status read_feed(struct amend_conn *db, const char *source,
 	enum amend_status status;
 
 	amend_sql_init(&sql, db);
-	amend_sql_text(&sql, "SELECT id, salt FROM ");
+	amend_sql_text(&sql, salted ? "SELECT id, salt FROM " : "SELECT id FROM ");
 	amend_sql_ledger(&sql, "feed");
 	amend_sql_text(&sql, " WHERE source = ");
 	amend_sql_string(&sql, source);
@@ -76,7 +77,7 @@ static enum amend_status read_feed(struct amend_conn *db, const char *source,
 	*id = 0;
 	if (status == AMEND_OK && rows.n_rows > 0 &&
 	    (!amend_value_number(amend_rows_at(&rows, 0, 0), id) ||
-	     !take_salt(amend_rows_at(&rows, 0, 1), salt)))
+	     (salted && !take_salt(amend_rows_at(&rows, 0, 1), salt))))
 		status = amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
@@ -93,10 +94,12 @@ static enum amend_status make_feed(struct amend_conn *db, const char *source,
 	amend_sql_init(&sql, db);
 	amend_sql_text(&sql, "INSERT INTO ");
 	amend_sql_ledger(&sql, "feed");
-	amend_sql_text(&sql, " (source, tbl) VALUES (");
+	amend_sql_text(&sql, " (source, tbl, salt) VALUES (");
 	amend_sql_string(&sql, source);
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, table->qualified);
+	amend_sql_text(&sql, ", ");
+	amend_sql_text(&sql, db->dialect->random_secret);
 	amend_sql_text(&sql, ") ON CONFLICT (source, tbl) DO NOTHING");
 	status = amend_exec(db, &sql, NULL, err);
 	amend_sql_release(&sql);
@@ -110,6 +113,8 @@ enum amend_status amend_feed_find(struct amend_conn *db, const char *source,
 	struct amend_ledger *ledger = amend_ledger_state(db, err);
 	unsigned char salt[AMEND_BASE_SALT_SIZE];
 	enum amend_status status;
+	bool salted;
+	int version;
 
 	*id = 0;
 	if (!ledger)
@@ -119,18 +124,22 @@ enum amend_status amend_feed_find(struct amend_conn *db, const char *source,
 		*id = ledger->feed;
 		return AMEND_OK;
 	}
-	status = read_feed(db, source, table, id, salt, err);
+	status = amend_ledger_version(db, &version, err);
+	salted = version >= AMEND_LEDGER_HAS_SUMS;
+	if (status == AMEND_OK)
+		status = read_feed(db, source, table, salted, id, salt, err);
 	if (status == AMEND_OK && *id == 0 && make) {
 		status = make_feed(db, source, table, err);
 		if (status == AMEND_OK)
-			status = read_feed(db, source, table, id, salt, err);
+			status = read_feed(db, source, table, salted, id, salt, err);
 		if (status == AMEND_OK && *id == 0)
 			status = amend_error_set(err, AMEND_RETRY,
 						 "the ledger lost the source '%s'", source);
 	}
-	if (status == AMEND_OK && *id)
+	/* Without a salt it is asked for again: the ledger may be brought up in between. */
+	if (status == AMEND_OK && *id && salted)
 		status = remember_feed(db, source, table, *id, err);
-	if (status == AMEND_OK && *id)
+	if (status == AMEND_OK && *id && salted)
 		memcpy(ledger->feed_salt, salt, sizeof(salt));
 	return status;
 }
@@ -164,7 +173,7 @@ enum amend_status amend_base_salt(struct amend_conn *db, const char *source,
 	enum amend_status status = amend_ledger_version(db, &version, err);
 
 	*known = false;
-	if (status == AMEND_OK && version > 1)
+	if (status == AMEND_OK && version >= AMEND_LEDGER_HAS_SUMS)
 		status = amend_feed_find(db, source, table, false, &feed, err);
 	if (status != AMEND_OK || feed == 0)
 		return status;

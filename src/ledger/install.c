@@ -54,15 +54,12 @@ static const char *const step_1[] = {
 
 /*
  * Bases narrower, for there are many: source and table by number, half of the
- * digest. Of what was there no sum is known: `n` is NULL. By way of a copy, so that the table and what belongs to it keep their names.
+ * digest. By way of a copy, so that the table and what belongs to it keep their names.
  */
 static const char *const step_2[] = {
 	"CREATE TABLE {ledger}feed (id {serial}, source {text} NOT NULL, tbl {text} NOT NULL, "
-	"salt {text} NOT NULL DEFAULT ({secret}), UNIQUE (source, tbl))",
-	"CREATE TABLE {ledger}feed_sum (id {serial}, feed {integer} NOT NULL, n {integer}, "
-	"code {integer} NOT NULL)",
+	"UNIQUE (source, tbl))",
 	"INSERT INTO {ledger}feed (source, tbl) SELECT DISTINCT source, tbl FROM {ledger}base",
-	"INSERT INTO {ledger}feed_sum (feed, n, code) SELECT id, NULL, 0 FROM {ledger}feed",
 	"CREATE TABLE {ledger}base_1 AS SELECT f.id AS feed, b.pk, b.first_key, b.digest, b.pack "
 	"FROM {ledger}base b JOIN {ledger}feed f ON f.source = b.source AND f.tbl = b.tbl",
 	"DROP TABLE {ledger}base",
@@ -72,15 +69,8 @@ static const char *const step_2[] = {
 	"INSERT INTO {ledger}base (feed, pk, first_key, digest, pack) SELECT feed, pk, first_key, "
 	"substr(digest, 1, 16), pack FROM {ledger}base_1 ORDER BY feed, pk",
 	"DROP TABLE {ledger}base_1",
-	"CREATE TABLE {ledger}seen (feed {integer} NOT NULL PRIMARY KEY, asked {bytes} NOT NULL, "
-	"etag {text} NOT NULL, modified {text} NOT NULL, records {integer} NOT NULL, "
-	"bases {bytes} NOT NULL, names {bytes} NOT NULL)",
 	/* Not (feed, first_key): SQLite would then prefer the primary key to it. */
-	"CREATE INDEX {index}base_first_key ON {ledger}base {lookup}(first_key) "
-	"WHERE first_key <> ''",
-	/* Few revisions are a run's. */
-	"DROP INDEX {ledger}revision_run",
-	"CREATE INDEX {index}revision_run ON {ledger}revision (run) WHERE run IS NOT NULL",
+	"CREATE INDEX {index}base_first_key ON {ledger}base (first_key)",
 	NULL,
 };
 
@@ -124,10 +114,32 @@ static const char *const step_5[] = {
 	NULL,
 };
 
+/*
+ * What a feed's bases come to, and which version of a remote source they are of. Of bases that were there
+ * no sum is known: `n` is NULL. Indexes hold only what is looked for: few first keys are "", few revisions are a run's.
+ */
+static const char *const step_6[] = {
+	"ALTER TABLE {ledger}feed ADD COLUMN salt {text}",
+	"UPDATE {ledger}feed SET salt = {secret}",
+	"CREATE TABLE {ledger}feed_sum (id {serial}, feed {integer} NOT NULL, n {integer}, "
+	"code {integer} NOT NULL)",
+	"INSERT INTO {ledger}feed_sum (feed, n, code) SELECT id, NULL, 0 FROM {ledger}feed",
+	"CREATE TABLE {ledger}seen (feed {integer} NOT NULL PRIMARY KEY, asked {bytes} NOT NULL, "
+	"etag {text} NOT NULL, modified {text} NOT NULL, records {integer} NOT NULL, "
+	"bases {bytes} NOT NULL, names {bytes} NOT NULL)",
+	"DROP INDEX {ledger}base_first_key",
+	"CREATE INDEX {index}base_first_key ON {ledger}base {lookup}(first_key) "
+	"WHERE first_key <> ''",
+	"DROP INDEX {ledger}revision_run",
+	"CREATE INDEX {index}revision_run ON {ledger}revision (run) WHERE run IS NOT NULL",
+	NULL,
+};
+
 enum { GUARD_STEP = 5 };
 
-static const struct step steps[] = {
-	{1, step_1}, {2, step_2}, {3, step_3}, {4, step_4}, {GUARD_STEP, step_5}};
+static const struct step steps[] = {{1, step_1},          {2, step_2},
+				    {3, step_3},          {4, step_4},
+				    {GUARD_STEP, step_5}, {AMEND_LEDGER_HAS_SUMS, step_6}};
 
 enum { LATEST = sizeof(steps) / sizeof(steps[0]) };
 _Static_assert((int)LATEST == (int)AMEND_LEDGER_VERSION, "a step was added");

@@ -150,7 +150,7 @@ enum amend_status amend_seen_find(struct amend_conn *db, const char *source,
 
 	*found = false;
 	*out = (struct amend_seen_version){.etag = ""};
-	if (status == AMEND_OK && version > 1)
+	if (status == AMEND_OK && version >= AMEND_LEDGER_HAS_SUMS)
 		status = amend_feed_find(db, source, table, false, &feed, err);
 	if (status != AMEND_OK || feed == 0)
 		return status;

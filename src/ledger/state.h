@@ -8,7 +8,7 @@
 struct amend_operation; /* operation.h */
 
 /* The first version with the table. */
-enum { AMEND_LEDGER_HAS_OPERATIONS = 4 };
+enum { AMEND_LEDGER_HAS_OPERATIONS = 4, AMEND_LEDGER_HAS_SUMS = 6 };
 
 struct amend_ledger {
 	int version;     /* of the ledger, committed; 0: not looked yet, or there is none */

@@ -3,6 +3,7 @@
  * Leaves what they mean for writes to fence_test.c, and processes to contend_test.py.
  */
 #include "ask.h"
+#include "old_ledger.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -250,19 +251,7 @@ static void an_older_ledger_has_none(struct engine *engine)
 	expect_ok(amend_leases(road->db, NULL, count, &n, &road->err), &road->err);
 	ok(road, .keys = "id=1", .set = "v=b");
 	road_close(road);
-	engine_exec(engine, engine_pick(engine,
-					"DROP TABLE amend_lease; DROP TABLE amend_lease_event; "
-					"DROP TABLE amend_operation; DROP TABLE amend_guard; "
-					"DROP TABLE amend_session; DROP TABLE amend_statement; "
-					"DROP TABLE amend_stash; ALTER TABLE amend_revision DROP "
-					"COLUMN xact; "
-					"UPDATE amend_meta SET value = '2'",
-					"DROP TABLE amend.lease; DROP TABLE amend.lease_event; "
-					"DROP TABLE amend.operation; DROP TABLE amend.guard; "
-					"DROP FUNCTION amend.guard_revision; DROP FUNCTION "
-					"amend.guard_bases; DROP SEQUENCE amend.guard_lastval; "
-					"ALTER TABLE amend.revision DROP COLUMN xact; "
-					"UPDATE amend.meta SET value = '2'"));
+	old_ledger(engine, 2);
 	road = road_open(engine, "t");
 	expect_ok(amend_leases(road->db, NULL, count, &n, &road->err), &road->err);
 	assert_int_equal(n, 0);
@@ -287,13 +276,7 @@ static void ordinary_roles(struct engine *engine)
 	engine_execf(engine,
 		     "GRANT SELECT, INSERT, UPDATE, DELETE ON amend.base, amend.conflict TO %s",
 		     role);
-	engine_exec(
-		engine,
-		"DROP TABLE amend.lease; DROP TABLE amend.lease_event; DROP TABLE amend.operation; "
-		"DROP TABLE amend.guard; DROP FUNCTION amend.guard_revision; DROP FUNCTION "
-		"amend.guard_bases; DROP SEQUENCE amend.guard_lastval; ALTER TABLE amend.revision DROP "
-		"COLUMN xact; "
-		"UPDATE amend.meta SET value = '2'");
+	old_ledger(engine, 2);
 	road_close(owner);
 	owner = road_open(engine, NULL);
 	expect_ok(amend_init(owner->db, NULL, &owner->err), &owner->err);

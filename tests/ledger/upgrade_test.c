@@ -1,43 +1,14 @@
 /*
- * A ledger of version 1 with bases in it: read as it is, brought up by who may, once.
+ * A ledger of an earlier version with bases in it: read as it is, brought up by who may, once.
  * Leaves newer ledgers to install_test.c, and what bases are for to store_test.c.
  */
 #include "ask.h"
+#include "old_ledger.h"
 
 #include <pthread.h>
 
 #include "core/buffer.h"
 #include "ledger/ledger.h"
-
-/* What version 1 had in place of later versions' tables. */
-static void make_old(struct engine *engine)
-{
-	const char *ledger = engine_pick(engine, "amend_", "amend."), *bytes, *index;
-
-	bytes = engine_pick(engine, "BLOB", "bytea");
-	index = engine_pick(engine, "amend_", "");
-	engine_execf(engine, "DROP TABLE %slease; DROP TABLE %slease_event", ledger, ledger);
-	engine_execf(engine, "DROP TABLE %soperation; DROP TABLE %sseen; DROP TABLE %sfeed_sum",
-		     ledger, ledger, ledger);
-	engine_execf(engine, "DROP TABLE %sbase; DROP TABLE %sfeed; DROP TABLE %sguard", ledger,
-		     ledger, ledger);
-	engine_execf(engine, "ALTER TABLE %srevision DROP COLUMN xact", ledger);
-	engine_exec(engine, engine_pick(engine,
-					"DROP TABLE amend_session; DROP TABLE amend_statement; "
-					"DROP TABLE amend_stash",
-					"DROP FUNCTION amend.guard_revision(); DROP FUNCTION "
-					"amend.guard_bases(bigint, text, text[], text[], bytea[]); "
-					"DROP SEQUENCE amend.guard_lastval"));
-	engine_execf(
-		engine,
-		"CREATE TABLE %sbase (source text NOT NULL, tbl text NOT NULL, pk text NOT NULL, "
-		"first_key text NOT NULL, digest %s NOT NULL, pack %s NOT NULL, "
-		"PRIMARY KEY (source, tbl, pk))",
-		ledger, bytes, bytes);
-	engine_execf(engine, "CREATE INDEX %sbase_first_key ON %sbase (source, tbl, first_key)",
-		     index, ledger);
-	engine_execf(engine, "UPDATE %smeta SET value = '1' WHERE name = 'version'", ledger);
-}
 
 static void add_old_base(struct engine *engine, const char *source, const char *table,
 			 const char *pk, const char *first_key, const char *content)
@@ -72,7 +43,7 @@ static struct road *open_old(struct engine *engine)
 	road = road_open(engine, "t");
 	ok(road, .keys = "id=1", .set = "v=b");
 	road_close(road);
-	make_old(engine);
+	old_ledger(engine, 1);
 	add_old_base(engine, "feed", "t", "{\"id\":2}", "{\"k\":\"y\"}", "two");
 	add_old_base(engine, "feed", "t", "{\"id\":1}", "{\"k\":\"x\"}", "one");
 	add_old_base(engine, "other", "t", "{\"id\":1}", "", "other one");
@@ -222,6 +193,26 @@ static void brought_up(struct engine *engine)
 		"1|0");
 }
 
+/* Each version that there was, with bases in it. */
+static void from_each_version(struct engine *engine)
+{
+	struct road *road = open_old(engine);
+
+	for (int old = 2; old < AMEND_LEDGER_VERSION; old++) {
+		ok(road, .keys = "id=1", .set = engine_printf(engine, "v=%d", old));
+		expect_latest(engine);
+		road_close(road);
+		old_ledger(engine, old);
+		road = road_open(engine, "t");
+		expect_bases(road);
+		road_table(road, "t");
+		expect_text(version(engine), engine_printf(engine, "%d", old));
+	}
+	expect_ok(amend_init(road->db, NULL, &road->err), &road->err);
+	expect_latest(engine);
+	expect_bases(road);
+}
+
 static enum amend_status init_and_fail(struct amend_conn *db, void *context, struct amend_error *err)
 {
 	bool changed;
@@ -349,6 +340,7 @@ static void by_the_script(struct engine *engine)
 static const struct engine_test tests[] = {
 	{"an older ledger is read as it is, and brought up by the first change", read_as_it_is},
 	{"brought up it holds what it held", brought_up},
+	{"brought up from each version there was, it holds what it held", from_each_version},
 	{"brought up in a unit that is undone, it is as it was", undone},
 	{"several bring it up at once, one does", several_at_once},
 	{"a role that may not is told so, and keeps its rights", a_role_that_may_not,

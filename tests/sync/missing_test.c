@@ -708,7 +708,9 @@ static void taken_up_under_way(struct engine *engine)
 	other = foreign_open(engine);
 	foreign_exec(other, "BEGIN");
 	foreign_exec(other, "SELECT 1 FROM country WHERE code = 'FR' FOR UPDATE");
-	foreign_exec(other, "INSERT INTO amend.feed (source, tbl) SELECT 'un', tbl FROM amend.feed");
+	foreign_exec(
+		other,
+		"INSERT INTO amend.feed (source, tbl, salt) SELECT 'un', tbl, salt FROM amend.feed");
 	foreign_exec(other,
 		     "INSERT INTO amend.base (feed, pk, first_key, digest, pack) SELECT f.id, "
 		     "b.pk, b.first_key, b.digest, b.pack FROM amend.base b, amend.feed f WHERE "

@@ -1,5 +1,6 @@
 /* The table of records in docs/sync.md: created, gone, changed here and there; what no table row writes. */
 #include "feed.h"
+#include "old_ledger.h"
 
 static const char *const by_code = "SELECT code, name FROM country ORDER BY code";
 
@@ -200,6 +201,23 @@ static void stored_conflict_survives_a_crash(struct engine *engine)
 	fed(feed, "code,name\nFR,France\nDE,Germany\n", "created=1 unchanged=1");
 }
 
+/* Version 2 has bases by feed, and neither their sum nor a salt. */
+static void an_older_ledger_goes_on(struct engine *engine)
+{
+	struct feed *feed = countries(engine), *later;
+
+	fed(feed, "code,name\nFR,France\nDE,Germany\n", "created=2");
+	old_ledger(engine, 2);
+	later = feed_open(engine, "country", "code");
+	later->options.dry_run = true;
+	fed(later, "code,name\nFR,Francia\nDE,Germany\n", "updated=1 unchanged=1");
+	later->options.dry_run = false;
+	fed(later, "code,name\nFR,Francia\nDE,Germany\n", "updated=1 unchanged=1");
+	fed(later, "code,name\nFR,Francia\nDE,Germany\n", "unchanged=2");
+	bases(later,
+	      "{\"code\":\"DE\"} code=DE name=Germany\n{\"code\":\"FR\"} code=FR name=Francia");
+}
+
 static enum amend_status sync_inside(struct amend_conn *db, void *context, struct amend_error *err)
 {
 	struct feed *feed = context;
@@ -239,6 +257,7 @@ static const struct engine_test tests[] = {
 	{"a primary key reused by our own insert loses no base", own_insert_reuses},
 	{"preview is read-only: no ledger, no sequence, nothing", dry_run_writes_nothing},
 	{"after a crash the run can simply be repeated", stored_conflict_survives_a_crash},
+	{"bases of an older ledger are taken on", an_older_ledger_goes_on},
 	{"a sync inside a unit or transaction is refused", not_inside_a_unit},
 };
 

@@ -1,0 +1,14 @@
+/* A ledger of an earlier version, made of today's: for tests of what older programs left. */
+#ifndef TESTS_LIB_OLD_LEDGER_H
+#define TESTS_LIB_OLD_LEDGER_H
+
+#include "engines.h"
+
+/*
+ * Takes back, from the newest on, each step of src/ledger/install.c above `version` (1 or more). What was in
+ * the tables of those steps is gone; bases are kept down to version 2. Connections that have
+ * looked at the ledger must be opened again.
+ */
+void old_ledger(struct engine *engine, int version);
+
+#endif
