@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 
-enum { MAX_WORDS = 16 };
-
 /* A call under construction; its texts live in `line`. */
 struct operation {
 	struct session *session;
@@ -277,7 +275,7 @@ static void say(const struct operation *op, enum amend_status status,
 		say_changes(result, said);
 	else if (result->outcome == AMEND_IS_STALE)
 		say_stale(op, result, said);
-	if (result->by)
+	if (result->by && *result->by)
 		amend_buffer_printf(said, ", by %s", result->by);
 }
 

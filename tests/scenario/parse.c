@@ -15,9 +15,33 @@ struct reader {
 	struct plan *plan;
 };
 
-bool scenario_for(const struct engine *this, const char *engine)
+/* One word of a mark: names parted by commas. */
+static bool names(const char *word, size_t size, const char *name)
 {
-	return !engine || strcmp(engine, this->name) == 0 || strcmp(engine, this->driver->name) == 0;
+	while (size > 0) {
+		size_t length = 0;
+
+		while (length < size && word[length] != ',')
+			length++;
+		if (strlen(name) == length && strncmp(word, name, length) == 0)
+			return true;
+		word += length + (length < size);
+		size -= length + (length < size);
+	}
+	return false;
+}
+
+bool scenario_for(const struct scenario *scenario, const struct engine *engine, const char *mark)
+{
+	while (mark && *mark) {
+		size_t size = strcspn(mark, " ");
+
+		if (!names(mark, size, engine->name) && !names(mark, size, engine->driver->name) &&
+		    !names(mark, size, scenario->rule))
+			return false;
+		mark += size + strspn(mark + size, " ");
+	}
+	return true;
 }
 
 static _Noreturn void wrong(const struct reader *reader, const char *what)
@@ -34,8 +58,8 @@ static const char *copy(struct reader *reader, const char *text)
 	return kept;
 }
 
-/* Takes "[engine] " off. */
-static const char *take_engine(struct reader *reader, char **text)
+/* Takes "[mark] " off. */
+static const char *take_mark(struct reader *reader, char **text)
 {
 	char *end = **text == '[' ? strchr(*text, ']') : NULL;
 	char *name = *text + 1;
@@ -53,7 +77,7 @@ static void add_line(struct reader *reader, char *text)
 
 	if (lines->n == MAX_LINES)
 		wrong(reader, "too many lines");
-	lines->engine[lines->n] = take_engine(reader, &text);
+	lines->mark[lines->n] = take_mark(reader, &text);
 	lines->text[lines->n++] = copy(reader, text);
 }
 
@@ -74,7 +98,7 @@ static void add_step(struct reader *reader, char *text)
 	if (mark) {
 		char *name = mark;
 
-		step->engine = take_engine(reader, &name);
+		step->mark = take_mark(reader, &name);
 		*mark = '\0';
 	}
 	text[strcspn(text, " ")] = '\0';
@@ -111,6 +135,17 @@ static void add_tables(struct reader *reader, const char *names)
 	}
 }
 
+/* "client bob django.py knowing". */
+static void take_command(struct reader *reader, struct plan *plan)
+{
+	const char *words = strchr(plan->name, ' ');
+
+	if (!words)
+		wrong(reader, "expected client NAME FILE ...");
+	plan->command = copy(reader, words + 1);
+	plan->name = amend_arena_text_n(reader->arena, plan->name, (size_t)(words - plan->name));
+}
+
 static void add_plan(struct reader *reader, char *text, bool program)
 {
 	struct scenario *scenario = reader->scenario;
@@ -121,6 +156,8 @@ static void add_plan(struct reader *reader, char *text, bool program)
 	reader->plan = &scenario->plans[scenario->n_plans++];
 	reader->plan->name = rest_of(reader, text);
 	reader->plan->program = program;
+	if (word_is(text, "client"))
+		take_command(reader, reader->plan);
 }
 
 static void add_order(struct reader *reader, const char *steps)
@@ -133,6 +170,27 @@ static void add_order(struct reader *reader, const char *steps)
 	scenario->orders[scenario->n_orders++].steps = steps;
 }
 
+/* "guard person version=lock_version equal either". */
+static void add_guard(struct reader *reader, const char *words)
+{
+	struct guarding *guard = &reader->scenario->guard;
+
+	while (*words) {
+		size_t size = strcspn(words, " ");
+		const char *word = amend_arena_text_n(reader->arena, words, size);
+
+		if (!guard->table)
+			guard->table = word;
+		else if (strncmp(word, "version=", 8) == 0)
+			guard->version_column = word + 8;
+		else if (guard->n_rules < COUNT(guard->rules))
+			guard->rules[guard->n_rules++] = word;
+		words += size + strspn(words + size, " ");
+	}
+	if (guard->n_rules == 0)
+		wrong(reader, "expected guard TABLE RULE ...");
+}
+
 static void add_block(struct reader *reader, char *text)
 {
 	struct scenario *scenario = reader->scenario;
@@ -141,7 +199,9 @@ static void add_block(struct reader *reader, char *text)
 		reader->lines = &scenario->setup;
 	} else if (word_is(text, "tables")) {
 		add_tables(reader, rest_of(reader, text));
-	} else if (word_is(text, "session")) {
+	} else if (word_is(text, "guard")) {
+		add_guard(reader, rest_of(reader, text));
+	} else if (word_is(text, "session") || word_is(text, "client")) {
 		add_plan(reader, text, false);
 	} else if (word_is(text, "program")) {
 		add_plan(reader, text, true);
@@ -153,7 +213,8 @@ static void add_block(struct reader *reader, char *text)
 		reader->lines = &scenario->finals[scenario->n_finals].expect;
 		scenario->finals[scenario->n_finals++].sql = rest_of(reader, text);
 	} else {
-		wrong(reader, "expected setup, tables, session, program, order, all or final");
+		wrong(reader,
+		      "expected setup, tables, guard, session, program, client, order, all or final");
 	}
 }
 
@@ -186,6 +247,7 @@ struct scenario *scenario_read(const char *path, struct amend_arena *arena)
 	if (!file || !reader.scenario)
 		fail_at(__FILE__, __LINE__, "cannot read %s", path);
 	memset(reader.scenario, 0, sizeof(*reader.scenario));
+	reader.scenario->rule = "";
 	while (fgets(text, sizeof(text), file)) {
 		reader.line++;
 		read_line(&reader, text);

@@ -14,8 +14,7 @@ enum { STUCK_MS = 20000 };
 /* SQLite: its write lock is one session's alone; who begins meanwhile waits. */
 static bool waits_for_writer(struct run *run, const struct session *session)
 {
-	if (session->plan->program ? !atomic_load(&session->waiting)
-				   : !atomic_load(&session->beginning))
+	if (session->db ? !atomic_load(&session->beginning) : !atomic_load(&session->waiting))
 		return false;
 	for (size_t i = 0; i < run->n; i++) {
 		const struct session *other = &run->sessions[i];
@@ -183,7 +182,7 @@ static const struct step *find_step(struct run *run, const struct plan *plan, co
 		const struct step *step = &plan->steps[i];
 
 		if (strlen(step->name) == size && strncmp(step->name, name, size) == 0 &&
-		    scenario_for(run->engine, step->engine))
+		    scenario_for(run->scenario, run->engine, step->mark))
 			return step;
 	}
 	return NULL;
@@ -261,9 +260,26 @@ static void set_up(struct run *run)
 	if (engine_is(engine, "sqlite"))
 		must(run, "PRAGMA journal_mode = WAL");
 	for (size_t i = 0; i < run->scenario->setup.n; i++) {
-		if (scenario_for(engine, run->scenario->setup.engine[i]))
+		if (scenario_for(run->scenario, engine, run->scenario->setup.mark[i]))
 			must(run, run->scenario->setup.text[i]);
 	}
+}
+
+static void guard_table(struct run *run, struct amend_conn *db)
+{
+	static const enum amend_stale_rule rules[] = {AMEND_STALE_EQUAL, AMEND_STALE_EITHER,
+						      AMEND_STALE_NEXT};
+	const struct guarding *guard = &run->scenario->guard;
+	struct amend_guard_options options = AMEND_GUARD_OPTIONS_INIT;
+	struct amend_error err;
+
+	options.history = true;
+	options.version_column = guard->version_column;
+	for (size_t i = 0; i < COUNT(rules); i++) {
+		if (strcmp(amend_stale_rule_name(rules[i]), run->scenario->rule) == 0)
+			options.stale = rules[i];
+	}
+	expect_ok(amend_guard(db, guard->table, &options, NULL, &err), &err);
 }
 
 static void open_tables(struct run *run, struct amend_conn *db)
@@ -271,9 +287,40 @@ static void open_tables(struct run *run, struct amend_conn *db)
 	struct amend_error err;
 
 	expect_ok(amend_init(db, NULL, &err), &err);
+	if (run->scenario->guard.table)
+		guard_table(run, db);
 	for (size_t i = 0; i < run->scenario->n_tables; i++)
 		expect_ok(amend_table_open(db, run->scenario->tables[i], &run->tables[i], &err),
 			  &err);
+}
+
+/* Lets the client connect; it answers with its process on the server. */
+static void open_client(struct run *run, struct session *session)
+{
+	struct client *client = session->plan->client;
+	struct amend_buffer line = AMEND_BUFFER_INIT;
+	const char *answer;
+
+	amend_buffer_printf(&line, "open %s %s", run->engine->url, session->plan->name);
+	client_tell(client, amend_buffer_string(&line));
+	amend_buffer_release(&line);
+	answer = client_hear(client);
+	if (strncmp(answer, "done ", 5) != 0 || strspn(answer + 5, "-0123456789") == 0)
+		fail_at(__FILE__, __LINE__, "%s: %s", session->plan->name, answer);
+	snprintf(session->pid, sizeof(session->pid), "%s", answer + 5);
+	session_start(session);
+}
+
+static void close_session(struct run *run, struct session *session)
+{
+	if (session->db) {
+		connect_close(run->engine, session->db);
+	} else if (session->plan->client) {
+		client_tell(session->plan->client, "close");
+		client_hear(session->plan->client);
+	} else {
+		run->engine->private_->ops->disconnect(session->handle);
+	}
 }
 
 static void open_session(struct run *run, struct session *session)
@@ -284,6 +331,10 @@ static void open_session(struct run *run, struct session *session)
 	struct amend_error err;
 	bool postgres = engine_is(run->engine, "postgresql");
 
+	if (session->plan->client) {
+		open_client(run, session);
+		return;
+	}
 	if (session->plan->program) {
 		run->facts.foreign = true;
 		session->handle = ops->connect(run->engine, &session->waiting, &result);
@@ -314,8 +365,6 @@ static void open_session(struct run *run, struct session *session)
 
 static void close_all(struct run *run, bool stuck)
 {
-	const struct engine_ops *ops = run->engine->private_->ops;
-
 	pthread_mutex_lock(&run->mutex);
 	run->stop = true;
 	pthread_cond_broadcast(&run->changed);
@@ -323,15 +372,14 @@ static void close_all(struct run *run, bool stuck)
 	for (size_t i = 0; stuck && i < run->n; i++) {
 		if (run->sessions[i].db)
 			amend_interrupt(run->sessions[i].db);
+		else if (run->sessions[i].plan->client)
+			client_kill(run->sessions[i].plan->client);
 		else
-			ops->cancel(run->sessions[i].handle);
+			run->engine->private_->ops->cancel(run->sessions[i].handle);
 	}
 	for (size_t i = 0; i < run->n; i++) {
 		session_stop(&run->sessions[i]);
-		if (run->sessions[i].db)
-			connect_close(run->engine, run->sessions[i].db);
-		else
-			ops->disconnect(run->sessions[i].handle);
+		close_session(run, &run->sessions[i]);
 	}
 }
 

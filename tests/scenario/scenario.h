@@ -12,26 +12,35 @@
 
 #include <amend/amend.h>
 
-enum { MAX_SESSIONS = 6, MAX_STEPS = 24, MAX_TABLES = 4, MAX_LINES = 64, MAX_EDGES = 256 };
+enum {
+	MAX_SESSIONS = 6,
+	MAX_STEPS = 24,
+	MAX_TABLES = 4,
+	MAX_LINES = 96,
+	MAX_EDGES = 256,
+	MAX_WORDS = 16
+};
 
 /* --- The file, parse.c --- */
 
 struct step {
-	const char *name;   /* without its session's */
-	const char *engine; /* NULL: any */
+	const char *name; /* without its session's */
+	const char *mark; /* NULL: everywhere */
 	const char *text;
 };
 
 struct plan {
 	const char *name;
-	bool program; /* not amend: its steps are SQL */
+	bool program;        /* not amend: its steps are SQL */
+	const char *command; /* a client: a process of its own; else NULL */
+	struct client *client;
 	struct step steps[MAX_STEPS];
 	size_t n_steps;
 };
 
-/* Lines, each for one engine or (NULL) for all. */
+/* Lines, each for where its mark says, or (NULL) everywhere. */
 struct lines {
-	const char *engine[MAX_LINES];
+	const char *mark[MAX_LINES];
 	const char *text[MAX_LINES];
 	size_t n;
 };
@@ -46,8 +55,18 @@ struct final {
 	struct lines expect;
 };
 
+/* The table is guarded, with history: the file runs once with each of the rules. */
+struct guarding {
+	const char *table; /* NULL: none is */
+	const char *version_column;
+	const char *rules[3];
+	size_t n_rules;
+};
+
 struct scenario {
 	struct lines setup; /* SQL */
+	struct guarding guard;
+	const char *rule; /* of this run; "": nothing is guarded */
 	const char *tables[MAX_TABLES];
 	size_t n_tables;
 	struct plan plans[MAX_SESSIONS];
@@ -61,8 +80,18 @@ struct scenario {
 /* Everything lives in the arena. Fails the test where the file is wrong. */
 struct scenario *scenario_read(const char *path, struct amend_arena *arena);
 
-/* Whether what is marked for `engine` (NULL: any) is for this one. */
-bool scenario_for(const struct engine *this, const char *engine);
+/* Whether what has this mark, "sqlite", "next sqlite", "equal,either" (NULL: everything), is for this run. */
+bool scenario_for(const struct scenario *scenario, const struct engine *engine, const char *mark);
+
+/* --- Programs of their own, client.c --- */
+
+/* `command`: a file of clients/ in the folder, and its words. Its first line is "ready", or "lacks PACKAGE". */
+struct client *client_start(const char *folder, const char *command);
+void client_end(struct client *client);
+void client_kill(struct client *client);
+bool client_tell(struct client *client, const char *line);
+/* The next line, until the next call. One that has died says that for good. */
+const char *client_hear(struct client *client);
 
 /* --- What was acknowledged, facts.c --- */
 
@@ -77,6 +106,7 @@ struct facts {
 	struct edge edges[MAX_EDGES]; /* committed */
 	size_t n;
 	struct amend_buffer wrong; /* lines: what must not be */
+	size_t n_blind;            /* writes of programs that tell of them, but not on what */
 	bool foreign;              /* programs write too: their edges are not known */
 };
 
@@ -93,7 +123,7 @@ void facts_check(struct facts *facts, size_t table, const char *name, const char
 		 const char *last);
 void facts_release(struct facts *facts);
 struct run;
-/* History has as many changes as were acknowledged; the scenario's `final` queries. */
+/* History has as many changes as were acknowledged, where all are known; the scenario's `final` queries. */
 void facts_history(struct run *run);
 void facts_finals(struct run *run);
 
@@ -115,9 +145,9 @@ struct seen {
 struct session {
 	struct run *run;
 	const struct plan *plan;
-	struct amend_conn *db; /* not of a program */
+	struct amend_conn *db; /* not of a program or client */
 	void *handle;          /* of a program */
-	atomic_bool waiting;   /* SQLite: its busy handler was asked */
+	atomic_bool waiting; /* SQLite: its busy handler was asked; a client asks for the write lock */
 	struct foreign_result result;
 	char pid[32]; /* PostgreSQL */
 	pthread_t thread;
@@ -141,7 +171,7 @@ struct session {
 	bool reported[MAX_STEPS];
 	size_t n_done, replay;
 	struct edge pending[MAX_EDGES];
-	size_t n_pending;
+	size_t n_pending, n_blind;
 	const struct step *ending;
 };
 

@@ -232,13 +232,80 @@ static void run_sql(struct session *session, const struct step *step)
 		session_say(session, SIZE_MAX, step, "done");
 }
 
+/* "updated A -> B", "created B", "deleted A", A and B being states; "wrote": on what is not known. */
+static void take_answer(struct session *session, const char *answer)
+{
+	const char *arrow = strstr(answer, " -> ");
+	char before[512] = "none", after[512] = "none", key[64];
+	int size;
+
+	if (strncmp(answer, "wrote", 5) == 0) {
+		session->n_blind++;
+		session->run->facts.foreign = true;
+		return;
+	}
+	if (strncmp(answer, "updated ", 8) == 0 && arrow) {
+		snprintf(before, sizeof(before), "%.*s", (int)(arrow - answer - 8), answer + 8);
+		snprintf(after, sizeof(after), "%s", arrow + 4);
+	} else if (strncmp(answer, "created ", 8) == 0) {
+		snprintf(after, sizeof(after), "%s", answer + 8);
+	} else if (strncmp(answer, "deleted ", 8) == 0) {
+		snprintf(before, sizeof(before), "%s", answer + 8);
+	} else {
+		return;
+	}
+	size = (int)strcspn(answer + 8, "|");
+	snprintf(key, sizeof(key), "%.*s", size, answer + 8);
+	facts_edge(&session->pending[session->n_pending++], 0, key, before, after);
+}
+
+/* What was acknowledged counts when it is committed: at once, or with the transaction. */
+static void settle_client(struct session *session, const struct step *step, const char *answer)
+{
+	bool ends = is(step, "commit") || is(step, "rollback");
+
+	if (is(step, "begin"))
+		session->depth = 1;
+	else if (ends)
+		session->depth = 0;
+	if (session->depth > 0)
+		return;
+	if (!ends || strcmp(answer, "committed") == 0) {
+		facts_add(&session->run->facts, session->pending, session->n_pending);
+		session->run->facts.n_blind += session->n_blind;
+	} else {
+		facts_drop(session->pending, session->n_pending);
+	}
+	session->n_pending = session->n_blind = 0;
+}
+
+/* A program of its own. "writing": it asks for SQLite's write lock; "held": it is done, and has it still. */
+static void run_client(struct session *session, const struct step *step)
+{
+	struct client *client = session->plan->client;
+	const char *line;
+	char answer[512];
+
+	client_tell(client, step->text);
+	while (strcmp(line = client_hear(client), "writing") == 0)
+		atomic_store(&session->waiting, true);
+	atomic_store(&session->waiting, false);
+	atomic_store(&session->holds, strncmp(line, "held ", 5) == 0);
+	snprintf(answer, sizeof(answer), "%s", line + 5);
+	take_answer(session, answer);
+	settle_client(session, step, answer);
+	session_say(session, SIZE_MAX, step, answer);
+}
+
 static void *live(void *context)
 {
 	struct session *session = context;
 	const struct step *step;
 
 	while ((step = wait_step(session))) {
-		if (session->plan->program)
+		if (session->plan->client)
+			run_client(session, step);
+		else if (session->plan->program)
 			run_sql(session, step);
 		else if (is(step, "begin"))
 			open_unit(session, step);
