@@ -7,6 +7,7 @@ Needs what Debian calls python3-django, python3-psycopg2, sqlite3 and postgresql
 it is skipped, or fails where $CI is "true". AMEND_TEST_POSTGRES and AMEND_TEST_TMP are as for the other tests.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -134,7 +135,8 @@ class Plain(models.Model):
 with connection.schema_editor() as editor:
     editor.create_model(Stock)
 connection.close()
-amend("guard", URL, "public.stock" if not SQLITE else "stock", "--history", "--version-column", "version", "--yes")
+TABLE = "stock" if SQLITE else "public.stock"
+amend("guard", URL, TABLE, "--history", "--version-column", "version", "--yes")
 
 
 def made(**values):
@@ -335,7 +337,36 @@ def dumped():
     assert len(lines) == 1 and lines[0].startswith("ok"), lines
 
 
-CASES = [driver_refused, command_recorded, bulk_load, save_twice, unknowing, narrow_saves, expressions, in_bulk, rolled_back, stale_form, dumped]
+def bad_import():
+    """Django edits after a bad import, which one command undoes: its edits of other fields stay, its older object is refused"""
+    first, second = made(), Stock.objects.create(name="Desk", qty=2)
+    feed = os.path.join(FOLDER, "feed.csv")
+
+    def import_(*names):
+        with open(feed, "w", encoding="utf-8") as file:
+            file.write("id,name\n" + "".join(f"{item.pk},{name}\n" for item, name in zip((first, second), names)))
+        return json.loads(amend("sync", feed, URL, TABLE, "--match", "id", "--adopt", "incoming", "--json"))
+
+    import_("Lamp", "Desk")
+    run = str(import_("Lampe", "Tisch")["run"])
+    first.refresh_from_db()
+    second.refresh_from_db()
+    first.qty = 10
+    first.save()
+    undone = json.loads(amend("revert", URL, "--run", run, "--yes", "--json"))
+    assert (undone["updated"], undone["conflicts"]) == (2, 0), undone
+    assert rows("SELECT name, qty FROM stock ORDER BY id") == [("Lamp", 10), ("Desk", 2)]
+    second.qty = 20
+    stale(second.save)
+    second.refresh_from_db()
+    second.qty = 20
+    second.save()
+    report = import_("Lamp", "Bench")
+    assert (report["updated"], report["open_conflicts"]) == (1, 0), report
+    assert rows("SELECT name, qty FROM stock ORDER BY id") == [("Lamp", 10), ("Bench", 20)]
+
+
+CASES = [driver_refused, command_recorded, bulk_load, save_twice, unknowing, narrow_saves, expressions, in_bulk, rolled_back, stale_form, bad_import, dumped]
 
 
 def main():
