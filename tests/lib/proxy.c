@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <netdb.h>
@@ -24,7 +25,8 @@ struct proxy {
 	pthread_mutex_t lock;
 	/* with the lock: */
 	struct proxy_cut cut;
-	bool armed, fired, closing;
+	int64_t moment; /* of the cut, by now_us; 0: it is not by the clock */
+	bool armed, fired, refusing, closing;
 	unsigned messages[2];
 	size_t bytes[2];
 	int connections;
@@ -44,6 +46,39 @@ struct connection {
 	struct proxy *proxy;
 	int client, server;
 };
+
+static int64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Whether the moment has come. `*wait`: until then, at most a tenth of a second. */
+static bool is_time(struct proxy *proxy, struct timespec *wait)
+{
+	int64_t left = 100000;
+	bool due = false;
+
+	pthread_mutex_lock(&proxy->lock);
+	if (proxy->armed && proxy->moment > 0) {
+		int64_t until = proxy->moment - now_us();
+
+		due = until <= 0;
+		left = due ? 0 : until < left ? until : left;
+	} else if (proxy->cut.after_us == 0 && proxy->cut.message == 0 && proxy->cut.byte == 0) {
+		left = 1000; /* a cut by the clock may be asked for at any time */
+	}
+	if (due) {
+		proxy->armed = false;
+		proxy->fired = true;
+		proxy->refusing = proxy->cut.refuses;
+	}
+	pthread_mutex_unlock(&proxy->lock);
+	*wait = (struct timespec){.tv_nsec = left * 1000};
+	return due;
+}
 
 static bool send_all(int to, const char *data, size_t size)
 {
@@ -83,7 +118,7 @@ static bool strikes(struct proxy *proxy, struct stream *stream, size_t fresh, si
 	pthread_mutex_lock(&proxy->lock);
 	*hold = stream->size;
 	proxy->bytes[stream->side] += fresh;
-	if (proxy->armed && proxy->cut.side == stream->side && proxy->cut.message == 0 &&
+	if (proxy->armed && proxy->cut.side == stream->side && proxy->cut.byte > 0 &&
 	    proxy->bytes[stream->side] >= proxy->cut.byte) {
 		size_t beyond = proxy->bytes[stream->side] - proxy->cut.byte;
 
@@ -157,8 +192,9 @@ static void *relay(void *context)
 	while (going) {
 		struct pollfd wait[] = {{.fd = client, .events = POLLIN},
 					{.fd = server, .events = POLLIN}};
+		struct timespec most;
 
-		if (poll(wait, 2, 100) < 0 && errno != EINTR)
+		if (is_time(proxy, &most) || (ppoll(wait, 2, &most, NULL) < 0 && errno != EINTR))
 			break;
 		for (size_t i = 0; i < 2 && going; i++) {
 			if (wait[i].revents)
@@ -217,14 +253,20 @@ static void *serve(void *context)
 
 	while ((client = accept4(proxy->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
 		struct connection *connection = calloc(1, sizeof(*connection));
-		int server = reach_server(proxy);
+		int server = -1;
 		pthread_t thread;
+		bool refusing;
 
 		if (connection)
-			*connection = (struct connection){proxy, client, server};
+			*connection = (struct connection){proxy, client, -1};
 		pthread_mutex_lock(&proxy->lock);
 		proxy->connections++;
+		refusing = proxy->refusing;
 		pthread_mutex_unlock(&proxy->lock);
+		if (!refusing)
+			server = reach_server(proxy);
+		if (connection)
+			connection->server = server;
 		if (connection && server >= 0 &&
 		    pthread_create(&thread, NULL, relay, connection) == 0) {
 			pthread_detach(thread);
@@ -306,8 +348,9 @@ void proxy_cut(struct proxy *proxy, struct proxy_cut cut)
 {
 	pthread_mutex_lock(&proxy->lock);
 	proxy->cut = cut;
-	proxy->armed = cut.message > 0 || cut.byte > 0;
-	proxy->fired = false;
+	proxy->armed = cut.message > 0 || cut.byte > 0 || cut.after_us > 0;
+	proxy->moment = cut.after_us > 0 ? now_us() + cut.after_us : 0;
+	proxy->fired = proxy->refusing = false;
 	memset(proxy->messages, 0, sizeof(proxy->messages));
 	memset(proxy->bytes, 0, sizeof(proxy->bytes));
 	pthread_mutex_unlock(&proxy->lock);

@@ -1,6 +1,6 @@
 /*
  * A proxy between amend and a PostgreSQL server that cuts a connection where a
- * test wants it: between two messages of the protocol, or in the middle of one.
+ * test wants it: between two messages of the protocol, in the middle of one, or at a moment.
  * TCP on amend's side. Connections that are not cut pass as they are.
  *
  *	struct proxy *proxy = proxy_open(engine);
@@ -22,8 +22,10 @@ enum proxy_side {
 struct proxy_cut {
 	enum proxy_side side;
 	unsigned message; /* the n-th from now on; 0: */
-	size_t byte;      /* ..so many bytes from now on */
-	bool passes;      /* it is handed on before the cut; else it is lost */
+	size_t byte;      /* ..so many bytes from now on; 0: */
+	int64_t after_us; /* ..so long from now on, whatever is under way, of the oldest connection */
+	bool refuses; /* and from then on no connection is let through, until the next proxy_cut */
+	bool passes;  /* it is handed on before the cut; else it is lost */
 	int late_ms; /* of amend's, lost: amend is cut off at once, the server gets it after so long, and only then the end */
 };
 

@@ -1,24 +1,25 @@
 /*
- * The connection cut on the wire, at each boundary between two messages and at 200 random bytes, what was
- * cut off lost or arriving late: no false success, no false failure, no double effect, and
- * nothing unknown, for the server can be reached. Effects are counted on the server.
+ * The connection cut on the wire, at each boundary between two messages, at 200 random bytes and at 200 random
+ * moments, what was cut off lost or arriving late: no false success, no false failure, no
+ * double effect, and nothing unknown while the server can be reached. Effects are counted on the server.
  * Leaves faults of the driver to lost_commit_test.c.
  */
 #include <amend/once.h>
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "ask.h"
 #include "proxy.h"
 
-enum { SEED = 20260117, RANDOM_CUTS = 200 };
+enum { SEED = 20260117, RANDOM_CUTS = 200, RESOLVE_MS = 150 };
 
 struct stage {
 	struct engine *engine;
 	struct proxy *proxy;
 	long long n;  /* the counter, as it must be */
 	unsigned ids; /* given so far */
-	unsigned done, refused;
+	unsigned done, refused, unknown;
 };
 
 static void make_stage(struct stage *stage, struct engine *engine)
@@ -64,25 +65,52 @@ static void expect_effect(struct stage *stage, const char *when, const struct ro
 	if (n != stage->n)
 		fail_at(__FILE__, __LINE__,
 			"%s: %lld in place of %lld after %s (%s): cut of side %d, message %u, byte "
-			"%zu, passes %d, late %d",
+			"%zu, microsecond %lld, passes %d, late %d",
 			when, n, stage->n, amend_status_name(road->status), road->err.text,
-			(int)cut->side, cut->message, cut->byte, cut->passes, cut->late_ms);
+			(int)cut->side, cut->message, cut->byte, (long long)cut->after_us,
+			cut->passes, cut->late_ms);
+}
+
+/* Until the server has ended what came through the proxy. */
+static void await_server(struct stage *stage)
+{
+	for (int i = 0; i < 2000; i++) {
+		if (strcmp(engine_scalar(stage->engine, "SELECT count(*) FROM pg_stat_activity WHERE "
+							"application_name = 'amend-test'"),
+			   "0") == 0)
+			return;
+		sleep_ms(5);
+	}
+	fail_at(__FILE__, __LINE__, "a connection stays on the server");
 }
 
 /* False: the operation ended before the cut. */
 static bool cut_one(struct stage *stage, enum kind kind, struct proxy_cut cut)
 {
-	struct road *road = road_open_with(stage->engine, proxy_url(stage->proxy), NULL, "counter");
+	struct amend_open_options options = AMEND_OPEN_OPTIONS_INIT;
 	const char *id = engine_printf(stage->engine, "op %u", stage->ids++);
+	struct road *road;
 	bool fired;
 
+	if (cut.refuses)
+		options.resolve_ms = RESOLVE_MS;
+	road = road_open_with(stage->engine, proxy_url(stage->proxy), &options, "counter");
 	proxy_cut(stage->proxy, cut);
 	road->status = operate(road, kind, id);
 	fired = proxy_fired(stage->proxy);
+	if (cut.refuses && road->status == AMEND_OUTCOME_UNKNOWN) {
+		/* It is, as far as anybody here can know; the server knows. */
+		proxy_cut(stage->proxy, (struct proxy_cut){.message = 0});
+		proxy_settle(stage->proxy);
+		await_server(stage);
+		stage->unknown++;
+		stage->n = counted(stage) == stage->n ? stage->n : stage->n + 1;
+	}
 	stage->n += road->status == AMEND_OK;
 	stage->done += fired && road->status == AMEND_OK;
 	stage->refused += road->status != AMEND_OK;
-	if (road->status != AMEND_OK && road->status != AMEND_UNREACHABLE)
+	if (road->status != AMEND_OK && road->status != AMEND_UNREACHABLE &&
+	    (road->status != AMEND_OUTCOME_UNKNOWN || !cut.refuses))
 		expect_status(AMEND_OK, road->status, &road->err);
 	expect_effect(stage, "told", road, &cut);
 	road_close(road);
@@ -176,10 +204,53 @@ static void at_random_bytes(struct engine *engine)
 	assert_true(fired > RANDOM_CUTS / 2);
 }
 
+static int64_t clock_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void at_random_moments(struct engine *engine)
+{
+	struct stage stage;
+	unsigned seed = SEED, fired = 0;
+	int64_t longest = 0;
+
+	make_stage(&stage, engine);
+	/* How long there is something to cut. */
+	for (int i = 0; i < 4 * KINDS; i++) {
+		struct road *road = road_open_with(engine, proxy_url(stage.proxy), NULL, "counter");
+		int64_t begun = clock_us();
+
+		expect_ok(operate(road, (enum kind)(i % KINDS), engine_printf(engine, "long %d", i)),
+			  &road->err);
+		stage.n++;
+		if (i >= KINDS && clock_us() - begun > longest)
+			longest = clock_us() - begun;
+		road_close(road);
+	}
+	for (int i = 0; i < RANDOM_CUTS; i++) {
+		struct proxy_cut cut = {.after_us = 1 + rand_r(&seed) % longest};
+
+		/* Every third time nobody can reach the server from then on. */
+		cut.refuses = i % 3 == 2;
+		fired += cut_one(&stage, (enum kind)(rand_r(&seed) % KINDS), cut);
+	}
+	print_message("# %u of %d cuts hit, within %lld us: %u operations done all the same, %u told "
+		      "that nothing is in, %u unknown, the server being out of reach\n",
+		      fired, RANDOM_CUTS, (long long)longest, stage.done,
+		      stage.refused - stage.unknown, stage.unknown);
+	assert_true(fired > RANDOM_CUTS / 4);
+}
+
 static const struct engine_test tests[] = {
 	{"cut at each boundary between messages: told as it is, done once", at_each_boundary,
 	 .only = "postgresql"},
 	{"cut at 200 random bytes: told as it is, done once", at_random_bytes, .only = "postgresql"},
+	{"cut at 200 random moments: told as it is, done once; unknown only without a server",
+	 at_random_moments, .only = "postgresql"},
 };
 
 ENGINE_MAIN(tests)
