@@ -17,19 +17,38 @@ extern const char *const cli_django_fields[]; /* lines of amend_fields.py, ended
 
 struct shown {
 	struct json_object *object, *statements; /* NULL: text */
-	const char *table;
-	bool guarded;
+	char as[512];                            /* how it is guarded, in words */
+	bool quiet;                              /* the statements are counted, not shown */
 	size_t n;
 };
+
+static void say_state(struct shown *shown, const struct amend_guard_state *state)
+{
+	size_t size, room = sizeof(shown->as);
+
+	if (!state->version_column)
+		return;
+	snprintf(shown->as, room, ": version column %s, stale rule %s, %s", state->version_column,
+		 amend_stale_rule_name(state->stale),
+		 !state->history       ? "no history"
+		 : state->by_statement ? "history once a statement"
+				       : "history once a row");
+	for (size_t i = 0; i < state->n_ignored; i++) {
+		size = strlen(shown->as);
+		snprintf(shown->as + size, room - size, "%s%s", i ? ", " : ", without ",
+			 state->ignored[i]);
+	}
+}
 
 static void show_state(void *context, const struct amend_guard_state *state)
 {
 	struct shown *shown = context;
 	struct json_object *ignored;
 
-	shown->guarded = state->version_column != NULL;
-	if (!shown->object)
+	if (!shown->object) {
+		say_state(shown, state);
 		return;
+	}
 	cli_json_add(shown->object, "table", cli_json_text(state->table));
 	if (!state->version_column)
 		return;
@@ -52,7 +71,7 @@ static void show_statement(void *context, const char *statement)
 	shown->n++;
 	if (shown->statements)
 		json_object_array_add(shown->statements, cli_json_text(statement));
-	else
+	else if (!shown->quiet)
 		printf("%s;\n", statement);
 }
 
@@ -78,10 +97,10 @@ static int finish(struct cli_session *session, struct shown *shown, bool changed
 		return CLI_DONE;
 	}
 	printf(!changed && off ? "%s is not guarded\n"
-	       : !changed      ? "%s is guarded so already\n"
+	       : !changed      ? "%s is guarded so already%s\n"
 	       : off           ? "%s is not guarded any more; what was recorded stays\n"
-			       : "%s is guarded\n",
-	       cli_quote(args->pool, args->words[1]));
+			       : "%s is guarded%s\n",
+	       cli_quote(args->pool, args->words[1]), shown->as);
 	return CLI_DONE;
 }
 
@@ -89,16 +108,18 @@ static int guard(struct cli_session *session, const struct amend_guard_options *
 		 struct shown *shown)
 {
 	const struct cli_args *args = session->args;
-	bool off = cli_has(args, "off"), changed = false;
+	bool off = cli_has(args, "off"), yes = cli_has(args, "yes"), changed = false;
+	bool print = cli_has(args, "print");
 	enum amend_status status;
 
+	shown->quiet = yes;
 	status = amend_guard_plan(session->db, args->words[1], options, off, show_state,
 				  show_statement, shown, &session->err);
 	if (status != AMEND_OK)
 		return cli_fail(session);
-	if (shown->n > 0 && !cli_has(args, "yes")) {
-		if (shown->object)
-			return finish(session, shown, false);
+	if (print || (shown->object && !yes && shown->n > 0))
+		return shown->object ? finish(session, shown, false) : CLI_DONE;
+	if (shown->n > 0 && !yes) {
 		if (!isatty(STDIN_FILENO))
 			return cli_usage(args, "nothing is changed without a yes, and there is no "
 					       "terminal to ask on (hint: --yes)");
@@ -134,6 +155,8 @@ static int run(const struct cli_args *args)
 		return print_django(args);
 	if (args->n_words < 2)
 		return cli_usage(args, "expected DB TABLE");
+	if (cli_has(args, "print") && cli_has(args, "yes"))
+		return cli_usage(args, "--print and --yes exclude each other");
 	if (!cli_choice(args, "stale", &rule) || !cli_choice(args, "level", &level))
 		return CLI_USAGE;
 	options.version_column = cli_value(args, "version-column");
@@ -169,6 +192,7 @@ static const struct cli_option options[] = {
 	{"ignore", "COL", "leave this column out of history", true},
 	{"off", NULL, "take the triggers away; the column and what was recorded stay", false},
 	{"django", NULL, "print a field class for Django's models", false},
+	{"print", NULL, "show the statements, and change nothing", false},
 	{"yes", NULL, "do not ask", false},
 	{CLI_OPTION_TIMEOUT},
 	{CLI_OPTION_JSON},

@@ -18,11 +18,6 @@ struct run {
 	void *context;
 };
 
-const char *amend_operation_current(const struct amend_conn *db)
-{
-	return db->ledger && db->ledger->operation ? db->ledger->operation->id : NULL;
-}
-
 /* The id is taken: by the same request, or by another one. */
 static enum amend_status repeat(struct amend_conn *db, struct amend_operation *operation,
 				struct amend_error *err)

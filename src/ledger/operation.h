@@ -56,9 +56,6 @@ enum amend_status amend_operation_run(struct amend_conn *db,
 				      struct amend_operation *operation, amend_unit_fn fn,
 				      void *context, struct amend_error *err) AMEND_CHECK;
 
-/* The id of the operation whose unit is open, NULL: none. */
-const char *amend_operation_current(const struct amend_conn *db);
-
 /* ---- operation.c, for once.c ---- */
 
 void amend_operation_begin(struct amend_operation *operation);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/json_text.h"
 #include "sql/conn.h"
 
 void amend_sql_init(struct amend_sql *sql, const struct amend_conn *db)
@@ -152,6 +153,21 @@ void amend_sql_literal(struct amend_sql *sql, const char *text)
 		amend_buffer_char(&sql->text, *text);
 	}
 	amend_sql_text(sql, "'");
+}
+
+void amend_sql_json_name(struct amend_sql *sql, const char *before, const char *name,
+			 const char *after, void (*literal)(struct amend_sql *sql, const char *text))
+{
+	struct amend_buffer json = AMEND_BUFFER_INIT;
+
+	amend_buffer_text(&json, before);
+	amend_json_string(&json, name, strlen(name));
+	amend_buffer_text(&json, after);
+	if (json.failed)
+		sql->text.failed = true;
+	else
+		literal(sql, json.data);
+	amend_buffer_release(&json);
 }
 
 void amend_sql_kept(struct amend_sql *sql, const struct amend_buffer *text)

@@ -105,6 +105,10 @@ void amend_sql_unnest(struct amend_sql *sql, const struct amend_sql_array *array
 
 /* A string literal, for text that belongs to the statement's shape (names of columns in JSON): standard_conforming. */
 void amend_sql_literal(struct amend_sql *sql, const char *text);
+/* A literal, as `literal` writes it, of `before`, the name in JSON, and `after`. */
+void amend_sql_json_name(struct amend_sql *sql, const char *before, const char *name,
+			 const char *after,
+			 void (*literal)(struct amend_sql *sql, const char *text));
 /* As amend_sql_string, of a copy that the statement keeps. */
 void amend_sql_kept(struct amend_sql *sql, const struct amend_buffer *text);
 

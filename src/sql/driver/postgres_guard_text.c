@@ -10,8 +10,6 @@
 
 #include <string.h>
 
-#include "core/json_text.h"
-
 void amend_pg_guard_literal(struct amend_sql *sql, const char *text)
 {
 	bool escapes = strchr(text, '\\') != NULL;
@@ -32,22 +30,6 @@ void amend_pg_guard_column(struct amend_sql *sql, const struct amend_column *col
 	amend_sql_name(sql, column->name);
 }
 
-/* A literal of `before`, the name in JSON, and `after`. */
-static void add_json_name(struct amend_sql *sql, const char *before, const char *name,
-			  const char *after)
-{
-	struct amend_buffer json = AMEND_BUFFER_INIT;
-
-	amend_buffer_text(&json, before);
-	amend_json_string(&json, name, strlen(name));
-	amend_buffer_text(&json, after);
-	if (json.failed)
-		sql->text.failed = true;
-	else
-		amend_pg_guard_literal(sql, json.data);
-	amend_buffer_release(&json);
-}
-
 void amend_pg_guard_pk(struct amend_sql *sql, const struct amend_guard_spec *spec,
 		       const char *prefix)
 {
@@ -56,7 +38,7 @@ void amend_pg_guard_pk(struct amend_sql *sql, const struct amend_guard_spec *spe
 	for (size_t i = 0; i < table->n_identity; i++) {
 		const struct amend_column *column = &table->columns[table->identity[i]];
 
-		add_json_name(sql, i ? "," : "{", column->name, ":");
+		amend_sql_json_name(sql, i ? "," : "{", column->name, ":", amend_pg_guard_literal);
 		amend_sql_text(sql, " || ");
 		amend_postgres_json_of(sql, column, prefix);
 		amend_sql_text(sql, " || ");
@@ -135,7 +117,7 @@ void amend_pg_guard_moved(struct amend_sql *sql, const struct amend_guard_spec *
 static void add_pair(struct amend_sql *sql, const struct amend_column *column, const char *from,
 		     const char *to)
 {
-	add_json_name(sql, ",", column->name, from ? ":[" : ":[null,");
+	amend_sql_json_name(sql, ",", column->name, from ? ":[" : ":[null,", amend_pg_guard_literal);
 	amend_sql_text(sql, " || ");
 	if (from)
 		amend_postgres_json_of(sql, column, from);

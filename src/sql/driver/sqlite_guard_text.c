@@ -11,30 +11,11 @@
 
 #include "sql/driver/sqlite_guard.h"
 
-#include <string.h>
-
-#include "core/json_text.h"
-
 void amend_sqlite_guard_field(struct amend_sql *sql, const struct amend_column *column,
 			      const char *prefix)
 {
 	amend_sql_text(sql, prefix);
 	amend_sql_name(sql, column->name);
-}
-
-static void add_json_name(struct amend_sql *sql, const char *before, const char *name,
-			  const char *after)
-{
-	struct amend_buffer json = AMEND_BUFFER_INIT;
-
-	amend_buffer_text(&json, before);
-	amend_json_string(&json, name, strlen(name));
-	amend_buffer_text(&json, after);
-	if (json.failed)
-		sql->text.failed = true;
-	else
-		amend_sql_literal(sql, json.data);
-	amend_buffer_release(&json);
 }
 
 /* What most texts are without: control characters, " and \. The pattern is *[<01>-<1f>"\]* */
@@ -112,7 +93,7 @@ void amend_sqlite_guard_pk(struct amend_sql *sql, const struct amend_guard_spec 
 	for (size_t i = 0; i < table->n_identity; i++) {
 		const struct amend_column *column = &table->columns[table->identity[i]];
 
-		add_json_name(sql, i ? "," : "{", column->name, ":");
+		amend_sql_json_name(sql, i ? "," : "{", column->name, ":", amend_sql_literal);
 		amend_sql_text(sql, " || ");
 		add_json(sql, column, prefix);
 		amend_sql_text(sql, " || ");
@@ -169,7 +150,7 @@ static void add_rows(struct amend_sql *sql, const struct amend_guard_spec *spec,
 		if (!spec->covered[i])
 			continue;
 		amend_sql_text(sql, n++ ? " UNION ALL SELECT " : "SELECT ");
-		add_json_name(sql, "", column->name, "");
+		amend_sql_json_name(sql, "", column->name, "", amend_sql_literal);
 		amend_sql_text(sql, n == 1 ? " AS n, " : ", ");
 		if (from) {
 			amend_sqlite_guard_field(sql, column, from);
