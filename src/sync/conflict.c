@@ -106,6 +106,19 @@ static bool spelled_otherwise(const struct amend_sync *sync, const struct amend_
 	return same;
 }
 
+/*
+ * Whether a conflict that is stored under a later key of the record can be its own. It is not where
+ * it is about another row: who has that row has the conflict, the record of a base that is missing too.
+ */
+static bool may_take_over(const struct amend_record *record, const struct amend_conflict_row *open)
+{
+	if (!open->pk)
+		return !record->row || open->kind != AMEND_CONFLICT_DELETED;
+	return (record->row && strcmp(open->pk, record->row->pk) == 0) ||
+	       (record->other && strcmp(open->pk, record->other->pk) == 0) ||
+	       (record->seen && strcmp(open->pk, record->seen->pk) == 0);
+}
+
 /* By a later key, under which it may have been stored before; not one that is another record's by its first. */
 static const struct amend_conflict_row *find_by_later_key(const struct amend_sync *sync,
 							  const struct amend_record *record,
@@ -119,8 +132,8 @@ static const struct amend_conflict_row *find_by_later_key(const struct amend_syn
 		    amend_hash_get(taken, buffer.data, buffer.size))
 			continue;
 		open = amend_hash_get(&sync->open_by_key, buffer.data, buffer.size);
-		/* This run has stored it, for another record. */
-		if (open && open->id > sync->last_open)
+		/* Or this run has stored it, for another record. */
+		if (open && (open->id > sync->last_open || !may_take_over(record, open)))
 			open = NULL;
 	}
 	amend_buffer_release(&buffer);

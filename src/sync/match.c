@@ -64,8 +64,11 @@ static enum amend_status take_found(struct amend_sync *sync, struct amend_record
 		return AMEND_OK;
 	}
 	if (n_found > 1)
-		return amend_sync_reject(sync, record, err, "the key %s finds several records",
-					 sync->keys[key].name);
+		return record->fate == AMEND_FATE_REJECTED
+			       ? AMEND_OK
+			       : amend_sync_reject(sync, record, err,
+						   "the key %s finds several records",
+						   sync->keys[key].name);
 	other = amend_hash_get(&sync->claims, row->pk, strlen(row->pk));
 	settled = other ? -1 : amend_sieve_claims(sync, row);
 	if (!other && key > 0 && sync->slices) {
@@ -99,6 +102,20 @@ static bool blank(const struct amend_sync_key *key, const struct amend_record *r
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Also one rejected for its duplicates claims the row of its first key: which of them is right is
+ * not known, but that the row is this record's is.
+ */
+static bool looks_up(const struct amend_sync *sync, const struct amend_record *record, int key)
+{
+	if (record->row)
+		return false;
+	if (record->fate == AMEND_FATE_REJECTED)
+		return key == 0 && record->first == 0 && record->key && !record->leader &&
+		       !record->told;
+	return record->fate == AMEND_FATE_OPEN && !blank(&sync->keys[key], record);
 }
 
 /* Looks up n records by one key. */
@@ -145,8 +162,7 @@ static enum amend_status find_by_key(struct amend_sync *sync, int key, struct am
 			n = 0;
 			amend_sync_progress(sync, "match", i, sync->n_list);
 		}
-		if (record && record->fate == AMEND_FATE_OPEN && !record->row &&
-		    !blank(&sync->keys[key], record))
+		if (record && looks_up(sync, record, key))
 			batch[n++] = record;
 	}
 	free(batch);

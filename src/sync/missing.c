@@ -401,6 +401,8 @@ static enum amend_status find_all(struct amend_sync *sync, struct amend_error *e
 		records[i] = &sync->missing[i];
 	if (status == AMEND_OK)
 		status = decide(sync, records, sync->n_missing, err);
+	if (status == AMEND_OK)
+		status = amend_sync_settle_twins(sync, err);
 	for (size_t i = 0; i < sync->n_missing && status == AMEND_OK; i++)
 		sync->n_gone += newly_gone(&sync->missing[i]);
 	note_examples(sync);
@@ -452,6 +454,8 @@ static enum amend_status find_again(struct amend_sync *sync, struct amend_error 
 		records[i]->row = n_found[i] ? &rows[i] : NULL;
 	if (status == AMEND_OK)
 		status = decide(sync, records, n, err);
+	if (status == AMEND_OK)
+		status = amend_sync_settle_twins(sync, err);
 out:
 	free(records);
 	free(pks);

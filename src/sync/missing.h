@@ -107,6 +107,14 @@ void amend_base_mark(struct amend_buffer *pack, const struct amend_base *old, co
 		     const struct amend_value *mark, const struct amend_value *before);
 void amend_base_absent(struct amend_buffer *pack, const struct amend_base *old);
 
+/* missing_twins.c */
+/* Of several missing rows of one record one has its conflict; once all of a slice are decided. */
+enum amend_status amend_sync_settle_twins(struct amend_sync *sync,
+					  struct amend_error *err) AMEND_CHECK;
+/* They are decided together: for amend_slices_note. */
+enum amend_status amend_sync_note_twins(struct amend_sync *sync,
+					struct amend_error *err) AMEND_CHECK;
+
 /* missing_order.c */
 /* Children are deleted, or turn to another parent, before their parent is deleted. */
 enum amend_status amend_sync_order_missing(struct amend_sync *sync,

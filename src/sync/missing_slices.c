@@ -175,6 +175,8 @@ enum amend_status amend_lost_note(struct amend_sync *sync, struct amend_error *e
 		    record->open->kind == AMEND_CONFLICT_MISSING)
 			status = attend(lost, record->open->first_key, lost, err);
 	}
+	if (status == AMEND_OK)
+		status = amend_sync_note_twins(sync, err);
 	if (status != AMEND_OK || lost->noted)
 		return status;
 	return note_claims(sync, lost, err);
@@ -385,9 +387,9 @@ enum amend_status amend_lost_next(struct amend_sync *sync, bool *again, struct a
 	enum amend_status status = AMEND_OK;
 
 	if (lost->noted) {
-		/* Not yet while they are counted. */
-		lost->keeps_all = sync->options->missing == AMEND_MISSING_KEEP &&
-				  amend_sync_misses_too_many(sync);
+		/* Not yet while they are counted; in a pass that keeps all nothing is counted any more. */
+		lost->keeps_all = lost->keeps_all || (sync->options->missing == AMEND_MISSING_KEEP &&
+						      amend_sync_misses_too_many(sync));
 		return AMEND_OK;
 	}
 	status = find(sync, lost, err);
