@@ -94,8 +94,9 @@ enum amend_conflict_kind {
 	AMEND_CONFLICT_FIELDS,
 	AMEND_CONFLICT_IDENTITY, /* keys of one record point to two, or the row has another first key */
 	AMEND_CONFLICT_UNIQUE,  /* a unique value would stand twice */
-	AMEND_CONFLICT_DELETED, /* deleted here, changed by the source */
+	AMEND_CONFLICT_DELETED, /* deleted here, changed by the source, or by a save */
 	AMEND_CONFLICT_MISSING, /* gone from the source, edited here, or kept by the database */
+	AMEND_CONFLICT_SAVE,    /* fields that a save and others since changed differently */
 };
 
 AMEND_API const char *amend_conflict_kind_name(enum amend_conflict_kind kind);

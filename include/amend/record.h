@@ -108,6 +108,18 @@ typedef enum amend_status (*amend_compute_fn)(struct amend_compute *compute,
 					      const struct amend_value *current, void *context,
 					      struct amend_error *err);
 
+/* How a column is merged that the caller and others have both changed; without a rule: a conflict, or by key in a column of JSON. */
+enum amend_merge_by {
+	AMEND_MERGE_ADD, /* what was added counts: incoming - base is added to current, within the call's bounds */
+	AMEND_MERGE_LINES, /* text, line by line; UNSUPPORTED in a build without libgit2 */
+	AMEND_MERGE_KEYS,  /* JSON objects, key by key */
+};
+
+struct amend_merge_rule {
+	const char *column;
+	enum amend_merge_by by;
+};
+
 struct amend_write {
 	enum amend_mode mode;
 	const struct amend_match *keys; /* tried in order: a later one only when the earlier missed */
@@ -123,12 +135,22 @@ struct amend_write {
 	struct amend_expect expect;
 	enum amend_wait wait;
 	bool want_token; /* fill in amend_result.token: costs a look at the ledger */
+	/*
+	 * Where the record is no longer what `expect` says: merge, field by field, with what it is now (docs/merge.md),
+	 * instead of STALE. Needs a token, or originals. CONFLICT: both changed a field, or the record
+	 * was deleted; nothing of it is written, and the ledger keeps what was asked for until it is settled
+	 * (amend_result.conflict); inside a unit, if that commits. STALE as ever where nobody knows what the token saw.
+	 */
+	bool merge;
+	const struct amend_merge_rule *rules; /* may name columns that are not set */
+	size_t n_rules;
 };
 
-#define AMEND_WRITE_INIT                                                            \
-	{                                                                           \
-		AMEND_UPDATE, NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, NULL,       \
-			{NULL, NULL, NULL, 0, false, NULL, NULL}, AMEND_WAIT, false \
+#define AMEND_WRITE_INIT                                                                          \
+	{                                                                                         \
+		AMEND_UPDATE, NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, NULL,                     \
+			{NULL, NULL, NULL, 0, false, NULL, NULL}, AMEND_WAIT, false, false, NULL, \
+			0                                                                         \
 	}
 
 enum amend_outcome {
@@ -137,7 +159,7 @@ enum amend_outcome {
 	AMEND_IS_CREATED,
 	AMEND_IS_UPDATED,
 	AMEND_IS_UNCHANGED,
-	AMEND_IS_MERGED,
+	AMEND_IS_MERGED, /* written, and what others changed since stays */
 	AMEND_IS_DELETED,
 	AMEND_IS_STALE,    /* status STALE */
 	AMEND_IS_MISSING,  /* status NOT_FOUND; with a token: deleted since it was seen */
@@ -153,6 +175,26 @@ AMEND_API const char *amend_outcome_name(enum amend_outcome outcome);
 struct amend_change {
 	const char *column;
 	struct amend_value before, after; /* NULL before a creation, after a deletion */
+};
+
+/* Whose a field is in the merged record. */
+enum amend_merge_from {
+	AMEND_FROM_CURRENT,  /* others changed it: it stays */
+	AMEND_FROM_INCOMING, /* the caller changed it */
+	AMEND_FROM_BOTH,     /* both made the same change */
+	AMEND_FROM_SUM,      /* others changed it, and what the caller added is added to that */
+	AMEND_FROM_LINES,    /* both, line by line */
+	AMEND_FROM_KEYS,     /* both, key by key */
+	AMEND_FROM_NEITHER,  /* a conflict */
+};
+
+/* "current", "incoming", "both", "sum", "lines", "keys", "conflict" */
+AMEND_API const char *amend_merge_from_name(enum amend_merge_from from);
+
+struct amend_merge_field {
+	const char *column;
+	enum amend_merge_from from;
+	const char *why; /* of a conflict within the field, in a few words; else NULL */
 };
 
 struct amend_result {
@@ -174,6 +216,13 @@ struct amend_result {
 	const struct amend_field *incoming;
 	size_t n_incoming;
 	const char *by, *at, *because;
+	/*
+	 * Of a merge, with `base`, `incoming` and what came between as above: every field that either side has changed,
+	 * and the id of the conflict that keeps what was asked for; 0: there is none.
+	 */
+	const struct amend_merge_field *merged;
+	size_t n_merged;
+	int64_t conflict;
 	const char *once; /* the operation's id, given or made up; NULL: it has none */
 	const char *repeated; /* UTC, when another call was given this answer; NULL: it is this call's own */
 	void *owner;          /* private */
@@ -182,7 +231,7 @@ struct amend_result {
 #define AMEND_RESULT_INIT                                                                        \
 	{                                                                                        \
 		AMEND_IS_NOTHING, NULL, NULL, 0, NULL, NULL, 0, NULL, NULL, 0, NULL, NULL, NULL, \
-			NULL, NULL, NULL                                                         \
+			NULL, 0, 0, NULL, NULL, NULL                                             \
 	}
 
 /* Everything in a result lives until here. Takes a zeroed struct. */

@@ -33,6 +33,18 @@ static const struct amend_value *wanted(const struct amend_result *result, const
 
 /* --- JSON --- */
 
+/* Of a merge: whose each field is, and where what was asked for is kept. */
+static void add_merge(struct json_object *object, const struct amend_result *result)
+{
+	struct json_object *fields = json_object_new_object();
+
+	for (size_t i = 0; i < result->n_merged; i++)
+		cli_json_add(fields, result->merged[i].column,
+			     cli_json_text(amend_merge_from_name(result->merged[i].from)));
+	cli_json_add(object, "merge", fields);
+	cli_json_add(object, "conflict", cli_json_id(result->conflict));
+}
+
 static void print_json(struct cli_session *session, enum amend_status status,
 		       const struct amend_result *result)
 {
@@ -49,7 +61,9 @@ static void print_json(struct cli_session *session, enum amend_status status,
 		cli_json_add(object, "once", cli_json_text(result->once));
 		cli_json_add(object, "repeated", cli_json_time(result->repeated));
 	}
-	if (result->outcome == AMEND_IS_STALE || (gone && result->by)) {
+	if (cli_takes(session->args, "merge") && cli_has(session->args, "merge"))
+		add_merge(object, result);
+	if (result->outcome == AMEND_IS_STALE || result->n_merged > 0 || (gone && result->by)) {
 		cli_json_add(object, "base", cli_json_record(table, result->base));
 		cli_json_add(object, "current",
 			     gone ? NULL : cli_json_record(table, result->record));
@@ -140,6 +154,46 @@ static void print_sides(struct cli_session *session, const struct amend_result *
 		cli_table(stdout, "  ", cells, rows, COLUMNS);
 }
 
+/* What the changes do not show: what others did, and what is of both. */
+static void print_merge(struct cli_session *session, const struct amend_result *result)
+{
+	struct cli_pool *pool = session->args->pool;
+
+	for (size_t i = 0; i < result->n_merged; i++) {
+		const struct amend_merge_field *field = &result->merged[i];
+		int at = amend_table_column(session->table, field->column);
+		const char *by = NULL;
+
+		switch (field->from) {
+		case AMEND_FROM_INCOMING:
+			continue;
+		case AMEND_FROM_CURRENT:
+			by = "others, stays";
+			break;
+		case AMEND_FROM_BOTH:
+			by = "both";
+			break;
+		case AMEND_FROM_SUM:
+			by = "others, what you added is added to it";
+			break;
+		case AMEND_FROM_LINES:
+			by = "others, merged line by line";
+			break;
+		case AMEND_FROM_KEYS:
+			by = "others, merged key by key";
+			break;
+		case AMEND_FROM_NEITHER:
+			if (field->why)
+				printf("  %s: %s\n", cli_plain(pool, field->column),
+				       cli_show_text(pool, field->why));
+			continue;
+		}
+		if (at >= 0 && result->outcome != AMEND_IS_CONFLICT && result->base &&
+		    result->record)
+			printf("  %s changed by %s\n", cli_plain(pool, field->column), by);
+	}
+}
+
 static void print_between(struct cli_session *session, const struct amend_result *result,
 			  const char *verb)
 {
@@ -182,6 +236,11 @@ static void print_text(struct cli_session *session, const struct cli_subject *su
 	case AMEND_IS_MISSING:
 		print_between(session, result, "deleted");
 		break;
+	case AMEND_IS_CONFLICT:
+		print_sides(session, result);
+		print_merge(session, result);
+		print_between(session, result, result->record ? "changed" : "deleted");
+		break;
 	case AMEND_IS_NOTHING:
 	case AMEND_IS_CREATED:
 	case AMEND_IS_UPDATED:
@@ -190,9 +249,11 @@ static void print_text(struct cli_session *session, const struct cli_subject *su
 	case AMEND_IS_DELETED:
 	case AMEND_IS_LOCKED:
 	case AMEND_IS_SKIPPED:
-	case AMEND_IS_CONFLICT:
 	case AMEND_IS_REJECTED:
 		cli_print_changes(pool, stdout, "  ", result->changes, result->n_changes);
+		print_merge(session, result);
+		if (result->n_merged > 0)
+			print_between(session, result, "changed");
 		break;
 	}
 	print_repeated(session, result);
@@ -202,6 +263,9 @@ static void print_text(struct cli_session *session, const struct cli_subject *su
 		printf("version: %s\n", result->token);
 	else if (result->no_token)
 		printf("no version token: %s\n", cli_plain(pool, result->no_token));
+	if (result->conflict && subject->settle)
+		printf("next: %s %lld --take incoming (or current, or base)\n", subject->settle,
+		       (long long)result->conflict);
 }
 
 /* Whose failure it is, where the engine's words do not say. */
@@ -293,7 +357,7 @@ int cli_print_result(struct cli_session *session, const struct cli_subject *subj
 	if (json)
 		print_json(session, status, result);
 	/* Where there is nothing to show beyond the message, the message is enough. */
-	else if (status == AMEND_OK || result->outcome == AMEND_IS_STALE ||
+	else if (status == AMEND_OK || result->outcome == AMEND_IS_STALE || result->conflict ||
 		 (result->outcome == AMEND_IS_MISSING && result->by))
 		print_text(session, subject, result);
 	return status == AMEND_OK ? CLI_DONE : cli_complain_of(session);

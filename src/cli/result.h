@@ -5,9 +5,10 @@
 #include "session.h"
 
 struct cli_subject {
-	const char *table; /* as the user named it */
-	const char *key;   /* "sku=42" */
-	const char *next;  /* what to type next when it is stale or missing since; NULL: nothing */
+	const char *table;  /* as the user named it */
+	const char *key;    /* "sku=42" */
+	const char *next;   /* what to type next when it is stale or missing since; NULL: nothing */
+	const char *settle; /* what settles a conflict, its id aside */
 };
 
 /*

@@ -14,9 +14,21 @@
 /* The command line, before there is a table to make values for. */
 struct request {
 	struct cli_key key;
-	struct cli_assignment *set, *on_create, *min, *max;
-	size_t n_set, n_on_create, n_min, n_max;
+	struct cli_assignment *set, *on_create, *min, *max, *was;
+	size_t n_set, n_on_create, n_min, n_max, n_was;
 };
+
+/* How columns are merged, by the option that says so. */
+static const struct {
+	const char *option;
+	enum amend_merge_by by;
+} rules[] = {
+	{"additive", AMEND_MERGE_ADD},
+	{"merge-text", AMEND_MERGE_LINES},
+	{"merge-json", AMEND_MERGE_KEYS},
+};
+
+enum { RULES = sizeof(rules) / sizeof(rules[0]) };
 
 static bool parse_option(const struct cli_args *args, const char *name, struct cli_assignment **out,
 			 size_t *n)
@@ -50,6 +62,24 @@ static bool parse_bounds(const struct cli_args *args, const char *name, struct c
 	return true;
 }
 
+static bool parse_merge(const struct cli_args *args)
+{
+	bool merges = cli_has(args, "merge");
+
+	if (merges && !cli_has(args, "if-version") && !cli_has(args, "was")) {
+		cli_usage(args, "--merge needs --if-version TOKEN, or --was COL=VALUE: what the "
+				"record was when you saw it");
+		return false;
+	}
+	for (size_t i = 0; i < RULES; i++) {
+		if (!merges && cli_has(args, rules[i].option)) {
+			cli_usage(args, "--%s needs --merge", rules[i].option);
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool parse(const struct cli_args *args, struct request *request)
 {
 	bool creates = cli_has(args, "create") || cli_has(args, "create-only");
@@ -71,10 +101,12 @@ static bool parse(const struct cli_args *args, struct request *request)
 		cli_usage(args, "expected COL=VALUE behind the key, found nothing to set");
 		return false;
 	}
-	return cli_once_parse(args) && cli_key_parse(args, args->words[2], &request->key) &&
+	return parse_merge(args) && cli_once_parse(args) &&
+	       cli_key_parse(args, args->words[2], &request->key) &&
 	       cli_assign_parse_all(args, "COL=VALUE", args->words + 3, request->n_set, false,
 				    &request->set) &&
 	       parse_option(args, "on-create", &request->on_create, &request->n_on_create) &&
+	       parse_option(args, "was", &request->was, &request->n_was) &&
 	       parse_bounds(args, "min", &request->min, &request->n_min) &&
 	       parse_bounds(args, "max", &request->max, &request->n_max);
 }
@@ -108,6 +140,40 @@ static void make_bounds(struct cli_pool *pool, const struct request *request,
 	write->n_bounds = n;
 }
 
+static void make_rules(const struct cli_args *args, struct amend_write *write)
+{
+	const char *const *columns[RULES];
+	size_t n[RULES], total = 0, made = 0;
+	struct amend_merge_rule *all;
+
+	for (size_t i = 0; i < RULES; i++) {
+		n[i] = cli_values(args, rules[i].option, &columns[i]);
+		total += n[i];
+	}
+	all = cli_alloc(args->pool, total, sizeof(*all));
+	for (size_t i = 0; i < RULES; i++) {
+		for (size_t j = 0; j < n[i]; j++)
+			all[made++] = (struct amend_merge_rule){columns[i][j], rules[i].by};
+	}
+	write->merge = cli_has(args, "merge");
+	write->rules = all;
+	write->n_rules = total;
+}
+
+/* What the columns held when the caller saw them. */
+static void make_originals(struct cli_pool *pool, const struct request *request,
+			   const struct amend_table *table, struct amend_write *write)
+{
+	struct amend_field *originals = cli_alloc(pool, request->n_was, sizeof(*originals));
+
+	for (size_t i = 0; i < request->n_was; i++) {
+		originals[i].column = request->was[i].column;
+		originals[i].value = cli_assign_make(pool, &request->was[i], table).value;
+	}
+	write->expect.originals = originals;
+	write->expect.n_originals = request->n_was;
+}
+
 static void make(const struct cli_args *args, struct request *request,
 		 const struct amend_table *table, struct amend_write *write)
 {
@@ -126,6 +192,8 @@ static void make(const struct cli_args *args, struct request *request,
 	write->on_create = cli_assign_make_all(args->pool, request->on_create, request->n_on_create,
 					       table);
 	write->n_on_create = request->n_on_create;
+	make_rules(args, write);
+	make_originals(args->pool, request, table, write);
 	write->expect.token = cli_value(args, "if-version");
 	write->expect.once = cli_once(args);
 	write->expect.lease = cli_value(args, "lease");
@@ -146,6 +214,12 @@ static const char *next(const struct cli_args *args)
 	return cli_format(args->pool, "%s, then set again with --if-version and its token", text);
 }
 
+/* Where what was refused can be settled. */
+static const char *settle(const struct cli_args *args)
+{
+	return cli_format(args->pool, "amend resolve %s", cli_quote(args->pool, args->words[0]));
+}
+
 static int set(struct cli_session *session, struct request *request)
 {
 	const struct cli_args *args = session->args;
@@ -153,6 +227,7 @@ static int set(struct cli_session *session, struct request *request)
 		.table = args->words[1],
 		.key = cli_key_text(args->pool, &request->key),
 		.next = next(args),
+		.settle = settle(args),
 	};
 	struct amend_write write = AMEND_WRITE_INIT;
 	struct amend_result result = AMEND_RESULT_INIT;
@@ -162,7 +237,8 @@ static int set(struct cli_session *session, struct request *request)
 	if (code != 0)
 		return code;
 	if (!cli_assign_once(args, "on-create", request->on_create, request->n_on_create,
-			     session->table))
+			     session->table) ||
+	    !cli_assign_once(args, "was", request->was, request->n_was, session->table))
 		return CLI_USAGE;
 	make(args, request, session->table, &write);
 	status = amend_write(session->db, session->table, &write, &result, &session->err);
@@ -188,6 +264,13 @@ static int run(const struct cli_args *args)
 
 static const struct cli_option options[] = {
 	{"if-version", "TOKEN", "only if the record is still what this token stands for", false},
+	{"was", "COL=VALUE", "only if the column still holds what you saw", true},
+	{"merge", NULL,
+	 "where it has changed since, merge field by field; both changed one: exit 3", false},
+	{"additive", "COLUMN", "a number: add what you added to what others made of it", true},
+	{"merge-text", "COLUMN", "text: merge it line by line", true},
+	{"merge-json", "COLUMN", "JSON objects: merge them key by key (a column of JSON always is)",
+	 true},
 	{CLI_OPTION_LEASE},
 	{CLI_OPTION_KEY},
 	{"create", NULL, "create the record where there is none", false},
@@ -217,10 +300,12 @@ const struct cli_command cli_command_set = {
 	.examples = "amend set app.db stock sku=42 qty-=3 --min qty=0\n"
 		    "amend set app.db stock sku=42 name='Blue lamp' note:=null --because 'renamed'\n"
 		    "amend set app.db stock sku=43 name=Chair qty:=1 --create\n"
-		    "amend set app.db stock sku=42 qty:=5 --if-version TOKEN   (of amend get)",
+		    "amend set app.db stock sku=42 qty:=5 --if-version TOKEN   (of amend get)\n"
+		    "amend set app.db stock sku=42 name=Lamp --if-version TOKEN --merge",
 	.exits = "0 done  1 failed, also by --min, --max or a constraint\n"
 		 "2 wrong use, or a token that is not ours\n"
-		 "3 stale: it has changed since  4 no such record or table  5 locked\n"
+		 "3 stale: it has changed since; with --merge: both changed a field, kept as a conflict\n"
+		 "4 no such record or table  5 locked\n"
 		 "7 the connection died while committing: run again with --once and the id shown",
 	.options = options,
 	.least = 3,

@@ -23,6 +23,8 @@ const char *amend_conflict_kind_name(enum amend_conflict_kind kind)
 		return "deleted";
 	case AMEND_CONFLICT_MISSING:
 		return "missing";
+	case AMEND_CONFLICT_SAVE:
+		return "save";
 	}
 	return "?";
 }
@@ -30,8 +32,8 @@ const char *amend_conflict_kind_name(enum amend_conflict_kind kind)
 bool amend_conflict_kind_of(const char *name, enum amend_conflict_kind *out)
 {
 	static const enum amend_conflict_kind kinds[] = {
-		AMEND_CONFLICT_FIELDS, AMEND_CONFLICT_IDENTITY, AMEND_CONFLICT_UNIQUE,
-		AMEND_CONFLICT_DELETED, AMEND_CONFLICT_MISSING};
+		AMEND_CONFLICT_FIELDS,  AMEND_CONFLICT_IDENTITY, AMEND_CONFLICT_UNIQUE,
+		AMEND_CONFLICT_DELETED, AMEND_CONFLICT_MISSING,  AMEND_CONFLICT_SAVE};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		*out = kinds[i];
@@ -375,7 +377,7 @@ enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, spec->first_key);
 	amend_sql_text(&sql, ", ");
-	amend_sql_string(&sql, open_key.data);
+	amend_sql_string(&sql, *spec->source ? open_key.data : NULL);
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, amend_conflict_kind_name(spec->kind));
 	amend_sql_text(&sql, ", ");

@@ -320,7 +320,10 @@ enum amend_status amend_conflict_by_id(struct amend_conn *db, int64_t id, struct
 				       struct amend_conflict_row *out,
 				       struct amend_error *err) AMEND_CHECK;
 
-/* Stores it, or brings the open one of the same source and first key up to date. Inside a unit. */
+/*
+ * Stores it, or brings the open one of the same source and first key up to date. Source "" is a
+ * save of one record: each is a conflict of its own. Inside a unit.
+ */
 enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend_conflict_spec *spec,
 				       int64_t *id, struct amend_error *err) AMEND_CHECK;
 

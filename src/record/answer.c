@@ -56,6 +56,13 @@ void amend_answer_write(struct amend_buffer *pack, const struct amend_table *tab
 		amend_pack_add(pack, result->changes[i].column, &result->changes[i].before);
 		amend_pack_add(pack, result->changes[i].column, &result->changes[i].after);
 	}
+	add_number(pack, "merged", (int64_t)result->n_merged);
+	for (size_t i = 0; i < result->n_merged; i++) {
+		add_text(pack, result->merged[i].column,
+			 amend_merge_from_name(result->merged[i].from));
+		add_text(pack, "why", result->merged[i].why);
+	}
+	add_number(pack, "conflict", result->conflict);
 }
 
 /* ---- the way back ---- */
@@ -189,6 +196,39 @@ static bool outcome_of(const char *name, enum amend_outcome *outcome)
 	return false;
 }
 
+static bool from_of(const char *name, enum amend_merge_from *from)
+{
+	for (int i = AMEND_FROM_CURRENT; name && i <= AMEND_FROM_NEITHER; i++) {
+		*from = (enum amend_merge_from)i;
+		if (strcmp(amend_merge_from_name(*from), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What was answered before there was merging ends here. */
+static void take_merge(struct reading *reading, struct amend_result *result)
+{
+	struct amend_merge_field *fields;
+	int64_t n;
+
+	if (reading->bad || reading->pack.at == reading->pack.end)
+		return;
+	n = take_number(reading, "merged", true);
+	fields = amend_arena_array(reading->arena, (size_t)(n > 0 ? n : 0), sizeof(*fields));
+	reading->bad = reading->bad || !fields;
+	for (int64_t i = 0; i < n && !reading->bad; i++) {
+		const struct amend_value from = next(reading, &fields[i].column);
+
+		fields[i].why = take_text(reading, "why");
+		reading->bad = reading->bad || from.kind != AMEND_TEXT ||
+			       !from_of(from.as.text, &fields[i].from);
+	}
+	result->merged = fields;
+	result->n_merged = fields && n > 0 ? (size_t)n : 0;
+	result->conflict = take_number(reading, "conflict", false);
+}
+
 enum amend_status amend_answer_read(const void *answer, size_t size,
 				    const struct amend_table *table, struct amend_arena *arena,
 				    struct amend_result *result, struct amend_error *err)
@@ -214,6 +254,7 @@ enum amend_status amend_answer_read(const void *answer, size_t size,
 	result->base = take_record(&reading, "base");
 	take_incoming(&reading, result);
 	take_changes(&reading, result);
+	take_merge(&reading, result);
 	if (reading.bad || !state || !text)
 		return amend_error_set(err, AMEND_INTERNAL,
 				       "the stored answer of the operation cannot be read");

@@ -22,12 +22,16 @@ struct amend_call {
 	struct amend_put *puts; /* what this try would write */
 	size_t n_puts;
 	bool deleting;
+	unsigned char *rules; /* of each column: how it is merged; NULL where nothing is */
 
 	struct amend_row row; /* the one found */
 	bool found;
 	size_t found_by;
 	bool at_hand; /* `found` and `row` are of just now: the next match needs not look */
 	bool moved;   /* this try came too late: try again */
+	/* A conflict is kept by the unit that finds it: the unit goes on as if all were well, and this is said behind its end. */
+	bool clashed;
+	struct amend_error clash;
 	unsigned refused; /* tries in a row in which the table gave or made no row, for no reason seen */
 };
 
@@ -63,6 +67,25 @@ enum amend_status amend_call_bounds(struct amend_call *call, struct amend_error 
 
 /* `+= 0`, in any spelling. */
 bool amend_put_adds_nothing(const struct amend_put *put);
+
+/* Whether what these puts lead to lies within their bounds; asked of the row as it is. */
+enum amend_status amend_call_bounds_hold(struct amend_call *call, const struct amend_row *row,
+					 const struct amend_put *puts, size_t n, bool *hold,
+					 struct amend_error *err) AMEND_CHECK;
+
+/* merge.c: what the call says of merging, resolved. INVALID: there is no base to merge from, or a rule that its column cannot have. */
+enum amend_status amend_call_merge_resolve(struct amend_call *call,
+					   struct amend_error *err) AMEND_CHECK;
+
+/*
+ * The record has moved since the caller saw it as result.base: makes of `puts` what is left to write, and says so
+ * in the result. `clashed`: nothing is to be written, and the conflict is stored. STALE stays in `err` where
+ * that is not known.
+ */
+enum amend_status amend_call_merge(struct amend_call *call, struct amend_error *err) AMEND_CHECK;
+
+/* The record is gone, as amend_seen_missing has found: NOT_FOUND stays in `err`, or there is a conflict, and OK. */
+enum amend_status amend_call_merge_gone(struct amend_call *call, struct amend_error *err);
 
 /* Drops the puts that change nothing. */
 void amend_call_keep_changes(struct amend_call *call);

@@ -310,13 +310,13 @@ enum amend_status amend_seen_missing(struct amend_conn *db, const struct amend_t
 	enum amend_status status;
 
 	result->outcome = AMEND_IS_MISSING;
+	status = seen->any ? fill_incoming(table, puts, n_puts, work, err) : AMEND_OK;
+	if (status != AMEND_OK)
+		return status;
 	if (!seen->has_token)
 		return amend_error_set(err, AMEND_NOT_FOUND, "there is no record %s in %s",
 				       key_text, table->qualified);
-	status = fill_incoming(table, puts, n_puts, work, err);
-	if (status == AMEND_OK)
-		status = amend_history_deletions(db, table, STEPS_BACK, work->arena, &entries, &n,
-						 err);
+	status = amend_history_deletions(db, table, STEPS_BACK, work->arena, &entries, &n, err);
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 		if (entries[i].change <= seen->token.change ||
 		    !amend_token_names(&seen->token, table, entries[i].pk))

@@ -75,6 +75,11 @@ static void add_request(struct amend_buffer *pack, const struct amend_call *call
 		amend_pack_add(pack, "version", expect->version);
 	add_fields(pack, "originals", expect->originals, expect->n_originals);
 	add_number(pack, "only changed", expect->only_changed);
+	if (!write->merge)
+		return; /* as it was before there was merging: ids that are there already stay good */
+	add_number(pack, "merge", (int64_t)write->n_rules);
+	for (size_t i = 0; i < write->n_rules; i++)
+		add_number(pack, write->rules[i].column, write->rules[i].by);
 }
 
 static enum amend_status digest(struct once *once, const struct amend_match *keys, size_t n_keys,
@@ -104,11 +109,17 @@ static enum amend_status write_under_id(struct amend_conn *db, void *context,
 
 	once->nothing = false;
 	amend_result_reset(&call->work);
-	call->at_hand = call->moved = false;
+	call->at_hand = call->moved = call->clashed = false;
 	call->refused = 0;
 	status = once->run(db, call, err);
 	if (status != AMEND_OK)
 		return status;
+	/* The unit commits, and with it the conflict: a repeat is refused as this call will be. */
+	if (call->clashed) {
+		amend_answer_write(&once->operation.answer, call->table, call->clash.status,
+				   &call->clash, result);
+		return AMEND_OK;
+	}
 	/* Skipped is not done; and what changed nothing need not be told again under an id that nobody knows. */
 	once->nothing = result->outcome == AMEND_IS_SKIPPED ||
 			(once->made_up && result->revision == 0);

@@ -18,27 +18,33 @@ enum { MOST_COLUMNS = 800 };
 
 static const struct amend_lock no_lock = {false, AMEND_FOR_UPDATE, AMEND_WAIT};
 
-/* Whether what the puts lead to lies within their bounds; asked of the row as it is. */
-static enum amend_status bounds_hold(struct amend_call *call, const struct amend_row *row,
-				     bool *hold, struct amend_error *err)
+enum amend_status amend_call_bounds_hold(struct amend_call *call, const struct amend_row *row,
+					 const struct amend_put *puts, size_t n, bool *hold,
+					 struct amend_error *err)
 {
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_sql sql;
 	enum amend_status status;
 
 	*hold = true;
-	if (!amend_write_has_bounds(call->puts, call->n_puts))
+	if (!amend_write_has_bounds(puts, n))
 		return AMEND_OK;
 	amend_sql_init(&sql, call->db);
 	amend_sql_text(&sql, "SELECT 1 FROM ");
 	amend_sql_text(&sql, call->table->sql);
 	amend_row_identity(&sql, call->table, row);
-	amend_write_bounds(&sql, call->table, call->puts, call->n_puts);
+	amend_write_bounds(&sql, call->table, puts, n);
 	status = amend_exec(call->db, &sql, &rows, err);
 	*hold = rows.n_rows > 0;
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
 	return status;
+}
+
+static enum amend_status bounds_hold(struct amend_call *call, const struct amend_row *row,
+				     bool *hold, struct amend_error *err)
+{
+	return amend_call_bounds_hold(call, row, call->puts, call->n_puts, hold, err);
 }
 
 /* A held row was not written: its bounds were in the way, or something of the table's own. */
@@ -82,14 +88,19 @@ static void sign_stale(struct amend_call *call)
 
 static enum amend_status update(struct amend_call *call, struct amend_error *err)
 {
+	enum amend_outcome done = AMEND_IS_UPDATED;
 	struct amend_written what;
 	enum amend_status status;
 
 	status = amend_seen_check(call->db, call->table, &call->seen, &call->row, call->puts,
 				  call->n_puts, &call->work, err);
-	if (status == AMEND_STALE && call->write->want_token)
+	if (status == AMEND_STALE && call->write->merge) {
+		status = amend_call_merge(call, err);
+		done = call->work.result->outcome;
+	}
+	if ((status == AMEND_STALE || call->clashed) && call->write->want_token)
 		sign_stale(call);
-	if (status != AMEND_OK)
+	if (status != AMEND_OK || call->clashed)
 		return status;
 	amend_call_keep_changes(call);
 	amend_call_remember(call);
@@ -113,7 +124,7 @@ static enum amend_status update(struct amend_call *call, struct amend_error *err
 	if (what.out_of_bounds)
 		return not_written(call, err);
 	call->moved = what.moved;
-	return what.moved ? AMEND_OK : amend_call_written(call, &what, AMEND_IS_UPDATED, err);
+	return what.moved ? AMEND_OK : amend_call_written(call, &what, done, err);
 }
 
 /* The first key that is not blank must be unique, or two could create the same record. */
@@ -274,7 +285,7 @@ static enum amend_status go(struct amend_call *call, const struct amend_lock *lo
 	bool skip;
 
 	amend_result_reset(&call->work);
-	call->moved = false;
+	call->moved = call->clashed = false;
 	*wants_write = false;
 	if (call->at_hand) {
 		call->found_by = 0;
@@ -289,9 +300,13 @@ static enum amend_status go(struct amend_call *call, const struct amend_lock *lo
 		return AMEND_OK;
 	}
 	if (!call->found && (call->deleting || mode == AMEND_UPDATE || call->seen.any ||
-			     amend_lease_wants_record(call->db)))
-		return amend_seen_missing(call->db, call->table, &call->seen, amend_call_key(call),
-					  call->set, call->n_set, &call->work, err);
+			     amend_lease_wants_record(call->db))) {
+		status = amend_seen_missing(call->db, call->table, &call->seen, amend_call_key(call),
+					    call->set, call->n_set, &call->work, err);
+		return status == AMEND_NOT_FOUND && call->write->merge
+			       ? amend_call_merge_gone(call, err)
+			       : status;
+	}
 	if (call->found && !call->deleting && mode == AMEND_CREATE)
 		return exists(call, err);
 	if (call->found && !call->deleting && mode == AMEND_GET_OR_CREATE)
@@ -464,8 +479,8 @@ static enum amend_status run(struct amend_call *call, struct amend_error *err)
 	enum amend_status status;
 	bool wants_write, done, gated = false;
 
-	/* It is tested in the unit of the write. */
-	if (amend_lease_claims(call->db))
+	/* It is tested in the unit of the write. And what is merged with stays what it is until the merge is written. */
+	if (amend_lease_claims(call->db) || call->write->merge)
 		return run_held(call, err);
 	if (one_statement && only_adds(call)) {
 		status = add(call, &done, err);
@@ -541,6 +556,8 @@ static enum amend_status travel(struct amend_conn *db, const struct amend_table 
 		return amend_leave(db, status, err);
 	}
 	status = amend_call_resolve(&call, keys, n_keys, expect, err);
+	if (status == AMEND_OK && write->merge)
+		status = amend_call_merge_resolve(&call, err);
 	/* In the application's transaction nothing of ours may break it: a savepoint around all. */
 	if (status == AMEND_OK && amend_call_wants_once(&call, expect))
 		status = amend_call_once(&call, keys, n_keys, expect, run_as_unit, err);
@@ -548,6 +565,10 @@ static enum amend_status travel(struct amend_conn *db, const struct amend_table 
 		status = amend_atomic(db, NULL, run_as_unit, &call, err);
 	else if (status == AMEND_OK)
 		status = run(&call, err);
+	if (status == AMEND_OK && call.clashed) {
+		*err = call.clash;
+		status = err->status;
+	}
 	if (lease)
 		amend_claim_put_back(db, &carried);
 	amend_result_status(result, status);

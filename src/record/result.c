@@ -40,6 +40,27 @@ const char *amend_outcome_name(enum amend_outcome outcome)
 	return "?";
 }
 
+const char *amend_merge_from_name(enum amend_merge_from from)
+{
+	switch (from) {
+	case AMEND_FROM_CURRENT:
+		return "current";
+	case AMEND_FROM_INCOMING:
+		return "incoming";
+	case AMEND_FROM_BOTH:
+		return "both";
+	case AMEND_FROM_SUM:
+		return "sum";
+	case AMEND_FROM_LINES:
+		return "lines";
+	case AMEND_FROM_KEYS:
+		return "keys";
+	case AMEND_FROM_NEITHER:
+		return "conflict";
+	}
+	return "?";
+}
+
 enum amend_status amend_result_begin(struct amend_result *result, struct amend_outcome_work *work,
 				     struct amend_error *err)
 {
@@ -123,7 +144,8 @@ static bool is_success(enum amend_outcome outcome)
 void amend_result_status(struct amend_result *result, enum amend_status status)
 {
 	/* What was written was undone, or nobody knows: the unit failed after the road had its outcome. */
-	if (status != AMEND_OK && is_success(result->outcome))
+	if (status != AMEND_OK &&
+	    (is_success(result->outcome) || (result->conflict && status != AMEND_CONFLICT)))
 		*result = (struct amend_result){.owner = result->owner};
 	if (result->outcome != AMEND_IS_NOTHING)
 		return;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "merge/merge.h"
 #include "sync/sync.h"
 
 /* What becomes of one field. */
@@ -54,14 +55,18 @@ static enum verdict judge(const struct amend_sync *sync, const struct amend_reco
 	    (sync->table->columns[u->column].identity && incoming->kind == AMEND_NULL))
 		return LEAVE;
 	sides = amend_sync_sides(sync, record, record->row->values, used);
-	if (amend_value_equal(&sides.current, incoming))
+	switch (amend_merge_field(sides.has_base ? &sides.base : NULL, &sides.current, incoming)) {
+	case AMEND_VERDICT_SAME:
 		return SAME;
-	if (sides.has_base && amend_value_equal(&sides.base, incoming))
+	case AMEND_VERDICT_CURRENT:
 		return LOCAL;
-	if (sides.has_base)
-		return amend_value_equal(&sides.base, &sides.current) ? WRITE : CLASH;
-	if (sides.current.kind == AMEND_NULL)
+	case AMEND_VERDICT_INCOMING:
 		return WRITE;
+	case AMEND_VERDICT_CLASH:
+		return CLASH;
+	case AMEND_VERDICT_UNKNOWN:
+		break;
+	}
 	return amend_sync_in_open(record, sides.column) ? CLASH : ASK;
 }
 

@@ -199,6 +199,21 @@ static size_t read_bounds(struct engine *engine, const char *list, struct amend_
 	return n;
 }
 
+static size_t read_rules(struct engine *engine, const char *list, enum amend_merge_by by,
+			 struct amend_merge_rule *rules, size_t n)
+{
+	size_t size;
+
+	while (list) {
+		const char *item = list;
+
+		list = next_part(item, ", ", &size);
+		assert_true(n < MOST);
+		rules[n++] = (struct amend_merge_rule){copy_of(engine, item, size), by};
+	}
+	return n;
+}
+
 /* Room for what a call points to. */
 struct request {
 	struct amend_match keys[4];
@@ -206,6 +221,7 @@ struct request {
 	struct amend_field fields[MOST], originals[MOST];
 	struct amend_assign set[MOST], on_create[MOST];
 	struct amend_bound bounds[MOST];
+	struct amend_merge_rule rules[MOST];
 	struct amend_value version;
 	struct amend_expect expect;
 };
@@ -262,6 +278,13 @@ enum amend_status road_write(struct road *road, const struct asked *asked)
 	write.expect = request.expect;
 	write.wait = asked->wait;
 	write.want_token = asked->want_token;
+	write.merge = asked->merge;
+	write.rules = request.rules;
+	write.n_rules = read_rules(road->engine, asked->additive, AMEND_MERGE_ADD, request.rules, 0);
+	write.n_rules = read_rules(road->engine, asked->by_line, AMEND_MERGE_LINES, request.rules,
+				   write.n_rules);
+	write.n_rules = read_rules(road->engine, asked->by_key, AMEND_MERGE_KEYS, request.rules,
+				   write.n_rules);
 	amend_result_release(&road->result);
 	road->status = amend_write(road->db, road->table, &write, &road->result, &road->err);
 	return road->status;
@@ -412,6 +435,18 @@ static const char *text_of_fields(struct engine *engine, const struct amend_fiel
 const char *road_incoming(struct road *road)
 {
 	return text_of_fields(road->engine, road->result.incoming, road->result.n_incoming);
+}
+
+const char *road_merge(struct road *road)
+{
+	struct amend_field fields[MOST];
+
+	assert_true(road->result.n_merged <= MOST);
+	for (size_t i = 0; i < road->result.n_merged; i++) {
+		fields[i].column = road->result.merged[i].column;
+		fields[i].value = amend_text(amend_merge_from_name(road->result.merged[i].from));
+	}
+	return text_of_fields(road->engine, fields, road->result.n_merged);
 }
 
 /* --- History --- */

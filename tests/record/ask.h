@@ -54,6 +54,8 @@ struct asked {
 	enum amend_wait wait;
 	bool want_token;
 	const char *once;
+	bool merge;
+	const char *additive, *by_line, *by_key; /* "qty, n" */
 };
 
 enum amend_status road_write(struct road *road, const struct asked *asked);
@@ -77,6 +79,8 @@ const char *road_record(struct road *road);
 /* A state of `road->table`, such as result.base, likewise; "unknown" for NULL. */
 const char *road_state(struct road *road, const struct amend_value *values);
 const char *road_incoming(struct road *road);
+/* Of a merge: "title=incoming qty=conflict". */
+const char *road_merge(struct road *road);
 
 /* What amend_log shows, a line a change: "update id=1 name: a -> b". `key` NULL: all of the table. */
 const char *road_history(struct road *road, const char *key);

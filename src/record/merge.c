@@ -1,0 +1,608 @@
+/*
+ * A save against a record that has moved since: what is left to write of it, field by field, and the
+ * conflict that keeps it where both changed the same. docs/merge.md has the table.
+ * Leaves the rules themselves to src/merge, settling to src/sync/resolve.c.
+ */
+#include "merge/merge.h"
+
+#include <string.h>
+
+#include "core/json_text.h"
+#include "record/call.h"
+
+/* How a column is merged: enum amend_merge_by + 1; 0: as a whole. */
+enum { AS_A_WHOLE, BY_SUM = AMEND_MERGE_ADD + 1, BY_LINE, BY_KEY };
+
+/* One assignment on its way. */
+struct part {
+	struct amend_put put; /* what is left to write */
+	struct amend_value wanted;
+	enum amend_merge_from from;
+	const char *why;
+	bool counts; /* declared additive: its bounds make a conflict, not a failure */
+	bool dropped;
+};
+
+struct merging {
+	struct amend_call *call;
+	const struct amend_value *base, *current; /* `current` NULL: it is deleted */
+	const bool *known;                        /* which columns have a base; NULL: all */
+	struct part *parts;
+	size_t n;
+	struct amend_conflict_field *fields;
+	size_t n_fields;
+	size_t clashes, theirs;
+};
+
+static enum amend_status add_rule(struct amend_call *call, const struct amend_merge_rule *rule,
+				  struct amend_error *err)
+{
+	const struct amend_assign sum = {rule->column, AMEND_ADD, amend_null()};
+	struct amend_put scratch = {0};
+	enum amend_status status;
+	size_t at, n = 0;
+
+	status = amend_table_find(call->table, rule->column, &at, err);
+	if (status == AMEND_OK && rule->by == AMEND_MERGE_ADD)
+		status = amend_request_puts(call->table, &sum, 1, false, &scratch, &n, err);
+	if (status == AMEND_OK && rule->by == AMEND_MERGE_LINES && !amend_merge_has_text())
+		status = amend_error_set(err, AMEND_UNSUPPORTED,
+					 "%s.%s: this build of amend does not merge text (hint: "
+					 "build it with libgit2)",
+					 call->table->qualified, rule->column);
+	if (status != AMEND_OK)
+		return status;
+	if (call->rules[at] != AS_A_WHOLE && call->rules[at] != rule->by + 1)
+		return amend_error_set(err, AMEND_INVALID,
+				       "column %s is to be merged in two ways: expected one",
+				       rule->column);
+	call->rules[at] = (unsigned char)(rule->by + 1);
+	return AMEND_OK;
+}
+
+enum amend_status amend_call_merge_resolve(struct amend_call *call, struct amend_error *err)
+{
+	const struct amend_write *write = call->write;
+	const struct amend_table *table = call->table;
+	enum amend_status status = AMEND_OK;
+
+	if (!call->seen.has_token && call->seen.n_originals == 0)
+		return amend_error_set(err, AMEND_INVALID,
+				       "merging needs what the record was: a version token, or the "
+				       "values it had");
+	if (write->compute)
+		return amend_error_set(err, AMEND_INVALID,
+				       "what a callback computes of the record as it is cannot be "
+				       "merged with what it was");
+	call->rules = amend_arena_array(call->work.arena, table->n_columns, sizeof(*call->rules));
+	if (!call->rules)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < write->n_rules && status == AMEND_OK; i++)
+		status = add_rule(call, &write->rules[i], err);
+	for (size_t i = 0; i < table->n_columns && status == AMEND_OK; i++) {
+		if (call->rules[i] == AS_A_WHOLE && table->columns[i].class_ == AMEND_CLASS_JSON)
+			call->rules[i] = BY_KEY;
+	}
+	return status;
+}
+
+/* ---- one field ---- */
+
+static void clash(struct part *part, const char *why)
+{
+	part->from = AMEND_FROM_NEITHER;
+	part->why = why;
+}
+
+/* In the column's own form; what it cannot hold is a clash, for nobody asked for just that. */
+static enum amend_status put_merged(struct merging *merging, struct part *part,
+				    const struct amend_put *put, struct amend_error *err)
+{
+	struct amend_call *call = merging->call;
+	struct amend_put made = *put;
+	enum amend_status status = amend_request_canonical(call->db, call->table, NULL, &made, 1,
+							   call->work.arena, err);
+
+	if (status == AMEND_INVALID) {
+		clash(part, "the column cannot hold what both come to");
+		return AMEND_OK;
+	}
+	part->put = made;
+	return status;
+}
+
+/* Declared additive: what the writer added since the base, on top of what is there. */
+static enum amend_status judge_sum(struct merging *merging, struct part *part,
+				   struct amend_error *err)
+{
+	struct amend_arena *arena = merging->call->work.arena;
+	const struct amend_value *base = &merging->base[part->put.column];
+	const struct amend_value *current = &merging->current[part->put.column];
+	struct amend_put put = part->put;
+	struct amend_value sum;
+	enum amend_merged merged;
+
+	part->counts = true;
+	part->from = amend_value_equal(base, current) ? AMEND_FROM_INCOMING : AMEND_FROM_SUM;
+	put.op = AMEND_ADD;
+	merged = amend_merge_difference(base, &part->wanted, arena, &put.value, &part->why);
+	if (merged == AMEND_MERGED_CLEAN)
+		merged = amend_merge_sum(current, &put.value, arena, &sum, &part->why);
+	if (merged == AMEND_MERGED_NO_MEMORY)
+		return amend_no_memory(err);
+	if (merged == AMEND_MERGED_CLEAN)
+		return put_merged(merging, part, &put, err);
+	/* Nothing to add up, and nothing that clashes: one of them is NULL, or holds text. */
+	if (part->from != AMEND_FROM_INCOMING)
+		part->from = AMEND_FROM_NEITHER;
+	return AMEND_OK;
+}
+
+static enum amend_status judge_clash(struct merging *merging, struct part *part,
+				     struct amend_error *err)
+{
+	struct amend_arena *arena = merging->call->work.arena;
+	const struct amend_value *base = &merging->base[part->put.column];
+	const struct amend_value *current = &merging->current[part->put.column];
+	unsigned char rule = merging->call->rules[part->put.column];
+	struct amend_put put = part->put;
+	enum amend_merged merged = AMEND_MERGED_CLASH;
+
+	part->from = AMEND_FROM_NEITHER;
+	if (rule == BY_LINE)
+		merged = amend_merge_text(base, current, &part->wanted, arena, &put.value,
+					  &part->why);
+	else if (rule == BY_KEY)
+		merged = amend_merge_json(base, current, &part->wanted, arena, &put.value,
+					  &part->why);
+	if (merged == AMEND_MERGED_NO_MEMORY)
+		return amend_no_memory(err);
+	if (merged == AMEND_MERGED_CLASH)
+		return AMEND_OK;
+	part->from = rule == BY_LINE ? AMEND_FROM_LINES : AMEND_FROM_KEYS;
+	return put_merged(merging, part, &put, err);
+}
+
+static enum amend_status judge(struct merging *merging, struct part *part, struct amend_error *err)
+{
+	const struct amend_value *base = &merging->base[part->put.column];
+	const struct amend_value *current = &merging->current[part->put.column];
+	bool theirs = !amend_value_equal(base, current);
+
+	part->from = theirs ? AMEND_FROM_SUM : AMEND_FROM_INCOMING;
+	part->dropped = amend_put_adds_nothing(&part->put);
+	if (part->put.op == AMEND_ADD)
+		return AMEND_OK;
+	if (merging->call->rules[part->put.column] == BY_SUM &&
+	    !amend_value_equal(base, &part->wanted))
+		return judge_sum(merging, part, err);
+	switch (amend_merge_field(base, current, &part->wanted)) {
+	case AMEND_VERDICT_SAME:
+		part->from = AMEND_FROM_BOTH;
+		part->dropped = true;
+		break;
+	case AMEND_VERDICT_CURRENT:
+		part->from = AMEND_FROM_CURRENT;
+		part->dropped = true;
+		break;
+	case AMEND_VERDICT_INCOMING:
+		part->from = AMEND_FROM_INCOMING;
+		break;
+	case AMEND_VERDICT_CLASH:
+	case AMEND_VERDICT_UNKNOWN:
+		return judge_clash(merging, part, err);
+	}
+	return AMEND_OK;
+}
+
+/* What is added up may leave the bounds that each side kept. */
+static enum amend_status judge_bounds(struct merging *merging, struct part *part,
+				      struct amend_error *err)
+{
+	struct amend_call *call = merging->call;
+	enum amend_status status;
+	bool hold;
+
+	if (!part->counts || part->from == AMEND_FROM_NEITHER)
+		return AMEND_OK;
+	status = amend_call_bounds_hold(call, &call->row, &part->put, 1, &hold, err);
+	if (status == AMEND_OK && !hold)
+		clash(part, "the sum would break its bounds");
+	return status;
+}
+
+/* ---- what is told of it ---- */
+
+static const struct part *part_of(const struct merging *merging, size_t column)
+{
+	for (size_t i = 0; i < merging->n; i++) {
+		if (merging->parts[i].put.column == column)
+			return &merging->parts[i];
+	}
+	return NULL;
+}
+
+/* Every field that either has changed, in the table's order. */
+static enum amend_status report(struct merging *merging, struct amend_error *err)
+{
+	struct amend_call *call = merging->call;
+	const struct amend_table *table = call->table;
+	struct amend_result *result = call->work.result;
+	struct amend_merge_field *fields = amend_arena_array(call->work.arena, table->n_columns,
+							     sizeof(*fields));
+	size_t n = 0;
+
+	if (!fields)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < table->n_columns; i++) {
+		bool theirs = merging->current &&
+			      !amend_value_equal(&merging->base[i], &merging->current[i]);
+		const struct part *part = part_of(merging, i);
+
+		if (table->columns[i].generated || (int)i == table->version)
+			continue;
+		if (!theirs && (!part || part->dropped))
+			continue;
+		fields[n] = (struct amend_merge_field){.from = AMEND_FROM_CURRENT};
+		fields[n].column = amend_arena_text(call->work.arena, table->columns[i].name);
+		if (!fields[n].column)
+			return amend_no_memory(err);
+		if (part && !(part->dropped && part->put.op == AMEND_ADD)) {
+			fields[n].from = part->from;
+			fields[n].why = part->from == AMEND_FROM_NEITHER ? part->why : NULL;
+			merging->clashes += part->from == AMEND_FROM_NEITHER;
+		}
+		merging->theirs += theirs;
+		n++;
+	}
+	result->merged = fields;
+	result->n_merged = n;
+	return AMEND_OK;
+}
+
+/* ---- the conflict ---- */
+
+/* What an assignment that does not clash would write, with base and current alike: so it is known from those that do. */
+static enum amend_status keep_clean(struct merging *merging, const struct part *part,
+				    struct amend_conflict_field *field, struct amend_error *err)
+{
+	struct amend_call *call = merging->call;
+	struct amend_put put = part->put;
+	enum amend_merged merged = AMEND_MERGED_CLEAN;
+	const char *why = NULL;
+	enum amend_status status;
+
+	field->base = field->current;
+	if (put.op == AMEND_ADD) {
+		put.op = AMEND_SET;
+		merged = amend_merge_sum(&field->current, &part->put.value, call->work.arena,
+					 &put.value, &why);
+	}
+	if (merged == AMEND_MERGED_NO_MEMORY)
+		return amend_no_memory(err);
+	if (merged == AMEND_MERGED_CLASH)
+		return amend_error_set(err, AMEND_CONSTRAINT, "%s.%s cannot be added to: %s",
+				       call->table->qualified, field->column, why);
+	put.min = put.max = amend_null();
+	status = amend_request_canonical(call->db, call->table, NULL, &put, 1, call->work.arena,
+					 err);
+	field->incoming = put.value;
+	return status;
+}
+
+static enum amend_status keep(struct merging *merging, struct amend_error *err)
+{
+	struct amend_call *call = merging->call;
+	enum amend_status status = AMEND_OK;
+
+	merging->fields = amend_arena_array(call->work.arena, merging->n, sizeof(*merging->fields));
+	if (!merging->fields)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < merging->n && status == AMEND_OK; i++) {
+		const struct part *part = &merging->parts[i];
+		uint32_t column = part->put.column;
+		struct amend_conflict_field *field = &merging->fields[merging->n_fields];
+
+		if (part->dropped)
+			continue;
+		*field = (struct amend_conflict_field){
+			.column = call->table->columns[column].name,
+			.has_base = !merging->known || merging->known[column],
+			.base = merging->base[column],
+			.incoming = part->wanted,
+		};
+		if (merging->current)
+			field->current = merging->current[column];
+		if (merging->current && part->from != AMEND_FROM_NEITHER)
+			status = keep_clean(merging, part, field, err);
+		merging->n_fields++;
+	}
+	return status;
+}
+
+/* {"sku":42}: the key as the caller gave it. */
+static const char *key_text(const struct amend_call *call)
+{
+	struct amend_buffer text = AMEND_BUFFER_INIT;
+	const struct amend_request_key *key = &call->keys[0];
+	const char *copy;
+
+	for (size_t i = 0; i < call->n_keys; i++) {
+		if (!call->keys[i].blank) {
+			key = &call->keys[i];
+			break;
+		}
+	}
+	amend_buffer_char(&text, '{');
+	for (size_t i = 0; i < key->n; i++) {
+		const struct amend_column *column = &call->table->columns[key->columns[i]];
+
+		amend_buffer_text(&text, i ? "," : "");
+		amend_json_string(&text, column->name, strlen(column->name));
+		amend_buffer_char(&text, ':');
+		amend_json_value(&text, &key->values[i], column->class_);
+	}
+	amend_buffer_char(&text, '}');
+	copy = text.failed ? NULL : amend_arena_text_n(call->work.arena, text.data, text.size);
+	amend_buffer_release(&text);
+	return copy;
+}
+
+static void add_reason(struct amend_buffer *note, const struct amend_merge_field *field)
+{
+	if (field->from == AMEND_FROM_NEITHER && field->why)
+		amend_buffer_printf(note, "%s%s: %s", note->size ? "; " : "", field->column,
+				    field->why);
+}
+
+static enum amend_status store(struct merging *merging, enum amend_conflict_kind kind,
+			       const char *pk, struct amend_error *err)
+{
+	struct amend_call *call = merging->call;
+	struct amend_result *result = call->work.result;
+	struct amend_buffer note = AMEND_BUFFER_INIT;
+	struct amend_conflict_spec spec = {
+		.source = "",
+		.table = call->table,
+		.kind = kind,
+		.pk = pk,
+		.first_key = pk ? pk : key_text(call),
+		.fields = merging->fields,
+		.n_fields = merging->n_fields,
+	};
+	enum amend_status status = amend_ledger_need(call->db, err);
+
+	for (size_t i = 0; i < result->n_merged; i++)
+		add_reason(&note, &result->merged[i]);
+	if (kind == AMEND_CONFLICT_DELETED)
+		amend_buffer_text(&note, "deleted by others since it was loaded");
+	spec.note = amend_buffer_string(&note);
+	if (status == AMEND_OK && (!spec.note || !spec.first_key))
+		status = amend_no_memory(err);
+	if (status == AMEND_OK)
+		status = amend_conflict_store(call->db, &spec, &result->conflict, err);
+	amend_buffer_release(&note);
+	if (status != AMEND_OK)
+		return status;
+	result->outcome = AMEND_IS_CONFLICT;
+	call->clashed = true;
+	return AMEND_OK;
+}
+
+/* "title, body" */
+static void add_names(struct amend_buffer *text, const struct amend_result *result)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < result->n_merged; i++) {
+		if (result->merged[i].from != AMEND_FROM_NEITHER)
+			continue;
+		amend_buffer_printf(text, "%s%s", first ? "" : ", ", result->merged[i].column);
+		first = false;
+	}
+}
+
+/* Programs that amend does not know have no name in history. */
+static const char *by_of(const struct amend_result *result)
+{
+	return result->by && *result->by ? result->by : "somebody else";
+}
+
+static void say_clash(struct amend_call *call)
+{
+	const struct amend_result *result = call->work.result;
+	struct amend_buffer text = AMEND_BUFFER_INIT;
+
+	add_names(&text, result);
+	amend_buffer_printf(&text, " of the record %s in %s: changed by you, and otherwise by %s",
+			    amend_call_key(call), call->table->qualified, by_of(result));
+	if (result->by && result->at)
+		amend_buffer_printf(&text, " at %s", result->at);
+	amend_error_set(&call->clash, AMEND_CONFLICT,
+			"%s; nothing was written, what you sent is kept as conflict %lld",
+			text.failed ? "fields were changed by both" : amend_buffer_string(&text),
+			(long long)result->conflict);
+	amend_buffer_release(&text);
+}
+
+/* In the words there are, and why nothing was merged. */
+static enum amend_status no_base(struct amend_error *err)
+{
+	const struct amend_error stale = *err;
+
+	return amend_error_set(err, AMEND_STALE,
+			       "%s; what it was then is not in its history, so there is nothing to "
+			       "merge from",
+			       stale.text);
+}
+
+enum amend_status amend_call_merge(struct amend_call *call, struct amend_error *err)
+{
+	struct amend_result *result = call->work.result;
+	struct merging merging = {
+		.call = call,
+		.base = result->base,
+		.current = call->row.values,
+		.parts = amend_arena_array(call->work.arena, call->n_puts, sizeof(struct part)),
+		.n = call->n_puts,
+	};
+	enum amend_status status = AMEND_OK;
+
+	if (!merging.base)
+		return no_base(err);
+	if (!merging.parts)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < merging.n && status == AMEND_OK; i++) {
+		struct part *part = &merging.parts[i];
+
+		part->put = call->puts[i];
+		part->wanted = call->puts[i].value;
+		status = judge(&merging, part, err);
+		if (status == AMEND_OK)
+			status = judge_bounds(&merging, part, err);
+	}
+	if (status == AMEND_OK)
+		status = report(&merging, err);
+	if (status != AMEND_OK)
+		return status;
+	if (merging.clashes > 0) {
+		status = keep(&merging, err);
+		if (status == AMEND_OK)
+			status = store(&merging, AMEND_CONFLICT_SAVE, call->row.pk, err);
+		if (status == AMEND_OK)
+			say_clash(call);
+		return status;
+	}
+	call->n_puts = 0;
+	for (size_t i = 0; i < merging.n; i++) {
+		if (!merging.parts[i].dropped)
+			call->puts[call->n_puts++] = merging.parts[i].put;
+	}
+	result->outcome = merging.theirs > 0 ? AMEND_IS_MERGED : AMEND_IS_UPDATED;
+	return AMEND_OK;
+}
+
+/* ---- a record that is gone ---- */
+
+/* As the caller gave it: what it did not name is not known. */
+static enum amend_status base_of_originals(struct merging *merging, struct amend_error *err)
+{
+	struct amend_call *call = merging->call;
+	struct amend_value *base = amend_arena_array(call->work.arena, call->table->n_columns,
+						     sizeof(*base));
+	bool *known = amend_arena_array(call->work.arena, call->table->n_columns, sizeof(*known));
+	enum amend_status status;
+
+	if (!base || !known)
+		return amend_no_memory(err);
+	status = amend_request_canonical(call->db, call->table, NULL, call->seen.originals,
+					 call->seen.n_originals, call->work.arena, err);
+	for (size_t i = 0; i < call->seen.n_originals; i++) {
+		base[call->seen.originals[i].column] = call->seen.originals[i].value;
+		known[call->seen.originals[i].column] = true;
+	}
+	merging->base = base;
+	merging->known = known;
+	return status;
+}
+
+static enum amend_status name_of_gone(struct amend_call *call, bool proven,
+				      const struct amend_value *base, const char **pk,
+				      struct amend_error *err)
+{
+	struct amend_buffer text = AMEND_BUFFER_INIT;
+	enum amend_status status = AMEND_OK;
+
+	*pk = NULL;
+	for (size_t i = 0; i < call->n_keys && status == AMEND_OK && !*pk; i++) {
+		if (!call->keys[i].blank)
+			status = amend_request_pk(call->db, call->table, &call->keys[i],
+						  call->work.arena, pk, err);
+	}
+	if (status != AMEND_OK || *pk || !proven || call->table->n_identity == 0)
+		return status;
+	amend_pk_text(&text, call->table, base, NULL);
+	*pk = text.failed ? NULL : amend_arena_text_n(call->work.arena, text.data, text.size);
+	amend_buffer_release(&text);
+	return *pk ? AMEND_OK : amend_no_memory(err);
+}
+
+/* What was to be written of it. `*lost`: something was to be added to what is not known, or is no number. */
+static enum amend_status part_of_gone(struct merging *merging, const struct amend_put *put,
+				      bool *lost, struct amend_error *err)
+{
+	struct amend_call *call = merging->call;
+	struct part *part = &merging->parts[merging->n];
+	const struct amend_value *base = &merging->base[put->column];
+	enum amend_merged merged = AMEND_MERGED_CLEAN;
+	const char *why = NULL;
+
+	*part = (struct part){.put = *put, .wanted = put->value, .from = AMEND_FROM_NEITHER};
+	if (put->op == AMEND_ADD)
+		merged = amend_merge_sum(base, &put->value, call->work.arena, &part->wanted, &why);
+	if (merged == AMEND_MERGED_NO_MEMORY)
+		return amend_no_memory(err);
+	*lost = *lost || merged == AMEND_MERGED_CLASH;
+	if ((merging->known && !merging->known[put->column]) ||
+	    !amend_value_equal(base, &part->wanted))
+		merging->n++;
+	return AMEND_OK;
+}
+
+static void say_gone(struct amend_call *call)
+{
+	const struct amend_result *result = call->work.result;
+
+	amend_error_set(&call->clash, AMEND_CONFLICT,
+			"the record %s in %s was deleted by %s%s%s, after you loaded it; what you "
+			"sent is kept as conflict %lld",
+			amend_call_key(call), call->table->qualified, by_of(result),
+			result->by && result->at ? " at " : "",
+			result->by && result->at ? result->at : "", (long long)result->conflict);
+}
+
+enum amend_status amend_call_merge_gone(struct amend_call *call, struct amend_error *err)
+{
+	const struct amend_error gone = *err;
+	bool proven = call->work.result->base != NULL, lost = false;
+	struct merging merging = {
+		.call = call,
+		.base = call->work.result->base,
+		.parts = amend_arena_array(call->work.arena, call->n_set, sizeof(struct part)),
+	};
+	const char *pk = NULL;
+	enum amend_status status = AMEND_OK;
+
+	if (!merging.parts)
+		return amend_no_memory(err);
+	/* With a token only history tells what it saw. */
+	if (!proven && (call->seen.has_token || call->seen.n_originals == 0))
+		return gone.status;
+	if (!proven)
+		status = base_of_originals(&merging, err);
+	memcpy(call->puts, call->set, call->n_set * sizeof(*call->puts));
+	if (status == AMEND_OK)
+		status = amend_request_canonical(call->db, call->table, NULL, call->puts,
+						 call->n_set, call->work.arena, err);
+	for (size_t i = 0; i < call->n_set && status == AMEND_OK; i++)
+		status = part_of_gone(&merging, &call->puts[i], &lost, err);
+	if (status != AMEND_OK)
+		return status;
+	status = name_of_gone(call, proven, merging.base, &pk, err);
+	if (status != AMEND_OK)
+		return status;
+	/* The key may be another record's than the token. */
+	if (merging.n == 0 || lost ||
+	    (proven && pk && !amend_token_names(&call->seen.token, call->table, pk))) {
+		*err = gone;
+		return gone.status;
+	}
+	status = report(&merging, err);
+	if (status == AMEND_OK)
+		status = keep(&merging, err);
+	if (status == AMEND_OK)
+		status = store(&merging, AMEND_CONFLICT_DELETED, pk, err);
+	if (status == AMEND_OK)
+		say_gone(call);
+	return status;
+}
