@@ -4,6 +4,7 @@
  */
 #include "sync/codes.h"
 
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +14,17 @@
 
 enum {
 	PARTS = 256,
-	BLOCK = 256,      /* codes of a part that are written together */
+	BLOCK = 256,    /* codes of a part that are written together */
+	CODE_SIZE = 7,  /* bytes of a code in the file: the part says the first one */
+	INDEX_SIZE = 5, /* of an index, and whether it gives */
+	SIZE = CODE_SIZE + INDEX_SIZE,
 	FILTER_BITS = 10, /* for each code: one in a hundred passes that is not there */
 	FILTER_PROBES = 4,
 	FILTER_LEAST = 1 << 16,
 };
 
 struct amend_codes_part {
-	struct amend_code last[BLOCK]; /* not yet written */
+	unsigned char last[BLOCK * SIZE]; /* not yet written */
 	size_t n_last;
 	uint32_t *blocks; /* of the file */
 	size_t n_blocks, room;
@@ -68,6 +72,30 @@ static uint64_t filter_bit(const struct amend_codes *codes, uint64_t code, unsig
 	return (code + probe * (code >> 31 | 1)) & (codes->filter_bits - 1);
 }
 
+static void put_bytes(unsigned char *at, uint64_t number, int size)
+{
+	for (int i = 0; i < size; i++)
+		at[i] = (unsigned char)(number >> 8 * i);
+}
+
+static uint64_t take_bytes(const unsigned char *at, int size)
+{
+	uint64_t number = 0;
+
+	for (int i = 0; i < size; i++)
+		number |= (uint64_t)at[i] << 8 * i;
+	return number;
+}
+
+static void unpack(const unsigned char *at, size_t part, struct amend_code *code)
+{
+	uint64_t index = take_bytes(at + CODE_SIZE, INDEX_SIZE);
+
+	code->code = (uint64_t)part << 8 * CODE_SIZE | take_bytes(at, CODE_SIZE);
+	code->index = index >> 1;
+	code->gives = index & 1;
+}
+
 static enum amend_status write_part(struct amend_codes *codes, struct amend_codes_part *part,
 				    struct amend_error *err)
 {
@@ -96,9 +124,12 @@ static enum amend_status write_part(struct amend_codes *codes, struct amend_code
 enum amend_status amend_codes_add(struct amend_codes *codes, const struct amend_code *code,
 				  struct amend_error *err)
 {
-	struct amend_codes_part *part = &codes->parts[code->code >> 56];
+	struct amend_codes_part *part = &codes->parts[code->code >> 8 * CODE_SIZE];
 	enum amend_status status = AMEND_OK;
 
+	if (code->index >> (8 * INDEX_SIZE - 1))
+		return amend_error_set(err, AMEND_INVALID, "expected fewer than %" PRIu64 " records",
+				       (uint64_t)1 << (8 * INDEX_SIZE - 1));
 	for (unsigned i = 0; codes->filter && i < FILTER_PROBES; i++) {
 		uint64_t bit = filter_bit(codes, code->code, i);
 
@@ -108,7 +139,10 @@ enum amend_status amend_codes_add(struct amend_codes *codes, const struct amend_
 		status = write_part(codes, part, err);
 	if (status != AMEND_OK)
 		return status;
-	part->last[part->n_last++] = *code;
+	put_bytes(part->last + part->n_last * SIZE, code->code, CODE_SIZE);
+	put_bytes(part->last + part->n_last * SIZE + CODE_SIZE,
+		  code->index << 1 | (uint64_t)code->gives, INDEX_SIZE);
+	part->n_last++;
 	codes->n++;
 	codes->loaded_part = PARTS;
 	return AMEND_OK;
@@ -139,15 +173,18 @@ static enum amend_status load(struct amend_codes *codes, size_t which, struct am
 		}
 	}
 	for (size_t i = 0; i < part->n_blocks; i++) {
-		if (fseeko(codes->file, (off_t)(part->blocks[i] * sizeof(part->last)), SEEK_SET) !=
-			    0 ||
-		    fread(codes->loaded + i * BLOCK, sizeof(part->last), 1, codes->file) != 1) {
+		unsigned char block[sizeof(part->last)];
+
+		if (fseeko(codes->file, (off_t)(part->blocks[i] * sizeof(block)), SEEK_SET) != 0 ||
+		    fread(block, sizeof(block), 1, codes->file) != 1) {
 			amend_store_failed("read", err);
 			return AMEND_INTERNAL;
 		}
+		for (size_t j = 0; j < BLOCK; j++)
+			unpack(block + j * SIZE, which, &codes->loaded[i * BLOCK + j]);
 	}
-	if (part->n_last)
-		memcpy(codes->loaded + n, part->last, part->n_last * sizeof(*part->last));
+	for (size_t i = 0; i < part->n_last; i++)
+		unpack(part->last + i * SIZE, which, &codes->loaded[n + i]);
 	codes->n_loaded = n + part->n_last;
 	if (codes->n_loaded)
 		qsort(codes->loaded, codes->n_loaded, sizeof(*codes->loaded), by_code);
@@ -210,7 +247,7 @@ enum amend_status amend_codes_find(struct amend_codes *codes, uint64_t code, boo
 		if (!(codes->filter[bit / 8] & 1 << bit % 8))
 			return AMEND_OK;
 	}
-	status = load(codes, code >> 56, err);
+	status = load(codes, code >> 8 * CODE_SIZE, err);
 	if (status != AMEND_OK || codes->n_loaded == 0)
 		return status;
 	at = bsearch(&wanted, codes->loaded, codes->n_loaded, sizeof(*at), by_code);

@@ -11,7 +11,14 @@
 
 #include "core/buffer.h"
 
-enum { RECORD_LEAST = 200, BLOCK = 1 << 20, HEAD = 4 + 8 + 1, BUFFER = 1 << 16 };
+enum {
+	RECORD_LEAST = 200,
+	BLOCK = 1 << 20,
+	SIZE = 4, /* bytes of a record's own */
+	BUFFER = 1 << 16,
+	KIND_BITS = 3, /* of what stands before a field: the rest is its size */
+	KIND_ABSENT = (1 << KIND_BITS) - 1,
+};
 
 struct amend_store_block {
 	struct amend_store_block *next;
@@ -112,26 +119,66 @@ static struct amend_store_block *add_block(struct amend_store *store, size_t siz
 	return block;
 }
 
+/* ---- numbers: seven bits a byte, the last one without the eighth ---- */
+
+static size_t number_size(uint64_t number)
+{
+	size_t size = 1;
+
+	while (number >>= 7)
+		size++;
+	return size;
+}
+
+static unsigned char *put_number(unsigned char *at, uint64_t number)
+{
+	for (; number >> 7; number >>= 7)
+		*at++ = (unsigned char)(number | 0x80);
+	*at++ = (unsigned char)number;
+	return at;
+}
+
+static const unsigned char *take_number(const unsigned char *at, uint64_t *number)
+{
+	unsigned shift = 0;
+
+	/* Most take one byte. */
+	*number = *at & 0x7f;
+	while (*at++ & 0x80)
+		*number |= (uint64_t)(*at & 0x7f) << (shift += 7);
+	return at;
+}
+
+/* ---- records ---- */
+
+static uint64_t field_head(const struct amend_value *field)
+{
+	bool sized = field->kind == AMEND_TEXT || field->kind == AMEND_BLOB;
+	uint64_t kind = field->kind == AMEND_STORE_ABSENT ? KIND_ABSENT : (uint64_t)field->kind;
+
+	return (sized ? (uint64_t)field->size << KIND_BITS : 0) | kind;
+}
+
 static size_t field_size(const struct amend_value *field)
 {
+	size_t head = number_size(field_head(field));
+
 	switch (field->kind) {
 	case AMEND_INTEGER:
 	case AMEND_REAL:
-		return 1 + 8;
+		return head + 8;
 	case AMEND_TEXT:
 	case AMEND_BLOB:
-		return 1 + 4 + field->size + 1;
+		return head + field->size + 1;
 	case AMEND_NULL:
 		break;
 	}
-	return 1;
+	return head;
 }
 
 static unsigned char *put_field(unsigned char *at, const struct amend_value *field)
 {
-	uint32_t size = (uint32_t)field->size;
-
-	*at++ = (unsigned char)field->kind;
+	at = put_number(at, field_head(field));
 	switch (field->kind) {
 	case AMEND_INTEGER:
 		memcpy(at, &field->as.integer, 8);
@@ -141,26 +188,41 @@ static unsigned char *put_field(unsigned char *at, const struct amend_value *fie
 		return at + 8;
 	case AMEND_TEXT:
 	case AMEND_BLOB:
-		memcpy(at, &size, 4);
-		if (size > 0)
-			memcpy(at + 4, field->as.blob, size);
-		at[4 + size] = 0;
-		return at + 4 + size + 1;
+		if (field->size > 0)
+			memcpy(at, field->as.blob, field->size);
+		at[field->size] = 0;
+		return at + field->size + 1;
 	case AMEND_NULL:
 		break;
 	}
 	return at;
 }
 
+/* Its line, and whether it is a problem. */
+static uint64_t record_head(int64_t line, const char *problem)
+{
+	return (uint64_t)line << 1 | (problem != NULL);
+}
+
+static size_t record_size(int64_t line, const char *problem, const struct amend_value *fields,
+			  size_t n)
+{
+	size_t size = SIZE + number_size(record_head(line, problem));
+
+	if (problem)
+		return size + strlen(problem) + 1;
+	for (size_t i = 0; i < n; i++)
+		size += field_size(&fields[i]);
+	return size;
+}
+
 static void put_record(unsigned char *at, uint32_t size, int64_t line, const char *problem,
 		       const struct amend_value *fields, size_t n)
 {
-	memcpy(at, &size, 4);
-	memcpy(at + 4, &line, 8);
-	at[12] = problem != NULL;
-	at += HEAD;
+	memcpy(at, &size, SIZE);
+	at = put_number(at + SIZE, record_head(line, problem));
 	if (problem) {
-		memcpy(at, problem, size - HEAD);
+		memcpy(at, problem, strlen(problem) + 1);
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
@@ -204,12 +266,10 @@ enum amend_status amend_store_add(struct amend_store *store, int64_t line, const
 				  const struct amend_value *fields, size_t n,
 				  struct amend_error *err)
 {
-	size_t size = HEAD + (problem ? strlen(problem) + 1 : 0);
+	size_t size = record_size(line, problem, fields, n);
 	enum amend_status status = AMEND_OK;
 	unsigned char *at;
 
-	for (size_t i = 0; i < n && !problem; i++)
-		size += field_size(&fields[i]);
 	if (size > UINT32_MAX)
 		return amend_error_set(err, AMEND_INVALID,
 				       "line %lld: expected a record of less than 4 GiB",
@@ -262,11 +322,11 @@ static enum amend_status next_of_file(struct amend_store_reader *reader,
 	if ((reader->offset == 0 || ftello(store->file) != (off_t)reader->offset) &&
 	    fseeko(store->file, (off_t)reader->offset, SEEK_SET) != 0)
 		return amend_store_failed("read", err);
-	status = read_bytes(reader, 0, 4, err);
+	status = read_bytes(reader, 0, SIZE, err);
 	if (status != AMEND_OK)
 		return status;
-	memcpy(&size, reader->buffer, 4);
-	status = read_bytes(reader, 4, size - 4, err);
+	memcpy(&size, reader->buffer, SIZE);
+	status = read_bytes(reader, SIZE, size - SIZE, err);
 	*record = status == AMEND_OK ? reader->buffer : NULL;
 	return status;
 }
@@ -299,16 +359,19 @@ size_t amend_store_size(const unsigned char *record)
 {
 	uint32_t size;
 
-	memcpy(&size, record, 4);
+	memcpy(&size, record, SIZE);
 	return size;
 }
 
 static const unsigned char *take_field(const unsigned char *at, struct amend_value *field)
 {
-	uint32_t size;
+	unsigned kind;
+	uint64_t head;
 
-	field->kind = (enum amend_kind) * at++;
-	field->size = 0;
+	at = take_number(at, &head);
+	kind = (unsigned)head & KIND_ABSENT;
+	field->kind = kind == KIND_ABSENT ? AMEND_STORE_ABSENT : (enum amend_kind)kind;
+	field->size = (size_t)(head >> KIND_BITS);
 	switch (field->kind) {
 	case AMEND_INTEGER:
 		memcpy(&field->as.integer, at, 8);
@@ -318,10 +381,8 @@ static const unsigned char *take_field(const unsigned char *at, struct amend_val
 		return at + 8;
 	case AMEND_TEXT:
 	case AMEND_BLOB:
-		memcpy(&size, at, 4);
-		field->size = size;
-		field->as.blob = at + 4;
-		return at + 4 + size + 1;
+		field->as.blob = at;
+		return at + field->size + 1;
 	case AMEND_NULL:
 		break;
 	}
@@ -331,12 +392,12 @@ static const unsigned char *take_field(const unsigned char *at, struct amend_val
 int64_t amend_store_decode(const unsigned char *record, struct amend_value *fields, size_t n,
 			   const char **problem)
 {
-	const unsigned char *at = record + HEAD;
-	int64_t line;
+	const unsigned char *at;
+	uint64_t head;
 
-	memcpy(&line, record + 4, 8);
-	*problem = record[12] ? (const char *)at : NULL;
+	at = take_number(record + SIZE, &head);
+	*problem = head & 1 ? (const char *)at : NULL;
 	for (size_t i = 0; i < n && !*problem; i++)
 		at = take_field(at, &fields[i]);
-	return line;
+	return (int64_t)(head >> 1);
 }

@@ -2,9 +2,10 @@
  * The records of an input, compact and in order: in memory while they are
  * small, else in a private file that vanishes with the process.
  *
- * One record: its size (4 bytes), its line (8), one byte that says whether it is a
- * problem, then each field: its kind, and for INTEGER and REAL 8 bytes, for
- * TEXT and BLOB its size (4), its bytes and a NUL. A problem has its text instead of fields.
+ * One record: its size (4 bytes), its line, and whether it is a problem, then each field: its
+ * kind, and for INTEGER and REAL 8 bytes, for TEXT and BLOB its size, its bytes and a NUL.
+ * A problem has its text instead of fields. Line and sizes take as many bytes as they need: most
+ * of a spool would else be numbers that are small.
  */
 #ifndef AMEND_SYNC_STORE_H
 #define AMEND_SYNC_STORE_H
