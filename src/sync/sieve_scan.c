@@ -172,9 +172,12 @@ static enum amend_status each_row(void *context, const struct amend_row *row,
 	struct amend_value *values;
 	struct waiting *waiting;
 	enum amend_status status;
+	uint64_t code;
 
 	if (!amend_sieve_key_text(sieve, row->values))
 		return AMEND_OK;
+	/* Before those that wait are taken, for which the text serves too. */
+	code = amend_sieve_key_code(sieve, sieve->text.data, sieve->text.size);
 	for (size_t i = 0; i < n_columns; i++)
 		size += has_bytes(&row->values[i]) ? row->values[i].size + 1 : 0;
 	status = make_room(ahead, size, err);
@@ -182,8 +185,8 @@ static enum amend_status each_row(void *context, const struct amend_row *row,
 		return status;
 	values = ahead->values + ahead->n * n_columns;
 	waiting = &ahead->waiting[ahead->n++];
-	waiting->code = amend_sieve_key_code(sieve, sieve->text.data, sieve->text.size);
-	fetch(&sieve->slots[waiting->code & sieve->mask]);
+	waiting->code = code;
+	fetch(&sieve->slots[code & sieve->mask]);
 	for (size_t i = 0; i < n_columns; i++)
 		values[i] = keep_value(ahead, &row->values[i]);
 	waiting->row = *row;
@@ -285,6 +288,7 @@ static enum amend_status each_base(void *context, const struct amend_base *base,
 	size_t pk_size = strlen(base->pk), key_size = strlen(base->first_key);
 	struct waiting *waiting;
 	enum amend_status status;
+	uint64_t code;
 
 	if (key_size == 0)
 		return sieve->sync->slices ? AMEND_OK : keep_stray(sieve, base, err);
@@ -292,12 +296,13 @@ static enum amend_status each_base(void *context, const struct amend_base *base,
 	amend_buffer_add(&sieve->text, base->first_key, key_size);
 	if (sieve->text.failed)
 		return amend_no_memory(err);
+	code = amend_sieve_key_code(sieve, sieve->text.data, sieve->text.size);
 	status = make_room(ahead, pk_size + key_size + base->pack_size + 3, err);
 	if (status != AMEND_OK)
 		return status;
 	waiting = &ahead->waiting[ahead->n++];
-	waiting->code = amend_sieve_key_code(sieve, sieve->text.data, sieve->text.size);
-	fetch(&sieve->slots[waiting->code & sieve->mask]);
+	waiting->code = code;
+	fetch(&sieve->slots[code & sieve->mask]);
 	waiting->base = *base;
 	waiting->base.pk = keep_bytes(ahead, base->pk, pk_size);
 	waiting->base.first_key = keep_bytes(ahead, base->first_key, key_size);
