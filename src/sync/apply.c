@@ -124,8 +124,7 @@ static enum amend_status run_chunk(struct amend_chunk *chunk, struct amend_error
 	return status;
 }
 
-/* As much as others can well wait for. */
-static size_t next_size(size_t size, int64_t ms)
+size_t amend_sync_next_size(size_t size, int64_t ms)
 {
 	if (ms > AMEND_SYNC_CHUNK_MS && size > AMEND_SYNC_CHUNK)
 		return size / 2;
@@ -140,7 +139,7 @@ static enum amend_status run_chunks(struct amend_sync *sync, struct amend_record
 	size_t single_until = 0;
 	enum amend_status status = AMEND_OK;
 
-	amend_sync_progress(sync, "apply", 0, sync->n_todo);
+	amend_sync_progress(sync, "apply", sync->n_first, sync->n_first + sync->n_todo);
 	while (status == AMEND_OK && (chunk.from < sync->n_todo || sync->create_sql)) {
 		size_t from = chunk.from;
 		int64_t begun = amend_clock_ms();
@@ -155,7 +154,7 @@ static enum amend_status run_chunks(struct amend_sync *sync, struct amend_record
 		if (chunk.limit == 1 && single_until <= from)
 			single_until = from + CAREFUL;
 		else if (chunk.limit == size && !batch)
-			size = next_size(size, amend_clock_ms() - begun);
+			size = amend_sync_next_size(size, amend_clock_ms() - begun);
 		if (status == AMEND_OUTCOME_UNKNOWN)
 			sync->n_unknown = chunk.to - chunk.from;
 		if (status == AMEND_OK) {
@@ -165,7 +164,8 @@ static enum amend_status run_chunks(struct amend_sync *sync, struct amend_record
 		}
 		amend_arena_release(&chunk.arena);
 		chunk.from = chunk.to;
-		amend_sync_progress(sync, "apply", chunk.to, sync->n_todo);
+		amend_sync_progress(sync, "apply", sync->n_first + chunk.to,
+				    sync->n_first + sync->n_todo);
 	}
 	amend_arena_release(&chunk.arena);
 	return status;
@@ -235,25 +235,32 @@ static enum amend_status plan_again(struct amend_sync *sync, struct amend_record
 enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *err)
 {
 	enum amend_status status = amend_sync_confirm(sync, err);
+	size_t n_decided;
 
 	if (status == AMEND_OK)
 		status = tell_quiet(sync, err);
 	/* No table is made for what was answered no. */
-	if (status != AMEND_OK ||
-	    (sync->n_todo == 0 && (!sync->create_sql || sync->options->on_confirm)))
+	if (status != AMEND_OK || (sync->n_todo == 0 && sync->n_first == 0 &&
+				   (!sync->create_sql || sync->options->on_confirm)))
 		return status;
+	n_decided = sync->n_list;
 	status = amend_ledger_need(sync->db, err);
+	if (status == AMEND_OK && sync->n_first > 0)
+		status = amend_sync_write_firsts(sync, err);
 	if (status != AMEND_OK)
 		return status;
 	while (status == AMEND_OK) {
-		struct amend_record **moved = amend_arena_array(&sync->arena, sync->n_todo,
-								sizeof(struct amend_record *));
-		size_t n_moved = 0;
+		size_t n_moved = sync->n_list - n_decided;
+		struct amend_record **moved = amend_arena_array(
+			&sync->arena, sync->n_todo + n_moved, sizeof(struct amend_record *));
 
-		if (!moved)
+		if (!moved) {
 			status = amend_no_memory(err);
-		else
-			status = run_chunks(sync, moved, &n_moved, err);
+			break;
+		}
+		if (n_moved > 0)
+			memcpy(moved, sync->list + n_decided, n_moved * sizeof(*moved));
+		status = run_chunks(sync, moved, &n_moved, err);
 		if (status != AMEND_OK || n_moved == 0)
 			break;
 		if (sync->round == AMEND_SYNC_ROUNDS) {
@@ -264,6 +271,7 @@ enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *
 			break;
 		}
 		status = plan_again(sync, moved, n_moved, err);
+		n_decided = sync->n_list;
 		if (status == AMEND_OK)
 			status = tell_quiet(sync, err);
 	}

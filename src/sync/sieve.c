@@ -211,6 +211,29 @@ static enum amend_status expect_base(struct amend_sieve *sieve, struct amend_sie
 	return AMEND_OK;
 }
 
+/* The same as a base that is kept, to be written: the record's first. */
+static enum amend_status keep_first_base(struct amend_sieve *sieve, struct amend_sieve_entry *entry,
+					 const struct amend_row *row, struct amend_error *err)
+{
+	struct amend_sync *sync = sieve->sync;
+	struct amend_base *base = amend_arena_alloc(&sync->arena, sizeof(*base));
+	enum amend_status status = expect_base(sieve, entry, row, err);
+
+	if (status != AMEND_OK || !base)
+		return status == AMEND_OK ? amend_no_memory(err) : status;
+	base->source = sync->source_name;
+	base->pk = amend_arena_text_n(&sync->arena, sieve->text.data, sieve->text.size);
+	base->pack = amend_arena_text_n(&sync->arena, sieve->pack.data, sieve->pack.size);
+	base->pack_size = sieve->pack.size;
+	memcpy(base->digest, entry->digest, sizeof(base->digest));
+	/* A row that has the record's key has no blank one. */
+	if (!amend_sieve_key_text(sieve, row->values))
+		return amend_no_memory(err);
+	base->first_key = amend_arena_text_n(&sync->arena, sieve->text.data, sieve->text.size);
+	entry->base = base;
+	return base->pk && base->pack && base->first_key ? AMEND_OK : amend_no_memory(err);
+}
+
 void amend_sieve_settle(struct amend_sieve *sieve, struct amend_sieve_entry *entry)
 {
 	entry->state = AMEND_SIEVE_SETTLED;
@@ -245,10 +268,11 @@ enum amend_status amend_sieve_take_row(struct amend_sieve *sieve, struct amend_s
 				       const struct amend_row *row, struct amend_error *err)
 {
 	/* Without a base there is one to write: what differs not even then is kept for that. */
-	if (sieve->sync->baseless || !same_fields(sieve, entry, row->values))
+	if ((sieve->sync->baseless && !sieve->firsts) || !same_fields(sieve, entry, row->values))
 		return keep_row(sieve, entry, row, err);
 	entry->state = AMEND_SIEVE_EQUAL;
-	return expect_base(sieve, entry, row, err);
+	return sieve->firsts ? keep_first_base(sieve, entry, row, err)
+			     : expect_base(sieve, entry, row, err);
 }
 
 /* About how many rows the engine takes the table to have; -1: it does not know. */
@@ -312,6 +336,7 @@ enum amend_status amend_sieve_run(struct amend_sync *sync, struct amend_store_re
 	bool scan = false;
 
 	*out = NULL;
+	sync->n_first = 0;
 	/* Trailing blanks are not followed here. */
 	if (n == 0 || n > UINT32_MAX / 2 || (amend_sync_trims(sync, 0) && !sync->slices))
 		return AMEND_OK;
@@ -353,6 +378,13 @@ const struct amend_base *amend_sieve_base(const struct amend_sieve *sieve, uint6
 {
 	return sieve && sieve->entries[index].state == AMEND_SIEVE_SEEN ? sieve->entries[index].base
 									: NULL;
+}
+
+const struct amend_base *amend_sieve_first_base(const struct amend_sieve *sieve, uint64_t index)
+{
+	return sieve && sieve->firsts && sieve->entries[index].state == AMEND_SIEVE_SETTLED
+		       ? sieve->entries[index].base
+		       : NULL;
 }
 
 bool amend_sieve_strays(const struct amend_sieve *sieve, const struct amend_base **out, size_t *n,

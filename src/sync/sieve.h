@@ -32,6 +32,9 @@ const struct amend_row *amend_sieve_row(const struct amend_sieve *sieve, uint64_
 /* The base of that row with that first key, where it was read too. */
 const struct amend_base *amend_sieve_base(const struct amend_sieve *sieve, uint64_t index);
 
+/* The base that settled record `index` is to be given, for it has none; NULL: it has one. */
+const struct amend_base *amend_sieve_first_base(const struct amend_sieve *sieve, uint64_t index);
+
 /*
  * Bases whose first key no record has, without their packs, and how many others there are;
  * false: the bases were not all read.

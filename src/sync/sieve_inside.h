@@ -22,9 +22,10 @@ enum amend_sieve_state {
 struct amend_sieve_entry {
 	const unsigned char *bytes;
 	const struct amend_row *row;
-	const struct amend_base *base; /* of that row, where it was read with it */
-	uint64_t code;                 /* of its first key; 0: it has none that counts here */
-	uint64_t pk;                   /* of the row's name */
+	const struct amend_base
+		*base; /* of that row, where it was read with it; or its first, yet to be written */
+	uint64_t code; /* of its first key; 0: it has none that counts here */
+	uint64_t pk;   /* of the row's name */
 	unsigned char digest[AMEND_BASE_DIGEST_SIZE]; /* of the base that would settle it */
 	unsigned char state;                          /* enum amend_sieve_state */
 };
@@ -51,6 +52,7 @@ struct amend_sieve {
 	uint64_t n_known; /* bases whose first key one has */
 	bool compares;    /* with rows; else keys alone are made canonical */
 	bool scanned;     /* all bases were read, or need not be */
+	bool firsts; /* the source has no bases: what is equal is settled, and gets its first one */
 	uint64_t n_found; /* rows that have a record's key, so far */
 	uint64_t n_seen;  /* those of them that differ and were kept */
 	struct amend_buffer text, pack;

@@ -328,6 +328,14 @@ static enum amend_status read_bases(struct amend_sieve *sieve, struct amend_erro
 	return status;
 }
 
+static void settle_all_equal(struct amend_sieve *sieve)
+{
+	for (uint64_t i = 0; i < sieve->n; i++) {
+		if (sieve->entries[i].state == AMEND_SIEVE_EQUAL)
+			amend_sieve_settle(sieve, &sieve->entries[i]);
+	}
+}
+
 /*
  * The sum that is kept of all bases is that of the entries that are equal: then these are all
  * bases there are, and each is what would settle its entry.
@@ -342,12 +350,10 @@ static enum amend_status settle_by_sum(struct amend_sieve *sieve, bool *settled,
 
 	*settled = status == AMEND_OK && sum.known && sieve->salted && sum.n == sieve->n_equal &&
 		   sum.code == sieve->sum;
-	for (uint64_t i = 0; i < sieve->n && *settled; i++) {
-		if (sieve->entries[i].state == AMEND_SIEVE_EQUAL)
-			amend_sieve_settle(sieve, &sieve->entries[i]);
-	}
-	if (*settled)
+	if (*settled) {
+		settle_all_equal(sieve);
 		sieve->n_known = sieve->n_settled;
+	}
 	return status;
 }
 
@@ -372,10 +378,15 @@ enum amend_status amend_sieve_by_scan(struct amend_sieve *sieve, struct amend_er
 						   &sync->baseless, err);
 	bool settled = false;
 
+	sieve->firsts = sync->baseless && amend_sync_may_settle_firsts(sync);
 	if (status == AMEND_OK && !sync->baseless)
 		status = choose_sum(sieve, err);
 	if (status == AMEND_OK)
 		status = read_rows(sieve, err);
+	if (status == AMEND_OK && sieve->firsts) {
+		settle_all_equal(sieve);
+		sync->n_first = sieve->n_settled;
+	}
 	amend_sync_progress(sync, "compare", sieve->n_found, sieve->n);
 	sieve->scanned = !sync->slices;
 	if (status == AMEND_OK && sieve->salted)

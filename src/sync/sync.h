@@ -13,6 +13,7 @@
  *	missing.c    rows that the input lacks; missing_decide.c what becomes of them
  *	unique.c     values that would stand twice
  *	order.c      what must be written before what
+ *	first.c      bases of what is as the source says, where the source had none
  *	apply.c      chunk after chunk; chunk.c one of them; segment.c many at once; park.c swaps
  *	report.c     counting and telling
  *	seen.c       which version of a remote document is in
@@ -184,6 +185,7 @@ struct amend_sync {
 
 	struct amend_store store;  /* every record of the input */
 	struct amend_sieve *sieve; /* which of them need no decision; NULL: it was not asked */
+	uint64_t n_first;          /* of those, how many get their first base */
 	uint64_t passed;           /* records of the store before the slice */
 	struct amend_slices *slices; /* the store is too large for memory; NULL: all are decided at once */
 	struct amend_record **all; /* those that do, in the input's order, and those that joined them */
@@ -439,7 +441,18 @@ enum amend_status amend_sync_confirm(struct amend_sync *sync, struct amend_error
 /* sync.c: the report's open conflicts, in the end */
 void amend_sync_count_open(struct amend_sync *sync);
 
+/*
+ * first.c: a source that has no base yet. A record that is what its row says has nothing but its base to
+ * write, which proves itself: it is not taken apart. Those whose base is there after all, or
+ * where another source has a say, are enlisted, as if they had only been read.
+ */
+bool amend_sync_may_settle_firsts(const struct amend_sync *sync);
+enum amend_status amend_sync_write_firsts(struct amend_sync *sync,
+					  struct amend_error *err) AMEND_CHECK;
+
 /* apply.c: writes what is in todo; between run_begin and run_end, which make its revisions one run */
+/* The next chunk, after one of `size` that took so long: as much as others can well wait for. */
+size_t amend_sync_next_size(size_t size, int64_t ms);
 void amend_sync_run_begin(struct amend_sync *sync);
 void amend_sync_run_end(struct amend_sync *sync);
 enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;

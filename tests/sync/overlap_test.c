@@ -133,6 +133,116 @@ static void a_clash_is_counted_once(struct engine *engine)
 	assert_true(connect_trace(engine, pair->feed->db)->fault.fired);
 }
 
+/* ---- records that are what their rows say, in a source's first run: nothing but their bases is written ---- */
+
+static struct pair *pair_with_rows(struct engine *engine)
+{
+	struct pair *pair = pair_open(engine);
+	struct feed *city;
+
+	/* The ledger is there. */
+	engine_exec(engine, "CREATE TABLE city (code varchar(9) PRIMARY KEY)");
+	city = feed_open(engine, "city", "code");
+	city->options.source_name = "cities";
+	fed_once(city, "code\nPAR\n", "created=1");
+	engine_exec(engine,
+		    "INSERT INTO country (code, name) VALUES ('FR', 'France'), ('DE', 'Germany')");
+	return pair;
+}
+
+static const char *const both = "{\"code\":\"DE\"} code=DE name=Germany\n"
+				"{\"code\":\"FR\"} code=FR name=France";
+
+static void first_bases_meet(struct engine *engine)
+{
+	struct pair *pair = pair_with_rows(engine);
+
+	between_looks(pair, "code,name\nFR,France\nDE,Germany\n", "unchanged=2");
+	pair->feed->when = NULL;
+	fed(pair->feed, "code,name\nFR,France\nDE,Germany\n", "unchanged=2");
+	bases(pair->feed, both);
+}
+
+static void first_bases_meet_another_version(struct engine *engine)
+{
+	struct pair *pair = pair_with_rows(engine);
+
+	pair->other->options.adopt = AMEND_ADOPT_INCOMING;
+	between_looks(pair, "code,name\nFR,Francia\nDE,Germany\n", "updated=1 unchanged=1");
+	pair->feed->when = NULL;
+	fed(pair->feed, "code,name\nFR,France\nDE,Germany\n", "updated=1 unchanged=1");
+	bases(pair->feed, both);
+	engine_expect(engine, by_code, "DE|Germany\nFR|France");
+}
+
+static void another_source_takes_up_the_rows(struct engine *engine)
+{
+	struct pair *pair = pair_with_rows(engine);
+
+	pair->other->options.source_name = "other";
+	pair->other->options.adopt = AMEND_ADOPT_INCOMING;
+	between_looks(pair, "code,name\nFR,Francia\n", "updated=1");
+	pair->feed->when = NULL;
+	/* It is too late to ask: what nothing is known of is a conflict. */
+	fed(pair->feed, "code,name\nFR,France\nDE,Germany\n",
+	    "unchanged=1 conflicts=1 new_conflicts=1 open_conflicts=1");
+	engine_expect(engine, by_code, "DE|Germany\nFR|Francia");
+}
+
+static void edit_a_row(struct feed *feed)
+{
+	engine_exec(feed->engine, "UPDATE country SET name = 'ours' WHERE code = 'FR'");
+	engine_exec(feed->engine, "DELETE FROM country WHERE code = 'DE'");
+}
+
+/* As if it had been edited a moment later. */
+static void edited_before_its_first_base(struct engine *engine)
+{
+	struct pair *pair = pair_with_rows(engine);
+
+	pair->feed->between = edit_a_row;
+	fed_once(pair->feed, "code,name\nFR,France\nDE,Germany\n", "unchanged=2");
+	bases(pair->feed, both);
+	fed(pair->feed, "code,name\nFR,France\nDE,Germany\n", "kept=2");
+	engine_expect(engine, by_code, "FR|ours");
+}
+
+static void fail_second_commit(struct feed *feed)
+{
+	connect_trace(feed->engine, feed->db)->fault = (struct amend_trace_fault){
+		.op = AMEND_TRACE_COMMIT, .nth = 2, .status = AMEND_INTERNAL};
+}
+
+static void stopped_between_first_bases(struct engine *engine)
+{
+	struct pair *pair = pair_with_rows(engine);
+
+	pair->feed->between = fail_second_commit;
+	pair->feed->options.batch = 1;
+	assert_int_equal(feed_text(pair->feed, "code,name\nFR,France\nDE,Germany\nIT,Italy\n"),
+			 AMEND_INTERNAL);
+	assert_non_null(strstr(pair->feed->err.text, "1 of 3 records are in"));
+	assert_string_equal(feed_report(pair->feed), "unchanged=1");
+	bases(pair->feed, "{\"code\":\"FR\"} code=FR name=France");
+	fed(pair->feed, "code,name\nFR,France\nDE,Germany\nIT,Italy\n", "created=1 unchanged=2");
+}
+
+static void ask_again(struct feed *feed)
+{
+	connect_trace(feed->engine, feed->db)->fault = (struct amend_trace_fault){
+		.op = AMEND_TRACE_COMMIT, .nth = 1, .status = AMEND_RETRY};
+}
+
+static void first_bases_asked_for_again(struct engine *engine)
+{
+	struct pair *pair = pair_with_rows(engine);
+
+	pair->feed->between = ask_again;
+	fed(pair->feed, "code,name\nFR,France\nDE,Germany\n", "unchanged=2");
+	assert_true(connect_trace(engine, pair->feed->db)->fault.fired);
+	bases(pair->feed, both);
+}
+
 static const struct engine_test tests[] = {
 	{"a record created between the looks for rows and bases is found", created_between_looks},
 	{"and brought up to date", created_between_looks_for_real},
@@ -141,6 +251,15 @@ static const struct engine_test tests[] = {
 	{"what is found too late to ask goes by --on-conflict", policy_of_what_is_found_late},
 	{"a clash counts once, however often the engine asks for the chunk again",
 	 a_clash_is_counted_once},
+	{"first bases that another run has written meanwhile", first_bases_meet},
+	{"likewise of another version", first_bases_meet_another_version},
+	{"first bases of rows that another source takes up", another_source_takes_up_the_rows,
+	 .needs = AMEND_HAS_ROW_LOCK},
+	{"a row edited before its first base is written is edited here",
+	 edited_before_its_first_base},
+	{"what is in is counted when first bases stop halfway", stopped_between_first_bases},
+	{"first bases count once, however often the engine asks for them again",
+	 first_bases_asked_for_again},
 };
 
 ENGINE_MAIN_WITH(tests, ENGINES_GENERIC)
