@@ -1,0 +1,307 @@
+/*
+ * Merging text, held against `git merge-file`: random texts, and histories of real files.
+ * Leaves the cases that people read to three_way_test.c.
+ *
+ * The arguments are files to begin histories with. Without git the test is skipped, where $CI is "true" it fails.
+ */
+#include "checks.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/buffer.h"
+#include "merge/merge.h"
+
+enum { RANDOM = 1000, OF_A_FILE = 100, MOST_LINES = 4000, STEPS = 12 };
+
+static char **files;
+static int n_files;
+
+/* A sequence that is the same each time. */
+static uint64_t state_of_chance = 42;
+
+static size_t chance(size_t below)
+{
+	state_of_chance = state_of_chance * UINT64_C(6364136223846793005) +
+			  UINT64_C(1442695040888963407);
+	return (size_t)(state_of_chance >> 33) % below;
+}
+
+/* --- Texts as lines; each ends as it stands, the last one maybe without a newline. --- */
+
+struct text {
+	const char *lines[MOST_LINES];
+	size_t n;
+};
+
+static void insert(struct text *text, size_t at, const char *line)
+{
+	if (text->n == MOST_LINES)
+		return;
+	memmove(&text->lines[at + 1], &text->lines[at], (text->n - at) * sizeof(char *));
+	text->lines[at] = line;
+	text->n++;
+}
+
+static void take_out(struct text *text, size_t at)
+{
+	text->n--;
+	memmove(&text->lines[at], &text->lines[at + 1], (text->n - at) * sizeof(char *));
+}
+
+static const char *random_line(void)
+{
+	static const char *const lines[] = {"a\n", "b\n", "c\n",   "d\n",  "\n",
+					    "}\n", "e\n", "a\r\n", "\r\n", "longer line\n"};
+
+	return lines[chance(COUNT(lines))];
+}
+
+/* One place: a few lines in, out, or others. */
+static void edit(struct text *text)
+{
+	size_t at = chance(text->n + 1), n = 1 + chance(3), what = chance(4);
+
+	for (size_t i = 0; i < n && what != 0 && at < text->n; i++)
+		take_out(text, at);
+	for (size_t i = 0; i < n && what != 1; i++)
+		insert(text, at, random_line());
+	if (text->n > 0 && chance(12) == 0)
+		text->lines[text->n - 1] = chance(2) ? "end" : "end\n";
+}
+
+static void write_text(const char *folder, size_t number, const char *side, const struct text *text)
+{
+	char path[200];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%zu.%s", folder, number, side);
+	file = fopen(path, "wb");
+	assert_non_null(file);
+	for (size_t i = 0; i < text->n; i++)
+		assert_true(fputs(text->lines[i], file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static struct amend_value read_text(const char *folder, size_t number, const char *side,
+				    struct amend_arena *arena)
+{
+	struct amend_buffer buffer = AMEND_BUFFER_INIT;
+	struct amend_value value;
+	char path[200], piece[4096];
+	size_t got;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%zu.%s", folder, number, side);
+	file = fopen(path, "rb");
+	assert_non_null(file);
+	while ((got = fread(piece, 1, sizeof(piece), file)) > 0)
+		amend_buffer_add(&buffer, piece, got);
+	fclose(file);
+	value = amend_text_n(amend_arena_text_n(arena, buffer.data, buffer.size), buffer.size);
+	assert_non_null(value.as.text);
+	amend_buffer_release(&buffer);
+	return value;
+}
+
+/* --- Cases, each three files --- */
+
+static void random_case(const char *folder, size_t number)
+{
+	static struct text sides[3];
+	size_t n = chance(25);
+
+	sides[0].n = 0;
+	for (size_t i = 0; i < n; i++)
+		insert(&sides[0], i, random_line());
+	if (n > 0 && chance(3) == 0)
+		sides[0].lines[n - 1] = "end";
+	for (int side = 1; side < 3; side++) {
+		sides[side] = sides[0];
+		for (size_t i = chance(3) + 1; i > 0; i--)
+			edit(&sides[side]);
+	}
+	/* Both may make the same change. */
+	if (chance(10) == 0)
+		sides[2] = sides[1];
+	write_text(folder, number, "base", &sides[0]);
+	write_text(folder, number, "current", &sides[1]);
+	write_text(folder, number, "incoming", &sides[2]);
+}
+
+/* A file as it went through some edits, and two who went on from one of its versions. */
+static void case_of_a_file(const char *folder, size_t number, const struct text *file)
+{
+	static struct text base, side;
+
+	base = *file;
+	for (size_t i = chance(STEPS); i > 0; i--)
+		edit(&base);
+	write_text(folder, number, "base", &base);
+	for (int i = 0; i < 2; i++) {
+		side = base;
+		for (size_t k = chance(STEPS) + 1; k > 0; k--)
+			edit(&side);
+		write_text(folder, number, i ? "incoming" : "current", &side);
+	}
+}
+
+static void read_lines(const char *path, struct text *text, struct amend_arena *arena)
+{
+	FILE *file = fopen(path, "rb");
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t got;
+
+	if (!file)
+		fail_msg("no file %s", path);
+	text->n = 0;
+	while ((got = getline(&line, &room, file)) > 0 && text->n < MOST_LINES)
+		text->lines[text->n++] = amend_arena_text_n(arena, line, (size_t)got);
+	free(line);
+	fclose(file);
+	assert_true(text->n > 50);
+}
+
+/* --- Both, compared --- */
+
+static void run(const char *command)
+{
+	if (system(command) != 0)
+		fail_msg("failed: %s", command);
+}
+
+static void compare(const char *folder, size_t n, size_t *clean)
+{
+	char command[600];
+	int *codes = calloc(n, sizeof(*codes));
+	char path[200];
+	FILE *file;
+
+	assert_non_null(codes);
+	snprintf(command, sizeof(command),
+		 "cd %s && i=0; while [ $i -lt %zu ]; do git merge-file -q -p $i.current $i.base "
+		 "$i.incoming >$i.merged 2>/dev/null; echo $?; i=$((i + 1)); done >codes",
+		 folder, n);
+	run(command);
+	snprintf(path, sizeof(path), "%s/codes", folder);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	for (size_t i = 0; i < n; i++) {
+		if (fscanf(file, "%d", &codes[i]) != 1)
+			fail_msg("git did not end for case %zu", i);
+	}
+	fclose(file);
+	for (size_t i = 0; i < n; i++) {
+		struct amend_arena arena = AMEND_ARENA_INIT;
+		const struct amend_value base = read_text(folder, i, "base", &arena);
+		const struct amend_value current = read_text(folder, i, "current", &arena);
+		const struct amend_value incoming = read_text(folder, i, "incoming", &arena);
+		const struct amend_value gits = read_text(folder, i, "merged", &arena);
+		struct amend_value ours = amend_null(), mirror = amend_null();
+		const char *why = NULL;
+		enum amend_merged merged = amend_merge_text(&base, &current, &incoming, &arena,
+							    &ours, &why);
+
+		if (codes[i] > 127)
+			fail_msg("git failed with %d at case %zu", codes[i], i);
+		if ((merged == AMEND_MERGED_CLEAN) != (codes[i] == 0))
+			fail_msg("case %zu: git has %d conflicts, we have %s", i, codes[i],
+				 why ? why : "none");
+		if (merged == AMEND_MERGED_CLEAN) {
+			++*clean;
+			assert_int_equal(ours.size, gits.size);
+			assert_true(ours.size == 0 ||
+				    memcmp(ours.as.text, gits.as.text, ours.size) == 0);
+		}
+		/* Swapped sides come to the same. */
+		assert_int_equal(amend_merge_text(&base, &incoming, &current, &arena, &mirror, &why),
+				 merged);
+		assert_true(merged != AMEND_MERGED_CLEAN || amend_value_equal(&ours, &mirror));
+		amend_arena_release(&arena);
+	}
+	free(codes);
+}
+
+static bool can_compare(void)
+{
+	const char *ci;
+
+	if (!amend_merge_has_text())
+		return false;
+	if (system("git merge-file -h >/dev/null 2>&1") == 129 << 8)
+		return true;
+	ci = getenv("CI");
+	if (ci && strcmp(ci, "true") == 0)
+		fail_msg("there is no git");
+	return false;
+}
+
+static void make_folder(char folder[100])
+{
+	const char *where = getenv("AMEND_TEST_TMP");
+
+	where = where ? where : getenv("TMPDIR");
+	snprintf(folder, 100, "%s/text_merge.XXXXXX", where ? where : "/tmp");
+	assert_non_null(mkdtemp(folder));
+}
+
+static void remove_folder(const char *folder)
+{
+	char command[200];
+
+	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+	run(command);
+}
+
+static void random_texts_merge_as_git_merges_them(void **state)
+{
+	char folder[100];
+	size_t clean = 0;
+
+	(void)state;
+	if (!can_compare())
+		skip();
+	make_folder(folder);
+	for (size_t i = 0; i < RANDOM; i++)
+		random_case(folder, i);
+	compare(folder, RANDOM, &clean);
+	remove_folder(folder);
+	assert_true(clean > RANDOM / 5 && clean < RANDOM - RANDOM / 5);
+}
+
+static void histories_of_files_merge_as_git_merges_them(void **state)
+{
+	static struct text text;
+
+	(void)state;
+	if (!can_compare())
+		skip();
+	assert_true(n_files > 0);
+	for (int f = 0; f < n_files; f++) {
+		struct amend_arena arena = AMEND_ARENA_INIT;
+		char folder[100];
+		size_t clean = 0;
+
+		make_folder(folder);
+		read_lines(files[f], &text, &arena);
+		for (size_t i = 0; i < OF_A_FILE; i++)
+			case_of_a_file(folder, i, &text);
+		compare(folder, OF_A_FILE, &clean);
+		remove_folder(folder);
+		assert_true(clean > 0 && clean < OF_A_FILE);
+		amend_arena_release(&arena);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(random_texts_merge_as_git_merges_them),
+		cmocka_unit_test(histories_of_files_merge_as_git_merges_them),
+	};
+
+	files = argv + 1;
+	n_files = argc - 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
