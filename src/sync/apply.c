@@ -259,7 +259,8 @@ enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *
 			break;
 		}
 		if (n_moved > 0)
-			memcpy(moved, sync->list + n_decided, n_moved * sizeof(*moved));
+			memcpy(moved, sync->list + n_decided,
+			       n_moved * sizeof(struct amend_record *));
 		status = run_chunks(sync, moved, &n_moved, err);
 		if (status != AMEND_OK || n_moved == 0)
 			break;
