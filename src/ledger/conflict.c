@@ -7,7 +7,7 @@
 
 #include "core/json_text.h"
 #include "core/rows.h"
-#include "ledger/json_read.h"
+#include "ledger/conflict.h"
 #include "ledger/state.h"
 
 const char *amend_conflict_kind_name(enum amend_conflict_kind kind)
@@ -32,7 +32,7 @@ const char *amend_conflict_kind_name(enum amend_conflict_kind kind)
 bool amend_conflict_kind_of(const char *name, enum amend_conflict_kind *out)
 {
 	static const enum amend_conflict_kind kinds[] = {
-		AMEND_CONFLICT_FIELDS,  AMEND_CONFLICT_IDENTITY, AMEND_CONFLICT_UNIQUE,
+		AMEND_CONFLICT_FIELDS, AMEND_CONFLICT_IDENTITY, AMEND_CONFLICT_UNIQUE,
 		AMEND_CONFLICT_DELETED, AMEND_CONFLICT_MISSING,  AMEND_CONFLICT_SAVE};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -41,76 +41,6 @@ bool amend_conflict_kind_of(const char *name, enum amend_conflict_kind *out)
 			return true;
 	}
 	return false;
-}
-
-/* {"name":{"base":..,"current":..,"incoming":..}}; no base: the member is absent. */
-static void write_fields(struct amend_buffer *buffer, const struct amend_conflict_spec *spec)
-{
-	amend_buffer_char(buffer, '{');
-	for (size_t i = 0; i < spec->n_fields; i++) {
-		const struct amend_conflict_field *field = &spec->fields[i];
-		int at = amend_table_column(spec->table, field->column);
-		enum amend_class class_ = at < 0 ? AMEND_CLASS_TEXT
-						 : spec->table->columns[at].class_;
-
-		amend_buffer_text(buffer, i ? "," : "");
-		amend_json_string(buffer, field->column, strlen(field->column));
-		amend_buffer_text(buffer, ":{");
-		if (field->has_base) {
-			amend_buffer_text(buffer, "\"base\":");
-			amend_json_value(buffer, &field->base, class_);
-			amend_buffer_char(buffer, ',');
-		}
-		amend_buffer_text(buffer, "\"current\":");
-		amend_json_value(buffer, &field->current, class_);
-		amend_buffer_text(buffer, ",\"incoming\":");
-		amend_json_value(buffer, &field->incoming, class_);
-		amend_buffer_char(buffer, '}');
-	}
-	amend_buffer_char(buffer, '}');
-}
-
-static enum amend_status read_fields(const char *text, bool typed, struct amend_arena *arena,
-				     struct amend_conflict_row *out, struct amend_error *err)
-{
-	struct json_object *json = json_tokener_parse(text), *part;
-	struct amend_conflict_field *fields;
-	enum amend_status status = AMEND_OK;
-	size_t i = 0;
-
-	if (!json_object_is_type(json, json_type_object)) {
-		status = amend_json_malformed(err, text);
-		goto out;
-	}
-	fields = amend_arena_array(arena, (size_t)json_object_object_length(json), sizeof(*fields));
-	if (!fields) {
-		status = amend_no_memory(err);
-		goto out;
-	}
-	json_object_object_foreach(json, name, sides)
-	{
-		struct amend_conflict_field *field = &fields[i++];
-		bool ok = json_object_is_type(sides, json_type_object);
-
-		field->column = amend_arena_text(arena, name);
-		ok = ok && field->column;
-		field->has_base = ok && json_object_object_get_ex(sides, "base", &part);
-		if (field->has_base)
-			ok = amend_json_read(part, typed, arena, &field->base);
-		ok = ok && json_object_object_get_ex(sides, "current", &part) &&
-		     amend_json_read(part, typed, arena, &field->current);
-		ok = ok && json_object_object_get_ex(sides, "incoming", &part) &&
-		     amend_json_read(part, typed, arena, &field->incoming);
-		if (!ok) {
-			status = amend_json_malformed(err, text);
-			goto out;
-		}
-	}
-	out->fields = fields;
-	out->n_fields = i;
-out:
-	json_object_put(json);
-	return status;
 }
 
 static const char *keep(struct amend_arena *arena, const struct amend_value *value, bool *ok)
@@ -124,15 +54,45 @@ static const char *keep(struct amend_arena *arena, const struct amend_value *val
 	return text;
 }
 
-enum { ID, SOURCE, TBL, PK, FIRST_KEY, KIND, FIELDS, NOTE, LINE, AT, WHO };
+enum {
+	ID,
+	SOURCE,
+	TBL,
+	PK,
+	FIRST_KEY,
+	KIND,
+	FIELDS,
+	NOTE,
+	LINE,
+	AT,
+	WHO,
+	STATE,
+	TAKEN,
+	ENDED_AT,
+	ENDED_BY,
+	MARK,
+	WHY,
+	CHOICES,
+	BECAUSE
+};
 
-#define COLUMNS "id, source, tbl, pk, first_key, kind, fields, note, line, at, who"
-
-static void select_open(struct amend_sql *sql, const struct amend_conn *db)
+/* "SELECT <columns>", for `more` to follow, " FROM conflict". What an older ledger has not is empty. */
+static void select_conflicts(struct amend_sql *sql, const struct amend_conn *db, int version,
+			     const char *more)
 {
 	amend_sql_init(sql, db);
-	amend_sql_text(sql, "SELECT " COLUMNS " FROM ");
+	amend_sql_text(sql,
+		       "SELECT id, source, tbl, pk, first_key, kind, fields, note, line, at, who, "
+		       "state, taken, ended_at, ended_by, ");
+	amend_sql_text(sql, version < AMEND_LEDGER_HAS_CHOICES ? "'', '', '{}', ''"
+						  : "mark, why, choices, because");
+	amend_sql_printf(sql, "%s FROM ", more);
 	amend_sql_ledger(sql, "conflict");
+}
+
+static void select_open(struct amend_sql *sql, const struct amend_conn *db, int version)
+{
+	select_conflicts(sql, db, version, "");
 	amend_sql_text(sql, " WHERE state = 'open'");
 }
 
@@ -143,6 +103,7 @@ static enum amend_status take_row(const struct amend_rows *rows, size_t row, boo
 	bool ok = amend_value_number(amend_rows_at(rows, row, ID), &out->id) &&
 		  amend_value_number(amend_rows_at(rows, row, LINE), &out->line);
 	const char *kind = amend_rows_at(rows, row, KIND)->as.text;
+	enum amend_status status;
 
 	if (!ok || !amend_conflict_kind_of(kind, &out->kind))
 		return amend_error_set(err, AMEND_INTERNAL,
@@ -154,13 +115,25 @@ static enum amend_status take_row(const struct amend_rows *rows, size_t row, boo
 	out->note = keep(arena, amend_rows_at(rows, row, NOTE), &ok);
 	out->at = keep(arena, amend_rows_at(rows, row, AT), &ok);
 	out->who = keep(arena, amend_rows_at(rows, row, WHO), &ok);
+	out->state = keep(arena, amend_rows_at(rows, row, STATE), &ok);
+	out->taken = keep(arena, amend_rows_at(rows, row, TAKEN), &ok);
+	out->ended_at = keep(arena, amend_rows_at(rows, row, ENDED_AT), &ok);
+	out->ended_by = keep(arena, amend_rows_at(rows, row, ENDED_BY), &ok);
+	out->mark = keep(arena, amend_rows_at(rows, row, MARK), &ok);
+	out->why = keep(arena, amend_rows_at(rows, row, WHY), &ok);
+	out->because = keep(arena, amend_rows_at(rows, row, BECAUSE), &ok);
 	if (!ok)
 		return amend_no_memory(err);
-	return read_fields(amend_rows_at(rows, row, FIELDS)->as.text, typed, arena, out, err);
+	status = amend_conflict_fields_parse(amend_rows_at(rows, row, FIELDS)->as.text, typed,
+					     arena, out, err);
+	if (status == AMEND_OK)
+		status = amend_conflict_choices_parse(amend_rows_at(rows, row, CHOICES)->as.text,
+						      typed, arena, out, err);
+	return status;
 }
 
-/* `sql` is select_open with further conditions; it is released. */
-static enum amend_status read_open(struct amend_conn *db, struct amend_sql *sql,
+/* `sql` is select_conflicts with conditions; it is released. */
+static enum amend_status read_all(struct amend_conn *db, struct amend_sql *sql,
 				   struct amend_arena *arena, struct amend_conflict_row **out,
 				   size_t *n, struct amend_error *err)
 {
@@ -170,7 +143,6 @@ static enum amend_status read_open(struct amend_conn *db, struct amend_sql *sql,
 
 	*out = NULL;
 	*n = 0;
-	amend_sql_text(sql, " ORDER BY id");
 	status = amend_exec(db, sql, &rows, err);
 	if (status == AMEND_OK) {
 		*out = amend_arena_array(arena, rows.n_rows, sizeof(**out));
@@ -192,19 +164,20 @@ enum amend_status amend_conflict_open(struct amend_conn *db, const char *source,
 				      struct amend_error *err)
 {
 	struct amend_sql sql;
-	bool present;
-	enum amend_status status = amend_ledger_look(db, &present, err);
+	int version;
+	enum amend_status status = amend_ledger_version(db, &version, err);
 
 	*out = NULL;
 	*n = 0;
-	if (status != AMEND_OK || !present)
+	if (status != AMEND_OK || version == 0)
 		return status;
-	select_open(&sql, db);
+	select_open(&sql, db, version);
 	amend_sql_text(&sql, " AND source = ");
 	amend_sql_string(&sql, source);
 	amend_sql_text(&sql, " AND tbl = ");
 	amend_sql_string(&sql, table->qualified);
-	return read_open(db, &sql, arena, out, n, err);
+	amend_sql_text(&sql, " ORDER BY id");
+	return read_all(db, &sql, arena, out, n, err);
 }
 
 /* Unique among open conflicts. */
@@ -218,6 +191,7 @@ static void add_open_key(struct amend_buffer *buffer, const char *source,
 
 struct finding {
 	struct amend_conflict_row *out;
+	int version;
 	bool typed;
 	struct amend_arena *arena;
 };
@@ -240,9 +214,7 @@ static enum amend_status find_arrays(struct amend_conn *db, const struct amend_v
 	enum amend_status status;
 	struct amend_sql sql;
 
-	amend_sql_init(&sql, db);
-	amend_sql_text(&sql, "SELECT " COLUMNS ", i FROM ");
-	amend_sql_ledger(&sql, "conflict");
+	select_conflicts(&sql, db, finding->version, ", i");
 	amend_sql_text(&sql, " JOIN ");
 	amend_sql_unnest(&sql, &array, 1, n);
 	amend_sql_text(&sql, " WITH ORDINALITY AS w (k, i) ON open_key = k WHERE state = 'open'");
@@ -271,7 +243,7 @@ static enum amend_status find_each(struct amend_conn *db, const struct amend_val
 	enum amend_status status;
 	struct amend_sql sql;
 
-	select_open(&sql, db);
+	select_open(&sql, db, finding->version);
 	amend_sql_text(&sql, " AND open_key = ");
 	amend_sql_string(&sql, NULL);
 	repeat.sql = amend_buffer_string(&sql.text);
@@ -285,15 +257,14 @@ enum amend_status amend_conflict_find(struct amend_conn *db, const char *source,
 				      size_t n, struct amend_conflict_row *out,
 				      struct amend_arena *arena, struct amend_error *err)
 {
-	struct finding finding = {out, amend_has(db, AMEND_HAS_TYPED_STORAGE), arena};
+	struct finding finding = {out, 0, amend_has(db, AMEND_HAS_TYPED_STORAGE), arena};
 	struct amend_buffer text = AMEND_BUFFER_INIT;
 	struct amend_value *keys = NULL;
-	bool present;
-	enum amend_status status = amend_ledger_look(db, &present, err);
+	enum amend_status status = amend_ledger_version(db, &finding.version, err);
 	size_t at = 0;
 
 	memset(out, 0, n * sizeof(*out));
-	if (status != AMEND_OK || !present || n == 0)
+	if (status != AMEND_OK || finding.version == 0 || n == 0)
 		return status;
 	keys = calloc(n, sizeof(*keys));
 	if (!keys)
@@ -317,32 +288,80 @@ enum amend_status amend_conflict_find(struct amend_conn *db, const char *source,
 	return status;
 }
 
-enum amend_status amend_conflict_by_id(struct amend_conn *db, int64_t id, struct amend_arena *arena,
-				       struct amend_conflict_row *out, struct amend_error *err)
+/* `hold`: the rows are locked as they are read. */
+static enum amend_status list(struct amend_conn *db, const char *table, const char *state,
+			      int64_t id, bool hold, struct amend_arena *arena,
+			      struct amend_conflict_row **out, size_t *n, struct amend_error *err)
+{
+	struct amend_sql sql;
+	int version;
+	enum amend_status status = amend_ledger_version(db, &version, err);
+	const char *word = " WHERE ";
+
+	*out = NULL;
+	*n = 0;
+	if (status != AMEND_OK || version == 0)
+		return status;
+	select_conflicts(&sql, db, version, "");
+	if (table) {
+		amend_sql_printf(&sql, "%stbl = ", word);
+		amend_sql_string(&sql, table);
+		word = " AND ";
+	}
+	if (state) {
+		amend_sql_printf(&sql, "%sstate = ", word);
+		amend_sql_string(&sql, state);
+		word = " AND ";
+	}
+	if (id) {
+		amend_sql_printf(&sql, "%sid = ", word);
+		amend_sql_integer(&sql, id);
+	}
+	amend_sql_text(&sql, " ORDER BY id");
+	if (hold && amend_has(db, AMEND_HAS_ROW_LOCK))
+		amend_sql_printf(&sql, " %s", db->dialect->for_update);
+	return read_all(db, &sql, arena, out, n, err);
+}
+
+enum amend_status amend_conflict_list(struct amend_conn *db, const char *table, const char *state,
+				      int64_t id, struct amend_arena *arena,
+				      struct amend_conflict_row **out, size_t *n,
+				      struct amend_error *err)
+{
+	return list(db, table, state, id, false, arena, out, n, err);
+}
+
+/* What became of one that is not open. */
+static enum amend_status explain_ended(const struct amend_conflict_row *row, struct amend_error *err)
+{
+	const char *by = row->ended_by ? row->ended_by : "", *at = row->ended_at ? row->ended_at : "";
+
+	if (strcmp(row->state, "settled") != 0)
+		return amend_error_set(
+			err, AMEND_NOT_FOUND,
+			"conflict %lld went away by itself at %.19s UTC: a sync found none any more",
+			(long long)row->id, at);
+	return amend_error_set(err, AMEND_NOT_FOUND,
+			       "conflict %lld was settled (%s) by %.80s at %.19s UTC",
+			       (long long)row->id, row->taken, by, at);
+}
+
+enum amend_status amend_conflict_by_id(struct amend_conn *db, int64_t id, bool hold,
+				       struct amend_arena *arena, struct amend_conflict_row *out,
+				       struct amend_error *err)
 {
 	struct amend_conflict_row *rows = NULL;
-	struct amend_sql sql;
-	bool present;
 	size_t n = 0;
-	enum amend_status status = amend_ledger_look(db, &present, err);
+	enum amend_status status = list(db, NULL, NULL, id, hold, arena, &rows, &n, err);
 
 	if (status != AMEND_OK)
 		return status;
-	if (present) {
-		select_open(&sql, db);
-		amend_sql_text(&sql, " AND id = ");
-		amend_sql_integer(&sql, id);
-		status = read_open(db, &sql, arena, &rows, &n, err);
-	}
-	if (status != AMEND_OK)
-		return status;
 	if (!rows || n == 0)
-		return amend_error_set(
-			err, AMEND_NOT_FOUND,
-			"there is no open conflict %lld (hint: see `amend conflicts`)",
-			(long long)id);
+		return amend_error_set(err, AMEND_NOT_FOUND,
+				       "there is no conflict %lld (hint: see `amend conflicts`)",
+				       (long long)id);
 	*out = rows[0];
-	return AMEND_OK;
+	return strcmp(out->state, "open") == 0 ? AMEND_OK : explain_ended(out, err);
 }
 
 enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend_conflict_spec *spec,
@@ -358,8 +377,9 @@ enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend
 	status = amend_run_need(db, &run, err);
 	if (status != AMEND_OK)
 		goto out;
-	write_fields(&fields, spec);
-	add_open_key(&open_key, spec->source, spec->table, spec->first_key);
+	amend_conflict_fields_text(&fields, spec->table, spec->fields, spec->n_fields);
+	if (*spec->source)
+		add_open_key(&open_key, spec->source, spec->table, spec->first_key);
 	if (fields.failed || open_key.failed) {
 		status = amend_no_memory(err);
 		goto out;
@@ -368,7 +388,7 @@ enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend
 	amend_sql_ledger(&sql, "conflict");
 	amend_sql_text(&sql,
 		       " (source, tbl, pk, first_key, open_key, kind, fields, note, line, run, at, "
-		       "who, state, taken) VALUES (");
+		       "who, why, mark, state, taken) VALUES (");
 	amend_sql_string(&sql, spec->source);
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, spec->table->qualified);
@@ -390,11 +410,15 @@ enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend
 	amend_sql_integer(&sql, run);
 	amend_sql_printf(&sql, ", %s, ", db->dialect->now);
 	amend_sql_string(&sql, amend_author_who(db));
+	amend_sql_text(&sql, ", ");
+	amend_sql_string(&sql, amend_author_why(db));
+	amend_sql_printf(&sql, ", %s", db->dialect->random_secret);
+	/* What was chosen stays: choices against other values than these count no more. */
 	amend_sql_text(&sql,
 		       ", 'open', '') ON CONFLICT (open_key) DO UPDATE SET pk = excluded.pk, kind = "
 		       "excluded.kind, fields = excluded.fields, note = excluded.note, line = "
-		       "excluded.line, run = excluded.run, at = excluded.at, who = excluded.who "
-		       "RETURNING id");
+		       "excluded.line, run = excluded.run, at = excluded.at, who = excluded.who, "
+		       "why = excluded.why RETURNING id");
 	status = amend_exec(db, &sql, &rows, err);
 	if (status == AMEND_OK && !amend_value_number(amend_rows_at(&rows, 0, 0), id))
 		status = amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");
@@ -403,6 +427,46 @@ out:
 	amend_sql_release(&sql);
 	amend_buffer_release(&fields);
 	amend_buffer_release(&open_key);
+	return status;
+}
+
+enum amend_status amend_conflict_change(struct amend_conn *db, const struct amend_conflict_row *row,
+					const struct amend_table *table, bool *moved,
+					struct amend_error *err)
+{
+	struct amend_buffer fields = AMEND_BUFFER_INIT, choices = AMEND_BUFFER_INIT;
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	enum amend_status status;
+
+	amend_sql_init(&sql, db);
+	amend_conflict_fields_text(&fields, table, row->fields, row->n_fields);
+	amend_conflict_choices_text(&choices, table, row);
+	if (fields.failed || choices.failed) {
+		status = amend_no_memory(err);
+		goto out;
+	}
+	amend_sql_text(&sql, "UPDATE ");
+	amend_sql_ledger(&sql, "conflict");
+	amend_sql_text(&sql, " SET kind = ");
+	amend_sql_string(&sql, amend_conflict_kind_name(row->kind));
+	amend_sql_text(&sql, ", pk = ");
+	amend_sql_string(&sql, row->pk);
+	amend_sql_text(&sql, ", note = ");
+	amend_sql_string(&sql, row->note);
+	amend_sql_text(&sql, ", fields = ");
+	amend_sql_string(&sql, fields.data);
+	amend_sql_text(&sql, ", choices = ");
+	amend_sql_string(&sql, choices.data);
+	amend_sql_text(&sql, " WHERE state = 'open' AND id = ");
+	amend_sql_integer(&sql, row->id);
+	status = amend_exec(db, &sql, &rows, err);
+	*moved = rows.changes != 1;
+out:
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	amend_buffer_release(&fields);
+	amend_buffer_release(&choices);
 	return status;
 }
 
@@ -422,6 +486,10 @@ enum amend_status amend_conflict_end(struct amend_conn *db, int64_t id, const ch
 	amend_sql_string(&sql, how);
 	amend_sql_printf(&sql, ", ended_at = %s, ended_by = ", db->dialect->now);
 	amend_sql_string(&sql, amend_author_who(db));
+	if (strcmp(state, "settled") == 0) {
+		amend_sql_text(&sql, ", because = ");
+		amend_sql_string(&sql, amend_author_why(db));
+	}
 	amend_sql_text(&sql, " WHERE state = 'open' AND id = ");
 	amend_sql_integer(&sql, id);
 	status = amend_exec(db, &sql, &rows, err);
@@ -429,102 +497,4 @@ enum amend_status amend_conflict_end(struct amend_conn *db, int64_t id, const ch
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
 	return status;
-}
-
-static enum amend_status show(const struct amend_conflict_row *row, bool typed,
-			      struct amend_arena *arena, amend_conflict_fn each, void *context,
-			      struct amend_error *err)
-{
-	struct amend_conflict conflict = {
-		.id = row->id,
-		.source = row->source,
-		.table = row->table,
-		.kind = row->kind,
-		.fields = row->fields,
-		.n_fields = row->n_fields,
-		.note = row->note,
-		.at = row->at,
-		.who = row->who,
-		.line = row->line,
-	};
-	struct amend_buffer first_key = AMEND_BUFFER_INIT;
-	struct amend_field *key = NULL;
-	enum amend_status status = AMEND_OK;
-	size_t n = 0;
-
-	if (row->pk) {
-		status = amend_pk_parse(row->pk, typed, arena, &key, &n, err);
-		conflict.key = key;
-		conflict.n_key = n;
-	}
-	if (status == AMEND_OK)
-		status = amend_pk_parse(row->first_key, typed, arena, &key, &n, err);
-	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
-		amend_buffer_text(&first_key, i ? "," : "");
-		amend_buffer_text(&first_key, key[i].column);
-		amend_buffer_char(&first_key, '=');
-		if (key[i].value.kind == AMEND_TEXT)
-			amend_buffer_add(&first_key, key[i].value.as.text, key[i].value.size);
-		else
-			amend_json_value(&first_key, &key[i].value, AMEND_CLASS_TEXT);
-	}
-	if (status == AMEND_OK && first_key.failed)
-		status = amend_no_memory(err);
-	if (status == AMEND_OK) {
-		conflict.first_key = amend_buffer_string(&first_key);
-		status = each(&conflict, context, err);
-	}
-	amend_buffer_release(&first_key);
-	return status;
-}
-
-static enum amend_status find_conflicts(struct amend_conn *db, const char *table, int64_t id,
-					struct amend_arena *arena, struct amend_conflict_row **out,
-					size_t *n, struct amend_error *err)
-{
-	struct amend_table *described = NULL;
-	struct amend_sql sql;
-	enum amend_status status;
-	bool present;
-
-	if (id) {
-		*out = amend_arena_array(arena, 1, sizeof(**out));
-		*n = 1;
-		return *out ? amend_conflict_by_id(db, id, arena, *out, err) : amend_no_memory(err);
-	}
-	*n = 0;
-	if (table) {
-		status = amend_table_open(db, table, &described, err);
-		if (status != AMEND_OK)
-			return status;
-	}
-	status = amend_ledger_look(db, &present, err);
-	if (status == AMEND_OK && present) {
-		select_open(&sql, db);
-		if (described) {
-			amend_sql_text(&sql, " AND tbl = ");
-			amend_sql_string(&sql, described->qualified);
-		}
-		status = read_open(db, &sql, arena, out, n, err);
-	}
-	amend_table_close(described);
-	return status;
-}
-
-enum amend_status amend_conflicts(struct amend_conn *db, const char *table, int64_t id,
-				  amend_conflict_fn each, void *context, struct amend_error *err)
-{
-	bool typed = amend_has(db, AMEND_HAS_TYPED_STORAGE);
-	struct amend_arena arena = AMEND_ARENA_INIT;
-	struct amend_conflict_row *rows = NULL;
-	enum amend_status status = amend_enter(db, err);
-	size_t n = 0;
-
-	if (status != AMEND_OK)
-		return status;
-	status = find_conflicts(db, table, id, &arena, &rows, &n, err);
-	for (size_t i = 0; i < n && status == AMEND_OK; i++)
-		status = show(&rows[i], typed, &arena, each, context, err);
-	amend_arena_release(&arena);
-	return amend_leave(db, status, err);
 }

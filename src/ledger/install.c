@@ -135,11 +135,24 @@ static const char *const step_6[] = {
 	NULL,
 };
 
+/* Which conflict it is in whatever copy of the database, why there is one and why it was settled so; and what is decided of it by now. */
+static const char *const step_7[] = {
+	"ALTER TABLE {ledger}conflict ADD COLUMN mark {text} NOT NULL DEFAULT ''",
+	"ALTER TABLE {ledger}conflict ADD COLUMN why {text} NOT NULL DEFAULT ''",
+	"ALTER TABLE {ledger}conflict ADD COLUMN choices {text} NOT NULL DEFAULT '{}'",
+	"ALTER TABLE {ledger}conflict ADD COLUMN because {text} NOT NULL DEFAULT ''",
+	NULL,
+};
+
 enum { GUARD_STEP = 5 };
 
-static const struct step steps[] = {{1, step_1},          {2, step_2},
-				    {3, step_3},          {4, step_4},
-				    {GUARD_STEP, step_5}, {AMEND_LEDGER_HAS_SUMS, step_6}};
+static const struct step steps[] = {{1, step_1},
+				    {2, step_2},
+				    {3, step_3},
+				    {4, step_4},
+				    {GUARD_STEP, step_5},
+				    {AMEND_LEDGER_HAS_SUMS, step_6},
+				    {AMEND_LEDGER_HAS_CHOICES, step_7}};
 
 enum { LATEST = sizeof(steps) / sizeof(steps[0]) };
 _Static_assert((int)LATEST == (int)AMEND_LEDGER_VERSION, "a step was added");

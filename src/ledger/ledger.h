@@ -16,7 +16,7 @@
 #include "sql/conn.h"
 
 /* What this program makes and writes to; install.c has the steps to it. */
-enum { AMEND_LEDGER_VERSION = 6 };
+enum { AMEND_LEDGER_VERSION = 7 };
 
 /* Installed, be it an older one that can be read? Asks the database once, then remembers. */
 enum amend_status amend_ledger_look(struct amend_conn *db, bool *present,
@@ -289,12 +289,29 @@ struct amend_conflict_spec {
 	int64_t line;
 };
 
-/* An open conflict as it is stored: `fields` parsed, in the arena. */
+/*
+ * What is decided of a field of a conflict, or has been shown of it, since it was found. It
+ * counts while the field's incoming value is the one it was decided against.
+ */
+struct amend_conflict_choice {
+	bool seen;                  /* there is one */
+	struct amend_value current; /* what the database held when it was decided, or shown */
+	bool chosen;                /* it is decided.. */
+	enum amend_take take;       /* ..as this side (NOTHING: a value of its own).. */
+	struct amend_value value;   /* ..which is this.. */
+	const char *who;            /* ..by whom */
+};
+
+/* A conflict as it is stored, in the arena. */
 struct amend_conflict_row {
 	int64_t id; /* 0: there is none */
 	const char *source, *table, *pk, *first_key, *note, *at, *who;
+	const char *why;  /* the incoming values came with this reason; "" */
+	const char *mark; /* no other conflict has it; "" of one that is older than marks */
+	const char *state, *taken, *ended_at, *ended_by, *because; /* NULL or "" while it is open */
 	enum amend_conflict_kind kind;
 	const struct amend_conflict_field *fields;
+	const struct amend_conflict_choice *choices; /* one a field */
 	size_t n_fields;
 	int64_t line;
 };
@@ -315,10 +332,16 @@ enum amend_status amend_conflict_find(struct amend_conn *db, const char *source,
 				      struct amend_conflict_row *out, struct amend_arena *arena,
 				      struct amend_error *err) AMEND_CHECK;
 
-/* The open conflict of this id; NOT_FOUND. */
-enum amend_status amend_conflict_by_id(struct amend_conn *db, int64_t id, struct amend_arena *arena,
-				       struct amend_conflict_row *out,
+/* The open conflict of this id; NOT_FOUND says what became of it. With `hold` nobody else ends or changes it in the open unit. */
+enum amend_status amend_conflict_by_id(struct amend_conn *db, int64_t id, bool hold,
+				       struct amend_arena *arena, struct amend_conflict_row *out,
 				       struct amend_error *err) AMEND_CHECK;
+
+/* Oldest first: of a table (NULL: any), in a state (NULL: any), or the one of this id (0: any). */
+enum amend_status amend_conflict_list(struct amend_conn *db, const char *table, const char *state,
+				      int64_t id, struct amend_arena *arena,
+				      struct amend_conflict_row **out, size_t *n,
+				      struct amend_error *err) AMEND_CHECK;
 
 /*
  * Stores it, or brings the open one of the same source and first key up to date. Source "" is a
@@ -327,7 +350,17 @@ enum amend_status amend_conflict_by_id(struct amend_conn *db, int64_t id, struct
 enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend_conflict_spec *spec,
 				       int64_t *id, struct amend_error *err) AMEND_CHECK;
 
-/* Ends it: "settled" by `how` (incoming, current, ...), or "closed" by itself. `*moved`: it was not open any more. */
+/*
+ * An open one goes on: with this kind, primary key, fields and choices. `*moved`: it was not open any more.
+ */
+enum amend_status amend_conflict_change(struct amend_conn *db, const struct amend_conflict_row *row,
+					const struct amend_table *table, bool *moved,
+					struct amend_error *err) AMEND_CHECK;
+
+/*
+ * Ends it: "settled" by `how` (incoming, current, ...) for the author's reason, or "closed" by itself.
+ * `*moved`: it was not open any more.
+ */
 enum amend_status amend_conflict_end(struct amend_conn *db, int64_t id, const char *state,
 				     const char *how, bool *moved,
 				     struct amend_error *err) AMEND_CHECK;

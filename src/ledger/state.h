@@ -8,7 +8,11 @@
 struct amend_operation; /* operation.h */
 
 /* The first version with the table. */
-enum { AMEND_LEDGER_HAS_OPERATIONS = 4, AMEND_LEDGER_HAS_SUMS = 6 };
+enum {
+	AMEND_LEDGER_HAS_OPERATIONS = 4,
+	AMEND_LEDGER_HAS_SUMS = 6,
+	AMEND_LEDGER_HAS_CHOICES = 7, /* columns of conflict */
+};
 
 struct amend_ledger {
 	int version;     /* of the ledger, committed; 0: not looked yet, or there is none */

@@ -40,6 +40,11 @@ static const struct back steps[] = {
 	 "DROP INDEX amend.base_first_key; DROP INDEX amend.revision_run; "
 	 "CREATE INDEX base_first_key ON amend.base (first_key); "
 	 "CREATE INDEX revision_run ON amend.revision (run)"},
+	{"ALTER TABLE amend_conflict DROP COLUMN mark; ALTER TABLE amend_conflict DROP COLUMN why; "
+	 "ALTER TABLE amend_conflict DROP COLUMN choices; "
+	 "ALTER TABLE amend_conflict DROP COLUMN because",
+	 "ALTER TABLE amend.conflict DROP COLUMN mark, DROP COLUMN why, DROP COLUMN choices, "
+	 "DROP COLUMN because"},
 };
 
 _Static_assert(sizeof(steps) / sizeof(steps[0]) == AMEND_LEDGER_VERSION - 1, "a step was added");
