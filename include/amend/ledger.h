@@ -107,40 +107,88 @@ struct amend_conflict_field {
 	struct amend_value base, current, incoming;
 };
 
+enum amend_take { AMEND_TAKE_NOTHING, AMEND_TAKE_CURRENT, AMEND_TAKE_INCOMING, AMEND_TAKE_BASE };
+
+/* What else is known of a field of a conflict. */
+struct amend_conflict_more {
+	struct amend_value found; /* what the database held when the conflict was found */
+	struct amend_value seen;  /* ..or when the field was last decided, or shown to clash anew */
+	bool chosen;              /* it is decided, or the conflict is over.. */
+	enum amend_take take;     /* ..as this side (NOTHING: a value of its own).. */
+	struct amend_value value; /* ..which was this.. */
+	const char *who;          /* ..by whom */
+};
+
 struct amend_conflict {
 	int64_t id;
-	const char *source, *table;
+	const char *mark; /* no other conflict has it, in whatever database; "" of one of an old ledger */
+	const char *source, *table; /* source "": a save of one record */
 	enum amend_conflict_kind kind;
 	const struct amend_field *key; /* the record's primary key; none where there is no row */
 	size_t n_key;
 	const char *first_key; /* the input record's first key, as text "code=FR" */
+	/* `current` is what the database holds now; where the record is not there, or the conflict is over: what it held then. */
 	const struct amend_conflict_field *fields;
+	const struct amend_conflict_more *more; /* one a field */
 	size_t n_fields;
-	const char *note;     /* what clashes, in words; "" for kind fields */
-	const char *at, *who; /* when it was found, by whom the incoming values came */
+	bool there;                 /* the record is; of one that is over nobody looks */
+	const char *note;           /* what clashes, in words; "" for kind fields */
+	const char *at, *who, *why; /* when it was found, by whom and why the incoming values came */
 	int64_t line; /* of the input, the last time it was found; 0: it is not in it (kind missing) */
+	const char *state; /* "open", "settled" (by a person or a policy), "closed" (it went away by itself) */
+	const char *taken; /* how it was settled: "current", "incoming", "base", "values"; "" */
+	const char *ended_at, *ended_by, *because; /* NULL or "" while it is open */
 };
 
 /* As amend_log_fn. */
 typedef enum amend_status (*amend_conflict_fn)(const struct amend_conflict *conflict, void *context,
 					       struct amend_error *err);
 
-/* The open conflicts, oldest first; `table` NULL: of all tables. `id` not 0: that one, NOT_FOUND when it is not open. */
-AMEND_API enum amend_status amend_conflicts(struct amend_conn *db, const char *table, int64_t id,
+struct amend_conflict_filter {
+	const char *table; /* NULL: of all tables */
+	const char *state; /* NULL: any */
+	int64_t id;        /* not 0: this one, NOT_FOUND where there is none */
+};
+
+/* Oldest first. */
+AMEND_API enum amend_status amend_conflicts(struct amend_conn *db,
+					    const struct amend_conflict_filter *filter,
 					    amend_conflict_fn each, void *context,
 					    struct amend_error *err) AMEND_CHECK;
 
-enum amend_take { AMEND_TAKE_NOTHING, AMEND_TAKE_CURRENT, AMEND_TAKE_INCOMING, AMEND_TAKE_BASE };
+/* What becomes of one field. */
+struct amend_decision {
+	const char *column;
+	enum amend_take take; /* a side; NOTHING: `value` */
+	struct amend_value value;
+	const struct amend_value *
+		seen; /* what the database held when this was decided; NULL: what the conflict has */
+};
+
+struct amend_resolution {
+	int64_t id;
+	enum amend_take take; /* for each field that is not decided, here or before */
+	const struct amend_decision *decisions;
+	size_t n_decisions;
+	bool anew; /* what was decided before does not count */
+};
 
 /*
- * Settles an open conflict: takes one side, and `set` for single columns, which
- * wins over it; every clashing column needs a decision (INVALID names those
- * without). What changes is a revision; the base becomes the incoming values;
- * the conflict is closed, all in one unit. STALE: the record moved since the
- * conflict was stored; `result` shows it. NOT_FOUND: no open conflict of this id.
+ * Settles an open conflict. When all its fields are decided, what changes is a revision, the base becomes the incoming
+ * values, and the conflict is over, all in one unit. A decision is written only over what its maker
+ * saw: where somebody has changed the field since, it clashes anew unless both came to the same, or `current` was chosen.
+ * Then nothing is written to the record, the conflict stays, and what was decided of its other fields is kept in it:
+ * STALE where fields clash anew (the next decision is made against what is there now), CONFLICT where some
+ * have no decision yet; INVALID where nothing was decided at all. NOT_FOUND: no such conflict, or what became of it.
+ *
+ *	struct amend_decision name = {"name", AMEND_TAKE_NOTHING, amend_text("Czechia"), NULL};
+ *	struct amend_resolution how = {.id = 1, .take = AMEND_TAKE_CURRENT, .decisions = &name, .n_decisions = 1};
+ *	struct amend_result result = AMEND_RESULT_INIT;
+ *
+ *	status = amend_resolve(db, &how, &result, &err);
+ *	amend_result_release(&result);
  */
-AMEND_API enum amend_status amend_resolve(struct amend_conn *db, int64_t id, enum amend_take take,
-					  const struct amend_assign *set, size_t n_set,
+AMEND_API enum amend_status amend_resolve(struct amend_conn *db, const struct amend_resolution *how,
 					  struct amend_result *result,
 					  struct amend_error *err) AMEND_CHECK;
 

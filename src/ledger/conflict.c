@@ -32,7 +32,7 @@ const char *amend_conflict_kind_name(enum amend_conflict_kind kind)
 bool amend_conflict_kind_of(const char *name, enum amend_conflict_kind *out)
 {
 	static const enum amend_conflict_kind kinds[] = {
-		AMEND_CONFLICT_FIELDS, AMEND_CONFLICT_IDENTITY, AMEND_CONFLICT_UNIQUE,
+		AMEND_CONFLICT_FIELDS,  AMEND_CONFLICT_IDENTITY, AMEND_CONFLICT_UNIQUE,
 		AMEND_CONFLICT_DELETED, AMEND_CONFLICT_MISSING,  AMEND_CONFLICT_SAVE};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -85,7 +85,7 @@ static void select_conflicts(struct amend_sql *sql, const struct amend_conn *db,
 		       "SELECT id, source, tbl, pk, first_key, kind, fields, note, line, at, who, "
 		       "state, taken, ended_at, ended_by, ");
 	amend_sql_text(sql, version < AMEND_LEDGER_HAS_CHOICES ? "'', '', '{}', ''"
-						  : "mark, why, choices, because");
+							       : "mark, why, choices, because");
 	amend_sql_printf(sql, "%s FROM ", more);
 	amend_sql_ledger(sql, "conflict");
 }
@@ -134,8 +134,8 @@ static enum amend_status take_row(const struct amend_rows *rows, size_t row, boo
 
 /* `sql` is select_conflicts with conditions; it is released. */
 static enum amend_status read_all(struct amend_conn *db, struct amend_sql *sql,
-				   struct amend_arena *arena, struct amend_conflict_row **out,
-				   size_t *n, struct amend_error *err)
+				  struct amend_arena *arena, struct amend_conflict_row **out,
+				  size_t *n, struct amend_error *err)
 {
 	bool typed = amend_has(db, AMEND_HAS_TYPED_STORAGE);
 	struct amend_rows rows = AMEND_ROWS_INIT;
@@ -334,7 +334,8 @@ enum amend_status amend_conflict_list(struct amend_conn *db, const char *table, 
 /* What became of one that is not open. */
 static enum amend_status explain_ended(const struct amend_conflict_row *row, struct amend_error *err)
 {
-	const char *by = row->ended_by ? row->ended_by : "", *at = row->ended_at ? row->ended_at : "";
+	const char *by = row->ended_by ? row->ended_by : "",
+		   *at = row->ended_at ? row->ended_at : "";
 
 	if (strcmp(row->state, "settled") != 0)
 		return amend_error_set(

@@ -94,8 +94,8 @@ void amend_conflict_choices_text(struct amend_buffer *buffer, const struct amend
 		amend_buffer_text(buffer, ",\"incoming\":");
 		amend_json_value(buffer, &field->incoming, class_);
 		if (choice->chosen) {
-			amend_buffer_printf(buffer, ",\"take\":\"%s\",\"value\":",
-					    take_name(choice->take));
+			amend_buffer_printf(buffer,
+					    ",\"take\":\"%s\",\"value\":", take_name(choice->take));
 			amend_json_value(buffer, &choice->value, class_);
 			amend_buffer_text(buffer, ",\"who\":");
 			amend_json_string(buffer, choice->who, strlen(choice->who));

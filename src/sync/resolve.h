@@ -5,71 +5,93 @@
 #include "record/result.h"
 #include "sync/sync.h"
 
+/* What is to be done about a field. */
+enum amend_field_verdict {
+	AMEND_FIELD_OPEN, /* nobody has decided */
+	AMEND_FIELD_ANEW, /* decided against something that is there no more */
+	AMEND_FIELD_STAY, /* it is as decided, or stays as somebody has made it since */
+	AMEND_FIELD_WRITE,
+};
+
+struct amend_field_plan {
+	enum amend_field_verdict verdict;
+	uint32_t column;
+	struct amend_value value;
+};
+
 /* One conflict that is being settled. */
 struct amend_settlement {
-	int64_t id;
-	enum amend_take take;
-	const struct amend_assign *set;
-	size_t n_set;
+	const struct amend_resolution *how;
 	struct amend_outcome_work work;
 
 	/* Of the try under way; in the result's arena. */
 	struct amend_arena *arena;
 	struct amend_conflict_row conflict;
 	struct amend_table *table;
-	struct amend_value *given; /* `set`, canonical */
+	struct amend_value *given; /* the decisions' values, canonical */
 	uint32_t *given_columns;
 	struct amend_field *key; /* the first key's columns, as the source has them */
 	size_t n_key;
-	const struct amend_value **incoming; /* by table column; NULL: not in the conflict */
+	const struct amend_value **incoming;   /* by table column; NULL: not in the conflict */
+	struct amend_conflict_choice *choices; /* one a field: what is kept if the conflict goes on */
+	struct amend_field_plan *plan;         /* one a field */
 	struct amend_put *puts;
 	size_t n_puts;
+	enum amend_status waits; /* not OK: it goes on, and the call ends so.. */
+	const char *why;         /* ..for this reason */
 };
 
-/* ---- resolve_values.c ---- */
+/* ---- resolve_values.c: what is given ---- */
 
-/* The row is not there (any more): whatever is set belongs to the new one. */
+/* It came from a source, which has a base; not from a save. */
+bool amend_settle_synced(const struct amend_settlement *s);
+/* There is no row: whatever is set belongs to a new one. */
 bool amend_settle_is_absent(const struct amend_settlement *s);
 
-/* `set` into `given`: canonical values of columns that may be set here. */
+/* The decisions' values into `given`: canonical, of columns that may be set here. */
 enum amend_status amend_settle_read_given(struct amend_conn *db, struct amend_settlement *s,
 					  struct amend_error *err) AMEND_CHECK;
 
-/* Which of `given` is for the column; -1: none. */
+/* Which of the decisions is about the column; -1: none. */
 int amend_settle_given(const struct amend_settlement *s, uint32_t column);
 
 /* The conflict's field that is this column; NULL: it has none. */
 const struct amend_conflict_field *amend_settle_field(const struct amend_settlement *s,
 						      uint32_t column);
 
-/* INVALID, naming the fields that nothing is given for. */
-enum amend_status amend_settle_undecided(const struct amend_settlement *s, struct amend_error *err,
-					 const char *before, const char *after) AMEND_CHECK;
-
-/* What a field of the conflict becomes. */
-enum amend_status amend_settle_value(const struct amend_settlement *s,
-				     const struct amend_conflict_field *field, uint32_t column,
-				     struct amend_value *out, struct amend_error *err) AMEND_CHECK;
-
 /* One more column to write. */
 void amend_settle_put(struct amend_settlement *s, uint32_t column, const struct amend_value *value);
 
-/* The fields are as the conflict has them: else STALE. */
-enum amend_status amend_settle_check_fields(struct amend_settlement *s, const struct amend_row *row,
-					    struct amend_error *err) AMEND_CHECK;
+/* ---- resolve_decide.c: what becomes of each field ---- */
 
-/* ..and what they become is in `puts`, what the source said in `incoming`. */
-enum amend_status amend_settle_decide_fields(struct amend_settlement *s, const struct amend_row *row,
-					     struct amend_error *err) AMEND_CHECK;
+/*
+ * Of the record as it is, NULL: there is none. `plan` and `choices` are filled in, and `waits` where the conflict
+ * goes on; `incoming` has what the source said. INVALID: nothing is decided, or what is cannot be.
+ */
+enum amend_status amend_settle_decide(struct amend_conn *db, struct amend_settlement *s,
+				      const struct amend_value *now,
+				      struct amend_error *err) AMEND_CHECK;
 
-/* Writes what was decided; `row` is as it is then. */
+/* The conflict goes on: the call ends with `status` for this reason (NULL: no memory); the record is as it is now, NULL: gone. */
+enum amend_status amend_settle_wait(struct amend_settlement *s, const struct amend_value *now,
+				    enum amend_status status, const char *why,
+				    struct amend_error *err) AMEND_CHECK;
+
+/* What the database held when this field was last decided or shown. */
+const struct amend_value *amend_settle_seen(const struct amend_settlement *s, size_t field);
+
+/* ---- resolve_write.c: the record ---- */
+
+/* What is planned of the fields; `row` is as it is then. `seen`: the base that goes with it. */
 enum amend_status amend_settle_write_fields(struct amend_conn *db, struct amend_settlement *s,
-					    struct amend_row *row,
+					    const struct amend_base *seen, struct amend_row *row,
 					    struct amend_error *err) AMEND_CHECK;
 
-/* STALE, with the record as it is now, NULL: it is gone. */
-enum amend_status amend_settle_stale(struct amend_settlement *s, const struct amend_row *row,
-				     const char *what, struct amend_error *err) AMEND_CHECK;
+/* `puts` of a row, or of a new one (NULL); none: it is deleted. As in amend_rows_write, of one. */
+enum amend_status amend_settle_write(struct amend_conn *db, struct amend_settlement *s,
+				     const struct amend_base *seen, const struct amend_row *row,
+				     const struct amend_key *key, struct amend_bulk *out,
+				     struct amend_error *err) AMEND_CHECK;
 
 /* ---- resolve_base.c ---- */
 
@@ -100,16 +122,32 @@ enum amend_status amend_settle_write_base(struct amend_conn *db, const struct am
 					  const struct amend_base *seen, bool ours, const char *pk,
 					  const char *tied, struct amend_error *err) AMEND_CHECK;
 
-/* ---- resolve.c, resolve_missing.c, resolve_absent.c ---- */
+/* ---- resolve_find.c ---- */
 
-/* The row of the conflict, held. */
+/* The conflict's table and first key, made ready; NOT_FOUND: there is no such table any more. */
+enum amend_status amend_settle_open(struct amend_conn *db, struct amend_settlement *s,
+				    struct amend_error *err) AMEND_CHECK;
+/*
+ * The row that the conflict is about, by its primary key, or where there was none by the first key. `lock` NULL: just
+ * read.
+ */
 enum amend_status amend_settle_find_row(struct amend_conn *db, const struct amend_settlement *s,
-					struct amend_row *out, bool *found,
-					struct amend_error *err) AMEND_CHECK;
+					const struct amend_lock *lock, struct amend_row *out,
+					bool *found, struct amend_error *err) AMEND_CHECK;
+/* By a name in the ledger, or by the first key. */
+enum amend_status amend_settle_row_of(struct amend_conn *db, const struct amend_settlement *s,
+				      const char *pk, const struct amend_lock *lock,
+				      struct amend_row *out, bool *found,
+				      struct amend_error *err) AMEND_CHECK;
 
-/* The source has no record of the row any more; there is no row. */
+/* ---- resolve.c, resolve_missing.c, resolve_absent.c: the kinds, each of a row that is held ---- */
+
+enum amend_status amend_settle_row(struct amend_conn *db, struct amend_settlement *s,
+				   struct amend_row *row, struct amend_error *err) AMEND_CHECK;
+/* The source has no record of the row any more; `row` NULL: nor has the table. */
 enum amend_status amend_settle_missing(struct amend_conn *db, struct amend_settlement *s,
-				       struct amend_error *err) AMEND_CHECK;
+				       struct amend_row *row, struct amend_error *err) AMEND_CHECK;
+/* There is no row. */
 enum amend_status amend_settle_absent(struct amend_conn *db, struct amend_settlement *s,
 				      struct amend_error *err) AMEND_CHECK;
 

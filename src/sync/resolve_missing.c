@@ -14,21 +14,64 @@ static bool marks(const struct amend_settlement *s)
 	return s->conflict.n_fields > 0 && !s->conflict.fields[0].has_base;
 }
 
-/* Whoever lets it be deleted has seen what was edited: nothing else may have been, since. */
-static bool edited_elsewhere(const struct amend_settlement *s, const struct amend_base *seen,
-			     const struct amend_row *row)
+/* A field that was edited here, which the conflict does not have. */
+static bool edited_beside(const struct amend_settlement *s, const struct amend_base *seen,
+			  const struct amend_row *row, uint32_t c, struct amend_value *base)
 {
+	const struct amend_column *column = &s->table->columns[c];
+	const struct amend_value now = amend_sync_unmarked(s->table, seen, row->values, c);
+
+	return !column->generated && !amend_settle_field(s, c) &&
+	       amend_pack_find(seen->pack, seen->pack_size, column->name, base) &&
+	       !amend_value_equal(base, &now) && !amend_sync_same_key(column, base, &now);
+}
+
+/*
+ * Whoever lets it be deleted has seen what was edited: what has been edited since is shown to them
+ * first, in this conflict.
+ */
+static enum amend_status check_edits(struct amend_settlement *s, const struct amend_base *seen,
+				     const struct amend_row *row, struct amend_error *err)
+{
+	size_t n = s->conflict.n_fields;
+	struct amend_conflict_field *fields = amend_arena_array(s->arena, n + s->table->n_columns,
+								sizeof(*fields));
+	bool moved = false;
+
+	if (!fields)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		int at = amend_table_column(s->table, s->conflict.fields[i].column);
+
+		fields[i] = s->conflict.fields[i];
+		s->choices[i] = s->conflict.choices[i];
+		if (at < 0 || amend_value_equal(amend_settle_seen(s, i), &row->values[at]))
+			continue;
+		s->choices[i] = (struct amend_conflict_choice){
+			.seen = true, .current = row->values[at], .who = ""};
+		moved = true;
+	}
 	for (uint32_t c = 0; c < s->table->n_columns; c++) {
-		const struct amend_value now = amend_sync_unmarked(s->table, seen, row->values, c);
 		struct amend_value base;
 
-		if (!amend_settle_field(s, c) &&
-		    amend_pack_find(seen->pack, seen->pack_size, s->table->columns[c].name, &base) &&
-		    !amend_value_equal(&base, &now) &&
-		    !amend_sync_same_key(&s->table->columns[c], &base, &now))
-			return true;
+		if (!edited_beside(s, seen, row, c, &base))
+			continue;
+		fields[n] = (struct amend_conflict_field){.column = s->table->columns[c].name,
+							  .has_base = true,
+							  .base = base,
+							  .current = row->values[c]};
+		s->choices[n++] = (struct amend_conflict_choice){.who = ""};
+		moved = true;
 	}
-	return false;
+	if (!moved)
+		return AMEND_OK;
+	s->conflict.fields = fields;
+	s->conflict.choices = s->choices;
+	s->conflict.n_fields = n;
+	return amend_settle_wait(s, row->values, AMEND_STALE,
+				 "the record changed since; nothing was deleted (hint: --take "
+				 "incoming again deletes it as it is now)",
+				 err);
 }
 
 /* The row goes, or where another source has it only this source's base. */
@@ -37,11 +80,11 @@ static enum amend_status remove_missing(struct amend_conn *db, struct amend_sett
 					struct amend_error *err)
 {
 	struct amend_result *result = s->work.result;
-	struct amend_written written;
+	struct amend_bulk written;
 	enum amend_status status;
 	bool spared = false, moved = false;
 
-	if (s->n_set)
+	if (s->how->n_decisions > 0)
 		return amend_error_set(
 			err, AMEND_INVALID,
 			"incoming is that there is no record: nothing can be set in it");
@@ -50,15 +93,11 @@ static enum amend_status remove_missing(struct amend_conn *db, struct amend_sett
 	result->outcome = AMEND_IS_UNCHANGED;
 	result->record = row->values;
 	if (status == AMEND_OK && !spared) {
-		status = amend_row_delete(db, s->table, row, s->arena, &written, err);
+		status = amend_settle_write(db, s, seen, row, NULL, &written, err);
 		if (status != AMEND_OK)
 			return status;
-		if (written.moved)
-			return amend_error_set(err, AMEND_RETRY,
-					       "the record moved while it was held");
 		result->outcome = AMEND_IS_DELETED;
 		result->record = NULL;
-		result->revision = written.revision;
 		status = amend_result_changes(&s->work, s->table, row->values, NULL, err);
 	}
 	if (status == AMEND_OK)
@@ -74,7 +113,7 @@ static enum amend_status keep_missing(struct amend_conn *db, struct amend_settle
 				      struct amend_error *err)
 {
 	const struct amend_conflict_field *first = s->conflict.fields;
-	bool marked = marks(s) && s->take == AMEND_TAKE_INCOMING && !s->n_set;
+	bool marked = marks(s) && s->how->take == AMEND_TAKE_INCOMING && s->how->n_decisions == 0;
 	struct amend_buffer pack = AMEND_BUFFER_INIT;
 	struct amend_base base = *seen;
 
@@ -86,31 +125,30 @@ static enum amend_status keep_missing(struct amend_conn *db, struct amend_settle
 	return amend_settle_put_base(db, s, seen, &base, &pack, err);
 }
 
-enum amend_status amend_settle_missing(struct amend_conn *db, struct amend_settlement *s,
-				       struct amend_error *err)
+/* Nor is there a row any more: only the base is left, and goes. */
+static enum amend_status both_gone(struct amend_conn *db, struct amend_settlement *s,
+				   const struct amend_base *seen, struct amend_error *err)
 {
-	struct amend_base *seen = NULL;
-	struct amend_row row;
-	bool found = false;
-	enum amend_status status = amend_settle_find_row(db, s, &row, &found, err);
+	enum amend_status status = AMEND_OK;
+	bool moved = false;
 
-	if (status == AMEND_OK && !found)
-		return amend_settle_stale(s, NULL, "the record was deleted", err);
-	if (status == AMEND_OK)
-		status = amend_settle_find_base(db, s, false, s->conflict.pk, &seen, err);
-	if (status != AMEND_OK)
-		return status;
-	if (!seen || strcmp(seen->first_key, s->conflict.first_key) != 0 ||
-	    (!marks(s) && edited_elsewhere(s, seen, &row)))
-		return amend_settle_stale(s, &row, "the record changed", err);
-	if (s->take == AMEND_TAKE_NOTHING && s->conflict.n_fields == 0)
-		return amend_settle_undecided(s, err, "not decided yet",
-					      " (hint: --take current|incoming)");
-	if (!marks(s) && s->take == AMEND_TAKE_INCOMING) {
-		status = amend_settle_check_fields(s, &row, err);
-		return status == AMEND_OK ? remove_missing(db, s, seen, &row, err) : status;
-	}
-	for (size_t i = 0; i < s->conflict.n_fields && s->take == AMEND_TAKE_BASE; i++) {
+	if (s->how->n_decisions > 0 || s->how->take == AMEND_TAKE_BASE)
+		return amend_error_set(err, AMEND_INVALID,
+				       "the record was deleted since: there is nothing to be set in "
+				       "it (hint: --take current)");
+	s->work.result->outcome = AMEND_IS_UNCHANGED;
+	if (seen && strcmp(seen->first_key, s->conflict.first_key) == 0)
+		status = amend_base_write(db, s->table, seen, NULL, &moved, err);
+	if (status == AMEND_OK && moved)
+		status = amend_error_set(err, AMEND_RETRY, "a sync changed the base meanwhile");
+	return status;
+}
+
+/* A side that nobody has said anything about. */
+static enum amend_status check_bases(const struct amend_settlement *s,
+				     const struct amend_base *seen, struct amend_error *err)
+{
+	for (size_t i = 0; i < s->conflict.n_fields; i++) {
 		const char *column = s->conflict.fields[i].column;
 		int at = amend_table_column(s->table, column);
 		struct amend_value base;
@@ -122,8 +160,43 @@ enum amend_status amend_settle_missing(struct amend_conn *db, struct amend_settl
 					       "set it",
 					       column);
 	}
-	status = amend_settle_decide_fields(s, &row, err);
+	return AMEND_OK;
+}
+
+enum amend_status amend_settle_missing(struct amend_conn *db, struct amend_settlement *s,
+				       struct amend_row *row, struct amend_error *err)
+{
+	struct amend_base *seen = NULL;
+	enum amend_status status = amend_settle_find_base(db, s, false, s->conflict.pk, &seen, err);
+
+	if (status != AMEND_OK)
+		return status;
+	if (!row)
+		return both_gone(db, s, seen, err);
+	if (!seen || strcmp(seen->first_key, s->conflict.first_key) != 0) {
+		if (s->how->take != AMEND_TAKE_CURRENT || s->how->n_decisions > 0)
+			return amend_error_set(err, AMEND_INVALID,
+					       "the row is not this source's any more: there is "
+					       "nothing to decide (hint: --take current)");
+		s->work.result->outcome = AMEND_IS_UNCHANGED;
+		s->work.result->record = row->values;
+		return AMEND_OK;
+	}
+	if (s->how->take == AMEND_TAKE_NOTHING && s->conflict.n_fields == 0)
+		return amend_error_set(err, AMEND_INVALID,
+				       "not decided yet (hint: --take current|incoming)");
+	if (!marks(s) && s->how->take == AMEND_TAKE_INCOMING) {
+		status = check_edits(s, seen, row, err);
+		return status == AMEND_OK && s->waits == AMEND_OK
+			       ? remove_missing(db, s, seen, row, err)
+			       : status;
+	}
+	if (s->how->take == AMEND_TAKE_BASE)
+		status = check_bases(s, seen, err);
 	if (status == AMEND_OK)
-		status = amend_settle_write_fields(db, s, &row, err);
-	return status == AMEND_OK ? keep_missing(db, s, seen, &row, err) : status;
+		status = amend_settle_decide(db, s, row->values, err);
+	if (status != AMEND_OK || s->waits != AMEND_OK)
+		return status;
+	status = amend_settle_write_fields(db, s, seen, row, err);
+	return status == AMEND_OK ? keep_missing(db, s, seen, row, err) : status;
 }

@@ -502,10 +502,12 @@ static enum amend_status add_conflict(const struct amend_conflict *conflict, voi
 
 static const char *list(struct road *road, const char *table, int64_t id)
 {
+	const struct amend_conflict_filter filter = {
+		.table = table, .id = id, .state = id ? NULL : "open"};
 	struct amend_buffer text = AMEND_BUFFER_INIT;
 	const char *copy;
 
-	expect_ok(amend_conflicts(road->db, table, id, add_conflict, &text, &road->err), &road->err);
+	expect_ok(amend_conflicts(road->db, &filter, add_conflict, &text, &road->err), &road->err);
 	copy = engine_printf(road->engine, "%s", amend_buffer_string(&text));
 	amend_buffer_release(&text);
 	return copy;
@@ -525,6 +527,7 @@ static void conflicts(struct engine *engine)
 				   .n_fields = 1,
 				   .line = 3},
 				  0};
+	const struct amend_conflict_filter none = {.id = 777};
 	struct amend_error err;
 	bool moved = true;
 	int64_t first;
@@ -568,8 +571,8 @@ static void conflicts(struct engine *engine)
 	expect_ok(amend_conflict_end(road->db, first, "settled", "current", &moved, &road->err),
 		  &road->err);
 	assert_true(moved);
-	expect_status(AMEND_NOT_FOUND,
-		      amend_conflicts(road->db, NULL, first, add_conflict, NULL, &err), &err);
+	expect_status(AMEND_NOT_FOUND, amend_conflicts(road->db, &none, add_conflict, NULL, &err),
+		      &err);
 	expect_contains(err.text, "amend conflicts");
 	storing.spec = (struct amend_conflict_spec){.source = "feed",
 						    .table = road->table,

@@ -454,11 +454,11 @@ static enum amend_status list_conflict(const struct amend_conflict *conflict, vo
 
 const char *feed_conflicts(struct feed *feed)
 {
+	const struct amend_conflict_filter open = {.table = feed->table, .state = "open"};
 	struct listing listing = {AMEND_BUFFER_INIT, 0, 0};
 	const char *copy;
 
-	expect_ok(amend_conflicts(feed->db, feed->table, 0, list_conflict, &listing, &feed->err),
-		  &feed->err);
+	expect_ok(amend_conflicts(feed->db, &open, list_conflict, &listing, &feed->err), &feed->err);
 	copy = engine_printf(feed->engine, "%s", listing.text.data ? listing.text.data : "");
 	amend_buffer_release(&listing.text);
 	return copy;
@@ -466,13 +466,27 @@ const char *feed_conflicts(struct feed *feed)
 
 int64_t feed_conflict(struct feed *feed)
 {
+	const struct amend_conflict_filter open = {.table = feed->table, .state = "open"};
 	struct listing listing = {AMEND_BUFFER_INIT, 0, 0};
 
-	expect_ok(amend_conflicts(feed->db, feed->table, 0, list_conflict, &listing, &feed->err),
-		  &feed->err);
+	expect_ok(amend_conflicts(feed->db, &open, list_conflict, &listing, &feed->err), &feed->err);
 	amend_buffer_release(&listing.text);
 	assert_int_equal(listing.n, 1);
 	return listing.id;
+}
+
+enum amend_status feed_resolve(struct feed *feed, int64_t id, enum amend_take take,
+			       const struct amend_assign *set, size_t n, struct amend_result *result)
+{
+	struct amend_decision *decisions = amend_arena_array(engine_arena(feed->engine), n,
+							     sizeof(*decisions));
+	const struct amend_resolution how = {
+		.id = id, .take = take, .decisions = decisions, .n_decisions = n};
+
+	for (size_t i = 0; i < n; i++)
+		decisions[i] = (struct amend_decision){.column = set[i].column,
+						       .value = set[i].value};
+	return amend_resolve(feed->db, &how, result, &feed->err);
 }
 
 int feed_changes(struct feed *feed)

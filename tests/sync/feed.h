@@ -90,6 +90,10 @@ const char *feed_conflicts(struct feed *feed);
 	expect_text_at(feed_conflicts(feed), text, "conflicts", __FILE__, __LINE__)
 /* The id of the only one. */
 int64_t feed_conflict(struct feed *feed);
+/* amend_resolve, with values for single columns; what it says is in feed->err. */
+enum amend_status feed_resolve(struct feed *feed, int64_t id, enum amend_take take,
+			       const struct amend_assign *set, size_t n,
+			       struct amend_result *result) AMEND_CHECK;
 
 /* Everything in the database that a writer could change, as text. */
 const char *feed_snapshot(struct engine *engine);

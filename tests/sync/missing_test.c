@@ -239,8 +239,7 @@ static void tied_is_no_edit(struct engine *engine)
 
 	engine_exec(engine, "UPDATE country SET code = 'FX' WHERE code = 'FR'");
 	fed_once(feed, both, "unchanged=1 conflicts=1 new_conflicts=1 open_conflicts=1");
-	expect_ok(amend_resolve(feed->db, feed_conflict(feed), AMEND_TAKE_CURRENT, NULL, 0, &result,
-				&feed->err),
+	expect_ok(feed_resolve(feed, feed_conflict(feed), AMEND_TAKE_CURRENT, NULL, 0, &result),
 		  &feed->err);
 	amend_result_release(&result);
 	fed(feed, both, "kept=1 unchanged=1");
@@ -758,8 +757,7 @@ static void unknown_is_not_deleted(struct engine *engine)
 	missing(feed, AMEND_MISSING_DELETE, 100);
 	fed(feed, germany, "unchanged=1 missing_conflicts=1 new_conflicts=1 open_conflicts=1");
 	engine_expect(engine, by_code, "DE|Germany|live\nFR|ours|live");
-	assert_int_equal(amend_resolve(feed->db, feed_conflict(feed), AMEND_TAKE_BASE, NULL, 0,
-				       &result, &feed->err),
+	assert_int_equal(feed_resolve(feed, feed_conflict(feed), AMEND_TAKE_BASE, NULL, 0, &result),
 			 AMEND_INVALID);
 	expect_contains(feed->err.text, "column name has no base");
 	amend_result_release(&result);
@@ -771,8 +769,7 @@ static void settle(struct feed *feed, enum amend_take take, enum amend_outcome o
 {
 	struct amend_result result = AMEND_RESULT_INIT;
 
-	expect_ok(amend_resolve(feed->db, feed_conflict(feed), take, NULL, 0, &result, &feed->err),
-		  &feed->err);
+	expect_ok(feed_resolve(feed, feed_conflict(feed), take, NULL, 0, &result), &feed->err);
 	assert_int_equal(result.outcome, outcome);
 	amend_result_release(&result);
 	conflicts(feed, "");
@@ -850,13 +847,11 @@ static void stale_when_it_moved(struct engine *engine)
 
 	/* What nobody has seen is not deleted: here the key, of which the conflict says nothing. */
 	engine_exec(engine, "UPDATE country SET code = 'FX' WHERE code = 'FR'");
-	expect_status(AMEND_STALE,
-		      amend_resolve(feed->db, id, AMEND_TAKE_INCOMING, NULL, 0, &result, &feed->err),
+	expect_status(AMEND_STALE, feed_resolve(feed, id, AMEND_TAKE_INCOMING, NULL, 0, &result),
 		      &feed->err);
 	amend_result_release(&result);
 	engine_exec(engine, "UPDATE country SET code = 'FR', name = 'Gallia' WHERE code = 'FX'");
-	expect_status(AMEND_STALE,
-		      amend_resolve(feed->db, id, AMEND_TAKE_INCOMING, NULL, 0, &result, &feed->err),
+	expect_status(AMEND_STALE, feed_resolve(feed, id, AMEND_TAKE_INCOMING, NULL, 0, &result),
 		      &feed->err);
 	amend_result_release(&result);
 	engine_expect(engine, by_code, "DE|Germany|live\nFR|Gallia|live");

@@ -157,8 +157,7 @@ static void conflicts_are_bound(struct engine *engine)
 	idle(feed, plan, "unchanged=1 open_conflicts=1");
 	/* A plan that would end it, and one that ends it first. */
 	close = feed_plan(feed, "code,name,people\nFR,La France,66\n");
-	expect_ok(amend_resolve(feed->db, feed_conflict(feed), AMEND_TAKE_INCOMING, NULL, 0,
-				&result, &feed->err),
+	expect_ok(feed_resolve(feed, feed_conflict(feed), AMEND_TAKE_INCOMING, NULL, 0, &result),
 		  &feed->err);
 	amend_result_release(&result);
 	idle(feed, close, "stale=1");

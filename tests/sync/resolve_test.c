@@ -32,8 +32,7 @@ static enum amend_status settle(struct feed *feed, enum amend_take take,
 {
 	struct amend_result result = AMEND_RESULT_INIT;
 
-	feed->status = amend_resolve(feed->db, feed_conflict(feed), take, set, n, &result,
-				     &feed->err);
+	feed->status = feed_resolve(feed, feed_conflict(feed), take, set, n, &result);
 	assert_string_equal(amend_outcome_name(result.outcome), amend_outcome_name(outcome));
 	amend_result_release(&result);
 	return feed->status;
@@ -76,14 +75,19 @@ static void single_columns(struct engine *engine)
 	const struct amend_assign name = {"name", AMEND_SET, amend_text("eSwatini")};
 	const struct amend_assign other = {"slug", AMEND_SET, amend_text("x")};
 
-	/* Each clashing column needs a decision. */
-	expect_status(AMEND_INVALID, settle(feed, AMEND_TAKE_NOTHING, &name, 1, AMEND_IS_REJECTED),
+	/* Each clashing column needs a decision; those that have one keep it. */
+	expect_status(AMEND_INVALID, settle(feed, AMEND_TAKE_NOTHING, NULL, 0, AMEND_IS_REJECTED),
+		      &feed->err);
+	expect_contains(feed->err.text, "not decided yet: name, note ");
+	expect_status(AMEND_CONFLICT, settle(feed, AMEND_TAKE_NOTHING, &name, 1, AMEND_IS_CONFLICT),
 		      &feed->err);
 	expect_contains(feed->err.text, "not decided yet: note ");
+	expect_contains(feed->err.text, "kept as decided: name");
+	engine_expect(engine, all, "SZ|Ngwane|b");
 	expect_status(AMEND_INVALID, settle(feed, AMEND_TAKE_CURRENT, &other, 1, AMEND_IS_REJECTED),
 		      &feed->err);
 	expect_contains(feed->err.text, "slug is not in conflict");
-	expect_ok(settle(feed, AMEND_TAKE_CURRENT, &name, 1, AMEND_IS_UPDATED), &feed->err);
+	expect_ok(settle(feed, AMEND_TAKE_CURRENT, NULL, 0, AMEND_IS_UPDATED), &feed->err);
 	engine_expect(engine, all, "SZ|eSwatini|b");
 	fed(feed, "code,name,note\nSZ,Eswatini,c\n", "kept=1");
 }
@@ -95,9 +99,9 @@ static void stale(struct engine *engine)
 	struct amend_table *table = NULL;
 
 	engine_exec(engine, "UPDATE country SET name = 'Kangwane'");
-	assert_int_equal(amend_resolve(feed->db, feed_conflict(feed), AMEND_TAKE_INCOMING, NULL, 0,
-				       &result, &feed->err),
-			 AMEND_STALE);
+	assert_int_equal(
+		feed_resolve(feed, feed_conflict(feed), AMEND_TAKE_INCOMING, NULL, 0, &result),
+		AMEND_STALE);
 	assert_int_equal(result.outcome, AMEND_IS_STALE);
 	expect_ok(amend_table_open(feed->db, "country", &table, &feed->err), &feed->err);
 	expect_text(result.record[amend_table_column(table, "name")].as.text, "Kangwane");
@@ -145,9 +149,8 @@ static void unknown_id(struct engine *engine)
 	struct amend_result result = AMEND_RESULT_INIT;
 	const char *before = feed_snapshot(engine);
 
-	assert_int_equal(
-		amend_resolve(feed->db, 7, AMEND_TAKE_CURRENT, NULL, 0, &result, &feed->err),
-		AMEND_NOT_FOUND);
+	assert_int_equal(feed_resolve(feed, 7, AMEND_TAKE_CURRENT, NULL, 0, &result),
+			 AMEND_NOT_FOUND);
 	amend_result_release(&result);
 	expect_text(feed_snapshot(engine), before);
 }

@@ -1,0 +1,63 @@
+/*
+ * A conflict as a file that a person edits, or a program:
+ *
+ *	#= conflict 3 5f0c...            which one it is, and what was shown of each field
+ *	#= field 0011... 8899... 7 name
+ *	<<<<<<< current
+ *	name=Bohemia
+ *	||||||| base
+ *	name=Czech Republic
+ *	=======
+ *	name=Czechia
+ *	>>>>>>> incoming
+ *
+ * What remains of a field is what it becomes: COL=TEXT, COL:=JSON, or COL<<END, a text line by line,
+ * and END; its last newline is not part of it. A field of which nothing remains is not decided. Lines
+ * that begin with # are comments; a mark that is left in is refused.
+ */
+#ifndef CLI_CONFLICT_FILE_H
+#define CLI_CONFLICT_FILE_H
+
+#include <stdio.h>
+
+#include <amend/amend.h>
+
+#include "options.h"
+
+/* False: a column's name cannot stand in a file; the complaint has been made. */
+bool cli_conflict_write(const struct cli_args *args, FILE *out,
+			const struct amend_conflict *conflict);
+
+/* What was decided, in the pool. */
+struct cli_decisions {
+	struct amend_decision *list;
+	size_t n;
+};
+
+/*
+ * Of the file's text, called `name` in complaints. `conflict` is as it is now: what has changed since the file was
+ * made is not written over. False: the complaint has been made.
+ */
+bool cli_conflict_read(const struct cli_args *args, const char *name, const char *text, size_t size,
+		       const struct amend_conflict *conflict, const struct amend_table *table,
+		       struct cli_decisions *out);
+
+/* Whether there is anything in it but comments and blank lines. */
+bool cli_conflict_says(const char *text, size_t size);
+
+/* conflict_file.c, for conflict_read.c: COL as it stands in the file; what tells one value from another. */
+char *cli_conflict_column(struct cli_pool *pool, const char *column);
+uint64_t cli_conflict_hash(const struct amend_value *value);
+
+/*
+ * conflict_edit.c: lets a person edit `text`. `path`: a new file, which is the caller's to remove. Returns 0, or the
+ * exit code after the complaint.
+ */
+int cli_conflict_edit(const struct cli_args *args, int64_t id, const char *text, size_t size,
+		      const char **path);
+/* Opens $VISUAL, $EDITOR or vi on it, and waits. */
+int cli_edit(const struct cli_args *args, const char *path);
+/* The whole of a file, "-" standard input, in the pool; false: the complaint has been made. */
+bool cli_slurp(const struct cli_args *args, const char *path, const char **text, size_t *size);
+
+#endif
