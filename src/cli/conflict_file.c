@@ -214,6 +214,14 @@ static void write_field(struct cli_pool *pool, FILE *out, const struct amend_con
 	} else if (amend_value_equal(&field->current, &field->incoming)) {
 		fprintf(out, "# both sides have it so by now\n");
 		write_value(pool, out, column, &field->current);
+	} else if (!whole(conflict) && field->has_base &&
+		   amend_value_equal(&field->base, &field->current)) {
+		fprintf(out, "# only incoming has changed it\n");
+		write_value(pool, out, column, &field->incoming);
+	} else if (!whole(conflict) && field->has_base &&
+		   amend_value_equal(&field->base, &field->incoming)) {
+		fprintf(out, "# only current has changed it\n");
+		write_value(pool, out, column, &field->current);
 	} else if (whole(conflict)) {
 		write_value(pool, out, column, conflict->there ? &field->current : &field->incoming);
 	} else if (field->current.kind == AMEND_TEXT && field->incoming.kind == AMEND_TEXT &&

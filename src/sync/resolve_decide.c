@@ -116,10 +116,31 @@ static enum amend_field_verdict judge(const struct choosing *choosing, const str
 		       : AMEND_FIELD_ANEW;
 }
 
+/*
+ * What nobody has decided is decided where the sides do not clash (any more): both have it so, or of
+ * a save, all of which is in its conflict, only one side has changed it.
+ */
+static enum amend_field_verdict undecided(const struct amend_settlement *s, size_t i,
+					  const struct amend_value *now, struct amend_value *value)
+{
+	const struct amend_conflict_field *field = &s->conflict.fields[i];
+
+	*value = field->incoming;
+	if (!now)
+		return AMEND_FIELD_OPEN;
+	if (amend_value_equal(now, &field->incoming))
+		return AMEND_FIELD_STAY;
+	if (s->conflict.kind != AMEND_CONFLICT_SAVE || !field->has_base)
+		return AMEND_FIELD_OPEN;
+	if (amend_value_equal(&field->base, now))
+		return AMEND_FIELD_WRITE;
+	return amend_value_equal(&field->base, &field->incoming) ? AMEND_FIELD_STAY
+								 : AMEND_FIELD_OPEN;
+}
+
 static enum amend_status decide_field(struct amend_conn *db, struct amend_settlement *s, size_t i,
 				      const struct amend_value *now, struct amend_error *err)
 {
-	const struct amend_conflict_field *field = &s->conflict.fields[i];
 	struct amend_conflict_choice *kept = &s->choices[i];
 	struct amend_field_plan *plan = &s->plan[i];
 	const struct amend_value held = now ? *now : amend_null();
@@ -130,10 +151,7 @@ static enum amend_status decide_field(struct amend_conn *db, struct amend_settle
 	if (s->how->anew)
 		kept->chosen = false;
 	if (!choose(db, s, i, plan->column, &choosing)) {
-		/* Somebody has made it what the other side wanted. */
-		plan->value = field->incoming;
-		plan->verdict = now && amend_value_equal(now, &field->incoming) ? AMEND_FIELD_STAY
-										: AMEND_FIELD_OPEN;
+		plan->verdict = undecided(s, i, now, &plan->value);
 		return AMEND_OK;
 	}
 	status = valued(s, i, now, &choosing, err);

@@ -60,10 +60,11 @@ static enum amend_status add_conflict(const struct amend_conflict *conflict, voi
 /* "save ada title: old|bobs|mine", a line each, oldest first. */
 static const char *kept(struct road *road)
 {
+	const struct amend_conflict_filter open = {.state = "open"};
 	struct lines lines = {road->engine, AMEND_BUFFER_INIT};
 	const char *text;
 
-	expect_ok(amend_conflicts(road->db, NULL, 0, add_conflict, &lines, &road->err), &road->err);
+	expect_ok(amend_conflicts(road->db, &open, add_conflict, &lines, &road->err), &road->err);
 	text = engine_printf(road->engine, "%s", amend_buffer_string(&lines.text));
 	amend_buffer_release(&lines.text);
 	return text;

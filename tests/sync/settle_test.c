@@ -402,6 +402,35 @@ static void saves(struct engine *engine)
 	conflicts(feed, "");
 }
 
+/* All that was sent is in it: what does not clash needs no decision, unless somebody makes one. */
+static void rest_of_a_save(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+	const struct amend_conflict_field fields[] = {
+		{"name", true, amend_text("old"), amend_text("theirs"), amend_text("Ada's")},
+		{"note", true, amend_text("a"), amend_text("a"), amend_text("mine")},
+		{"slug", true, amend_text("fr"), amend_text("france"), amend_text("fr")},
+	};
+	const struct amend_decision name = {"name", AMEND_TAKE_NOTHING, amend_text("both"), NULL};
+	struct storing storing = {{.source = "",
+				   .kind = AMEND_CONFLICT_SAVE,
+				   .pk = "{\"id\":1}",
+				   .first_key = "{\"id\":1}",
+				   .fields = fields,
+				   .n_fields = 3},
+				  0};
+	struct amend_table *table = NULL;
+
+	engine_exec(engine, "INSERT INTO country VALUES (1, 'FR', 'france', 'theirs', 'a')");
+	expect_ok(amend_init(feed->db, NULL, &feed->err), &feed->err);
+	expect_ok(amend_table_open(feed->db, "country", &table, &feed->err), &feed->err);
+	storing.spec.table = table;
+	expect_ok(amend_atomic(feed->db, NULL, store, &storing, &feed->err), &feed->err);
+	amend_table_close(table);
+	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .decisions = &name, .n_decisions = 1);
+	engine_expect(engine, "SELECT slug, name, note FROM country", "france|both|mine");
+}
+
 static void save_of_a_deleted_record(struct engine *engine)
 {
 	struct feed *feed = countries(engine);
@@ -500,6 +529,7 @@ static const struct engine_test tests[] = {
 	{"reverted, the source is asked about again", reverted},
 	{"why, also where nothing changes; who asks for one that is over is told", reason_is_kept},
 	{"saves: each submission is a conflict of its own", saves},
+	{"saves: what of it does not clash is written with the decision", rest_of_a_save},
 	{"saves: a deleted record comes back under its key", save_of_a_deleted_record},
 	{"saves: what is in the way of that is named", no_way_back},
 	{"several settle one conflict at once: one does", at_once},
