@@ -77,6 +77,14 @@ AMEND_API enum amend_status amend_guard(struct amend_conn *db, const char *table
 AMEND_API enum amend_status amend_unguard(struct amend_conn *db, const char *table, bool *changed,
 					  struct amend_error *err) AMEND_CHECK;
 
+/*
+ * What an owner of amend's tables runs, behind what amend_init_script shows, to let this connection's role guard
+ * tables of its own. Nothing, where the engine has no roles.
+ */
+AMEND_API enum amend_status amend_guard_script(struct amend_conn *db,
+					       void (*emit)(void *context, const char *statement),
+					       void *context, struct amend_error *err) AMEND_CHECK;
+
 AMEND_API const char *amend_stale_rule_name(enum amend_stale_rule rule);
 
 #ifdef __cplusplus

@@ -20,15 +20,20 @@ static void add_statement(void *context, const char *statement)
 	json_object_array_add(context, cli_json_text(statement));
 }
 
-static int show_script(struct cli_session *session, bool json)
+static int show_script(struct cli_session *session, bool guard, bool json)
 {
 	struct json_object *statements = json_object_new_array();
 	struct json_object *object = json_object_new_object();
+	enum amend_status status;
 	int code = 0;
 
 	cli_json_add(object, "statements", statements);
-	if (amend_init_script(session->db, json ? add_statement : print_statement, statements,
-			      &session->err) != AMEND_OK)
+	status = amend_init_script(session->db, json ? add_statement : print_statement, statements,
+				   &session->err);
+	if (status == AMEND_OK && guard)
+		status = amend_guard_script(session->db, json ? add_statement : print_statement,
+					    statements, &session->err);
+	if (status != AMEND_OK)
 		code = cli_fail(session);
 	else if (json)
 		cli_json_print(json_object_get(object));
@@ -66,9 +71,11 @@ static int run(const struct cli_args *args)
 
 	if (print && rotate)
 		return cli_usage(args, "--print and --rotate-key exclude each other");
+	if (cli_has(args, "guard") && !print)
+		return cli_usage(args, "--guard is a part of --print");
 	code = cli_open(&session, args, args->words[0], print ? CLI_READ_ONLY : CLI_MAY_CREATE);
 	if (code == 0 && print)
-		code = show_script(&session, cli_has(args, "json"));
+		code = show_script(&session, cli_has(args, "guard"), cli_has(args, "json"));
 	else if (code == 0)
 		code = install(&session, rotate, cli_has(args, "json"));
 	cli_close(&session);
@@ -78,6 +85,7 @@ static int run(const struct cli_args *args)
 static const struct cli_option options[] = {
 	{"print", NULL, "show the statements for an administrator to run, and change nothing",
 	 false},
+	{"guard", NULL, "with --print: and let this connection's role guard tables", false},
 	{"rotate-key", NULL, "sign new tokens with a new key; older tokens stay valid for 30 days",
 	 false},
 	{CLI_OPTION_JSON},

@@ -5,6 +5,7 @@
 #include "ledger/guard.h"
 
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -397,6 +398,23 @@ static enum amend_status take_turn(struct amend_conn *db, struct amend_error *er
 	return status;
 }
 
+/* Rather no guard than one by which every write fails, for its owner may not do what the triggers do. */
+static enum amend_status look_again(struct amend_conn *db, const struct work *work,
+				    struct amend_error *err)
+{
+	struct amend_guarding guarding = {0};
+	enum amend_status status = amend_guarding_open(db, work->table, false, work->options,
+						       &guarding, err);
+
+	for (size_t i = 0; status == AMEND_OK && i < guarding.n_found; i++) {
+		if (guarding.found[i].problem)
+			status = amend_error_set(err, AMEND_DENIED, "trigger %s %s",
+						 guarding.found[i].name, guarding.found[i].problem);
+	}
+	amend_guarding_close(&guarding);
+	return status;
+}
+
 static enum amend_status install(struct amend_conn *db, void *context, struct amend_error *err)
 {
 	struct work *work = context;
@@ -424,6 +442,8 @@ static enum amend_status install(struct amend_conn *db, void *context, struct am
 	if (status == AMEND_OK && work->changed)
 		status = amend_guard_record_write(db, &guarding.wanted, err);
 	amend_guarding_close(&guarding);
+	if (status == AMEND_OK && counted.any)
+		status = look_again(db, work, err);
 	return status;
 }
 
@@ -456,6 +476,13 @@ static enum amend_status run(struct amend_conn *db, struct work *work, amend_uni
 	if (status != AMEND_OK)
 		return status;
 	status = amend_atomic(db, NULL, fn, work, err);
+	if (status == AMEND_DENIED && !strstr(err->text, "(hint:")) {
+		size_t size = strlen(err->text);
+
+		snprintf(
+			err->text + size, sizeof(err->text) - size,
+			" (hint: it is for the table's owner, with the rights that `amend init DB --print --guard` shows)");
+	}
 	if (changed)
 		*changed = status == AMEND_OK && work->changed;
 	return amend_leave(db, status, err);

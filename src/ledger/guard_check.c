@@ -122,6 +122,53 @@ static void tell_triggers(struct finding *finding, const struct amend_guarding *
 	amend_buffer_release(&left);
 }
 
+/*
+ * Records that were created although history has them already. `was`, of an update, is a name that
+ * became free.
+ */
+static enum amend_status tell_doubles(struct amend_conn *db, struct finding *finding,
+				      const struct amend_guard_record *guard,
+				      struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_buffer text = AMEND_BUFFER_INIT;
+	struct amend_sql sql;
+	enum amend_status status;
+	int64_t n = 0;
+
+	if (!guard->history)
+		return AMEND_OK;
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql,
+		       "SELECT count(*) FROM (SELECT op, lag(op) OVER (PARTITION BY pk ORDER BY "
+		       "id) AS before FROM (SELECT id, pk, op FROM ");
+	amend_sql_ledger(&sql, "change");
+	amend_sql_text(&sql, " WHERE tbl = ");
+	amend_sql_string(&sql, guard->table);
+	amend_sql_text(&sql, " UNION ALL SELECT id, was, 'delete' FROM ");
+	amend_sql_ledger(&sql, "change");
+	amend_sql_text(&sql, " WHERE tbl = ");
+	amend_sql_string(&sql, guard->table);
+	amend_sql_text(&sql, " AND was IS NOT NULL) AS c) AS w WHERE op = 'create' AND before <> "
+			     "'delete'");
+	status = amend_exec(db, &sql, &rows, err);
+	if (status == AMEND_OK && !amend_value_number(amend_rows_at(&rows, 0, 0), &n))
+		status = amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");
+	if (status == AMEND_OK && n > 0) {
+		amend_buffer_printf(
+			&text,
+			"%s: history has %lld creation%s of what it had already: data was loaded on top of "
+			"it (pg_restore --data-only without --disable-triggers), or rows went "
+			"while the triggers were off",
+			guard->table, (long long)n, n == 1 ? "" : "s");
+		tell(finding, AMEND_LEVEL_ADVICE, &text);
+	}
+	amend_buffer_release(&text);
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status == AMEND_DENIED ? AMEND_OK : status;
+}
+
 static void tell_guard(struct finding *finding, const struct amend_guard_record *guard)
 {
 	struct amend_buffer text = AMEND_BUFFER_INIT;
@@ -149,6 +196,7 @@ static enum amend_status check_table(struct amend_conn *db, struct finding *find
 		tell_triggers(finding, &guarding, finding->any);
 		if (!finding->any)
 			tell_guard(finding, guard);
+		status = tell_doubles(db, finding, guard, err);
 		break;
 	case AMEND_NOT_FOUND:
 	case AMEND_INVALID:

@@ -2,6 +2,8 @@
  * The ledger's tables: what they are, installing them, bringing old ones up.
  * Leaves their content to the files named after them.
  */
+#include <amend/guard.h>
+
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -531,6 +533,26 @@ static enum amend_status read_role(struct amend_conn *db, struct amend_buffer *r
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
 	return status;
+}
+
+enum amend_status amend_guard_script(struct amend_conn *db,
+				     void (*emit)(void *context, const char *statement),
+				     void *context, struct amend_error *err)
+{
+	struct script script = {emit, context};
+	struct amend_buffer role = AMEND_BUFFER_INIT;
+	enum amend_status status = amend_enter(db, err);
+
+	if (status != AMEND_OK)
+		return status;
+	status = read_role(db, &role, err);
+	if (status == AMEND_OK && role.failed)
+		status = amend_no_memory(err);
+	if (status == AMEND_OK && role.size > 0 && db->dialect->guard_grants)
+		status = emit_all(db->dialect, role.data, db->dialect->guard_grants, emit_statement,
+				  &script, err);
+	amend_buffer_release(&role);
+	return amend_leave(db, status, err);
 }
 
 enum amend_status amend_init_script(struct amend_conn *db,

@@ -69,6 +69,7 @@ struct amend_dialect {
 	const char *const *ledger_before; /* NULL-ended: before its tables, e.g. the schema */
 	const char *const
 		*ledger_grants; /* NULL-ended: let {role} write through amend; {ledger} as above */
+	const char *const *guard_grants; /* NULL-ended, or NULL: let it guard tables as well */
 	const char *const *ledger_guard; /* NULL-ended: what guarded tables' triggers share */
 	const char *revision_xact; /* expression: this transaction's number, for revision.xact; NULL: there is none */
 	const char *hand_over; /* a statement with the open unit's revision as $1: what triggers record belongs to it */

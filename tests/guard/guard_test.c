@@ -548,6 +548,22 @@ static void triggers_go(struct engine *engine)
 	expect_contains(check(road), "2 t cannot be guarded as it was: ");
 }
 
+/* As data that is loaded on top of its own history is recorded. */
+static void created_again(struct engine *engine)
+{
+	struct road *road = open_t(engine, .stale = AMEND_STALE_EQUAL);
+
+	passes(engine, "UPDATE t SET name = 'x' WHERE id = 1");
+	passes(engine, "DELETE FROM t WHERE id = 1");
+	passes(engine, "INSERT INTO t (id, name) VALUES (1, 'again')");
+	passes(engine, "UPDATE t SET id = 7 WHERE id = 1");
+	passes(engine, "INSERT INTO t (id, name) VALUES (1, 'and again')");
+	expect_text(check(road), "0 t: version column v, stale rule equal, history\n");
+	engine_exec(engine, engine_pick(engine, "DELETE FROM amend_change WHERE op = 'delete'",
+					"DELETE FROM amend.change WHERE op = 'delete'"));
+	expect_contains(check(road), "1 t: history has 1 creation of what it had already");
+}
+
 static void off(struct engine *engine)
 {
 	struct road *road = open_t(engine, .stale = AMEND_STALE_EQUAL);
@@ -781,6 +797,7 @@ static const struct engine_test tests[] = {
 	{"check: a column that is added is not covered until guard is run again", a_column_is_added},
 	{"check: a column that is dropped breaks no write", a_column_is_dropped},
 	{"check: triggers that are gone, disabled, changed; a table that was rebuilt", triggers_go},
+	{"check: creations of what history has already", created_again},
 	{"off: nothing is left", off},
 	{"statement level: the same history", by_statement, .only = "postgresql"},
 	{"two writes in one WITH, MERGE, TRUNCATE", postgres_statements, .only = "postgresql"},

@@ -82,6 +82,18 @@ static const char *const ledger_grants[] = {
 	NULL,
 };
 
+/*
+ * For who guards tables as well. The triggers' functions run as him: they are made in the schema, and
+ * record with his rights.
+ */
+static const char *const guard_grants[] = {
+	"GRANT CREATE ON SCHEMA amend TO {role}",
+	"GRANT INSERT, DELETE ON {ledger}guard TO {role}",
+	"GRANT UPDATE ON SEQUENCE amend.guard_lastval TO {role}",
+	"GRANT EXECUTE ON FUNCTION amend.guard_revision() TO {role}",
+	NULL,
+};
+
 /* Of base, and of feed, its sums, seen, the leases' tables and operation (for who writes, no one else) what goes with it. */
 static const char ledger_rights[] =
 	"SELECT pg_catalog.format('GRANT %s ON amend.%I TO %s%s', CASE t.name WHEN 'operation' THEN "
@@ -147,6 +159,7 @@ static const struct amend_dialect dialect = {
 	.ledger_lock = ledger_lock,
 	.ledger_before = ledger_before,
 	.ledger_grants = ledger_grants,
+	.guard_grants = guard_grants,
 	.ledger_guard = ledger_guard,
 	.revision_xact = "pg_catalog.pg_current_xact_id()::pg_catalog.text::pg_catalog.int8",
 	.hand_over =

@@ -332,7 +332,7 @@ static const char *problem_of(const struct amend_rows *rows, size_t i, struct am
 		return amend_arena_printf(
 			arena,
 			"runs as %s, who lacks rights on %s: every write fails (hint: "
-			"amend init DB --print shows them)",
+			"amend init DB --print --guard shows them)",
 			cell(rows, i, OWNER), lacks);
 	return NULL;
 }
