@@ -20,6 +20,7 @@
 #include <amend/table.h>
 #include <amend/unit.h>
 #include <amend/value.h>
+#include <amend/violation.h>
 
 #define AMEND_VERSION "0.1.0"
 

@@ -21,6 +21,7 @@
 #define AMEND_RECORD_H
 
 #include <amend/table.h>
+#include <amend/violation.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -225,13 +226,16 @@ struct amend_result {
 	int64_t conflict;
 	const char *once; /* the operation's id, given or made up; NULL: it has none */
 	const char *repeated; /* UTC, when another call was given this answer; NULL: it is this call's own */
-	void *owner;          /* private */
+	/* Rejected: all that is in the way, not only what `err` says; see amend/violation.h for when there is nothing. */
+	const struct amend_violation *violations;
+	size_t n_violations;
+	void *owner; /* private */
 };
 
 #define AMEND_RESULT_INIT                                                                        \
 	{                                                                                        \
 		AMEND_IS_NOTHING, NULL, NULL, 0, NULL, NULL, 0, NULL, NULL, 0, NULL, NULL, NULL, \
-			NULL, 0, 0, NULL, NULL, NULL                                             \
+			NULL, 0, 0, NULL, NULL, NULL, 0, NULL                                    \
 	}
 
 /* Everything in a result lives until here. Takes a zeroed struct. */

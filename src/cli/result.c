@@ -12,6 +12,7 @@
 #include "json.h"
 #include "plain.h"
 #include "print.h"
+#include "violations.h"
 
 /* Outcomes that have something to show; the others are errors and nothing more. */
 static bool has_outcome(enum amend_outcome outcome)
@@ -343,6 +344,28 @@ const char *cli_once(const struct cli_args *args)
 	return id ? id : "";
 }
 
+/* The engine's message, and below it all that is in the way. */
+static int print_refused(struct cli_session *session, const struct amend_result *result)
+{
+	int code;
+
+	if (result->n_violations == 0)
+		return cli_fail(session);
+	if (cli_has(session->args, "json")) {
+		struct json_object *object = json_object_new_object();
+
+		cli_json_add(object, "error", cli_json_error(&session->err));
+		cli_json_add(object, "violations",
+			     cli_json_violations(session->table, result->violations,
+						 result->n_violations));
+		cli_json_print(object);
+	}
+	code = cli_complain_of(session);
+	cli_print_violations(session->args->pool, session->err.text, result->violations,
+			     result->n_violations);
+	return code;
+}
+
 int cli_print_result(struct cli_session *session, const struct cli_subject *subject,
 		     enum amend_status status, const struct amend_result *result)
 {
@@ -353,7 +376,7 @@ int cli_print_result(struct cli_session *session, const struct cli_subject *subj
 	if (status != AMEND_OK && result->repeated)
 		say_repeated(session, result);
 	if (status != AMEND_OK && !has_outcome(result->outcome))
-		return cli_fail(session);
+		return print_refused(session, result);
 	if (json)
 		print_json(session, status, result);
 	/* Where there is nothing to show beyond the message, the message is enough. */

@@ -4,6 +4,7 @@
  */
 #include "record/call.h"
 #include "record/once.h"
+#include "record/violations.h"
 
 #include <string.h>
 
@@ -543,6 +544,7 @@ static enum amend_status travel(struct amend_conn *db, const struct amend_table 
 	const char *lease = expect ? expect->lease : NULL;
 	enum amend_status status = amend_result_begin(result, &call.work, err);
 	struct amend_claim carried;
+	bool resolved;
 
 	if (status != AMEND_OK)
 		return status;
@@ -558,6 +560,7 @@ static enum amend_status travel(struct amend_conn *db, const struct amend_table 
 	status = amend_call_resolve(&call, keys, n_keys, expect, err);
 	if (status == AMEND_OK && write->merge)
 		status = amend_call_merge_resolve(&call, err);
+	resolved = status == AMEND_OK;
 	/* In the application's transaction nothing of ours may break it: a savepoint around all. */
 	if (status == AMEND_OK && amend_call_wants_once(&call, expect))
 		status = amend_call_once(&call, keys, n_keys, expect, run_as_unit, err);
@@ -573,6 +576,8 @@ static enum amend_status travel(struct amend_conn *db, const struct amend_table 
 		amend_claim_put_back(db, &carried);
 	amend_result_status(result, status);
 	explain_lock(err, status);
+	if (status != AMEND_OK && resolved)
+		amend_call_explain(&call, err);
 	return amend_leave(db, status, err);
 }
 

@@ -22,6 +22,8 @@ struct amend_sql;        /* sql/sql.h */
 struct amend_guard_spec; /* sql/guard.h, and the two behind it */
 struct amend_guard_part;
 struct amend_guard_found;
+struct amend_wish; /* sql/violations.h, and what is found */
+struct amend_violations;
 struct amend_session; /* a driver's own connection state; each driver defines its own */
 
 enum amend_feature {
@@ -316,6 +318,13 @@ struct amend_driver {
 					 const struct amend_table *table, struct amend_arena *arena,
 					 struct amend_guard_found **out, size_t *n,
 					 struct amend_error *err);
+
+	/*
+	 * Adds all that stands in the way of a row as it is wanted. Inside a transaction only, and writes
+	 * nothing; what the engine will not tell is left out. NULL: it cannot tell at all.
+	 */
+	enum amend_status (*violations)(struct amend_session *session, const struct amend_wish *wish,
+					struct amend_violations *list, struct amend_error *err);
 
 	/* Async-signal-safe. */
 	void (*interrupt)(struct amend_session *session);

@@ -556,6 +556,7 @@ static const struct amend_driver driver = {
 	.guard_column = amend_postgres_guard_column,
 	.guard_parts = amend_postgres_guard_parts,
 	.guard_found = amend_postgres_guard_found,
+	.violations = amend_postgres_violations,
 	.interrupt = interrupt,
 };
 

@@ -215,6 +215,12 @@ enum amend_postgres_local {
 enum amend_postgres_local amend_postgres_local(bool utf8, struct amend_canon *item,
 					       const char *text, struct amend_arena *arena);
 
+/* postgres_violations.c; what it shares with postgres_refers.c is in postgres_violations.h */
+
+enum amend_status amend_postgres_violations(struct amend_session *session,
+					    const struct amend_wish *wish,
+					    struct amend_violations *list, struct amend_error *err);
+
 /* postgres_guard.c */
 
 enum amend_status amend_postgres_guard_column(const struct amend_table *table, const char *name,

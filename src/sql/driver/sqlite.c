@@ -258,6 +258,7 @@ static const struct amend_driver driver = {
 	.guard_column = amend_sqlite_guard_column,
 	.guard_parts = amend_sqlite_guard_parts,
 	.guard_found = amend_sqlite_guard_found,
+	.violations = amend_sqlite_violations,
 	.interrupt = interrupt,
 };
 

@@ -178,6 +178,12 @@ enum amend_status amend_sqlite_canonicalise(struct amend_session *session,
 					    struct amend_arena *arena, struct amend_error *err);
 void amend_sqlite_scratch_close(struct amend_sqlite_scratch *scratch);
 
+/* -- sqlite_violations.c; what it shares with sqlite_refers.c is in sqlite_violations.h */
+
+enum amend_status amend_sqlite_violations(struct amend_session *session,
+					  const struct amend_wish *wish,
+					  struct amend_violations *list, struct amend_error *err);
+
 /* sqlite_guard.c */
 
 /* What begins the message of a trigger that refuses a stale version: with it the error is STALE. */

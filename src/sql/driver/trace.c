@@ -358,6 +358,12 @@ static enum amend_status trace_guard_found(struct amend_session *self,
 	return self->inner->guard_found(self->session, table, arena, out, n, err);
 }
 
+static enum amend_status trace_violations(struct amend_session *self, const struct amend_wish *wish,
+					  struct amend_violations *list, struct amend_error *err)
+{
+	return self->inner->violations(self->session, wish, list, err);
+}
+
 static enum amend_status trace_describe(struct amend_session *self, const char *schema,
 					const char *name, struct amend_arena *arena,
 					struct amend_table *table, bool *visible,
@@ -637,6 +643,7 @@ enum amend_status amend_trace_wrap(const struct amend_driver *driver, struct ame
 	self->driver.guard_found = trace_guard_found;
 	self->driver.canonicalise = trace_canonicalise;
 	self->driver.check = trace_check;
+	self->driver.violations = driver->violations ? trace_violations : NULL;
 	self->driver.interrupt = trace_interrupt;
 	hide(self, trace->hide);
 	*out_driver = &self->driver;
