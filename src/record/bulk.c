@@ -312,16 +312,49 @@ static enum amend_status record_sources(struct amend_batch *batch, size_t n, str
 	return amend_handover_bases(batch->db, specs, count, err);
 }
 
+struct recorded {
+	struct amend_batch *batch;
+	size_t n;
+	bool nothing; /* was written */
+};
+
 /* Triggers that record find the unit's revision. */
-static enum amend_status write_recorded(struct amend_batch *batch, size_t n, struct amend_error *err)
+static enum amend_status hand_over(struct amend_conn *db, void *context, struct amend_error *err)
 {
-	enum amend_status status = amend_handover_begin(batch->db, err);
+	struct recorded *recorded = context;
+	enum amend_status status = amend_handover_begin(db, err);
 
 	if (status == AMEND_OK)
-		status = write_groups(batch, n, err);
+		status = write_groups(recorded->batch, recorded->n, err);
 	if (status == AMEND_OK)
-		status = amend_handover_end(batch->db, err);
+		status = amend_handover_end(db, err);
+	recorded->nothing = status == AMEND_OK;
+	for (size_t i = 0; i < recorded->n && recorded->nothing; i++)
+		recorded->nothing = recorded->batch->items[i].moved;
 	return status;
+}
+
+static enum amend_status undo_if_nothing(struct amend_conn *db, void *context,
+					 struct amend_error *err)
+{
+	const struct recorded *recorded = context;
+	enum amend_status status = hand_over(db, context, err);
+
+	return status == AMEND_OK && recorded->nothing
+		       ? amend_error_set(err, AMEND_STALE, "nothing was written")
+		       : status;
+}
+
+/* A revision that is made beforehand for what then is not written is undone, not left behind empty. */
+static enum amend_status write_recorded(struct amend_batch *batch, size_t n, struct amend_error *err)
+{
+	struct recorded recorded = {.batch = batch, .n = n};
+	enum amend_status status;
+
+	if (amend_revision_current(batch->db))
+		return hand_over(batch->db, &recorded, err);
+	status = amend_atomic(batch->db, NULL, undo_if_nothing, &recorded, err);
+	return recorded.nothing && status == AMEND_STALE ? AMEND_OK : status;
 }
 
 static enum amend_status record(struct amend_batch *batch, size_t n, struct amend_error *err)

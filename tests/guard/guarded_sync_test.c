@@ -78,9 +78,44 @@ static void swaps(struct engine *engine)
 		      engine_pick(engine, "1|1", "1|t"));
 }
 
+/* A trigger of the application's that skips a row, without a word. */
+static void what_is_skipped(struct engine *engine)
+{
+	struct amend_guard_options options = {.history = true};
+	struct feed *feed;
+
+	engine_exec(engine, "CREATE TABLE t (id integer PRIMARY KEY, slug text, "
+			    "version integer NOT NULL DEFAULT 1)");
+	feed = feed_open(engine, "t", "id");
+	expect_ok(amend_guard(feed->db, "t", &options, NULL, &feed->err), &feed->err);
+	if (engine_is(engine, "sqlite"))
+		engine_execf(engine, "%s",
+			     "CREATE TRIGGER skip BEFORE INSERT ON t WHEN NEW.id = 1 "
+			     "BEGIN SELECT raise(IGNORE); END");
+	else
+		engine_exec(
+			engine,
+			"CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN "
+			"NULL; END'; CREATE TRIGGER skip BEFORE INSERT ON t FOR EACH ROW WHEN "
+			"(NEW.id = 1) EXECUTE FUNCTION skip()");
+	fed_once(feed, "id,slug\n1,a\n", "rejected=1");
+	engine_expect(
+		engine,
+		engine_pick(engine,
+			    "SELECT (SELECT count(*) FROM amend_revision), count(*) FROM amend_run",
+			    "SELECT (SELECT count(*) FROM amend.revision), count(*) FROM amend.run"),
+		"0|0");
+	fed_once(feed, "id,slug\n1,a\n2,b\n", "created=1 rejected=1");
+	engine_expect(engine,
+		      engine_pick(engine, "SELECT count(*) FROM amend_revision",
+				  "SELECT count(*) FROM amend.revision"),
+		      "1");
+}
+
 static const struct engine_test tests[] = {
 	{"a sync is recorded once, with source and base", the_same_history},
 	{"values that change places", swaps},
+	{"what a trigger skips leaves no empty revision or run", what_is_skipped},
 };
 
 ENGINE_MAIN_WITH(tests, ENGINES_GENERIC)
