@@ -37,11 +37,17 @@ struct amend_guard_options {
 	bool by_row;               /* back to once a row */
 	const char *const *ignore; /* columns that history leaves out */
 	size_t n_ignore;
+	/*
+	 * Numbers in which what is added counts, and not what it came to (stock, balances): what both sides changed is
+	 * added up, by a sync and by a merge (docs/merge.md). The triggers do nothing with them.
+	 */
+	const char *const *additive;
+	size_t n_additive;
 };
 
-#define AMEND_GUARD_OPTIONS_INIT                                             \
-	{                                                                    \
-		NULL, AMEND_STALE_AS_IT_STANDS, false, false, false, NULL, 0 \
+#define AMEND_GUARD_OPTIONS_INIT                                                      \
+	{                                                                             \
+		NULL, AMEND_STALE_AS_IT_STANDS, false, false, false, NULL, 0, NULL, 0 \
 	}
 
 /* A guard as it is, or as a call would make it. Its texts last until the callback returns. */
@@ -52,13 +58,15 @@ struct amend_guard_state {
 	bool history, by_statement;
 	const char *const *ignored;
 	size_t n_ignored;
+	const char *const *additive;
+	size_t n_additive;
 };
 
 /*
  * What amend_guard, or with `off` amend_unguard, would run: `each` is called for every statement
  * in order, without its semicolon; never, where all is as it should be. Writes nothing. `state`
  * (may be NULL) is called once before them.
- * NOT_FOUND: no such table. INVALID: a column that is none, or cannot serve. UNSUPPORTED: a table
+ * NOT_FOUND: no such table. INVALID: a column that is none, or cannot serve (an additive one is a number, and in no key). UNSUPPORTED: a table
  * that cannot be guarded.
  */
 AMEND_API enum amend_status amend_guard_plan(struct amend_conn *db, const char *table,

@@ -22,28 +22,41 @@ struct shown {
 	size_t n;
 };
 
+static void say_names(struct shown *shown, const char *what, const char *const *columns, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t size = strlen(shown->as);
+
+		snprintf(shown->as + size, sizeof(shown->as) - size, "%s%s", i ? ", " : what,
+			 columns[i]);
+	}
+}
+
 static void say_state(struct shown *shown, const struct amend_guard_state *state)
 {
-	size_t size, room = sizeof(shown->as);
-
 	if (!state->version_column)
 		return;
-	snprintf(shown->as, room, ": version column %s, stale rule %s, %s", state->version_column,
-		 amend_stale_rule_name(state->stale),
+	snprintf(shown->as, sizeof(shown->as), ": version column %s, stale rule %s, %s",
+		 state->version_column, amend_stale_rule_name(state->stale),
 		 !state->history       ? "no history"
 		 : state->by_statement ? "history once a statement"
 				       : "history once a row");
-	for (size_t i = 0; i < state->n_ignored; i++) {
-		size = strlen(shown->as);
-		snprintf(shown->as + size, room - size, "%s%s", i ? ", " : ", without ",
-			 state->ignored[i]);
-	}
+	say_names(shown, ", without ", state->ignored, state->n_ignored);
+	say_names(shown, ", adding up ", state->additive, state->n_additive);
+}
+
+static struct json_object *names(const char *const *columns, size_t n)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_object_array_add(array, cli_json_text(columns[i]));
+	return array;
 }
 
 static void show_state(void *context, const struct amend_guard_state *state)
 {
 	struct shown *shown = context;
-	struct json_object *ignored;
 
 	if (!shown->object) {
 		say_state(shown, state);
@@ -52,16 +65,14 @@ static void show_state(void *context, const struct amend_guard_state *state)
 	cli_json_add(shown->object, "table", cli_json_text(state->table));
 	if (!state->version_column)
 		return;
-	ignored = json_object_new_array();
-	for (size_t i = 0; i < state->n_ignored; i++)
-		json_object_array_add(ignored, cli_json_text(state->ignored[i]));
 	cli_json_add(shown->object, "version_column", cli_json_text(state->version_column));
 	cli_json_add(shown->object, "stale", cli_json_text(amend_stale_rule_name(state->stale)));
 	cli_json_add(shown->object, "history",
 		     cli_json_text(!state->history       ? "none"
 				   : state->by_statement ? "statement"
 							 : "row"));
-	cli_json_add(shown->object, "ignored", ignored);
+	cli_json_add(shown->object, "ignored", names(state->ignored, state->n_ignored));
+	cli_json_add(shown->object, "additive", names(state->additive, state->n_additive));
 }
 
 static void show_statement(void *context, const char *statement)
@@ -165,8 +176,9 @@ static int run(const struct cli_args *args)
 	options.by_row = level == 0;
 	options.by_statement = level == 1;
 	options.n_ignore = cli_values(args, "ignore", &options.ignore);
+	options.n_additive = cli_values(args, "additive", &options.additive);
 	if (cli_has(args, "off") && (options.version_column || options.stale || options.history ||
-				     level >= 0 || options.n_ignore > 0))
+				     level >= 0 || options.n_ignore > 0 || options.n_additive > 0))
 		return cli_usage(args,
 				 "--off takes the guard away, and goes with none of its options");
 	code = cli_open(&session, args, args->words[0], 0);
@@ -190,6 +202,9 @@ static const struct cli_option options[] = {
 	{"level", "row|statement", "record once a row, or once a statement (PostgreSQL; row)",
 	 false},
 	{"ignore", "COL", "leave this column out of history", true},
+	{"additive", "COL",
+	 "a number in which what is added counts: syncs and merges add up what both sides did",
+	 true},
 	{"off", NULL, "take the triggers away; the column and what was recorded stay", false},
 	{"django", NULL, "print a field class for Django's models", false},
 	{"print", NULL, "show the statements, and change nothing", false},

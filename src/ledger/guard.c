@@ -115,17 +115,64 @@ static enum amend_status plan_ignored(struct amend_guarding *guarding, const cha
 	return AMEND_OK;
 }
 
-/* Those that were ignored and are gone since need not be. */
-static size_t still_there(const struct amend_guarding *guarding, const char **names)
+static bool can_be_added_to(const struct amend_table *table, size_t at)
 {
-	const struct amend_guard_record *stood = &guarding->stood;
-	size_t n = 0;
-
-	for (size_t i = 0; i < stood->n_ignored; i++) {
-		if (amend_table_column(guarding->table, stood->ignored[i]) >= 0)
-			names[n++] = stood->ignored[i];
+	switch (table->columns[at].class_) {
+	case AMEND_CLASS_INTEGER:
+	case AMEND_CLASS_NUMBER:
+	case AMEND_CLASS_REAL:
+	case AMEND_CLASS_ANY:
+		return (int)at != table->version && !table->columns[at].generated &&
+		       !in_a_key(table, (uint32_t)at);
+	case AMEND_CLASS_TEXT:
+	case AMEND_CLASS_BOOLEAN:
+	case AMEND_CLASS_BLOB:
+	case AMEND_CLASS_JSON:
+	case AMEND_CLASS_TIME:
+	case AMEND_CLASS_OTHER:
+		break;
 	}
-	return n;
+	return false;
+}
+
+static enum amend_status plan_additive(struct amend_guarding *guarding, const char *const *names,
+				       size_t n, struct amend_error *err)
+{
+	const struct amend_table *planned = &guarding->planned;
+	struct amend_guard_record *wanted = &guarding->wanted;
+
+	wanted->additive = amend_arena_array(&guarding->arena, n, sizeof(*wanted->additive));
+	if (!wanted->additive)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		size_t at;
+		enum amend_status status = amend_table_find(planned, names[i], &at, err);
+
+		if (status != AMEND_OK)
+			return status;
+		if (!can_be_added_to(planned, at))
+			return amend_error_set(
+				err, AMEND_INVALID,
+				"what is added to %s.%s cannot count: expected a number that is "
+				"neither the version nor part of a key",
+				planned->qualified, planned->columns[at].name);
+		wanted->additive[wanted->n_additive++] = planned->columns[at].name;
+	}
+	return AMEND_OK;
+}
+
+/* Those that were named once and are gone since need not be named; NULL: no memory. */
+static const char **still_there(struct amend_guarding *guarding, const char *const *names, size_t *n)
+{
+	const char **there = amend_arena_array(&guarding->arena, *n, sizeof(*there));
+	size_t left = 0;
+
+	for (size_t i = 0; there && i < *n; i++) {
+		if (amend_table_column(guarding->table, names[i]) >= 0)
+			there[left++] = names[i];
+	}
+	*n = left;
+	return there;
 }
 
 static enum amend_status plan_columns(struct amend_guarding *guarding,
@@ -133,19 +180,25 @@ static enum amend_status plan_columns(struct amend_guarding *guarding,
 				      struct amend_error *err)
 {
 	const struct amend_table *planned = &guarding->planned;
+	const struct amend_guard_record *stood = &guarding->stood;
 	struct amend_guard_record *wanted = &guarding->wanted;
-	const char **names = amend_arena_array(&guarding->arena, guarding->stood.n_ignored,
-					       sizeof(*names));
+	size_t n_ignored = stood->n_ignored, n_additive = stood->n_additive;
+	const char **ignored = still_there(guarding, stood->ignored, &n_ignored);
+	const char **additive = still_there(guarding, stood->additive, &n_additive);
 	enum amend_status status;
 
-	if (!names)
+	if (!ignored || !additive)
 		return amend_no_memory(err);
 	for (size_t i = 0; i < planned->n_columns; i++)
 		covered[i] = !planned->columns[i].generated;
-	if (options->n_ignore > 0)
-		status = plan_ignored(guarding, options->ignore, options->n_ignore, covered, err);
-	else
-		status = plan_ignored(guarding, names, still_there(guarding, names), covered, err);
+	status = options->n_ignore > 0
+			 ? plan_ignored(guarding, options->ignore, options->n_ignore, covered, err)
+			 : plan_ignored(guarding, ignored, n_ignored, covered, err);
+	if (status == AMEND_OK)
+		status = options->n_additive > 0
+				 ? plan_additive(guarding, options->additive, options->n_additive,
+						 err)
+				 : plan_additive(guarding, additive, n_additive, err);
 	wanted->covered = amend_arena_array(&guarding->arena, planned->n_columns,
 					    sizeof(*wanted->covered));
 	if (status == AMEND_OK && !wanted->covered)
@@ -309,7 +362,8 @@ static bool same_record(const struct amend_guard_record *a, const struct amend_g
 	       a->stale == b->stale && a->history == b->history &&
 	       a->by_statement == b->by_statement &&
 	       same_names(a->covered, a->n_covered, b->covered, b->n_covered) &&
-	       same_names(a->ignored, a->n_ignored, b->ignored, b->n_ignored);
+	       same_names(a->ignored, a->n_ignored, b->ignored, b->n_ignored) &&
+	       same_names(a->additive, a->n_additive, b->additive, b->n_additive);
 }
 
 struct plan_out {
@@ -348,6 +402,8 @@ enum amend_status amend_guard_plan(
 			.by_statement = is->by_statement,
 			.ignored = is->ignored,
 			.n_ignored = is->n_ignored,
+			.additive = is->additive,
+			.n_additive = is->n_additive,
 		};
 
 		state(context, &told);

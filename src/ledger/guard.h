@@ -11,8 +11,8 @@ struct amend_guard_record {
 	const char *version; /* NULL: there is no guard */
 	enum amend_stale_rule stale;
 	bool history, by_statement;
-	const char **covered, **ignored;
-	size_t n_covered, n_ignored;
+	const char **covered, **ignored, **additive;
+	size_t n_covered, n_ignored, n_additive;
 };
 
 /* `version` NULL where there is none. The ledger may be missing. */

@@ -65,7 +65,7 @@ static enum amend_status read_names(const char *text, struct amend_arena *arena,
 	return status;
 }
 
-enum { TBL, VERSION, STALE, HISTORY, COLUMNS, IGNORED };
+enum { TBL, VERSION, STALE, HISTORY, COLUMNS, IGNORED, ADDITIVE };
 
 static enum amend_status take(const struct amend_rows *rows, size_t i, struct amend_arena *arena,
 			      struct amend_guard_record *out, struct amend_error *err)
@@ -85,6 +85,9 @@ static enum amend_status take(const struct amend_rows *rows, size_t i, struct am
 	if (status == AMEND_OK)
 		status = read_names(amend_rows_at(rows, i, IGNORED)->as.text, arena, &out->ignored,
 				    &out->n_ignored, err);
+	if (status == AMEND_OK)
+		status = read_names(amend_rows_at(rows, i, ADDITIVE)->as.text, arena,
+				    &out->additive, &out->n_additive, err);
 	return status;
 }
 
@@ -104,7 +107,8 @@ static enum amend_status read_records(struct amend_conn *db, const char *table,
 	if (status != AMEND_OK || version < SINCE)
 		return status;
 	amend_sql_init(&sql, db);
-	amend_sql_text(&sql, "SELECT tbl, version, stale, history, columns, ignored FROM ");
+	amend_sql_text(&sql, "SELECT tbl, version, stale, history, columns, ignored, ");
+	amend_sql_text(&sql, version >= AMEND_LEDGER_HAS_ADDITIVE ? "additive FROM " : "'[]' FROM ");
 	amend_sql_ledger(&sql, "guard");
 	if (table) {
 		amend_sql_text(&sql, " WHERE tbl = ");
@@ -165,20 +169,23 @@ enum amend_status amend_guard_record_write(struct amend_conn *db,
 					   const struct amend_guard_record *record,
 					   struct amend_error *err)
 {
-	struct amend_buffer covered = AMEND_BUFFER_INIT, ignored = AMEND_BUFFER_INIT;
+	struct amend_buffer covered = AMEND_BUFFER_INIT, ignored = AMEND_BUFFER_INIT,
+			    additive = AMEND_BUFFER_INIT;
 	enum amend_status status = amend_guard_record_delete(db, record->table, err);
 	struct amend_sql sql;
 
 	add_names(&covered, record->covered, record->n_covered);
 	add_names(&ignored, record->ignored, record->n_ignored);
-	if (status == AMEND_OK && (covered.failed || ignored.failed))
+	add_names(&additive, record->additive, record->n_additive);
+	if (status == AMEND_OK && (covered.failed || ignored.failed || additive.failed))
 		status = amend_no_memory(err);
 	if (status != AMEND_OK)
 		goto out;
 	amend_sql_init(&sql, db);
 	amend_sql_text(&sql, "INSERT INTO ");
 	amend_sql_ledger(&sql, "guard");
-	amend_sql_text(&sql, " (tbl, version, stale, history, columns, ignored, at, who) SELECT ");
+	amend_sql_text(&sql, " (tbl, version, stale, history, columns, ignored, additive, at, "
+			     "who) SELECT ");
 	amend_sql_string(&sql, record->table);
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, record->version);
@@ -193,6 +200,8 @@ enum amend_status amend_guard_record_write(struct amend_conn *db,
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, ignored.data);
 	amend_sql_text(&sql, ", ");
+	amend_sql_string(&sql, additive.data);
+	amend_sql_text(&sql, ", ");
 	amend_sql_text(&sql, db->dialect->now);
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, amend_author_who(db));
@@ -201,5 +210,6 @@ enum amend_status amend_guard_record_write(struct amend_conn *db,
 out:
 	amend_buffer_release(&covered);
 	amend_buffer_release(&ignored);
+	amend_buffer_release(&additive);
 	return status;
 }

@@ -146,6 +146,12 @@ static const char *const step_7[] = {
 	NULL,
 };
 
+/* Guarded tables: the columns in which what is added counts. */
+static const char *const step_8[] = {
+	"ALTER TABLE {ledger}guard ADD COLUMN additive {text} NOT NULL DEFAULT '[]'",
+	NULL,
+};
+
 enum { GUARD_STEP = 5 };
 
 static const struct step steps[] = {{1, step_1},
@@ -154,7 +160,8 @@ static const struct step steps[] = {{1, step_1},
 				    {4, step_4},
 				    {GUARD_STEP, step_5},
 				    {AMEND_LEDGER_HAS_SUMS, step_6},
-				    {AMEND_LEDGER_HAS_CHOICES, step_7}};
+				    {AMEND_LEDGER_HAS_CHOICES, step_7},
+				    {AMEND_LEDGER_HAS_ADDITIVE, step_8}};
 
 enum { LATEST = sizeof(steps) / sizeof(steps[0]) };
 _Static_assert((int)LATEST == (int)AMEND_LEDGER_VERSION, "a step was added");

@@ -16,7 +16,7 @@
 #include "sql/conn.h"
 
 /* What this program makes and writes to; install.c has the steps to it. */
-enum { AMEND_LEDGER_VERSION = 7 };
+enum { AMEND_LEDGER_VERSION = 8 };
 
 /* Installed, be it an older one that can be read? Asks the database once, then remembers. */
 enum amend_status amend_ledger_look(struct amend_conn *db, bool *present,

@@ -7,11 +7,12 @@
 
 struct amend_operation; /* operation.h */
 
-/* The first version with the table. */
+/* The first version with it. */
 enum {
 	AMEND_LEDGER_HAS_OPERATIONS = 4,
 	AMEND_LEDGER_HAS_SUMS = 6,
 	AMEND_LEDGER_HAS_CHOICES = 7, /* columns of conflict */
+	AMEND_LEDGER_HAS_ADDITIVE = 8, /* a column of guard */
 };
 
 struct amend_ledger {

@@ -209,6 +209,14 @@ static void columns_that_cannot(struct engine *engine)
 	expect_status(AMEND_INVALID, amend_guard(road->db, "t", &options, NULL, &road->err),
 		      &road->err);
 	expect_contains(road->err.text, "has no column 'nmae'");
+	options = (struct amend_guard_options){.additive = &(const char *){"name"}, .n_additive = 1};
+	expect_status(AMEND_INVALID, amend_guard(road->db, "t", &options, NULL, &road->err),
+		      &road->err);
+	expect_contains(road->err.text, "expected a number");
+	options.additive = &(const char *){"id"};
+	expect_status(AMEND_INVALID, amend_guard(road->db, "t", &options, NULL, &road->err),
+		      &road->err);
+	expect_contains(road->err.text, "part of a key");
 	/* Nothing of it is there. */
 	engine_expect(engine,
 		      engine_pick(engine,
@@ -216,6 +224,59 @@ static void columns_that_cannot(struct engine *engine)
 				  "AND name LIKE 'amend_guard%'",
 				  "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'zzz_amend%'"),
 		      "0");
+}
+
+static void no_statement(void *context, const char *statement)
+{
+	(void)context;
+	fail_at(__FILE__, __LINE__, "a statement: %s", statement);
+}
+
+static void say_additive(void *context, const struct amend_guard_state *state)
+{
+	struct amend_buffer *text = context;
+
+	amend_buffer_reset(text);
+	for (size_t i = 0; i < state->n_additive; i++)
+		amend_buffer_printf(text, "%s ", state->additive[i]);
+}
+
+static const char *additive(struct road *road, const struct amend_guard_options *options)
+{
+	struct amend_buffer text = AMEND_BUFFER_INIT;
+	const char *copy;
+
+	expect_ok(amend_guard_plan(road->db, "t", options, false, say_additive, no_statement, &text,
+				   &road->err),
+		  &road->err);
+	copy = engine_printf(road->engine, "%s", amend_buffer_string(&text));
+	amend_buffer_release(&text);
+	return copy;
+}
+
+/* They are no triggers' business: naming them changes none. */
+static void additive_columns(struct engine *engine)
+{
+	const struct amend_guard_options as_it_stands = AMEND_GUARD_OPTIONS_INIT;
+	struct road *road;
+	bool changed;
+
+	engine_exec(engine, "CREATE TABLE t (id integer PRIMARY KEY, n integer, m numeric, "
+			    "v integer NOT NULL DEFAULT 1)");
+	road = road_open(engine, NULL);
+	guard(road, "t", .version_column = "v");
+	expect_text(additive(road, &as_it_stands), "");
+	expect_ok(amend_guard(road->db, "t",
+			      &(const struct amend_guard_options){
+				      .additive = (const char *const[]){"n", "m"}, .n_additive = 2},
+			      &changed, &road->err),
+		  &road->err);
+	assert_true(changed);
+	expect_text(additive(road, &as_it_stands), "n m ");
+	expect_ok(amend_guard(road->db, "t", &as_it_stands, &changed, &road->err), &road->err);
+	assert_false(changed);
+	guard(road, "t", .additive = &(const char *){"m"}, .n_additive = 1);
+	expect_text(additive(road, &as_it_stands), "m ");
 }
 
 /* ---- history ---- */
@@ -786,6 +847,7 @@ static const struct engine_test tests[] = {
 	{"a refusal is STALE ZV409, and says who and when", the_error_says_who},
 	{"a column that is missing is added, and begins with the clock", added_column},
 	{"columns that cannot be the version, or be ignored, are refused", columns_that_cannot},
+	{"additive columns are remembered, and change no trigger", additive_columns},
 	{"history: changed fields alone, old and new; none of a no-op", what_is_recorded},
 	{"history: a statement, or a named transaction, is one revision", one_revision},
 	{"history: ignored columns make no change", ignored_columns},

@@ -45,6 +45,8 @@ static const struct back steps[] = {
 	 "ALTER TABLE amend_conflict DROP COLUMN because",
 	 "ALTER TABLE amend.conflict DROP COLUMN mark, DROP COLUMN why, DROP COLUMN choices, "
 	 "DROP COLUMN because"},
+	{"ALTER TABLE amend_guard DROP COLUMN additive",
+	 "ALTER TABLE amend.guard DROP COLUMN additive"},
 };
 
 _Static_assert(sizeof(steps) / sizeof(steps[0]) == AMEND_LEDGER_VERSION - 1, "a step was added");
