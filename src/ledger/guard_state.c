@@ -142,6 +142,33 @@ enum amend_status amend_guard_record_read(struct amend_conn *db, const char *tab
 	return status;
 }
 
+enum amend_status amend_guard_additive(struct amend_conn *db, const struct amend_table *table,
+				       struct amend_arena *arena, const bool **out,
+				       struct amend_error *err)
+{
+	struct amend_guard_record record;
+	enum amend_status status = AMEND_OK;
+	bool *columns;
+
+	*out = NULL;
+	if (!table->guard_version)
+		return AMEND_OK;
+	status = amend_guard_record_read(db, table->qualified, arena, &record, err);
+	if (status != AMEND_OK || record.n_additive == 0)
+		return status;
+	columns = amend_arena_array(arena, table->n_columns, sizeof(*columns));
+	if (!columns)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < record.n_additive; i++) {
+		int at = amend_table_column(table, record.additive[i]);
+
+		if (at >= 0)
+			columns[at] = true;
+	}
+	*out = columns;
+	return AMEND_OK;
+}
+
 enum amend_status amend_guard_record_all(struct amend_conn *db, struct amend_arena *arena,
 					 struct amend_guard_record **out, size_t *n,
 					 struct amend_error *err)

@@ -18,6 +18,14 @@
 /* What this program makes and writes to; install.c has the steps to it. */
 enum { AMEND_LEDGER_VERSION = 8 };
 
+/*
+ * The columns of the table in which what is added counts, as `amend guard --additive` has named them, by
+ * index; NULL: there are none.
+ */
+enum amend_status amend_guard_additive(struct amend_conn *db, const struct amend_table *table,
+				       struct amend_arena *arena, const bool **out,
+				       struct amend_error *err) AMEND_CHECK;
+
 /* Installed, be it an older one that can be read? Asks the database once, then remembers. */
 enum amend_status amend_ledger_look(struct amend_conn *db, bool *present,
 				    struct amend_error *err) AMEND_CHECK;

@@ -11,7 +11,7 @@ struct amend_operation; /* operation.h */
 enum {
 	AMEND_LEDGER_HAS_OPERATIONS = 4,
 	AMEND_LEDGER_HAS_SUMS = 6,
-	AMEND_LEDGER_HAS_CHOICES = 7, /* columns of conflict */
+	AMEND_LEDGER_HAS_CHOICES = 7,  /* columns of conflict */
 	AMEND_LEDGER_HAS_ADDITIVE = 8, /* a column of guard */
 };
 

@@ -65,6 +65,7 @@ enum amend_status amend_call_merge_resolve(struct amend_call *call, struct amend
 	const struct amend_write *write = call->write;
 	const struct amend_table *table = call->table;
 	enum amend_status status = AMEND_OK;
+	const bool *additive = NULL;
 
 	if (!call->seen.has_token && call->seen.n_originals == 0)
 		return amend_error_set(err, AMEND_INVALID,
@@ -79,6 +80,12 @@ enum amend_status amend_call_merge_resolve(struct amend_call *call, struct amend
 		return amend_no_memory(err);
 	for (size_t i = 0; i < write->n_rules && status == AMEND_OK; i++)
 		status = add_rule(call, &write->rules[i], err);
+	if (status == AMEND_OK)
+		status = amend_guard_additive(call->db, table, call->work.arena, &additive, err);
+	for (size_t i = 0; i < table->n_columns && status == AMEND_OK && additive; i++) {
+		if (call->rules[i] == AS_A_WHOLE && additive[i])
+			call->rules[i] = BY_SUM;
+	}
 	for (size_t i = 0; i < table->n_columns && status == AMEND_OK; i++) {
 		if (call->rules[i] == AS_A_WHOLE && table->columns[i].class_ == AMEND_CLASS_JSON)
 			call->rules[i] = BY_KEY;

@@ -37,6 +37,7 @@ static enum amend_status settle(struct amend_chunk *chunk, struct amend_record *
 		case AMEND_EFFECT_NONE:
 		case AMEND_EFFECT_MOVED:
 			record->clashed = record->clashed || record->action->clashed;
+			record->overflowed = record->overflowed || record->action->overflowed;
 			record->refusals = (uint8_t)(record->refusals + record->action->refused);
 			moved[(*n_moved)++] = record;
 			continue;

@@ -517,6 +517,12 @@ static enum amend_status blame(const struct group *group, const struct amend_err
 		culprit->action->clashed = true;
 		return AMEND_OK;
 	}
+	if (culprit->action->adds_up &&
+	    (why->status == AMEND_CONSTRAINT || why->status == AMEND_INVALID)) {
+		/* The source's own value may be a good one: a person decides. */
+		culprit->action->overflowed = true;
+		return AMEND_OK;
+	}
 	culprit->effect = AMEND_EFFECT_REJECTED;
 	culprit->problem = amend_arena_text(&chunk->sync->arena, why->text);
 	return culprit->problem ? AMEND_OK : amend_no_memory(err);
@@ -560,6 +566,7 @@ static void reset(struct amend_chunk *chunk)
 		record->effect = AMEND_EFFECT_NONE;
 		record->action->parked = false;
 		record->action->clashed = record->action->refused = false;
+		record->action->overflowed = false;
 		record->action->now = record->action->after = (struct amend_row){0};
 	}
 }

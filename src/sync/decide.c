@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "merge/merge.h"
+#include "record/request.h"
 #include "sync/sync.h"
 
 /* What becomes of one field. */
@@ -15,6 +16,7 @@ enum verdict {
 	LOCAL, /* a local edit stays; the source has not moved, or it was decided so */
 	WRITE,
 	CLASH,
+	SUM, /* what the source added goes on top of a local edit */
 	ASK, /* nothing is known: --adopt must say */
 };
 
@@ -22,6 +24,7 @@ enum verdict {
 struct fields {
 	enum verdict *verdicts;
 	bool *take;
+	struct amend_value *sums; /* where the verdict is SUM */
 	struct amend_put *puts;
 	struct amend_conflict_field *clashes;
 	size_t n_puts, n_clashes;
@@ -70,11 +73,61 @@ static enum verdict judge(const struct amend_sync *sync, const struct amend_reco
 	return amend_sync_in_open(record, sides.column) ? CLASH : ASK;
 }
 
+/* In the column's own form; `fits` false: the column cannot hold it. */
+static enum amend_status fit(struct amend_sync *sync, uint32_t column, struct amend_value *value,
+			     bool *fits, struct amend_error *err)
+{
+	struct amend_put put = {.column = column, .op = AMEND_SET, .value = *value};
+	enum amend_status status;
+
+	put.min = put.max = amend_null();
+	status = amend_request_canonical(sync->db, sync->table, NULL, &put, 1, &sync->arena, err);
+	*fits = status == AMEND_OK;
+	*value = put.value;
+	return status == AMEND_INVALID ? AMEND_OK : status;
+}
+
+/*
+ * The last row of the table of fields, which goes before the others: declared additive, and both have
+ * moved. `verdict` stays LEAVE where it does not apply: what is no number is a field like others.
+ */
+static enum amend_status judge_sum(struct amend_sync *sync, const struct amend_record *record,
+				   uint32_t used, struct fields *fields, enum verdict *verdict,
+				   struct amend_error *err)
+{
+	const struct amend_used *u = &sync->used[used];
+	struct amend_value difference, *sum = &fields->sums[used];
+	struct amend_conflict_field sides;
+	enum amend_merged merged;
+	enum amend_status status;
+	const char *why;
+	bool fits;
+
+	*verdict = LEAVE;
+	if (!u->additive || !u->update || is_absent(record, used))
+		return AMEND_OK;
+	sides = amend_sync_sides(sync, record, record->row->values, used);
+	if (!sides.has_base || amend_value_equal(&sides.base, &sides.incoming) ||
+	    amend_value_equal(&sides.base, &sides.current))
+		return AMEND_OK;
+	merged = amend_merge_difference(&sides.base, &sides.incoming, &sync->arena, &difference,
+					&why);
+	if (merged == AMEND_MERGED_CLEAN)
+		merged = amend_merge_sum(&sides.current, &difference, &sync->arena, sum, &why);
+	if (merged == AMEND_MERGED_NO_MEMORY)
+		return amend_no_memory(err);
+	if (merged == AMEND_MERGED_CLASH)
+		return AMEND_OK;
+	status = fit(sync, u->column, sum, &fits, err);
+	*verdict = !fits || record->overflowed ? CLASH : SUM;
+	return status;
+}
+
 /* What the options say of a clash, and of what nothing is known of. */
 static enum verdict rule(struct amend_sync *sync, struct amend_record *record, enum verdict verdict,
 			 struct fields *fields, bool *take)
 {
-	*take = verdict == SAME || verdict == LOCAL || verdict == WRITE;
+	*take = verdict == SAME || verdict == LOCAL || verdict == WRITE || verdict == SUM;
 	if (verdict == ASK) {
 		switch (sync->options->adopt) {
 		case AMEND_ADOPT_ASK:
@@ -224,8 +277,11 @@ static enum amend_status conclude(struct amend_sync *sync, struct amend_record *
 	bool local = false;
 
 	for (uint32_t u = 0; u < sync->n_used; u++) {
-		local = local || fields->verdicts[u] == LOCAL;
-		if (fields->verdicts[u] == WRITE)
+		local = local || fields->verdicts[u] == LOCAL || fields->verdicts[u] == SUM;
+		if (fields->verdicts[u] == SUM) {
+			put(fields, sync->used[u].column, &fields->sums[u]);
+			draft.adds_up = true;
+		} else if (fields->verdicts[u] == WRITE)
 			put(fields, sync->used[u].column, &record->values[u]);
 		else if (fields->verdicts[u] == CLASH)
 			fields->clashes[fields->n_clashes++] = amend_sync_sides(
@@ -251,8 +307,9 @@ static enum amend_status conclude(struct amend_sync *sync, struct amend_record *
 		return amend_no_memory(err);
 	*action = draft;
 	if (fields->n_clashes)
-		return amend_sync_conflict(sync, record, AMEND_CONFLICT_FIELDS, fields->clashes,
-					   fields->n_clashes, NULL, err);
+		return amend_sync_conflict(
+			sync, record, AMEND_CONFLICT_FIELDS, fields->clashes, fields->n_clashes,
+			record->overflowed ? "the database does not take the sum" : NULL, err);
 	if (!fields->settled)
 		return amend_sync_no_conflict(sync, record, "closed", "", err);
 	return amend_sync_no_conflict(
@@ -282,6 +339,8 @@ static enum amend_status decide_found(struct amend_sync *sync, struct amend_reco
 	}
 	for (uint32_t u = 0; u < sync->n_used; u++) {
 		bool asked = record->asks;
+		enum amend_status status;
+		enum verdict verdict;
 
 		if (judged[u])
 			continue;
@@ -291,8 +350,12 @@ static enum amend_status decide_found(struct amend_sync *sync, struct amend_reco
 			fields->take[u] = true;
 			continue;
 		}
-		fields->verdicts[u] = rule(sync, record, judge(sync, record, u), fields,
-					   &fields->take[u]);
+		status = judge_sum(sync, record, u, fields, &verdict, err);
+		if (status != AMEND_OK)
+			return status;
+		if (verdict == LEAVE)
+			verdict = judge(sync, record, u);
+		fields->verdicts[u] = rule(sync, record, verdict, fields, &fields->take[u]);
 		if (record->asks && !asked)
 			record->asked = u;
 	}
@@ -426,13 +489,15 @@ enum amend_status amend_sync_decide(struct amend_sync *sync, struct amend_error 
 	struct fields fields = {
 		.verdicts = calloc(sync->n_used, sizeof(*fields.verdicts)),
 		.take = calloc(sync->n_used, sizeof(*fields.take)),
+		.sums = calloc(sync->n_used, sizeof(*fields.sums)),
 		.puts = calloc(n_puts, sizeof(*fields.puts)),
 		.clashes = calloc(sync->n_used, sizeof(*fields.clashes)),
 	};
 	bool *judged = calloc(sync->n_used, sizeof(*judged));
 	enum amend_status status = AMEND_OK;
 
-	if (!fields.verdicts || !fields.take || !fields.puts || !fields.clashes || !judged) {
+	if (!fields.verdicts || !fields.take || !fields.sums || !fields.puts || !fields.clashes ||
+	    !judged) {
 		status = amend_no_memory(err);
 		goto out;
 	}
@@ -461,6 +526,7 @@ enum amend_status amend_sync_decide(struct amend_sync *sync, struct amend_error 
 out:
 	free(fields.verdicts);
 	free(fields.take);
+	free(fields.sums);
 	free(fields.puts);
 	free(fields.clashes);
 	free(judged);

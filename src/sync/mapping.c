@@ -462,6 +462,17 @@ static enum amend_status bind_on_create(struct amend_sync *sync, struct amend_er
 	return status;
 }
 
+static enum amend_status bind_additive(struct amend_sync *sync, struct amend_error *err)
+{
+	const bool *additive;
+	enum amend_status status = amend_guard_additive(sync->db, sync->table, &sync->lasting,
+							&additive, err);
+
+	for (uint32_t i = 0; i < sync->n_used && status == AMEND_OK && additive; i++)
+		sync->used[i].additive = additive[sync->used[i].column];
+	return status;
+}
+
 enum amend_status amend_sync_bind(struct amend_sync *sync, struct amend_error *err)
 {
 	enum amend_status status = AMEND_OK;
@@ -476,6 +487,8 @@ enum amend_status amend_sync_bind(struct amend_sync *sync, struct amend_error *e
 		status = bind_column(sync, i, err);
 	for (uint32_t i = 0; i < sync->n_keys && status == AMEND_OK; i++)
 		status = amend_sync_bind_key(sync, &sync->keys[i], err);
+	if (status == AMEND_OK)
+		status = bind_additive(sync, err);
 	if (status == AMEND_OK)
 		status = bind_on_create(sync, err);
 	if (status == AMEND_OK)

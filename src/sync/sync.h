@@ -100,7 +100,9 @@ struct amend_action {
 	struct amend_row now; /* the row, held and proved to be what was seen; values NULL: none */
 	struct amend_row after; /* after the write; values NULL: nothing was written */
 	bool parked;
-	bool clashed; /* a unique key refused it */
+	bool clashed;    /* a unique key refused it */
+	bool adds_up;    /* a put is what the source added, on top of what is there */
+	bool overflowed; /* and the database did not take that */
 	bool refused; /* the database created nothing, and gave no reason: somebody else was first, or it never will */
 };
 
@@ -134,6 +136,7 @@ struct amend_record {
 	bool declined;                    /* it waits for one that is not to be written */
 	bool told;                        /* counted and reported */
 	bool clashed;                     /* a unique key refused it once: it was decided again */
+	bool overflowed;                  /* a sum was not taken: it is a conflict */
 	uint8_t refusals;                 /* so often `refused`, each time committed */
 	uint8_t fate;                     /* enum amend_fate */
 	uint8_t effect;                   /* enum amend_effect */
@@ -146,6 +149,7 @@ struct amend_used {
 	uint32_t column;  /* index of the table column */
 	bool update;      /* written on existing records */
 	bool key;         /* part of a key: trimmed */
+	bool additive;    /* declared: what the source added counts */
 };
 
 struct amend_sync_key {

@@ -489,6 +489,24 @@ static void a_guarded_table_merges_and_its_version_is_no_conflict(struct engine 
 	expect_text(kept(road), "save ada title: old|bobs|mine");
 }
 
+/* Declared with the guard it need not be said with each save; what is said goes before it. */
+static void a_guarded_tables_additive_columns_need_no_naming(struct engine *engine)
+{
+	struct road *road = open_docs(engine), *bob = open_bob(engine);
+	const struct amend_guard_options options = {.additive = &(const char *){"qty"},
+						    .n_additive = 1};
+	const char *token;
+
+	expect_ok(amend_guard(road->db, "doc", &options, NULL, &road->err), &road->err);
+	road_table(road, "doc");
+	road_table(bob, "doc");
+	token = road_token(road, "id=1");
+	ok(bob, .keys = "id=1", .set = "qty=7, title=new");
+	ok(road, .keys = "id=1", .set = "qty=12", .token = token, .merge = true);
+	expect_text(road_merge(road), "title=current qty=sum");
+	engine_expect(engine, "SELECT title, qty FROM doc WHERE id = 1", "new|9");
+}
+
 static const struct engine_test tests[] = {
 	{"disjoint fields merge, and it is reported", disjoint_fields_merge_and_it_is_reported},
 	{"what has not moved is no merge", what_has_not_moved_is_no_merge},
@@ -518,6 +536,8 @@ static const struct engine_test tests[] = {
 	{"what cannot be merged is refused", what_cannot_be_merged_is_refused},
 	{"a merge may break what neither broke: nothing is written",
 	 a_merge_may_break_what_neither_broke},
+	{"a guarded table's additive columns need no naming",
+	 a_guarded_tables_additive_columns_need_no_naming},
 	{"a guarded table merges, and its version is no conflict",
 	 a_guarded_table_merges_and_its_version_is_no_conflict},
 };
