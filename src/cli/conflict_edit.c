@@ -43,7 +43,8 @@ int cli_edit(const struct cli_args *args, const char *path)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN}, old_int, old_quit;
 	const char *program = editor();
-	const char *script = cli_format(args->pool, "%s \"$1\"", program);
+	/* The shell lives as long as the editor, whatever keys that is sent. */
+	const char *script = cli_format(args->pool, "trap : INT QUIT; %s \"$1\"", program);
 	int status = 0;
 	pid_t child;
 

@@ -353,7 +353,9 @@ enum amend_status amend_conflict_by_id(struct amend_conn *db, int64_t id, bool h
 {
 	struct amend_conflict_row *rows = NULL;
 	size_t n = 0;
-	enum amend_status status = list(db, NULL, NULL, id, hold, arena, &rows, &n, err);
+	/* 0 would be any. */
+	enum amend_status status = id > 0 ? list(db, NULL, NULL, id, hold, arena, &rows, &n, err)
+					  : AMEND_OK;
 
 	if (status != AMEND_OK)
 		return status;

@@ -23,7 +23,10 @@ struct operation {
 	size_t n_bounds;
 	struct amend_value version;
 	struct amend_expect expect;
-	bool with_token;
+	bool with_token, merge;
+	enum amend_take take;
+	struct amend_decision decisions[8]; /* sides of single columns; `set` has the values */
+	size_t n_decisions;
 	enum amend_wait wait;
 	enum amend_strength strength;
 	char numbers[8][32]; /* computed values */
@@ -156,6 +159,30 @@ static bool take_assignment(struct operation *op, struct amend_assign *assign, c
 	return true;
 }
 
+/* "take:incoming", "take:name=current". */
+static bool take_side(struct operation *op, char *word)
+{
+	static const char *const sides[] = {"current", "incoming", "base"};
+	char *equals = strchr(word, '=');
+	const char *side = equals ? equals + 1 : word;
+
+	for (size_t i = 0; i < COUNT(sides); i++) {
+		enum amend_take take = (enum amend_take)(AMEND_TAKE_CURRENT + i);
+
+		if (strcmp(side, sides[i]) != 0)
+			continue;
+		if (!equals) {
+			op->take = take;
+			return true;
+		}
+		*equals = '\0';
+		op->decisions[op->n_decisions++] = (struct amend_decision){.column = word,
+									   .take = take};
+		return true;
+	}
+	return false;
+}
+
 static bool take_word(struct operation *op, char *word)
 {
 	const struct seen *seen = &op->session->seen[op->place];
@@ -166,6 +193,10 @@ static bool take_word(struct operation *op, char *word)
 		op->wait = AMEND_SKIP_LOCKED;
 	else if (strcmp(word, "share") == 0)
 		op->strength = AMEND_FOR_SHARE;
+	else if (strcmp(word, "merge") == 0)
+		op->merge = true;
+	else if (strncmp(word, "take:", 5) == 0)
+		return take_side(op, word + 5);
 	else if (strcmp(word, "seen") == 0) {
 		op->with_token = true;
 		op->expect.token = seen->token ? seen->token : "none";
@@ -254,7 +285,10 @@ static void say_stale(const struct operation *op, const struct amend_result *res
 		else
 			amend_buffer_text(said, "unknown");
 		amend_buffer_text(said, ", current ");
-		facts_value(said, &result->record[at]);
+		if (result->record)
+			facts_value(said, &result->record[at]);
+		else
+			amend_buffer_text(said, "none");
 		amend_buffer_text(said, ", incoming ");
 		facts_value(said, &result->incoming[i].value);
 	}
@@ -340,7 +374,23 @@ static enum amend_status write(struct operation *op, enum amend_mode mode,
 	write.expect = op->expect;
 	write.wait = op->wait;
 	write.want_token = true;
+	write.merge = op->merge;
 	return amend_write(op->session->db, op->table, &write, result, err);
+}
+
+/* The conflict that the last save left which was not merged. */
+static enum amend_status settle(struct operation *op, struct amend_result *result,
+				struct amend_error *err)
+{
+	const struct amend_resolution how = {.id = atomic_load(&op->session->run->conflict),
+					     .take = op->take,
+					     .decisions = op->decisions,
+					     .n_decisions = op->n_decisions + op->n_set};
+
+	for (size_t i = 0; i < op->n_set; i++)
+		op->decisions[op->n_decisions + i] = (struct amend_decision){
+			.column = op->set[i].column, .value = op->set[i].value};
+	return amend_resolve(op->session->db, &how, result, err);
 }
 
 static enum amend_status call(struct operation *op, struct amend_result *result,
@@ -366,6 +416,8 @@ static enum amend_status call(struct operation *op, struct amend_result *result,
 		return amend_delete(db, op->table, op->keys, &op->expect, op->wait, result, err);
 	if (strcmp(verb, "hold") == 0)
 		return amend_hold(db, op->table, op->keys, op->strength, op->wait, result, err);
+	if (strcmp(verb, "settle") == 0)
+		return settle(op, result, err);
 	if (strcmp(verb, "hold-table") != 0)
 		return wrong(err, verb);
 	result->outcome = AMEND_IS_FOUND;
@@ -383,6 +435,8 @@ enum amend_status operation_run(struct session *session, const struct step *step
 	status = prepare(op, step, err);
 	if (status == AMEND_OK)
 		status = call(op, &result, err);
+	if (result.conflict)
+		atomic_store(&session->run->conflict, result.conflict);
 	if (status == AMEND_INTERNAL)
 		facts_wrong(&session->run->facts, "%s.%s: %s", session->plan->name, step->name,
 			    err->text);

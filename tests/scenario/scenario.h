@@ -183,9 +183,10 @@ struct run {
 	size_t n;
 	struct amend_table *tables[MAX_TABLES];
 	struct facts facts;
-	void *monitor;      /* asks who waits */
-	atomic_bool asking; /* whether it waits itself: of no interest */
-	size_t acting;      /* the session whose step was handed out last */
+	void *monitor;            /* asks who waits */
+	atomic_bool asking;       /* whether it waits itself: of no interest */
+	_Atomic int64_t conflict; /* of the last save that was not merged */
+	size_t acting;            /* the session whose step was handed out last */
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
 	bool stop;

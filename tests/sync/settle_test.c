@@ -462,6 +462,19 @@ static void no_way_back(struct engine *engine)
 	assert_int_equal(feed_conflict(feed), id);
 }
 
+/* 0 is no conflict's number, and not any conflict's. */
+static void no_number(struct engine *engine)
+{
+	struct feed *feed = clash(engine);
+	const struct amend_resolution how = {.take = AMEND_TAKE_INCOMING};
+	struct amend_result result = AMEND_RESULT_INIT;
+
+	expect_status(AMEND_NOT_FOUND, amend_resolve(feed->db, &how, &result, &feed->err),
+		      &feed->err);
+	amend_result_release(&result);
+	engine_expect(engine, all, "SZ|Ngwane|b");
+}
+
 /* --- two at once --- */
 
 enum { SETTLERS = 4 };
@@ -532,6 +545,7 @@ static const struct engine_test tests[] = {
 	{"saves: what of it does not clash is written with the decision", rest_of_a_save},
 	{"saves: a deleted record comes back under its key", save_of_a_deleted_record},
 	{"saves: what is in the way of that is named", no_way_back},
+	{"0 is no conflict's number", no_number},
 	{"several settle one conflict at once: one does", at_once},
 };
 
