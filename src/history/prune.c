@@ -162,6 +162,7 @@ static enum amend_status remove_rows(struct amend_conn *db, struct amend_sql *sq
 /* Whoever asks for a moment before this is told that it is not known. */
 static enum amend_status mark(struct pruning *pruning, struct amend_error *err)
 {
+	static const char *const set[] = {"value", NULL};
 	char text[32];
 	struct amend_sql sql;
 	enum amend_status status;
@@ -176,7 +177,8 @@ static enum amend_status mark(struct pruning *pruning, struct amend_error *err)
 	amend_sql_ledger(&sql, "meta");
 	amend_sql_text(&sql, " (name, value) VALUES ('pruned', ");
 	amend_sql_string(&sql, text);
-	amend_sql_text(&sql, ") ON CONFLICT (name) DO UPDATE SET value = excluded.value");
+	amend_sql_text(&sql, ")");
+	amend_sql_or_set(&sql, "name", set);
 	status = amend_exec(pruning->db, &sql, NULL, err);
 	amend_sql_release(&sql);
 	return status;

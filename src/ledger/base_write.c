@@ -257,6 +257,7 @@ static enum amend_status repeat(struct part *part, const struct amend_sql *sql, 
 	int64_t *changes = calloc(part->n, sizeof(*changes));
 	struct amend_repeat times = {
 		.sql = amend_buffer_string(&sql->text),
+		.unless_there = sql->unless_there,
 		.n_values = n,
 		.values = values,
 		.n = part->n,
@@ -342,7 +343,8 @@ static enum amend_status insert_each(struct part *part, struct amend_error *err)
 	amend_sql_bytes(&sql, NULL, 0);
 	amend_sql_text(&sql, ", ");
 	amend_sql_bytes(&sql, NULL, 0);
-	amend_sql_text(&sql, ") ON CONFLICT (feed, pk) DO NOTHING");
+	amend_sql_text(&sql, ")");
+	amend_sql_unless_there(&sql, "feed, pk");
 	status = repeat(part, &sql, columns, 5, err);
 	amend_sql_release(&sql);
 	return status;

@@ -370,6 +370,8 @@ enum amend_status amend_conflict_by_id(struct amend_conn *db, int64_t id, bool h
 enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend_conflict_spec *spec,
 				       int64_t *id, struct amend_error *err)
 {
+	static const char *const set[] = {"pk",  "kind", "fields", "note", "line",
+					  "run", "at",   "who",    "why",  NULL};
 	struct amend_buffer fields = AMEND_BUFFER_INIT, open_key = AMEND_BUFFER_INIT;
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_sql sql;
@@ -416,12 +418,10 @@ enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, amend_author_why(db));
 	amend_sql_printf(&sql, ", %s", db->dialect->random_secret);
+	amend_sql_text(&sql, ", 'open', '')");
 	/* What was chosen stays: choices against other values than these count no more. */
-	amend_sql_text(&sql,
-		       ", 'open', '') ON CONFLICT (open_key) DO UPDATE SET pk = excluded.pk, kind = "
-		       "excluded.kind, fields = excluded.fields, note = excluded.note, line = "
-		       "excluded.line, run = excluded.run, at = excluded.at, who = excluded.who, "
-		       "why = excluded.why RETURNING id");
+	amend_sql_or_set(&sql, "open_key", set);
+	amend_sql_text(&sql, " RETURNING id");
 	status = amend_exec(db, &sql, &rows, err);
 	if (status == AMEND_OK && !amend_value_number(amend_rows_at(&rows, 0, 0), id))
 		status = amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");

@@ -100,7 +100,8 @@ static enum amend_status make_feed(struct amend_conn *db, const char *source,
 	amend_sql_string(&sql, table->qualified);
 	amend_sql_text(&sql, ", ");
 	amend_sql_text(&sql, db->dialect->random_secret);
-	amend_sql_text(&sql, ") ON CONFLICT (source, tbl) DO NOTHING");
+	amend_sql_text(&sql, ")");
+	amend_sql_unless_there(&sql, "source, tbl");
 	status = amend_exec(db, &sql, NULL, err);
 	amend_sql_release(&sql);
 	return status;

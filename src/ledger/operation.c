@@ -83,7 +83,8 @@ enum amend_status amend_operation_claim(struct amend_conn *db,
 	amend_sql_string(&sql, amend_author_who(db));
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, operation->maker);
-	amend_sql_text(&sql, ") ON CONFLICT (id) DO NOTHING");
+	amend_sql_text(&sql, ")");
+	amend_sql_unless_there(&sql, "id");
 	status = amend_exec(db, &sql, &rows, err);
 	*claimed = rows.changes > 0;
 	amend_rows_release(&rows);

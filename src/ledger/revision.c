@@ -68,7 +68,7 @@ void amend_revision_insert(struct amend_sql *sql, struct amend_conn *db, const c
 	if (run)
 		amend_sql_integer(sql, run);
 	else
-		amend_sql_printf(sql, "CAST(NULL AS %s)", db->dialect->integer_type);
+		amend_sql_no_integer(sql);
 	if (db->dialect->revision_xact) {
 		amend_sql_text(sql, ", ");
 		amend_sql_text(sql, db->dialect->revision_xact);

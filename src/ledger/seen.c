@@ -171,6 +171,8 @@ enum amend_status amend_seen_store(struct amend_conn *db, const char *source,
 				   const struct amend_table *table,
 				   const struct amend_seen_version *seen, struct amend_error *err)
 {
+	static const char *const set[] = {"asked", "etag",  "modified", "records",
+					  "bases", "names", NULL};
 	struct amend_sql sql;
 	int64_t feed = 0;
 	enum amend_status status = amend_feed_find(db, source, table, true, &feed, err);
@@ -194,10 +196,8 @@ enum amend_status amend_seen_store(struct amend_conn *db, const char *source,
 	amend_sql_bytes(&sql, seen->bases.sum, AMEND_DIGEST_SIZE);
 	amend_sql_text(&sql, ", ");
 	amend_sql_bytes(&sql, seen->names, seen->names_size);
-	amend_sql_text(&sql, ") ON CONFLICT (feed) DO UPDATE SET asked = excluded.asked, "
-			     "etag = excluded.etag, modified = excluded.modified, "
-			     "records = excluded.records, bases = excluded.bases, "
-			     "names = excluded.names");
+	amend_sql_text(&sql, ")");
+	amend_sql_or_set(&sql, "feed", set);
 	status = amend_exec(db, &sql, NULL, err);
 	amend_sql_release(&sql);
 	return status;

@@ -37,6 +37,8 @@ static enum amend_status repeat(struct times *times, const struct amend_sql *sql
 {
 	struct amend_repeat repeat = {
 		.sql = amend_buffer_string(&sql->text),
+		.unless_there = sql->unless_there,
+		.unless_key = sql->unless_key,
 		.n_values = sql->n_values,
 		.values = values,
 		.n = n,

@@ -157,14 +157,8 @@ void amend_write_first_version(struct amend_sql *sql, const struct amend_table *
 void amend_write_unless_there(struct amend_sql *sql, const struct amend_table *table,
 			      const struct amend_key *key)
 {
-	if (!key)
-		return;
-	amend_sql_text(sql, " ON CONFLICT (");
-	for (size_t i = 0; i < key->n_columns; i++) {
-		amend_sql_comma(sql, i);
-		amend_sql_name(sql, table->columns[key->columns[i]].name);
-	}
-	amend_sql_text(sql, ") DO NOTHING");
+	if (key)
+		amend_sql_unless_key(sql, table, key);
 }
 
 void amend_write_insertion(struct amend_sql *sql, const struct amend_table *table,
@@ -173,7 +167,7 @@ void amend_write_insertion(struct amend_sql *sql, const struct amend_table *tabl
 	if (n == 0 && !needs_first_version(table, puts, n)) {
 		amend_sql_text(sql, "INSERT INTO ");
 		amend_sql_text(sql, table->sql);
-		amend_sql_text(sql, " DEFAULT VALUES");
+		amend_sql_text(sql, sql->dialect->default_row);
 	} else {
 		amend_write_insert_head(sql, table, puts, n);
 		amend_sql_text(sql, " VALUES (");

@@ -102,6 +102,8 @@ static enum amend_status repeat_slice(struct amend_conn *db, struct amend_repeat
 			.sql = repeat->sql,
 			.values = repeat->values + (from + i) * repeat->n_values,
 			.n_values = repeat->n_values,
+			.unless_there = repeat->unless_there,
+			.unless_key = repeat->unless_key,
 		};
 	status = amend_exec_many(db, statements, n, asked ? rows : NULL, &done, err);
 	repeat->failed = from + done;

@@ -47,10 +47,14 @@ enum amend_feature {
 
 /* Pieces of SQL text. "" where the engine lacks it (the feature bit says so too). */
 struct amend_dialect {
-	char quote;       /* of identifiers: doubled inside */
-	char placeholder; /* '$' or '?': followed by the parameter's number, from 1 */
-	bool numbered;    /* false: '?' alone, in order of use (a later driver) */
-	const char *same; /* infix, NULL-safe: "IS NOT DISTINCT FROM", "IS", "<=>" */
+	char quote;            /* of identifiers: doubled inside */
+	char placeholder;      /* '$' or '?': followed by the parameter's number, from 1 */
+	bool numbered;         /* false: '?' alone, in order of use */
+	bool untyped;          /* a placeholder needs no cast to be known for what it is */
+	bool on_duplicate_key; /* ON DUPLICATE KEY UPDATE for ON CONFLICT (..) DO UPDATE (amend_sql_or_set); for DO NOTHING see amend_statement.unless_there */
+	const char *default_row;  /* behind INSERT INTO t: a row of nothing but defaults */
+	const char *same;         /* infix, NULL-safe: "IS NOT DISTINCT FROM", "IS", "<=>" */
+	const char *same_text[2]; /* around a text column's name before `same`, for it to compare every byte; "" or NULL where that is for the column's collation */
 	const char *for_update, *for_no_key_update, *for_share; /* suffixes, without leading space */
 	const char *nowait, *skip_locked;                       /* behind them */
 	const char *lock_table_update,
@@ -108,6 +112,13 @@ struct amend_statement {
 	bool once; /* not worth preparing: DDL, or a text that will not come again */
 	bool raw; /* of a scan: all columns are text or bytes, and may come as BLOB, whichever they are */
 	uint64_t hash; /* amend_sql_hash of the text, where it is known already; else 0 */
+	/*
+	 * An INSERT that does nothing where the value of a unique key is there already, and that is no failure: no row
+	 * returned, no change. With ON CONFLICT the text says it, and this is nothing to the driver. `unless_key`:
+	 * the key's name; NULL: any of the table's.
+	 */
+	bool unless_there;
+	const char *unless_key;
 };
 
 enum amend_tx {
@@ -145,6 +156,8 @@ typedef enum amend_status (*amend_name_fn)(void *context, const char *name, stru
 /* One statement, many times over. */
 struct amend_repeat {
 	const char *sql;
+	bool unless_there; /* as in amend_statement */
+	const char *unless_key;
 	size_t n_values;                  /* of one time */
 	const struct amend_value *values; /* n * n_values */
 	size_t n;

@@ -115,31 +115,44 @@ void amend_sql_number_as(struct amend_sql *sql, const struct amend_column *colum
 	}
 }
 
+static void typed(struct amend_sql *sql, const struct amend_value *value, const char *type)
+{
+	if (sql->dialect->untyped) {
+		amend_sql_value(sql, value);
+		return;
+	}
+	amend_sql_text(sql, "CAST(");
+	amend_sql_value(sql, value);
+	amend_sql_printf(sql, " AS %s)", type);
+}
+
 void amend_sql_integer(struct amend_sql *sql, int64_t integer)
 {
-	struct amend_value value = amend_integer(integer);
+	const struct amend_value value = amend_integer(integer);
 
-	amend_sql_text(sql, "CAST(");
-	amend_sql_value(sql, &value);
-	amend_sql_printf(sql, " AS %s)", sql->dialect->integer_type);
+	typed(sql, &value, sql->dialect->integer_type);
+}
+
+void amend_sql_no_integer(struct amend_sql *sql)
+{
+	if (sql->dialect->untyped)
+		amend_sql_text(sql, "NULL");
+	else
+		amend_sql_printf(sql, "CAST(NULL AS %s)", sql->dialect->integer_type);
 }
 
 void amend_sql_string(struct amend_sql *sql, const char *text)
 {
-	struct amend_value value = amend_text(text);
+	const struct amend_value value = amend_text(text);
 
-	amend_sql_text(sql, "CAST(");
-	amend_sql_value(sql, &value);
-	amend_sql_printf(sql, " AS %s)", sql->dialect->text_type);
+	typed(sql, &value, sql->dialect->text_type);
 }
 
 void amend_sql_bytes(struct amend_sql *sql, const void *bytes, size_t size)
 {
-	struct amend_value value = amend_blob(bytes, size);
+	const struct amend_value value = amend_blob(bytes, size);
 
-	amend_sql_text(sql, "CAST(");
-	amend_sql_value(sql, &value);
-	amend_sql_printf(sql, " AS %s)", sql->dialect->bytes_type);
+	typed(sql, &value, sql->dialect->bytes_type);
 }
 
 void amend_sql_literal(struct amend_sql *sql, const char *text)
@@ -184,9 +197,51 @@ void amend_sql_kept(struct amend_sql *sql, const struct amend_buffer *text)
 void amend_sql_same(struct amend_sql *sql, const struct amend_column *column,
 		    const struct amend_value *value)
 {
+	const char *const *around = sql->dialect->same_text;
+	bool text = around[0] && *column->collation;
+
+	amend_sql_text(sql, text ? around[0] : "");
 	amend_sql_name(sql, column->name);
+	amend_sql_text(sql, text ? around[1] : "");
 	amend_sql_printf(sql, " %s ", sql->dialect->same);
 	amend_sql_value_as(sql, column, value);
+}
+
+void amend_sql_unless_there(struct amend_sql *sql, const char *key)
+{
+	sql->unless_there = true;
+	if (!sql->dialect->on_duplicate_key)
+		amend_sql_printf(sql, " ON CONFLICT (%s) DO NOTHING", key);
+}
+
+void amend_sql_unless_key(struct amend_sql *sql, const struct amend_table *table,
+			  const struct amend_key *key)
+{
+	sql->unless_there = true;
+	sql->unless_key = key->name;
+	if (sql->dialect->on_duplicate_key)
+		return;
+	amend_sql_text(sql, " ON CONFLICT (");
+	for (size_t i = 0; i < key->n_columns; i++) {
+		amend_sql_comma(sql, i);
+		amend_sql_name(sql, table->columns[key->columns[i]].name);
+	}
+	amend_sql_text(sql, ") DO NOTHING");
+}
+
+void amend_sql_or_set(struct amend_sql *sql, const char *key, const char *const *columns)
+{
+	bool duplicate = sql->dialect->on_duplicate_key;
+
+	if (duplicate)
+		amend_sql_text(sql, " ON DUPLICATE KEY UPDATE ");
+	else
+		amend_sql_printf(sql, " ON CONFLICT (%s) DO UPDATE SET ", key);
+	for (size_t i = 0; columns[i]; i++) {
+		amend_sql_comma(sql, i);
+		amend_sql_printf(sql, duplicate ? "%s = VALUES(%s)" : "%s = excluded.%s",
+				 columns[i], columns[i]);
+	}
 }
 
 void amend_sql_comma(struct amend_sql *sql, size_t index)
@@ -208,6 +263,8 @@ struct amend_statement amend_sql_statement(const struct amend_sql *sql)
 		.n_values = sql->n_values,
 		.once = sql->once,
 		.raw = sql->raw,
+		.unless_there = sql->unless_there,
+		.unless_key = sql->unless_key,
 	};
 
 	statement.sql = amend_sql_whole(sql, &statement.hash);

@@ -53,8 +53,9 @@ struct amend_sql {
 	struct amend_buffer text;
 	struct amend_value *values; /* their bytes are borrowed until the statement has run */
 	size_t n_values, room;
-	struct amend_arena kept; /* amend_sql_kept's copies */
-	bool once, raw;          /* as in amend_statement */
+	struct amend_arena kept;      /* amend_sql_kept's copies */
+	bool once, raw, unless_there; /* as in amend_statement */
+	const char *unless_key;       /* likewise; borrowed */
 };
 
 void amend_sql_init(struct amend_sql *sql, const struct amend_conn *db);
@@ -80,6 +81,8 @@ void amend_sql_value_as(struct amend_sql *sql, const struct amend_column *column
 void amend_sql_number_as(struct amend_sql *sql, const struct amend_column *column,
 			 const struct amend_value *value);
 void amend_sql_integer(struct amend_sql *sql, int64_t integer);
+/* NULL, typed likewise. */
+void amend_sql_no_integer(struct amend_sql *sql);
 /* A placeholder for text; NULL is SQL NULL. PostgreSQL is told that it is text. */
 void amend_sql_string(struct amend_sql *sql, const char *text);
 /* A placeholder for bytes, typed likewise. */
@@ -115,6 +118,16 @@ void amend_sql_kept(struct amend_sql *sql, const struct amend_buffer *text);
 /* `COLUMN same VALUE`, NULL-safe. */
 void amend_sql_same(struct amend_sql *sql, const struct amend_column *column,
 		    const struct amend_value *value);
+
+/*
+ * Behind an INSERT's values. The first: nothing is done, and that is no failure, where the key (its columns,
+ * unquoted) is there already. The second: these columns of that row are set to what was to be inserted instead.
+ */
+void amend_sql_unless_there(struct amend_sql *sql, const char *key);
+void amend_sql_or_set(struct amend_sql *sql, const char *key, const char *const *columns);
+/* The same for a key of a described table. */
+void amend_sql_unless_key(struct amend_sql *sql, const struct amend_table *table,
+			  const struct amend_key *key);
 
 /* ", " before each but the first: pass the loop's index. */
 void amend_sql_comma(struct amend_sql *sql, size_t index);

@@ -19,6 +19,7 @@ static const struct amend_dialect dialect = {
 	.quote = '"',
 	.placeholder = '?',
 	.numbered = true,
+	.default_row = " DEFAULT VALUES",
 	.same = "IS",
 	.for_update = "",
 	.for_no_key_update = "",
