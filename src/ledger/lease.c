@@ -190,37 +190,145 @@ static enum amend_status add_event(struct amend_conn *db, const struct amend_lea
 	return status;
 }
 
-/* Runs what returns amend_lease_columns; `*done` false: no row was changed. */
+/* Runs what writes the row of `at`, and reads it; `*done` false: no row was changed. */
 static enum amend_status run(struct amend_conn *db, struct amend_sql *sql,
-			     const struct amend_instant *now, struct amend_lease *out, bool *done,
-			     struct amend_error *err)
+			     const struct amend_lease_at *at, const struct amend_instant *now,
+			     struct amend_lease *out, bool *done, struct amend_error *err)
 {
+	bool returns = amend_has(db, AMEND_HAS_UPDATE_RETURNING);
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	enum amend_status status;
 	bool held;
 
-	amend_sql_text(sql, " RETURNING ");
-	amend_lease_columns(sql, now);
+	if (returns) {
+		amend_sql_text(sql, " RETURNING ");
+		amend_lease_columns(sql, now);
+	}
 	status = amend_exec(db, sql, &rows, err);
-	*done = rows.n_rows == 1;
-	if (status == AMEND_OK && *done)
+	amend_sql_release(sql);
+	*done = returns ? rows.n_rows == 1 : rows.changes == 1;
+	if (status == AMEND_OK && *done && !returns)
+		status = amend_lease_look(db, at, "", out, &held, err);
+	else if (status == AMEND_OK && *done)
 		status = amend_lease_of_row(amend_rows_at(&rows, 0, 0), out, &held, err);
 	amend_rows_release(&rows);
-	amend_sql_release(sql);
 	return status;
+}
+
+/* The values of a lease that is taken now, behind its key: in this order in either statement. */
+struct taking {
+	const struct amend_lease_spec *spec;
+	const struct amend_instant *now;
+	const char *digest;
+};
+
+static void add_insertion(struct amend_sql *sql, struct amend_conn *db, const struct taking *taking,
+			  const char *alias)
+{
+	const struct amend_lease_spec *spec = taking->spec;
+
+	amend_sql_text(sql, "INSERT INTO ");
+	amend_sql_ledger(sql, "lease");
+	amend_sql_text(sql, alias);
+	amend_sql_text(sql, " (tbl, pk, fence, mandatory, digest, holder, place, since, ttl, clock, "
+			    "expires, wall) VALUES (");
+	amend_sql_string(sql, spec->at.tbl);
+	amend_sql_text(sql, ", ");
+	amend_sql_string(sql, spec->at.pk);
+	amend_sql_text(sql, spec->mandatory ? ", 1, 1, " : ", 1, 0, ");
+	amend_sql_string(sql, taking->digest);
+	amend_sql_text(sql, ", ");
+	amend_sql_string(sql, amend_author_who(db));
+	amend_sql_text(sql, ", ");
+	amend_sql_string(sql, spec->place);
+	amend_sql_printf(sql, ", %s, ", db->dialect->now);
+	amend_sql_integer(sql, spec->ttl_ms);
+	amend_sql_text(sql, ", ");
+	amend_sql_string(sql, db->dialect->clock_ms ? "" : taking->now->id);
+	for (int wall = 0; wall < 2; wall++) {
+		amend_sql_text(sql, ", ");
+		add_later(sql, taking->now, wall);
+		amend_sql_integer(sql, spec->ttl_ms);
+	}
+	amend_sql_text(sql, ")");
 }
 
 /*
  * One conditional write: a new row, or one whose lease is over, its number raised. What the row
  * says is computed after the wait for it, if there was one.
  */
+static enum amend_status take_in_one(struct amend_conn *db, const struct taking *taking,
+				     struct amend_lease *out, bool *done, struct amend_error *err)
+{
+	struct amend_sql sql;
+
+	amend_sql_init(&sql, db);
+	add_insertion(&sql, db, taking, " AS l");
+	amend_sql_text(
+		&sql,
+		" ON CONFLICT (tbl, pk) DO UPDATE SET fence = l.fence + 1, "
+		"mandatory = excluded.mandatory, digest = excluded.digest, holder = excluded.holder, place = excluded.place, "
+		"ttl = excluded.ttl, clock = excluded.clock, since = ");
+	amend_sql_text(&sql, db->dialect->now);
+	for (int wall = 0; wall < 2; wall++) {
+		amend_sql_text(&sql, wall ? ", wall = " : ", expires = ");
+		add_later(&sql, taking->now, wall);
+		amend_sql_text(&sql, "excluded.ttl");
+	}
+	amend_sql_text(&sql, " WHERE l.digest IS NULL OR ");
+	amend_lease_left(&sql, taking->now, "l.");
+	amend_sql_text(&sql, " <= 0");
+	return run(db, &sql, &taking->spec->at, taking->now, out, done, err);
+}
+
+/* The same by two writes, of which one has an effect: first the row that is there, for who finds it waits. */
+static enum amend_status take_in_two(struct amend_conn *db, const struct taking *taking,
+				     struct amend_lease *out, bool *done, struct amend_error *err)
+{
+	const struct amend_lease_spec *spec = taking->spec;
+	enum amend_status status;
+	struct amend_sql sql;
+
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "UPDATE ");
+	amend_sql_ledger(&sql, "lease");
+	amend_sql_text(&sql, spec->mandatory ? " SET fence = fence + 1, mandatory = 1, digest = "
+					     : " SET fence = fence + 1, mandatory = 0, digest = ");
+	amend_sql_string(&sql, taking->digest);
+	amend_sql_text(&sql, ", holder = ");
+	amend_sql_string(&sql, amend_author_who(db));
+	amend_sql_text(&sql, ", place = ");
+	amend_sql_string(&sql, spec->place);
+	amend_sql_text(&sql, ", ttl = ");
+	amend_sql_integer(&sql, spec->ttl_ms);
+	amend_sql_text(&sql, ", clock = ");
+	amend_sql_string(&sql, db->dialect->clock_ms ? "" : taking->now->id);
+	amend_sql_printf(&sql, ", since = %s", db->dialect->now);
+	for (int wall = 0; wall < 2; wall++) {
+		amend_sql_text(&sql, wall ? ", wall = " : ", expires = ");
+		add_later(&sql, taking->now, wall);
+		amend_sql_integer(&sql, spec->ttl_ms);
+	}
+	add_which(&sql, &spec->at);
+	amend_sql_text(&sql, " AND (digest IS NULL OR ");
+	amend_lease_left(&sql, taking->now, "");
+	amend_sql_text(&sql, " <= 0)");
+	status = run(db, &sql, &spec->at, taking->now, out, done, err);
+	if (status != AMEND_OK || *done)
+		return status;
+	amend_sql_init(&sql, db);
+	add_insertion(&sql, db, taking, "");
+	amend_sql_unless_there(&sql, "tbl, pk");
+	return run(db, &sql, &spec->at, taking->now, out, done, err);
+}
+
 enum amend_status amend_lease_take(struct amend_conn *db, const struct amend_lease_spec *spec,
 				   struct amend_lease *out, struct amend_error *err)
 {
 	char digest[AMEND_LEASE_DIGEST];
 	struct amend_lease_token token;
 	struct amend_instant now;
-	struct amend_sql sql;
+	const struct taking taking = {spec, &now, digest};
 	enum amend_status status = amend_hold_database(db, err);
 	bool done, held;
 
@@ -229,45 +337,9 @@ enum amend_status amend_lease_take(struct amend_conn *db, const struct amend_lea
 	amend_lease_token_new(&spec->at, &token);
 	amend_lease_token_digest(&token, digest);
 	amend_clock_instant(&now);
-	amend_sql_init(&sql, db);
-	amend_sql_text(&sql, "INSERT INTO ");
-	amend_sql_ledger(&sql, "lease");
-	amend_sql_text(&sql,
-		       " AS l (tbl, pk, fence, mandatory, digest, holder, place, since, ttl, clock, "
-		       "expires, wall) VALUES (");
-	amend_sql_string(&sql, spec->at.tbl);
-	amend_sql_text(&sql, ", ");
-	amend_sql_string(&sql, spec->at.pk);
-	amend_sql_text(&sql, spec->mandatory ? ", 1, 1, " : ", 1, 0, ");
-	amend_sql_string(&sql, digest);
-	amend_sql_text(&sql, ", ");
-	amend_sql_string(&sql, amend_author_who(db));
-	amend_sql_text(&sql, ", ");
-	amend_sql_string(&sql, spec->place);
-	amend_sql_printf(&sql, ", %s, ", db->dialect->now);
-	amend_sql_integer(&sql, spec->ttl_ms);
-	amend_sql_text(&sql, ", ");
-	amend_sql_string(&sql, db->dialect->clock_ms ? "" : now.id);
-	for (int wall = 0; wall < 2; wall++) {
-		amend_sql_text(&sql, ", ");
-		add_later(&sql, &now, wall);
-		amend_sql_integer(&sql, spec->ttl_ms);
-	}
-	amend_sql_text(
-		&sql,
-		") ON CONFLICT (tbl, pk) DO UPDATE SET fence = l.fence + 1, "
-		"mandatory = excluded.mandatory, digest = excluded.digest, holder = excluded.holder, place = excluded.place, "
-		"ttl = excluded.ttl, clock = excluded.clock, since = ");
-	amend_sql_text(&sql, db->dialect->now);
-	for (int wall = 0; wall < 2; wall++) {
-		amend_sql_text(&sql, wall ? ", wall = " : ", expires = ");
-		add_later(&sql, &now, wall);
-		amend_sql_text(&sql, "excluded.ttl");
-	}
-	amend_sql_text(&sql, " WHERE l.digest IS NULL OR ");
-	amend_lease_left(&sql, &now, "l.");
-	amend_sql_text(&sql, " <= 0");
-	status = run(db, &sql, &now, out, &done, err);
+	status = amend_has(db, AMEND_HAS_UPDATE_RETURNING)
+			 ? take_in_one(db, &taking, out, &done, err)
+			 : take_in_two(db, &taking, out, &done, err);
 	if (status == AMEND_OK && !done) {
 		status = amend_lease_look(db, &spec->at, "", out, &held, err);
 		return status == AMEND_OK ? amend_lease_locked(out, err) : status;
@@ -353,7 +425,7 @@ enum amend_status amend_lease_prolong(struct amend_conn *db, const struct amend_
 	amend_sql_text(&sql, " AND ");
 	amend_lease_left(&sql, &now, "");
 	amend_sql_text(&sql, " > 0");
-	status = run(db, &sql, &now, out, &done, err);
+	status = run(db, &sql, at, &now, out, &done, err);
 	if (status == AMEND_OK && !done)
 		return lost(db, at, token, out, err);
 	amend_lease_token_write(token, out->token);
@@ -380,7 +452,7 @@ enum amend_status amend_lease_end(struct amend_conn *db, const struct amend_leas
 	amend_sql_text(&sql, " SET digest = NULL, mandatory = 0");
 	add_which(&sql, at);
 	add_token(&sql, token, digest);
-	status = run(db, &sql, &now, &was, &done, err);
+	status = run(db, &sql, at, &now, &was, &done, err);
 	if (status == AMEND_OK && !done)
 		return lost(db, at, token, &was, err);
 	if (status == AMEND_OK)
@@ -411,7 +483,7 @@ enum amend_status amend_lease_take_away(struct amend_conn *db, const struct amen
 	/* The number too: whoever shares the row in a write is waited for, and no later write passes. */
 	amend_sql_text(&sql, " SET digest = NULL, mandatory = 0, fence = fence + 1");
 	add_which(&sql, at);
-	status = run(db, &sql, &now, &after, &done, err);
+	status = run(db, &sql, at, &now, &after, &done, err);
 	if (status == AMEND_OK)
 		status = add_event(db, at, out->fence, "break", "", because, err);
 	return status;

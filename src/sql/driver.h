@@ -43,6 +43,8 @@ enum amend_feature {
 	AMEND_HAS_ROW_VERSION = 1 << 9, /* dialect.row_version */
 	AMEND_HAS_ARRAYS =
 		1 << 10, /* unnest: many rows of parameters in one statement (amend_sql_unnest) */
+	AMEND_HAS_UPDATE_RETURNING =
+		1 << 11, /* UPDATE ... RETURNING; ON CONFLICT ... DO UPDATE ... WHERE */
 };
 
 /* Pieces of SQL text. "" where the engine lacks it (the feature bit says so too). */

@@ -26,7 +26,7 @@ struct engine_case {
 /* What "postgresql-generic" lacks. */
 enum {
 	GENERIC_HIDES = AMEND_HAS_WRITE_CTE | AMEND_HAS_KEY_STRENGTHS | AMEND_HAS_ROW_VERSION |
-			AMEND_HAS_ARRAYS,
+			AMEND_HAS_ARRAYS | AMEND_HAS_UPDATE_RETURNING,
 };
 
 /* --- What lasts until the test ends --- */

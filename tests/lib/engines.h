@@ -68,7 +68,7 @@ struct engine_test {
 };
 
 enum {
-	/* Also "postgresql-generic": without WRITE_CTE, KEY_STRENGTHS, ROW_VERSION, ARRAYS, by which an
+	/* Also "postgresql-generic": without WRITE_CTE, KEY_STRENGTHS, ROW_VERSION, ARRAYS, UPDATE_RETURNING, by which an
 	 * engine is asked for what all can do. For tests of the layers above the drivers. */
 	ENGINES_GENERIC = 1,
 };
