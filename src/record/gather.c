@@ -129,6 +129,8 @@ void amend_call_keep_changes(struct amend_call *call)
 /* NULL plus something is NULL, and text plus something is a guess: neither is what adding means. */
 enum amend_status amend_call_check_addends(const struct amend_call *call, struct amend_error *err)
 {
+	bool typed = amend_has(call->db, AMEND_HAS_TYPED_STORAGE);
+
 	for (size_t i = 0; i < call->n_puts; i++) {
 		const struct amend_column *column = &call->table->columns[call->puts[i].column];
 		const struct amend_value *current = &call->row.values[call->puts[i].column];
@@ -141,7 +143,7 @@ enum amend_status amend_call_check_addends(const struct amend_call *call, struct
 				"%s.%s is NULL: there is nothing to add to (hint: set it "
 				"first)",
 				call->table->qualified, column->name);
-		if (!*column->cast && current->kind != AMEND_INTEGER && current->kind != AMEND_REAL)
+		if (!typed && current->kind != AMEND_INTEGER && current->kind != AMEND_REAL)
 			return amend_error_set(
 				err, AMEND_CONSTRAINT,
 				"%s.%s does not hold a number: there is nothing to add to",

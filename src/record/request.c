@@ -252,13 +252,14 @@ static enum amend_status refuse(const struct amend_table *table, const struct am
 
 /* An amount to add must be of the column's own kind: 0.5 in an integer column would change what it holds. */
 static enum amend_status check_amount(const struct amend_table *table,
-				      const struct amend_canon *item, struct amend_error *err)
+				      const struct amend_canon *item, bool typed,
+				      struct amend_error *err)
 {
-	bool whole = item->column->class_ != AMEND_CLASS_INTEGER || *item->column->cast ||
+	bool whole = item->column->class_ != AMEND_CLASS_INTEGER || typed ||
 		     item->out.kind == AMEND_INTEGER;
 
 	if (item->out.kind != AMEND_NULL && whole &&
-	    (*item->column->cast || item->out.kind == AMEND_INTEGER || item->out.kind == AMEND_REAL))
+	    (typed || item->out.kind == AMEND_INTEGER || item->out.kind == AMEND_REAL))
 		return AMEND_OK;
 	return amend_error_set(err, AMEND_INVALID, "%s.%s: expected %s to add", table->qualified,
 			       item->column->name, whole ? "a number" : "a whole number");
@@ -288,15 +289,14 @@ static bool is_whole(const struct amend_value *value)
 }
 
 /* A bound of a column of numbers that is none: where any value may stand anywhere it would always hold, or never. */
-static bool is_bad_bound(const struct amend_canon *item, const struct amend_put *puts, size_t n,
-			 const struct amend_value *place)
+static bool is_bad_bound(const struct amend_canon *item, bool typed, const struct amend_put *puts,
+			 size_t n, const struct amend_value *place)
 {
 	bool numbers = item->column->class_ == AMEND_CLASS_INTEGER ||
 		       item->column->class_ == AMEND_CLASS_NUMBER ||
 		       item->column->class_ == AMEND_CLASS_REAL;
 
-	if (*item->column->cast || !numbers || item->out.kind == AMEND_INTEGER ||
-	    item->out.kind == AMEND_REAL)
+	if (typed || !numbers || item->out.kind == AMEND_INTEGER || item->out.kind == AMEND_REAL)
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		if (place == &puts[i].min || place == &puts[i].max)
@@ -313,6 +313,7 @@ enum amend_status amend_request_canonical(struct amend_conn *db, const struct am
 	struct amend_canon *items = amend_arena_array(arena, 3 * n, sizeof(*items));
 	struct amend_value **places = amend_arena_array(arena, 3 * n, sizeof(struct amend_value *));
 	struct amend_column *plain = amend_arena_array(arena, n, sizeof(*plain));
+	bool typed = amend_has(db, AMEND_HAS_TYPED_STORAGE);
 	enum amend_status status;
 	size_t count = 0;
 
@@ -355,7 +356,7 @@ enum amend_status amend_request_canonical(struct amend_conn *db, const struct am
 					       "%s.%s: expected an integer of 64 bits",
 					       table->qualified, items[i].column->name);
 		*places[i] = items[i].out;
-		if (is_bad_bound(&items[i], puts, n, places[i]))
+		if (is_bad_bound(&items[i], typed, puts, n, places[i]))
 			return amend_error_set(err, AMEND_INVALID,
 					       "%s.%s: expected a number as its bound",
 					       table->qualified, items[i].column->name);
@@ -365,7 +366,7 @@ enum amend_status amend_request_canonical(struct amend_conn *db, const struct am
 						 .out = puts[i].value};
 
 		if (puts[i].op == AMEND_ADD)
-			status = check_amount(table, &item, err);
+			status = check_amount(table, &item, typed, err);
 	}
 	return status;
 }
