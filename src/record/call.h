@@ -29,6 +29,9 @@ struct amend_call {
 	size_t found_by;
 	bool at_hand; /* `found` and `row` are of just now: the next match needs not look */
 	bool moved;   /* this try came too late: try again */
+	const struct amend_put
+		*left; /* what a merge has left of them to write; NULL: nothing was merged */
+	size_t n_left;
 	/* A conflict is kept by the unit that finds it: the unit goes on as if all were well, and this is said behind its end. */
 	bool clashed;
 	struct amend_error clash;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/json_text.h"
+#include "ledger/lease.h"
 #include "record/call.h"
 
 /* How a column is merged: enum amend_merge_by + 1; 0: as a whole. */
@@ -379,6 +380,7 @@ static enum amend_status store(struct merging *merging, enum amend_conflict_kind
 	};
 	enum amend_status status = amend_ledger_need(call->db, err);
 
+	result->outcome = AMEND_IS_NOTHING;
 	for (size_t i = 0; i < result->n_merged; i++)
 		add_reason(&note, &result->merged[i]);
 	if (kind == AMEND_CONFLICT_DELETED)
@@ -386,6 +388,9 @@ static enum amend_status store(struct merging *merging, enum amend_conflict_kind
 	spec.note = amend_buffer_string(&note);
 	if (status == AMEND_OK && (!spec.note || !spec.first_key))
 		status = amend_no_memory(err);
+	/* Whoever has lost the lease leaves nothing here either. */
+	if (status == AMEND_OK && pk && amend_lease_concerns(call->db, call->table, pk))
+		status = amend_lease_pass(call->db, call->table, pk, err);
 	if (status == AMEND_OK)
 		status = amend_conflict_store(call->db, &spec, &result->conflict, err);
 	amend_buffer_release(&note);
@@ -454,11 +459,13 @@ enum amend_status amend_call_merge(struct amend_call *call, struct amend_error *
 		.n = call->n_puts,
 	};
 	enum amend_status status = AMEND_OK;
+	struct amend_put *left;
 
 	if (!merging.base)
 		return no_base(err);
 	if (!merging.parts)
 		return amend_no_memory(err);
+	result->outcome = AMEND_IS_NOTHING; /* stale it is no more */
 	for (size_t i = 0; i < merging.n && status == AMEND_OK; i++) {
 		struct part *part = &merging.parts[i];
 
@@ -485,6 +492,12 @@ enum amend_status amend_call_merge(struct amend_call *call, struct amend_error *
 		if (!merging.parts[i].dropped)
 			call->puts[call->n_puts++] = merging.parts[i].put;
 	}
+	left = amend_arena_array(call->work.arena, call->n_puts, sizeof(*left));
+	if (!left)
+		return amend_no_memory(err);
+	memcpy(left, call->puts, call->n_puts * sizeof(*left));
+	call->left = left;
+	call->n_left = call->n_puts;
 	result->outcome = merging.theirs > 0 ? AMEND_IS_MERGED : AMEND_IS_UPDATED;
 	return AMEND_OK;
 }

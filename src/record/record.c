@@ -287,6 +287,7 @@ static enum amend_status go(struct amend_call *call, const struct amend_lock *lo
 
 	amend_result_reset(&call->work);
 	call->moved = call->clashed = false;
+	call->left = NULL;
 	*wants_write = false;
 	if (call->at_hand) {
 		call->found_by = 0;

@@ -205,9 +205,14 @@ static enum amend_status explain(struct amend_conn *db, void *context, struct am
 			: !creates)
 		return AMEND_OK;
 	/* A value that its column cannot hold is one of what is looked for. */
-	status = amend_call_gather(call, err);
+	if (!call->left)
+		status = amend_call_gather(call, err);
 	if (status != AMEND_OK && status != AMEND_INVALID)
 		return status;
+	if (call->left) {
+		memcpy(call->puts, call->left, call->n_left * sizeof(*call->puts));
+		call->n_puts = call->n_left;
+	}
 	if (!call->found)
 		put_keys(call);
 	if (call->found && call->n_puts == 0)

@@ -454,15 +454,99 @@ static void what_cannot_be_merged_is_refused(struct engine *engine)
 	   .by_key = "meta");
 }
 
-static void a_merge_may_break_what_neither_broke(struct engine *engine)
+/* "check ordered, unique": what is said to be in the way. */
+static const char *broken(struct road *road)
+{
+	const char *text = "";
+
+	for (size_t i = 0; i < road->result.n_violations; i++) {
+		const struct amend_violation *one = &road->result.violations[i];
+		bool named = one->kind == AMEND_VIOLATES_CHECK && one->constraint;
+
+		text = engine_printf(road->engine, "%s%s%s%s%s", text, i ? ", " : "",
+				     amend_violation_name(one->kind), named ? " " : "",
+				     named ? one->constraint : "");
+	}
+	return text;
+}
+
+/* Each side by itself is right; together they are not, in each way there is. The database names one. */
+static void every_rule_that_a_merge_breaks_is_listed(struct engine *engine)
+{
+	struct road *road, *bob;
+	const char *token;
+
+	engine_exec(
+		engine,
+		"CREATE TABLE land (code text PRIMARY KEY); INSERT INTO land VALUES ('NO'), ('SE');"
+		"CREATE TABLE doc (id integer PRIMARY KEY, "
+		"low integer CONSTRAINT \"not --low\" CHECK (low >= 0), "
+		"high integer, first text, last text, land text REFERENCES land (code), "
+		"UNIQUE (first, last), CONSTRAINT ordered CHECK (low <= high /* ) */), "
+		"CHECK (first <> 'x)' OR last <> 'y'))");
+	engine_exec(engine, "INSERT INTO doc VALUES (1, 1, 9, 'a', 'b', 'NO'), (2, 1, 2, 'x)', 'q', "
+			    "NULL), (3, 1, 2, 'p', 'q', NULL)");
+	road = road_open(engine, "doc");
+	expect_ok(amend_init(road->db, NULL, &road->err), &road->err);
+	bob = open_bob(engine);
+	token = road_token(road, "id=1");
+	ok(bob, .keys = "id=1", .set = "high=3, first=p");
+	/* A form that sends all it showed: what others have changed is not taken back in what is looked at. */
+	refused(AMEND_CONSTRAINT, road, .keys = "id=1",
+		.set = "low=5, high=9, first=a, last=q, land=XX", .token = token, .merge = true);
+	expect_text(broken(road), "check ordered, unique, missing_parent");
+	engine_expect(engine, "SELECT low, high, first, last, land FROM doc WHERE id = 1",
+		      "1|3|p|b|NO");
+	/* A CHECK without a name, and a sum. */
+	ok(bob, .keys = "id=1", .set = "first=x)");
+	refused(AMEND_CONSTRAINT, road, .keys = "id=1", .set = "low-=2, last=y", .token = token,
+		.merge = true);
+	expect_contains(broken(road), "check not --low");
+	assert_int_equal(road->result.n_violations, 2);
+	expect_text(kept(road), "");
+}
+
+/* --- In company --- */
+
+static void a_lost_lease_merges_nothing(struct engine *engine)
 {
 	struct road *road = open_docs(engine), *bob = open_bob(engine);
 	const char *token = road_token(road, "id=1");
+	const struct amend_lease_options options = AMEND_LEASE_OPTIONS_INIT;
+	const struct amend_lease_name name = {.name = "desk"};
+	struct amend_lease lease, broken;
 
-	ok(bob, .keys = "id=1", .set = "qty=600");
-	refused(AMEND_CONSTRAINT, road, .keys = "id=1", .set = "qty=600, title=mine",
-		.token = token, .merge = true, .additive = "qty");
-	engine_expect(engine, "SELECT title, qty FROM doc WHERE id = 1", "old|600");
+	ok(bob, .keys = "id=1", .set = "title=bobs");
+	expect_ok(amend_lease_acquire(road->db, &name, &options, &lease, &road->err), &road->err);
+	ok(road, .keys = "id=1", .set = "qty=11", .token = token, .merge = true,
+	   .lease = lease.token);
+	said(road, "merged qty: 10 -> 11");
+	expect_ok(amend_lease_break(road->db, &name, "test", &broken, &road->err), &road->err);
+	refused(AMEND_LOCKED, road, .keys = "id=1", .set = "title=mine", .token = token,
+		.merge = true, .lease = lease.token);
+	said(road, "locked");
+	expect_text(kept(road), "");
+}
+
+static void in_the_applications_transaction_the_conflict_is_its_own(struct engine *engine)
+{
+	struct road *road = open_docs(engine), *bob = open_bob(engine), *app;
+	struct foreign *foreign = foreign_open(engine);
+	const char *token = road_token(road, "id=1");
+
+	ok(bob, .keys = "id=1", .set = "title=bobs");
+	app = road_adopt(engine, foreign, "doc");
+	for (int i = 0; i < 2; i++) {
+		foreign_exec(foreign, "BEGIN");
+		refused(AMEND_CONFLICT, app, .keys = "id=1", .set = "title=mine", .token = token,
+			.merge = true);
+		ok(app, .keys = "id=1", .set = "body=mine", .token = token, .merge = true);
+		foreign_exec(foreign, i ? "COMMIT" : "ROLLBACK");
+		engine_expect(engine, "SELECT title, body FROM doc WHERE id = 1",
+			      i ? "bobs|mine" : "bobs|text");
+	}
+	expect_contains(kept(road), "title: old|bobs|mine");
+	assert_null(strchr(kept(road), '\n'));
 }
 
 /* --- Guarded tables --- */
@@ -534,10 +618,13 @@ static const struct engine_test tests[] = {
 	{"an unknown base is said plainly, and is stale", an_unknown_base_is_said_plainly},
 	{"a pruned base is said plainly, and is stale", a_pruned_base_is_said_plainly},
 	{"what cannot be merged is refused", what_cannot_be_merged_is_refused},
-	{"a merge may break what neither broke: nothing is written",
-	 a_merge_may_break_what_neither_broke},
 	{"a guarded table's additive columns need no naming",
 	 a_guarded_tables_additive_columns_need_no_naming},
+	{"merged fields can be jointly invalid: every rule that is broken is listed",
+	 every_rule_that_a_merge_breaks_is_listed},
+	{"a lost lease merges nothing", a_lost_lease_merges_nothing},
+	{"in the application's transaction the conflict is its own",
+	 in_the_applications_transaction_the_conflict_is_its_own},
 	{"a guarded table merges, and its version is no conflict",
 	 a_guarded_table_merges_and_its_version_is_no_conflict},
 };
