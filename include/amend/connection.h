@@ -40,11 +40,12 @@ struct amend_open_options {
 	void (*trace)(void *context, const char *sql);
 	void *trace_context;
 	int resolve_ms; /* how long to look for the fate of an operation with an id (amend/once.h) whose COMMIT was not answered, the connection opened anew; 0: not at all; default 10,000 */
+	int lease_wait_ms; /* how long a write outside a unit waits for another's mandatory lease of the record; 0: not at all, the default */
 };
 
-#define AMEND_OPEN_OPTIONS_INIT                                       \
-	{                                                             \
-		false, false, 30000, NULL, 2592000, NULL, NULL, 10000 \
+#define AMEND_OPEN_OPTIONS_INIT                                          \
+	{                                                                \
+		false, false, 30000, NULL, 2592000, NULL, NULL, 10000, 0 \
 	}
 
 /* NULL options are AMEND_OPEN_OPTIONS_INIT. UNREACHABLE, DENIED, NOT_FOUND (must_exist), INVALID, UNSUPPORTED. */

@@ -81,6 +81,7 @@ struct amend_run {
 	const char *who, *why, *program; /* "" where not given */
 	uint64_t revisions;
 	uint64_t created, updated, deleted; /* records, as its revisions have them */
+	int64_t reverted; /* the revision that last said "revert of run ID"; 0: none */
 };
 
 typedef enum amend_status (*amend_run_fn)(const struct amend_run *run, void *context,

@@ -39,11 +39,13 @@ struct amend_source_options {
 	int64_t stall_ms;   /* so long nothing may come */
 	int retries;        /* so often a request is made again, with growing pauses: 0 to 20 */
 	bool keep;          /* put the input aside, for amend_source_texts */
+	/* Not NULL: asked before each read, and when a signal came while it waited; true: it ends INTERRUPTED. */
+	bool (*interrupted)(void);
 };
 
-#define AMEND_SOURCE_OPTIONS_INIT                                                  \
-	{                                                                          \
-		AMEND_FORMAT_AUTO, NULL, NULL, (uint64_t)64 << 30, 60000, 4, false \
+#define AMEND_SOURCE_OPTIONS_INIT                                                        \
+	{                                                                                \
+		AMEND_FORMAT_AUTO, NULL, NULL, (uint64_t)64 << 30, 60000, 4, false, NULL \
 	}
 
 /*
@@ -126,6 +128,7 @@ struct amend_confirm {
 	size_t n_changes;
 	uint64_t number,
 		total; /* of the questions, from 1; what moves meanwhile is asked about again, as more of them */
+	bool again; /* it was decided, and has moved since */
 };
 
 struct amend_sync_options {
@@ -165,7 +168,8 @@ struct amend_sync_options {
 	const char *source_name; /* NULL: "default" */
 	/* Callbacks; NULL for none. Both are told of a record once, when what became of it is final. */
 	void (*on_change)(void *context, const struct amend_sync_change *change);
-	void (*on_reject)(void *context, int64_t line, const char *text);
+	void (*on_reject)(void *context, int64_t line,
+			  const char *text); /* line 0: a row that the input lacks */
 	void (*on_progress)(void *context, const struct amend_progress *progress);
 	void *context;
 	/*
@@ -180,6 +184,10 @@ struct amend_sync_options {
 	 */
 	enum amend_status (*on_confirm)(void *context, const struct amend_confirm *confirm,
 					enum amend_answer *answer, struct amend_error *err);
+	/* Not NULL: what is no reason to reject a record, and yet hardly meant; of a column once. Also of a dry run. */
+	void (*on_notice)(void *context, int64_t line, const char *text);
+	/* Not NULL: of a run that `max_missing` refuses, each record that would be lost, by its first key. */
+	void (*on_missing)(void *context, const struct amend_field *key, size_t n_key);
 };
 
 #define AMEND_SYNC_OPTIONS_INIT                                                                   \
@@ -187,7 +195,7 @@ struct amend_sync_options {
 		NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, 0, false, false, false, false, NULL, 0, \
 			false, AMEND_POLICY_STORE, AMEND_ADOPT_ASK, AMEND_DUPLICATES_REJECT, -1,  \
 			false, 0, false, 0, AMEND_MISSING_KEEP, NULL, 10, true, NULL, NULL, NULL, \
-			NULL, NULL, NULL, NULL                                                    \
+			NULL, NULL, NULL, NULL, NULL, NULL                                        \
 	}
 
 struct amend_sync_report {
@@ -199,7 +207,10 @@ struct amend_sync_report {
 	uint64_t deleted, marked, missing_conflicts; /* of rows that the input lacks */
 	uint64_t missing_refused; /* of missing_conflicts: not edited here, but the database keeps them */
 	uint64_t missing_skipped; /* answered no, or held by another: left as they are */
+	uint64_t missing_rejected; /* the database refuses the mark: left as they are, and told to on_reject as line 0 */
 	uint64_t new_conflicts, open_conflicts, settled;
+	uint64_t missing; /* of a run that `max_missing` refused: how many would be lost */
+	bool refused; /* before the first write: nothing is in, and the counts are of what would have been done */
 	int64_t run; /* 0: nothing was recorded */
 	int64_t *revisions;
 	size_t n_revisions;
@@ -226,9 +237,10 @@ AMEND_API enum amend_status amend_source_open_again(struct amend_conn *db, const
 AMEND_API bool amend_source_unmodified(const struct amend_source *source);
 
 /*
- * Runs one sync. INVALID before the first write: wrong mapping, a needed
- * decision (`adopt`), more rejects or more missing records than allowed. On a failure after some chunks the report holds
- * what is in, and the text says so; a rerun finishes the rest. Must not be called inside a unit.
+ * Runs one sync. Before the first write INVALID: wrong mapping, a needed decision (`adopt`), more missing records than
+ * allowed; CONSTRAINT: more rejects than allowed. All rejects are told then, and the report holds what would have
+ * been done. On a failure after some chunks it holds what is in, and the text says so; a
+ * rerun finishes the rest. Must not be called inside a unit.
  */
 AMEND_API enum amend_status amend_sync(struct amend_conn *db, struct amend_source *source,
 				       const char *table, const struct amend_sync_options *options,

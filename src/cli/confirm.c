@@ -19,11 +19,12 @@
 
 enum { LONGEST = 200 };
 
-static const char explanation[] = "y  do this\n"
-				  "n  skip this, and what cannot be done without it\n"
-				  "a  do this and all that follow\n"
-				  "q  skip this and all that follow\n"
-				  "?  this\n";
+static const char explanation[] =
+	"y  do this\n"
+	"n  skip this, and what cannot be done without it\n"
+	"a  do this and all that follow\n"
+	"q  skip this and all that follow, as the end of input (Ctrl-D) does\n"
+	"?  this\n";
 
 /* --- the terminal --- */
 
@@ -170,7 +171,12 @@ static enum amend_status read_answer(const struct cli_confirm *confirm,
 			fputc('\n', confirm->out);
 			return amend_error_set(err, AMEND_INTERRUPTED,
 					       "interrupted while it was asked");
+		case '?':
+			fputs(explanation, confirm->out);
+			break;
 		default:
+			fputs("expected y, n, a, q or ?: nothing is done without an answer\n",
+			      confirm->out);
 			fputs(explanation, confirm->out);
 			break;
 		}
@@ -183,6 +189,9 @@ enum amend_status cli_confirm_ask(struct cli_confirm *confirm, const struct amen
 	struct cli_pool pool = CLI_POOL_INIT;
 
 	fflush(stdout);
+	if (question->again)
+		fputs("this has changed since it was asked about, and is asked again:\n",
+		      confirm->out);
 	/* Of one record there may be two changes: what is written, and what clashes. */
 	if (question->n_changes > 1 &&
 	    question->changes[0].line != question->changes[question->n_changes - 1].line)

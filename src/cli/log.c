@@ -137,7 +137,11 @@ static enum amend_status print_run(const struct amend_run *run, void *context,
 		printf(")");
 	if (run->revisions > 1)
 		printf(", in %llu revisions", (unsigned long long)run->revisions);
-	printf(run->revisions ? "\n\n" : ": no record changed\n");
+	printf(run->revisions ? "\n" : ": no record changed\n");
+	if (run->reverted)
+		printf("  reverted by revision %lld\n", (long long)run->reverted);
+	if (run->revisions)
+		printf("\n");
 	return AMEND_OK;
 }
 
@@ -160,6 +164,7 @@ static enum amend_status make_run(const struct amend_run *run, void *context,
 	cli_json_add(changes, "update", json_object_new_uint64(run->updated));
 	cli_json_add(changes, "delete", json_object_new_uint64(run->deleted));
 	cli_json_add(object, "changes", changes);
+	cli_json_add(object, "reverted_by", cli_json_id(run->reverted));
 	*out = object;
 	return AMEND_OK;
 }

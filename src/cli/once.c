@@ -3,6 +3,7 @@
  * Leaves doing something under an id to the commands with --once.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "commands.h"
 #include "complain.h"
@@ -39,12 +40,11 @@ static int show(struct cli_session *session, const char *id)
 	return CLI_DONE;
 }
 
-static int forget(struct cli_session *session, int64_t days)
+static int forget(struct cli_session *session, int64_t seconds)
 {
-	enum { SECONDS_A_DAY = 86400 };
 	int64_t n = 0;
 
-	if (amend_once_forget(session->db, days * SECONDS_A_DAY, &n, &session->err) != AMEND_OK)
+	if (amend_once_forget(session->db, seconds, &n, &session->err) != AMEND_OK)
 		return cli_fail(session);
 	if (cli_has(session->args, "json")) {
 		struct json_object *object = json_object_new_object();
@@ -57,28 +57,42 @@ static int forget(struct cli_session *session, int64_t days)
 	return CLI_DONE;
 }
 
+/* DAYS, or an age with its unit as elsewhere. */
+static bool read_age(const struct cli_args *args, int64_t *seconds)
+{
+	enum { SECONDS_A_DAY = 86400, MOST_DAYS = 1000000 };
+	const char *word = cli_value(args, "forget");
+	int64_t days = 0;
+
+	if (word && strspn(word, "0123456789") > 0 && strpbrk(word, "hdwy"))
+		return cli_age(args, "forget", seconds);
+	if (!cli_count(args, "forget", 0, &days))
+		return false;
+	*seconds = (days < MOST_DAYS ? days : MOST_DAYS) * SECONDS_A_DAY;
+	return true;
+}
+
 static int run(const struct cli_args *args)
 {
-	enum { MOST_DAYS = 1000000 };
 	bool forgets = cli_has(args, "forget");
 	struct cli_session session;
-	int64_t days = 0;
+	int64_t seconds = 0;
 	int code;
 
 	if (forgets == (args->n_words == 2))
 		return cli_usage(args, "expected either an ID to look up or --forget DAYS");
-	if (forgets && !cli_count(args, "forget", 0, &days))
+	if (forgets && !read_age(args, &seconds))
 		return CLI_USAGE;
 	code = cli_open(&session, args, args->words[0], forgets ? 0 : CLI_READ_ONLY);
 	if (code == 0)
-		code = forgets ? forget(&session, days < MOST_DAYS ? days : MOST_DAYS)
-			       : show(&session, args->words[1]);
+		code = forgets ? forget(&session, seconds) : show(&session, args->words[1]);
 	cli_close(&session);
 	return code;
 }
 
 static const struct cli_option options[] = {
-	{"forget", "DAYS", "forget what was done more than so many days ago", false},
+	{"forget", "DAYS", "forget what was done more than so many days ago (also 12h, 30d, 2y)",
+	 false},
 	{CLI_OPTION_JSON},
 	{CLI_OPTIONS_END},
 };
@@ -90,7 +104,7 @@ const struct cli_command cli_command_once = {
 	.about = "Shows what `amend set --once ID` and the like came to. Operations are kept until they are\n"
 		 "forgotten: from then on the same id does it again.",
 	.examples = "amend once app.db order-77\n"
-		    "amend once app.db --forget 30",
+		    "amend once app.db --forget 30d",
 	.exits = "0 done  1 failed  2 wrong use  4 nothing that is committed was done under it",
 	.options = options,
 	.least = 1,

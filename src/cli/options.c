@@ -350,3 +350,27 @@ bool cli_duration(const struct cli_args *args, const char *name, int *out_ms)
 	cli_usage(args, "--%s: expected a time as in 5s, 500ms or 2m, found \"%s\"", name, value);
 	return false;
 }
+
+bool cli_age(const struct cli_args *args, const char *name, int64_t *seconds)
+{
+	static const struct {
+		const char *name;
+		int64_t seconds;
+	} units[] = {{"h", 3600}, {"d", 86400}, {"w", 604800}, {"y", 31536000}};
+	const char *value = cli_value(args, name);
+	char *end;
+	long long number;
+
+	if (!value)
+		return true;
+	number = strtoll(value, &end, 10);
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (isdigit((unsigned char)*value) && strcmp(end, units[i].name) == 0 &&
+		    number > 0 && number < 1000000) {
+			*seconds = number * units[i].seconds;
+			return true;
+		}
+	}
+	cli_usage(args, "--%s: expected an age as in 90d, 12w or 2y, found \"%s\"", name, value);
+	return false;
+}

@@ -108,6 +108,8 @@ size_t cli_values(const struct cli_args *args, const char *name, const char *con
 bool cli_choice(const struct cli_args *args, const char *name, int *out);
 bool cli_count(const struct cli_args *args, const char *name, int64_t least, int64_t *out);
 bool cli_duration(const struct cli_args *args, const char *name, int *out_ms);
+/* How long ago: 12h, 90d, 12w, 2y. */
+bool cli_age(const struct cli_args *args, const char *name, int64_t *seconds);
 /* A whole word as a number from 1. */
 bool cli_id(const char *word, int64_t *out);
 

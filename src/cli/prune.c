@@ -14,30 +14,6 @@
 #include "json.h"
 #include "session.h"
 
-static bool read_age(const struct cli_args *args, int64_t *seconds)
-{
-	static const struct {
-		const char *name;
-		int64_t seconds;
-	} units[] = {{"h", 3600}, {"d", 86400}, {"w", 604800}, {"y", 31536000}};
-	const char *value = cli_value(args, "older-than");
-	char *end;
-	long long number;
-
-	if (!value)
-		return true;
-	number = strtoll(value, &end, 10);
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (isdigit((unsigned char)*value) && strcmp(end, units[i].name) == 0 &&
-		    number > 0 && number < 1000000) {
-			*seconds = number * units[i].seconds;
-			return true;
-		}
-	}
-	cli_usage(args, "--older-than: expected an age as in 90d, 12w or 2y, found \"%s\"", value);
-	return false;
-}
-
 static bool agreed(uint64_t changes)
 {
 	char answer[16] = "";
@@ -100,7 +76,8 @@ static int run(const struct cli_args *args)
 	struct cli_session session;
 	int code;
 
-	if (!read_age(args, &what.older_than) || !cli_count(args, "keep", 1, &what.keep))
+	if (!cli_age(args, "older-than", &what.older_than) ||
+	    !cli_count(args, "keep", 1, &what.keep))
 		return CLI_USAGE;
 	if (!what.older_than && !what.keep)
 		return cli_usage(args, "expected --older-than AGE, --keep N, or both");

@@ -251,11 +251,15 @@ static int open_and_revert(const struct cli_args *args, struct amend_revert *wha
 			   const char *table, struct cli_key *key)
 {
 	struct cli_session session;
-	const char *why = cli_format(args->pool, "revert of %s %lld", what->run ? "run" : "revision",
-				     (long long)(what->run ? what->run : what->revision));
+	const char *reason = cli_value(args, "because");
+	/* By this `log --run` finds it. */
+	const char *why = cli_format(args->pool, "revert of %s %lld%s%s",
+				     what->run ? "run" : "revision",
+				     (long long)(what->run ? what->run : what->revision),
+				     reason ? ": " : "", reason ? reason : "");
 	int code = cli_open(&session, args, args->words[0], what->dry_run ? CLI_READ_ONLY : 0);
 
-	if (code == 0 && !cli_has(args, "because"))
+	if (code == 0)
 		code = cli_because(&session, why);
 	if (code == 0 && table)
 		code = cli_open_table(&session, table);

@@ -20,6 +20,7 @@
 /* A signal handler gets no argument: these two are what it works on. */
 static struct amend_conn *volatile running;
 static volatile sig_atomic_t caught;
+static volatile sig_atomic_t reading; /* a source, before a database is open */
 
 static int64_t now_ms(void)
 {
@@ -44,8 +45,14 @@ static void on_signal(int number)
 	static int64_t caught_ms; /* of this handler alone, which does not interrupt itself */
 	bool same = caught && now_ms() - caught_ms <= SAME_MS;
 
-	if (running && same)
+	if ((running || reading) && same)
 		return;
+	/* No database is open yet: who reads looks. */
+	if (!running && reading && !caught) {
+		caught_ms = now_ms();
+		caught = number;
+		return;
+	}
 	if (!running || stage == ENDING) {
 		signal(number, SIG_DFL);
 		raise(number);
@@ -90,6 +97,13 @@ static void listen_to_signals(struct amend_conn *db)
 	}
 }
 
+void cli_read_interruptibly(bool reads)
+{
+	reading = reads;
+	if (reads)
+		listen_to_signals(NULL);
+}
+
 bool cli_interrupted(void)
 {
 	return caught != 0;
@@ -127,6 +141,9 @@ int cli_open(struct cli_session *session, const struct cli_args *args, const cha
 		options.key_file = cli_value(args, "key-file");
 	if (cli_takes(args, "timeout") && !cli_duration(args, "timeout", &options.lock_timeout_ms))
 		return CLI_USAGE;
+	/* Leases are held long: who has not said how long to wait is told at once. */
+	if (cli_takes(args, "timeout") && cli_value(args, "timeout"))
+		options.lease_wait_ms = options.lock_timeout_ms;
 	if (amend_open(url, &options, &session->db, &session->err) != AMEND_OK) {
 		int code = cli_fail(session);
 

@@ -38,6 +38,8 @@ int cli_complain_of(struct cli_session *session);
 
 /* Whether a signal asked the command to end. */
 bool cli_interrupted(void);
+/* Before a database is open: from here a first signal is only noted, for who reads something that may take long. */
+void cli_read_interruptibly(bool reads);
 
 /* Ends what is printed: a full disk is a failure, a closed pipe is none. Returns `code` or CLI_FAILED. */
 int cli_finish(int code);

@@ -202,6 +202,7 @@ static bool parse(const struct cli_args *args, struct request *request)
 		return false;
 	}
 	request->source.keep = cli_has(args, "rejects");
+	request->source.interrupted = cli_interrupted;
 	request->source.path = cli_value(args, "path");
 	request->source.query = cli_value(args, "query");
 	if (!exclude(args, "query", "format") || !exclude(args, "query", "path") ||
@@ -247,7 +248,8 @@ static int open_table(struct cli_session *session, const char *name, bool may_la
 /* The engines have words of their own for it. */
 static void explain_interruption(struct cli_session *session, const struct amend_sync_report *report)
 {
-	if (cli_interrupted() && session->err.status == AMEND_INTERRUPTED && !report->n_revisions)
+	if (cli_interrupted() && session->err.status == AMEND_INTERRUPTED &&
+	    (!report || !report->n_revisions))
 		amend_error_set(&session->err, AMEND_INTERRUPTED,
 				"interrupted: nothing was written");
 }
@@ -307,6 +309,8 @@ static int sync_source(struct cli_session *session, struct request *request,
 	options->on_change = cli_has(args, "changes") ? cli_sync_on_change : NULL;
 	options->on_reject = cli_sync_on_reject;
 	options->on_progress = cli_sync_on_progress;
+	options->on_notice = cli_sync_on_notice;
+	options->on_missing = cli_has(args, "json") ? cli_sync_on_missing : NULL;
 	options->on_plan = output.plan.file ? cli_sync_on_plan : NULL;
 	output.confirm = *confirm;
 	options->on_confirm = confirm->wanted ? cli_sync_on_confirm : NULL;
@@ -315,8 +319,10 @@ static int sync_source(struct cli_session *session, struct request *request,
 	status = amend_sync(session->db, source, args->words[2], options, &report, &session->err);
 	if (status != AMEND_OK)
 		explain_interruption(session, &report);
+	/* Also of a refused run, whose rejects are the reason: never what another run left. */
 	code = cli_rejects_close(session, &output.kept, source,
-				 status == AMEND_OK || report.n_revisions);
+				 status == AMEND_OK || report.n_revisions || report.refused ||
+					 output.kept.n > 0);
 	code = first_of(cli_sync_finish(&output, status, &report), code);
 	amend_sync_report_release(&report);
 	return code;
@@ -358,6 +364,7 @@ static enum amend_status open_source(const struct cli_args *args, const struct r
 	struct amend_conn *db = NULL;
 	enum amend_status status;
 
+	cli_read_interruptibly(true);
 	options.must_exist = options.read_only = true;
 	/* What is wrong with the database is said when it is opened to be written. */
 	if (!is_url(name) || cli_has(args, "plan") ||
@@ -383,8 +390,11 @@ static int run(const struct cli_args *args)
 	    !cli_changes_allowed(args, "rejects", args->words[0], args->words[1]))
 		return CLI_USAGE;
 	code = cli_confirm_open(&confirm, args, strcmp(args->words[0], "-") == 0);
-	if (code == 0 && open_source(args, &request, &source, &session.err) != AMEND_OK)
+	if (code == 0 && open_source(args, &request, &source, &session.err) != AMEND_OK) {
+		explain_interruption(&session, NULL);
 		code = cli_fail(&session);
+	}
+	cli_read_interruptibly(false);
 	if (code != 0) {
 		cli_confirm_close(&confirm);
 		/* 4 says that a record or a table of DB is missing. */

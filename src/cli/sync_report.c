@@ -13,7 +13,7 @@
 #include "plain.h"
 #include "print.h"
 
-enum { REJECTS_SHOWN = 20, STALE_SHOWN = 20 };
+enum { REJECTS_SHOWN = 20, STALE_SHOWN = 20, MISSING_SHOWN = 1000 };
 
 /* --- while it runs --- */
 
@@ -25,19 +25,37 @@ void cli_sync_on_progress(void *context, const struct amend_progress *progress)
 	cli_progress_show(&output->progress, progress);
 }
 
+static void print_at(struct cli_sync_output *output, int64_t line, const char *what,
+		     const char *text)
+{
+	struct cli_pool pool = CLI_POOL_INIT;
+	const char *place = cli_scrub(&pool, output->source);
+
+	cli_progress_clear(&output->progress);
+	fflush(stdout);
+	if (line)
+		place = cli_format(&pool, output->numbers ? "%s: record %lld" : "%s:%lld", place,
+				   (long long)line);
+	fprintf(stderr, "%s: %s%s\n", place, what, cli_scrub(&pool, text));
+	cli_pool_release(&pool);
+}
+
+void cli_sync_on_notice(void *context, int64_t line, const char *text)
+{
+	struct cli_sync_output *output = context;
+
+	if (!output->quiet)
+		print_at(output, line, "note: ", text);
+}
+
 void cli_sync_on_reject(void *context, int64_t line, const char *text)
 {
 	struct cli_sync_output *output = context;
-	struct cli_pool pool = CLI_POOL_INIT;
 
-	cli_rejects_add(&output->kept, line, text);
-	if (output->rejects++ >= REJECTS_SHOWN)
-		return;
-	cli_progress_clear(&output->progress);
-	fflush(stdout);
-	fprintf(stderr, output->numbers ? "%s: record %" PRId64 ": %s\n" : "%s:%" PRId64 ": %s\n",
-		cli_scrub(&pool, output->source), line, cli_scrub(&pool, text));
-	cli_pool_release(&pool);
+	if (line)
+		cli_rejects_add(&output->kept, line, text);
+	if (output->rejects++ < REJECTS_SHOWN)
+		print_at(output, line, "", text);
 }
 
 /* What the plan saw, what is there, what it wanted to be there. */
@@ -104,6 +122,18 @@ void cli_sync_on_change(void *context, const struct amend_sync_change *change)
 		cli_progress_clear(&output->progress);
 	if (output->changes.file)
 		cli_changes_add(&output->changes, change_json(change, table));
+}
+
+void cli_sync_on_missing(void *context, const struct amend_field *key, size_t n_key)
+{
+	struct cli_sync_output *output = context;
+
+	if (output->n_missing == MISSING_SHOWN)
+		return;
+	if (!output->missing)
+		output->missing = json_object_new_array();
+	json_object_array_add(output->missing, cli_json_fields(output->session->table, key, n_key));
+	output->n_missing++;
 }
 
 enum amend_status cli_sync_on_plan(void *context, const char *bytes, size_t size,
@@ -194,6 +224,16 @@ static void print_json(const struct cli_sync_output *output, enum amend_status s
 		cli_json_add(object, "unmodified", json_object_new_boolean(report->unmodified));
 	cli_json_add(object, "run", cli_json_id(report->run));
 	cli_json_add(object, "revisions", revisions);
+	if (report->refused)
+		cli_json_add(object, "refused", json_object_new_boolean(true));
+	if (output->missing) {
+		struct json_object *missing = json_object_new_object();
+
+		cli_json_add(missing, "n", number(report->missing));
+		cli_json_add(missing, "keys", json_object_get(output->missing));
+		cli_json_add(missing, "more", number(report->missing - output->n_missing));
+		cli_json_add(object, "missing", missing);
+	}
 	cli_json_add(object, "dry_run", json_object_new_boolean(output->dry_run));
 	snprintf(seconds, sizeof(seconds), "%.3f", report->seconds);
 	cli_json_add(object, "seconds", json_object_new_double_s(report->seconds, seconds));
@@ -214,6 +254,7 @@ static void print_missing(FILE *out, const struct amend_sync_report *report)
 		{report->missing_conflicts - report->missing_refused, "missing, but edited here"},
 		{report->missing_refused, "missing, but kept by the database"},
 		{report->missing_skipped, "missing, but skipped"},
+		{report->missing_rejected, "missing, but the mark was rejected"},
 	};
 	const char *mark = ";";
 
@@ -305,6 +346,8 @@ int cli_sync_finish(struct cli_sync_output *output, enum amend_status status,
 		print_json(output, status, report, counts);
 	else if (!output->quiet && (status == AMEND_OK || report->run))
 		print_text(output, to_stdout ? stderr : stdout, report, counts);
+	json_object_put(output->missing);
+	output->missing = NULL;
 	plan_code = cli_changes_close(&output->plan, status == AMEND_OK);
 	if (status != AMEND_OK)
 		return cli_complain_of(output->session);
@@ -312,5 +355,5 @@ int cli_sync_finish(struct cli_sync_output *output, enum amend_status status,
 		return code ? code : plan_code;
 	if (report->stale || (report->new_conflicts && !output->dry_run))
 		return CLI_STALE;
-	return report->rejected ? CLI_REJECTED : CLI_DONE;
+	return report->rejected || report->missing_rejected ? CLI_REJECTED : CLI_DONE;
 }

@@ -18,7 +18,9 @@ struct cli_sync_output {
 	bool apply; /* a saved plan, whose entries may be stale */
 	struct cli_changes changes, plan;
 	struct cli_confirm confirm;
-	struct cli_rejects kept; /* of --rejects */
+	struct cli_rejects kept;     /* of --rejects */
+	struct json_object *missing; /* keys, of a run that --max-missing refuses; NULL: none */
+	uint64_t n_missing;
 	uint64_t rejects, stale;
 	struct cli_progress progress;
 };
@@ -32,6 +34,8 @@ void cli_apply_on_change(void *context, const struct amend_sync_change *change);
 enum amend_status cli_sync_on_confirm(void *context, const struct amend_confirm *question,
 				      enum amend_answer *answer, struct amend_error *err);
 void cli_sync_on_reject(void *context, int64_t line, const char *text);
+void cli_sync_on_notice(void *context, int64_t line, const char *text);
+void cli_sync_on_missing(void *context, const struct amend_field *key, size_t n_key);
 void cli_sync_on_progress(void *context, const struct amend_progress *progress);
 
 /*

@@ -107,6 +107,23 @@ enum amend_status amend_lease_pass_many(struct amend_conn *db, const struct amen
 					struct amend_arena *arena,
 					struct amend_error *err) AMEND_CHECK;
 
+/* Of records, which another has a mandatory lease of now; nothing is held, and leases that are carried are not tested. */
+enum amend_status amend_lease_bars(struct amend_conn *db, const struct amend_table *table,
+				   const char *const *pks, size_t n, bool *bars,
+				   struct amend_error *err) AMEND_CHECK;
+
+/*
+ * For who is LOCKED by such a lease, outside a unit: sleeps until it may be worth another try. `*again` false: as long as the
+ * connection waits for leases (amend_open_options.lease_wait_ms) it has waited. INTERRUPTED. Begins as {0}.
+ */
+struct amend_patience {
+	int64_t begun, pause; /* monotonic ms; ms */
+};
+enum amend_status amend_lease_await(struct amend_conn *db, struct amend_patience *patience,
+				    bool *again, struct amend_error *err) AMEND_CHECK;
+/* Whether such a lease, and not one that is carried and lost, was in the way since it was last reset. */
+bool amend_lease_barred(struct amend_conn *db, bool reset);
+
 /*
  * For a statement that writes without having held the row: appends a condition that fails while there is any
  * mandatory lease on a record of the table. Who then writes nothing goes on under a hold.

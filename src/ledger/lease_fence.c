@@ -180,7 +180,9 @@ static enum amend_status barred(struct amend_conn *db, const struct amend_lease_
 	if (status != AMEND_OK || !is_held || !held.mandatory)
 		return status;
 	amend_lease_locked(&held, err);
-	return amend_error_wrap(err, "by a lease that every write needs");
+	if (db->ledger)
+		db->ledger->barred = true;
+	return amend_error_wrap(err, "locked by a lease that every write needs");
 }
 
 static void add_mandatory(struct amend_sql *sql, const struct amend_table *table)
@@ -312,4 +314,60 @@ enum amend_status amend_lease_pass_many(struct amend_conn *db, const struct amen
 		return AMEND_LOCKED;
 	}
 	return status;
+}
+
+enum amend_status amend_lease_bars(struct amend_conn *db, const struct amend_table *table,
+				   const char *const *pks, size_t n, bool *bars,
+				   struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	enum amend_status status = read_marked(db, table, NULL, &rows, err);
+	struct amend_error ignored;
+
+	for (size_t i = 0; i < n; i++)
+		bars[i] = false;
+	for (size_t r = 0; r < rows.n_rows && status == AMEND_OK; r++) {
+		const char *pk = amend_rows_at(&rows, r, 0)->as.text;
+		const struct amend_lease_at at = {table->qualified, pk};
+
+		if (own(claim_of(db), table, pk) || barred(db, &at, &ignored) != AMEND_LOCKED)
+			continue;
+		for (size_t i = 0; i < n; i++)
+			bars[i] = bars[i] || (pks[i] && strcmp(pks[i], pk) == 0);
+	}
+	amend_rows_release(&rows);
+	return status;
+}
+
+enum amend_status amend_lease_await(struct amend_conn *db, struct amend_patience *patience,
+				    bool *again, struct amend_error *err)
+{
+	enum { FIRST_PAUSE = 20, LONGEST_PAUSE = 500, LOOK_MS = 50 };
+	int64_t now = amend_clock_ms(), most = db->options.lease_wait_ms, pause;
+	enum amend_status status = amend_check_interrupted(db, err);
+
+	if (!patience->pause) {
+		patience->begun = now;
+		patience->pause = FIRST_PAUSE;
+	}
+	pause = patience->pause / 2 + amend_clock_random() % (patience->pause / 2 + 1);
+	if (most >= 0 && pause > patience->begun + most - now)
+		pause = patience->begun + most - now;
+	*again = status == AMEND_OK && pause > 0;
+	patience->pause = patience->pause < LONGEST_PAUSE / 2 ? patience->pause * 2 : LONGEST_PAUSE;
+	while (pause > 0 && status == AMEND_OK && !db->stopping) {
+		amend_clock_sleep_ms((int)(pause < LOOK_MS ? pause : LOOK_MS));
+		pause -= LOOK_MS;
+		status = amend_check_interrupted(db, err);
+	}
+	return status;
+}
+
+bool amend_lease_barred(struct amend_conn *db, bool reset)
+{
+	bool was = db->ledger && db->ledger->barred;
+
+	if (was && reset)
+		db->ledger->barred = false;
+	return was;
 }

@@ -38,7 +38,7 @@ static enum amend_status repeat(struct amend_conn *db, struct amend_operation *o
 	if (memcmp(operation->found.digest, operation->digest, sizeof(operation->digest)) != 0)
 		return amend_error_set(
 			err, AMEND_INVALID,
-			"operation %s is another request, done by %s at %s; nothing was written "
+			"operation %s is another request, done by %s at %.19s UTC; nothing was written "
 			"(hint: a new request needs a new id)",
 			operation->id, operation->found.who, operation->found.at);
 	operation->repeated = true;

@@ -2,6 +2,7 @@
  * What a run was: its head, and how much it changed.
  * Leaves making one to revision.c, and its changes to record/history.c.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/rows.h"
@@ -66,6 +67,28 @@ static enum amend_status read_counts(struct amend_conn *db, int64_t id, struct a
 	return status;
 }
 
+/* By what it says of itself, as `amend revert` does: a revision has no other tie to what it undid. */
+static enum amend_status read_reverted(struct amend_conn *db, int64_t id, struct amend_rows *rows,
+				       struct amend_error *err)
+{
+	char said[64], more[80];
+	struct amend_sql sql;
+	enum amend_status status;
+
+	snprintf(said, sizeof(said), "revert of run %lld", (long long)id);
+	snprintf(more, sizeof(more), "%s: %%", said);
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "SELECT coalesce(max(id), 0) FROM ");
+	amend_sql_ledger(&sql, "revision");
+	amend_sql_text(&sql, " WHERE why = ");
+	amend_sql_string(&sql, said);
+	amend_sql_text(&sql, " OR why LIKE ");
+	amend_sql_string(&sql, more);
+	status = amend_exec(db, &sql, rows, err);
+	amend_sql_release(&sql);
+	return status;
+}
+
 static uint64_t number(const struct amend_rows *rows, size_t column)
 {
 	int64_t n = 0;
@@ -84,6 +107,7 @@ enum amend_status amend_run_show(struct amend_conn *db, int64_t id, amend_run_fn
 				 void *context, struct amend_error *err)
 {
 	struct amend_rows head = AMEND_ROWS_INIT, counts = AMEND_ROWS_INIT;
+	struct amend_rows reverted = AMEND_ROWS_INIT;
 	enum amend_status status = amend_enter(db, err);
 
 	if (status != AMEND_OK)
@@ -93,6 +117,8 @@ enum amend_status amend_run_show(struct amend_conn *db, int64_t id, amend_run_fn
 		status = read_head(db, id, &head, err);
 	if (status == AMEND_OK)
 		status = read_counts(db, id, &counts, err);
+	if (status == AMEND_OK)
+		status = read_reverted(db, id, &reverted, err);
 	if (status == AMEND_OK) {
 		const struct amend_run run = {
 			.id = id,
@@ -106,11 +132,13 @@ enum amend_status amend_run_show(struct amend_conn *db, int64_t id, amend_run_fn
 			.created = number(&counts, CREATED),
 			.updated = number(&counts, UPDATED),
 			.deleted = number(&counts, DELETED),
+			.reverted = (int64_t)number(&reverted, 0),
 		};
 
 		status = each(&run, context, err);
 	}
 	amend_rows_release(&head);
 	amend_rows_release(&counts);
+	amend_rows_release(&reverted);
 	return amend_leave(db, status, err);
 }

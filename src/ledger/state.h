@@ -35,6 +35,7 @@ struct amend_ledger {
 	char who[256];                     /* the operating system's user, read when it is needed */
 
 	struct amend_claim claim; /* what writes carry */
+	bool barred;              /* by another's mandatory lease, since it was last reset */
 
 	struct amend_secret *secrets; /* newest first */
 	size_t n_secrets;

@@ -76,6 +76,7 @@ static enum amend_status pass(struct amend_batch *batch, size_t n, struct amend_
 	const char **pks = amend_arena_array(&batch->work, n, sizeof(*pks));
 	bool *locked = amend_arena_array(&batch->work, n, sizeof(*locked));
 	enum amend_status status;
+	bool any = false;
 
 	if (!pks || !locked)
 		return amend_no_memory(err);
@@ -94,8 +95,15 @@ static enum amend_status pass(struct amend_batch *batch, size_t n, struct amend_
 			return status;
 		item->locked = locked[i];
 		item->moved = item->moved || locked[i];
+		if (!locked[i] || any)
+			continue;
+		any = true;
+		item->why = amend_arena_text(batch->arena, err->text);
+		if (!item->why)
+			return amend_no_memory(err);
 	}
-	return AMEND_OK;
+	/* One that is carried, for all of them, is lost. */
+	return any ? AMEND_OK : status;
 }
 
 /* ---- groups ---- */
@@ -401,6 +409,7 @@ enum amend_status amend_rows_write(struct amend_conn *db, const struct amend_tab
 	batch.plain = !table->has_triggers && !has_generated(table);
 	for (size_t i = 0; i < n; i++) {
 		items[i].moved = items[i].locked = false;
+		items[i].why = NULL;
 		items[i].after = (struct amend_row){0};
 	}
 	if (status == AMEND_OK && n > 0)

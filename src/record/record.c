@@ -536,6 +536,50 @@ static void explain_lock(struct amend_error *err, enum amend_status status)
 		amend_error_wrap(err, "held by another");
 }
 
+/* As a unit of its own where that is called for. */
+static enum amend_status set_out(struct amend_call *call, const struct amend_match *keys,
+				 size_t n_keys, const struct amend_expect *expect,
+				 struct amend_error *err)
+{
+	if (amend_call_wants_once(call, expect))
+		return amend_call_once(call, keys, n_keys, expect, run_as_unit, err);
+	/* In the application's transaction nothing of ours may break it: a savepoint around all. */
+	if (call->db->borrowed && call->db->depth == 0)
+		return amend_atomic(call->db, NULL, run_as_unit, call, err);
+	return run(call, err);
+}
+
+/* Another's lease is waited for where that was asked for; in a unit that would keep others waiting. */
+static enum amend_status set_out_patiently(struct amend_call *call, const struct amend_match *keys,
+					   size_t n_keys, const struct amend_expect *expect,
+					   struct amend_error *err)
+{
+	struct amend_conn *db = call->db;
+	struct amend_patience patience = {0};
+	bool may_wait = db->options.lease_wait_ms != 0 && call->write->wait == AMEND_WAIT &&
+			!amend_in_transaction(db),
+	     again = may_wait;
+	enum amend_status status;
+
+	for (;;) {
+		struct amend_error why;
+
+		amend_lease_barred(db, true);
+		status = set_out(call, keys, n_keys, expect, err);
+		if (status != AMEND_LOCKED || !may_wait || !amend_lease_barred(db, true))
+			return status;
+		why = *err;
+		status = amend_lease_await(db, &patience, &again, err);
+		if (status != AMEND_OK)
+			return status;
+		if (!again) {
+			*err = why;
+			return AMEND_LOCKED;
+		}
+		amend_result_reset(&call->work);
+	}
+}
+
 static enum amend_status travel(struct amend_conn *db, const struct amend_table *table,
 				const struct amend_write *write, const struct amend_match *keys,
 				size_t n_keys, const struct amend_expect *expect, bool deleting,
@@ -562,13 +606,8 @@ static enum amend_status travel(struct amend_conn *db, const struct amend_table 
 	if (status == AMEND_OK && write->merge)
 		status = amend_call_merge_resolve(&call, err);
 	resolved = status == AMEND_OK;
-	/* In the application's transaction nothing of ours may break it: a savepoint around all. */
-	if (status == AMEND_OK && amend_call_wants_once(&call, expect))
-		status = amend_call_once(&call, keys, n_keys, expect, run_as_unit, err);
-	else if (status == AMEND_OK && db->borrowed && db->depth == 0)
-		status = amend_atomic(db, NULL, run_as_unit, &call, err);
-	else if (status == AMEND_OK)
-		status = run(&call, err);
+	if (status == AMEND_OK)
+		status = set_out_patiently(&call, keys, n_keys, expect, err);
 	if (status == AMEND_OK && call.clashed) {
 		*err = call.clash;
 		status = err->status;

@@ -160,6 +160,7 @@ struct amend_bulk {
 	/* what became of it */
 	bool moved;             /* as in amend_written */
 	bool locked;            /* ..for that lease, and nothing was written */
+	const char *why;        /* of the first that is locked, who has it */
 	struct amend_row after; /* the row after the write; after a deletion without values */
 };
 

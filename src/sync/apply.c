@@ -36,6 +36,7 @@ static enum amend_status settle(struct amend_chunk *chunk, struct amend_record *
 		switch ((enum amend_effect)record->effect) {
 		case AMEND_EFFECT_NONE:
 		case AMEND_EFFECT_MOVED:
+		case AMEND_EFFECT_LEASED:
 			record->clashed = record->clashed || record->action->clashed;
 			record->overflowed = record->overflowed || record->action->overflowed;
 			record->refusals = (uint8_t)(record->refusals + record->action->refused);
@@ -233,6 +234,78 @@ static enum amend_status plan_again(struct amend_sync *sync, struct amend_record
 	return status == AMEND_OK ? amend_sync_confirm(sync, err) : status;
 }
 
+/* Those that others have leases of are tried again as long as that is allowed, and then left as they are. */
+static enum amend_status await_leases(struct amend_sync *sync, struct amend_record **moved,
+				      size_t *n, struct amend_error *err)
+{
+	bool any = false, again = false;
+	size_t kept = 0;
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < *n; i++)
+		any = any || moved[i]->effect == AMEND_EFFECT_LEASED;
+	/* Nobody is asked anew for every look. */
+	if (any && !sync->options->on_confirm)
+		status = amend_lease_await(sync->db, &sync->patience, &again, err);
+	if (again && status == AMEND_OK) {
+		/* Not one of the rounds that are counted. */
+		sync->round = 0;
+		*sync->leased_why = '\0';
+		return AMEND_OK;
+	}
+	for (size_t i = 0; i < *n; i++) {
+		if (moved[i]->effect != AMEND_EFFECT_LEASED) {
+			moved[kept++] = moved[i];
+			continue;
+		}
+		moved[i]->told = true;
+		sync->n_leased++;
+	}
+	*n = kept;
+	return status;
+}
+
+enum amend_status amend_sync_check_leased(const struct amend_sync *sync, struct amend_error *err)
+{
+	if (sync->n_leased == 0)
+		return AMEND_OK;
+	return amend_error_set(err, AMEND_LOCKED, "%llu record%s left as %s: %s",
+			       (unsigned long long)sync->n_leased,
+			       sync->n_leased == 1 ? " is" : "s are",
+			       sync->n_leased == 1 ? "it is" : "they are", sync->leased_why);
+}
+
+enum amend_status amend_sync_skip_leased(struct amend_sync *sync, struct amend_error *err)
+{
+	struct amend_arena arena = AMEND_ARENA_INIT;
+	const char **pks = amend_arena_array(&arena, sync->n_todo, sizeof(*pks));
+	bool *bars = amend_arena_array(&arena, sync->n_todo, sizeof(*bars));
+	enum amend_status status = pks && bars ? AMEND_OK : amend_no_memory(err);
+
+	for (size_t i = 0; i < sync->n_todo && status == AMEND_OK; i++) {
+		const struct amend_record *record = sync->todo[i];
+
+		pks[i] = record->row && (record->action->n_puts || record->action->remove)
+				 ? record->row->pk
+				 : NULL;
+	}
+	if (status == AMEND_OK)
+		status = amend_lease_bars(sync->db, sync->table, pks, sync->n_todo, bars, err);
+	for (size_t i = 0; i < sync->n_todo && status == AMEND_OK; i++) {
+		struct amend_record *record = sync->todo[i];
+
+		if (!bars[i])
+			continue;
+		if (record->fate == AMEND_FATE_MISSING)
+			record->skipped = true;
+		else
+			record->fate = AMEND_FATE_SKIPPED;
+		record->action = NULL;
+	}
+	amend_arena_release(&arena);
+	return status;
+}
+
 enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *err)
 {
 	enum amend_status status = amend_sync_confirm(sync, err);
@@ -263,6 +336,8 @@ enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *
 			memcpy(moved, sync->list + n_decided,
 			       n_moved * sizeof(struct amend_record *));
 		status = run_chunks(sync, moved, &n_moved, err);
+		if (status == AMEND_OK)
+			status = await_leases(sync, moved, &n_moved, err);
 		if (status != AMEND_OK || n_moved == 0)
 			break;
 		if (sync->round == AMEND_SYNC_ROUNDS) {

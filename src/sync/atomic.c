@@ -116,6 +116,7 @@ struct whole {
 	bool again; /* the engine undid it: what was decided is about what may be there no more */
 };
 
+/* Nothing is in. */
 static void forget(struct amend_sync *sync)
 {
 	struct amend_sync_report *report = sync->report;
@@ -145,6 +146,7 @@ static enum amend_status check_rejects(const struct amend_sync *sync, struct ame
 
 	if (sync->report->rejected <= (uint64_t)may)
 		return AMEND_OK;
+	sync->report->refused = true;
 	while (first && !first->text)
 		first = first->next;
 	return amend_error_set(err, AMEND_CONSTRAINT,
@@ -203,6 +205,34 @@ static bool writes(const struct amend_sync *sync)
 	return sync->slices || sync->n_todo > 0 || sync->create_sql;
 }
 
+/* Another's lease is waited for where that was asked for, with nothing open. */
+static enum amend_status run_patiently(struct amend_sync *sync,
+				       const struct amend_unit_options *options,
+				       struct whole *whole, struct amend_error *err)
+{
+	struct amend_patience patience = {0};
+	enum amend_status status;
+	bool again = true;
+
+	for (;;) {
+		struct amend_error why;
+
+		amend_lease_barred(sync->db, true);
+		status = amend_atomic(sync->db, options, run, whole, err);
+		if (status != AMEND_LOCKED || sync->db->options.lease_wait_ms == 0 ||
+		    !amend_lease_barred(sync->db, true))
+			return status;
+		why = *err;
+		status = amend_lease_await(sync->db, &patience, &again, err);
+		if (status != AMEND_OK)
+			return status;
+		if (!again) {
+			*err = why;
+			return AMEND_LOCKED;
+		}
+	}
+}
+
 enum amend_status amend_sync_atomic(struct amend_sync *sync, struct amend_error *err)
 {
 	struct amend_unit_options options = AMEND_UNIT_OPTIONS_INIT;
@@ -218,15 +248,19 @@ enum amend_status amend_sync_atomic(struct amend_sync *sync, struct amend_error 
 	else
 		status = amend_ledger_need(sync->db, err);
 	if (status == AMEND_OK && writes(sync)) {
-		status = amend_atomic(sync->db, &options, run, &whole, err);
+		status = run_patiently(sync, &options, &whole, err);
 		if (status == AMEND_LOCKED && sync->options->skip_locked && !whole.again) {
 			forget(sync);
 			status = amend_sync_for_all(sync, skip_all, err);
 		}
 	}
 	tell(sync, status == AMEND_OK);
-	if (status != AMEND_OK)
+	if (status != AMEND_OK && sync->report->refused) {
+		amend_sync_report_release(sync->report);
+		sync->committed = false;
+	} else if (status != AMEND_OK) {
 		forget(sync);
+	}
 	sync->untold = NULL;
 	amend_arena_release(&untold.arena);
 	if (status == AMEND_OK)

@@ -355,6 +355,22 @@ static enum amend_status write_one(struct amend_chunk *chunk, struct amend_recor
 	return status;
 }
 
+/* Of one unit nothing can be left out. */
+static bool may_bar(const struct amend_sync *sync)
+{
+	return sync->options->skip_locked || !sync->options->atomic;
+}
+
+void amend_sync_bar(struct amend_sync *sync, struct amend_record *record, const char *why)
+{
+	record->effect = sync->options->skip_locked ? AMEND_EFFECT_SKIPPED : AMEND_EFFECT_LEASED;
+	/* In the source's words for the record, where the lease has the row's. */
+	if (why && !*sync->leased_why)
+		snprintf(sync->leased_why, sizeof(sync->leased_why), "%s %.120s: %.300s",
+			 sync->table->qualified, record->key,
+			 strstr(why, "locked by") ? strstr(why, "locked by") : why);
+}
+
 static enum amend_status write_row(struct amend_chunk *chunk, struct amend_record *record,
 				   struct amend_error *err)
 {
@@ -369,8 +385,8 @@ static enum amend_status write_row(struct amend_chunk *chunk, struct amend_recor
 		action->now = *record->row;
 	status = write_one(chunk, record, &written, err);
 	/* Not the engine but a lease is in the way. */
-	if (status == AMEND_LOCKED && sync->options->skip_locked && !*err->sqlstate) {
-		record->effect = AMEND_EFFECT_SKIPPED;
+	if (status == AMEND_LOCKED && may_bar(sync) && !*err->sqlstate) {
+		amend_sync_bar(sync, record, err->text);
 		return AMEND_OK;
 	}
 	if (status != AMEND_OK)
@@ -460,6 +476,27 @@ static bool whole(const struct group *group)
 	return !moved;
 }
 
+/* Before anything of it makes way: a lease of one is a lease of all. */
+static enum amend_status bar_group(const struct group *group, struct amend_error *err)
+{
+	struct amend_sync *sync = group->chunk->sync;
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = group->from; i < group->to && status == AMEND_OK && may_bar(sync); i++) {
+		const struct amend_action *action = sync->todo[i]->action;
+
+		if (!sync->todo[i]->row || (!action->n_parks && group->to - group->from == 1) ||
+		    (!action->n_puts && !action->remove))
+			continue;
+		status = amend_lease_pass(sync->db, sync->table, sync->todo[i]->row->pk, err);
+	}
+	if (status != AMEND_LOCKED || *err->sqlstate)
+		return status;
+	for (size_t i = group->from; i < group->to; i++)
+		amend_sync_bar(sync, sync->todo[i], err->text);
+	return AMEND_OK;
+}
+
 static enum amend_status write_group(struct amend_conn *db, void *context, struct amend_error *err)
 {
 	const struct group *group = context;
@@ -470,6 +507,9 @@ static enum amend_status write_group(struct amend_conn *db, void *context, struc
 	(void)db;
 	if (!whole(group))
 		return AMEND_OK;
+	status = bar_group(group, err);
+	if (status != AMEND_OK || todo[group->from]->effect != AMEND_EFFECT_NONE)
+		return status;
 	for (size_t i = group->from; i < group->to && status == AMEND_OK; i++) {
 		chunk->culprit = todo[i];
 		if (todo[i]->action->n_parks)

@@ -45,6 +45,7 @@ struct http {
 	size_t at;
 	uint64_t received; /* of all pages */
 	bool has_length, chunked, gzip;
+	uint64_t wire; /* bytes that came of the body; more than were announced are not handed on by libcurl */
 	long retry_after; /* seconds; -1: not said */
 	char type[64];
 	char coding[32];
@@ -62,6 +63,9 @@ struct http {
 	crypto_generichash_state digest;
 };
 
+/* http_transfer.c: for libcurl, which tells of bytes behind the end nowhere else */
+int amend_http_count(CURL *easy, curl_infotype type, char *bytes, size_t size, void *context);
+
 /* http_answer.c: what the server says, header by header, and what it means */
 size_t amend_http_take_header(char *line, size_t one, size_t n, void *context);
 void amend_http_forget(struct http *http);
@@ -69,6 +73,7 @@ long amend_http_code(const struct http *http);
 /* UNREACHABLE, of the page. */
 enum amend_status amend_http_failed(const struct http *http, struct amend_error *err,
 				    const char *what);
+enum amend_status amend_http_interrupted(const struct http *http, struct amend_error *err);
 /* What may go better another time. */
 bool amend_http_passing(const struct http *http);
 /* Why the transfer did not bring what was asked for. */

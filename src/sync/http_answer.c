@@ -141,6 +141,11 @@ enum amend_status amend_http_failed(const struct http *http, struct amend_error 
 	return amend_error_set(err, AMEND_UNREACHABLE, "%s: %s", http->shown, what);
 }
 
+enum amend_status amend_http_interrupted(const struct http *http, struct amend_error *err)
+{
+	return amend_error_set(err, AMEND_INTERRUPTED, "interrupted while %s was read", http->shown);
+}
+
 /* What may go better another time. */
 bool amend_http_passing(const struct http *http)
 {

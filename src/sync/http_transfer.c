@@ -80,6 +80,25 @@ static enum amend_status start(struct http *http, struct amend_error *err)
 	return AMEND_OK;
 }
 
+static bool is_interrupted(const struct http *http)
+{
+	return http->options.interrupted && http->options.interrupted();
+}
+
+int amend_http_count(CURL *easy, curl_infotype type, char *bytes, size_t size, void *context)
+{
+	struct http *http = context;
+
+	(void)easy;
+	(void)bytes;
+	/* A redirect's own body goes before. */
+	if (type == CURLINFO_HEADER_IN)
+		http->wire = 0;
+	else if (type == CURLINFO_DATA_IN)
+		http->wire += size;
+	return 0;
+}
+
 /* Lets the transfer go on until there is something to hand out, or it is through. */
 static enum amend_status go_on(struct http *http, size_t wanted, struct amend_error *err)
 {
@@ -87,6 +106,8 @@ static enum amend_status go_on(struct http *http, size_t wanted, struct amend_er
 		int running = 0, left = 0;
 		CURLMsg *message;
 
+		if (is_interrupted(http))
+			return amend_http_interrupted(http, err);
 		if (amend_clock_ms() > http->deadline)
 			return amend_http_failed(http, err,
 						 "it takes too long: 12 hours are allowed");
@@ -102,8 +123,10 @@ static enum amend_status go_on(struct http *http, size_t wanted, struct amend_er
 			http->finished = true;
 			http->result = message->data.result;
 		}
+		/* A signal may end the waiting. */
 		if (!http->finished && !http->paused &&
-		    curl_multi_poll(http->multi, NULL, 0, 1000, NULL) != CURLM_OK)
+		    curl_multi_poll(http->multi, NULL, 0, 1000, NULL) != CURLM_OK &&
+		    !is_interrupted(http))
 			return amend_http_failed(http, err, "libcurl gave up");
 		if (http->paused)
 			break;
@@ -154,6 +177,8 @@ enum amend_status amend_http_open_page(struct http *http, struct amend_error *er
 		if (!amend_http_passing(http) || tries == http->options.retries ||
 		    !pause_for(http, tries))
 			return amend_http_complain(http, err);
+		if (is_interrupted(http))
+			return amend_http_interrupted(http, err);
 	}
 }
 
@@ -169,10 +194,18 @@ static bool is_packed(const struct http *http)
 static enum amend_status check_end(const struct http *http, struct amend_error *err)
 {
 	long version = 0;
+	curl_off_t length = -1;
 
 	if (http->result != CURLE_OK)
 		return amend_http_complain(http, err);
 	curl_easy_getinfo(http->easy, CURLINFO_HTTP_VERSION, &version);
+	curl_easy_getinfo(http->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	/* What comes in later reads than the end nobody sees: it is the next answer's, or nobody's. */
+	if (version <= CURL_HTTP_VERSION_1_1 && http->has_length && !http->chunked && length >= 0 &&
+	    http->wire > (uint64_t)length)
+		return amend_http_failed(http, err,
+					 "the server sends more than it announced, so what was "
+					 "announced may not be all (hint: download it and look)");
 	if (version > CURL_HTTP_VERSION_1_1 || http->has_length || http->chunked ||
 	    http->ends_itself || http->gzip)
 		return AMEND_OK;

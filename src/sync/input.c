@@ -77,8 +77,11 @@ enum amend_status amend_sync_read(struct amend_sync *sync, struct amend_error *e
 		if (status != AMEND_OK || end)
 			break;
 		status = keep(sync, &from, fields, err);
-		if (sync->store.n % PROGRESS == 0)
-			amend_sync_progress(sync, "read", sync->store.n, 0);
+		if (sync->store.n % PROGRESS != 0)
+			continue;
+		amend_sync_progress(sync, "read", sync->store.n, 0);
+		if (status == AMEND_OK)
+			status = amend_check_interrupted(sync->db, err);
 	}
 	free(fields);
 	return status;

@@ -24,9 +24,14 @@ static long read_file(struct amend_input *input, void *bytes, size_t size, struc
 	struct file_input *file = (struct file_input *)input;
 	ssize_t n;
 
-	do
+	do {
+		if (input->interrupted && input->interrupted()) {
+			amend_error_set(err, AMEND_INTERRUPTED, "interrupted while %s was read",
+					file->path);
+			return -1;
+		}
 		n = read(file->fd, bytes, size);
-	while (n < 0 && errno == EINTR);
+	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		amend_error_set(err, AMEND_UNREACHABLE, "%s: %s", file->path, strerror(errno));
 	else

@@ -101,6 +101,9 @@ static bool set_up(struct http *http)
 	SET(CURLOPT_HEADERDATA, http);
 	SET(CURLOPT_WRITEFUNCTION, amend_http_take_body);
 	SET(CURLOPT_WRITEDATA, http);
+	SET(CURLOPT_VERBOSE, 1L);
+	SET(CURLOPT_DEBUGFUNCTION, amend_http_count);
+	SET(CURLOPT_DEBUGDATA, http);
 #undef SET
 	return fine;
 }

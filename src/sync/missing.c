@@ -116,6 +116,25 @@ static bool newly_gone(const struct amend_record *record)
 	       (action->conflict && action->is_new);
 }
 
+enum amend_status amend_sync_tell_missing(struct amend_sync *sync,
+					  const struct amend_record *record, struct amend_error *err)
+{
+	struct amend_arena arena = AMEND_ARENA_INIT;
+	struct amend_field *fields = NULL;
+	size_t n = 0;
+	enum amend_status status = AMEND_OK;
+
+	if (!newly_gone(record))
+		return AMEND_OK;
+	if (*record->key)
+		status = amend_pk_parse(record->key, amend_has(sync->db, AMEND_HAS_TYPED_STORAGE),
+					&arena, &fields, &n, err);
+	if (status == AMEND_OK)
+		sync->options->on_missing(sync->options->context, fields, n);
+	amend_arena_release(&arena);
+	return status;
+}
+
 /* A record that is rejected, and nobody can say which row it is about. */
 static const struct amend_record *unreadable(const struct amend_sync *sync)
 {

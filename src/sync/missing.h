@@ -28,6 +28,9 @@ void amend_sync_note_blind(struct amend_sync *sync);
 /* How many of so many rows --max-missing lets go; and whether that is exceeded. */
 uint64_t amend_sync_may_miss(const struct amend_sync *sync, uint64_t n_based);
 bool amend_sync_misses_too_many(const struct amend_sync *sync);
+/* The record is one of those that are counted against it: to options->on_missing. */
+enum amend_status amend_sync_tell_missing(struct amend_sync *sync, const struct amend_record *record,
+					  struct amend_error *err) AMEND_CHECK;
 /* The record that deletes this row, or NULL. */
 struct amend_record *amend_sync_leaving(const struct amend_sync *sync, const char *pk);
 /* The bases of the source that no record claims; the array is the caller's to free, its texts live in the arena. */

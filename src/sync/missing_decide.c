@@ -312,6 +312,20 @@ static enum amend_status conflict(struct amend_sync *sync, struct amend_record *
 	return amend_sync_conflict(sync, record, AMEND_CONFLICT_MISSING, fields, n, note, err);
 }
 
+/* The database takes no such mark for the row: nobody can settle that here, and the row stays as it is. */
+static enum amend_status refuse_mark(struct amend_sync *sync, struct amend_record *record,
+				     struct amend_error *err)
+{
+	if (!record->refused)
+		record->problem = amend_arena_printf(&sync->arena,
+						     "%s is missing, and cannot be marked: %s",
+						     record->key, record->problem);
+	record->refused = true;
+	if (!record->problem)
+		return amend_no_memory(err);
+	return amend_sync_no_conflict(sync, record, "closed", "", err);
+}
+
 enum amend_status amend_sync_decide_missing(struct amend_sync *sync, struct amend_record *record,
 					    bool spared, struct amend_error *err)
 {
@@ -341,7 +355,9 @@ enum amend_status amend_sync_decide_missing(struct amend_sync *sync, struct amen
 			.incoming = amend_null(),
 		};
 	}
-	if (n > 0 || record->problem)
+	if (record->problem && n == 0 && sync->options->missing == AMEND_MISSING_MARK)
+		status = refuse_mark(sync, record, err);
+	else if (n > 0 || record->problem)
 		status = conflict(sync, record, fields, n, err);
 	else if (sync->options->missing == AMEND_MISSING_MARK)
 		status = mark_row(sync, record, err);

@@ -158,7 +158,9 @@ static enum amend_status explain(const struct amend_sync *sync, const struct ame
 				 struct amend_error *err)
 {
 	const struct amend_sync_report *report = sync->report;
-	uint64_t in = report->read - report->rejected - report->skipped - report->stale;
+	/* Rows that the input lacked are entries as well, and none of its records. */
+	uint64_t in = report->read - report->rejected - report->skipped - report->stale +
+		      report->deleted + report->marked + report->missing_conflicts;
 
 	if (!sync->committed && !sync->n_unknown)
 		return amend_error_wrap(err, "nothing was written");
@@ -196,11 +198,17 @@ static enum amend_status run(struct amend_sync *sync, const struct amend_plan *p
 	if (status != AMEND_OK)
 		return status;
 	sync->n_open_before = sync->n_open;
+	if (sync->options->dry_run && sync->options->skip_locked)
+		status = amend_sync_skip_leased(sync, err);
+	if (status != AMEND_OK)
+		return status;
 	if (sync->options->dry_run)
 		return tell_all(sync, err);
 	amend_sync_run_begin(sync);
 	status = amend_sync_apply(sync, err);
 	amend_sync_run_end(sync);
+	if (status == AMEND_OK)
+		status = amend_sync_check_leased(sync, err);
 	return status == AMEND_OK ? AMEND_OK : explain(sync, plan, err);
 }
 

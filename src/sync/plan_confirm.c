@@ -127,7 +127,8 @@ static void keep(struct amend_sync *sync, size_t *kept, size_t from, size_t to)
 
 enum amend_status amend_sync_confirm(struct amend_sync *sync, struct amend_error *err)
 {
-	struct amend_confirm confirm = {.number = sync->n_questions, .total = sync->n_questions};
+	struct amend_confirm confirm = {
+		.number = sync->n_questions, .total = sync->n_questions, .again = sync->round > 0};
 	enum amend_answer answer = AMEND_ANSWER_NO;
 	enum amend_status status = AMEND_OK;
 	size_t kept = 0;

@@ -33,6 +33,7 @@ static void count_missing(struct amend_sync_report *report, const struct amend_r
 	const struct amend_action *action = record->action;
 
 	report->missing_skipped += record->skipped;
+	report->missing_rejected += record->refused;
 	if (!action)
 		return;
 	report->missing_refused += action->conflict && record->problem;
@@ -216,10 +217,12 @@ out:
 
 static void tell_reject(struct amend_sync *sync, const struct amend_record *record)
 {
+	int64_t line = record->line > 0 ? record->line : 0;
+
 	if (sync->untold)
-		amend_untold_reject(sync->untold, record->line, record->problem);
+		amend_untold_reject(sync->untold, line, record->problem);
 	else
-		sync->options->on_reject(sync->options->context, record->line, record->problem);
+		sync->options->on_reject(sync->options->context, line, record->problem);
 }
 
 enum amend_status amend_sync_tell(struct amend_sync *sync, struct amend_record *record,
@@ -231,7 +234,7 @@ enum amend_status amend_sync_tell(struct amend_sync *sync, struct amend_record *
 		return AMEND_OK;
 	record->told = true;
 	count(sync, record);
-	if (record->fate == AMEND_FATE_REJECTED && options->on_reject)
+	if ((record->fate == AMEND_FATE_REJECTED || record->refused) && options->on_reject)
 		tell_reject(sync, record);
 	if (record->fate == AMEND_FATE_REJECTED || record->fate == AMEND_FATE_SKIPPED ||
 	    record->fate == AMEND_FATE_DUPLICATE || (!record->action && !record->stale) ||

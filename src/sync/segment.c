@@ -74,7 +74,8 @@ static enum amend_status write_rows(struct amend_chunk *chunk, size_t from, size
 			.n_puts = action->n_puts,
 			.source = sync->source_name,
 			.seen = record->seen,
-			.skip_locked = sync->options->skip_locked,
+			/* Of one unit nothing can be left out. */
+			.skip_locked = sync->options->skip_locked || !sync->options->atomic,
 		};
 		which[n++] = i;
 	}
@@ -87,7 +88,7 @@ static enum amend_status write_rows(struct amend_chunk *chunk, size_t from, size
 		struct amend_record *record = sync->todo[which[i]];
 
 		if (items[i].locked) {
-			record->effect = AMEND_EFFECT_SKIPPED;
+			amend_sync_bar(sync, record, items[i].why);
 		} else if (items[i].moved) {
 			record->effect = AMEND_EFFECT_MOVED;
 			record->action->refused = record->action->create;

@@ -278,6 +278,7 @@ enum amend_status amend_source_open(const char *name, const struct amend_source_
 	input = amend_input_file(name, err);
 	if (!input)
 		return err->status;
+	input->interrupted = chosen.interrupted;
 	return amend_source_new(input, strcmp(name, "-") == 0 ? "standard input" : name, &chosen,
 				out, err);
 }

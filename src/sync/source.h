@@ -45,6 +45,7 @@ struct amend_input {
 	enum amend_status (*next)(struct amend_input *input, bool empty, bool *more,
 				  struct amend_error *err);
 	void (*close)(struct amend_input *input);
+	bool (*interrupted)(void); /* NULL: it never is */
 	/* For progress: bytes read, and in all where that is known (else 0). Of a file that is unpacked: its own. */
 	uint64_t taken, size;
 };

@@ -159,10 +159,11 @@ enum amend_status amend_sync_check(const struct amend_sync *sync, struct amend_e
 
 	if (may >= 0 && sync->n_rejects > may)
 		return amend_error_set(
-			err, sync->options->atomic ? AMEND_CONSTRAINT : AMEND_INVALID,
-			"%lld records are rejected, %lld are allowed; nothing was written. "
+			err, AMEND_CONSTRAINT,
+			"%lld record%s rejected, %lld %s allowed; nothing was written. "
 			"The first is %s%s%lld: %s",
-			(long long)sync->n_rejects, (long long)may, sync->source->path,
+			(long long)sync->n_rejects, sync->n_rejects == 1 ? " is" : "s are",
+			(long long)may, may == 1 ? "is" : "are", sync->source->path,
 			sync->source->numbers_records ? ": record " : ":",
 			(long long)sync->reject_line, sync->reject_problem);
 	if (amend_sync_check_missing(sync, err) != AMEND_OK)
@@ -194,6 +195,38 @@ static void count_settled(struct amend_sync *sync)
 
 	sync->report->read += n;
 	sync->report->unchanged += n;
+}
+
+static enum amend_status tell_refused(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t i = 0; i < sync->n_missing && sync->options->on_missing && status == AMEND_OK;
+	     i++)
+		status = amend_sync_tell_missing(sync, &sync->missing[i], err);
+	return status == AMEND_OK ? tell_all(sync, err) : status;
+}
+
+/* Nothing is written: what was rejected is told all the same, and counted what would have been done. */
+static enum amend_status refuse(struct amend_sync *sync, struct amend_error *err)
+{
+	const struct amend_sync_options *given = sync->options;
+	struct amend_sync_options options = *given;
+	const struct amend_error why = *err;
+
+	options.on_change = NULL;
+	if (!amend_sync_misses_too_many(sync) || options.missing == AMEND_MISSING_KEEP)
+		options.on_missing = NULL;
+	sync->options = &options;
+	sync->report->refused = true;
+	sync->report->missing = options.on_missing ? sync->n_gone : 0;
+	if (amend_sync_for_all(sync, tell_refused, err) != AMEND_OK)
+		amend_error_wrap(err, "%s; not all of it could be told", why.text);
+	else
+		*err = why;
+	count_settled(sync);
+	sync->options = given;
+	return err->status;
 }
 
 /* What is in, and what is not. */
@@ -239,6 +272,15 @@ static enum amend_status save_plan(struct amend_sync *sync, struct amend_error *
 	return status == AMEND_OK ? amend_sync_for_all(sync, add_to_plan, err) : status;
 }
 
+static enum amend_status rehearse_all(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	if (sync->options->skip_locked)
+		status = amend_sync_skip_leased(sync, err);
+	return status == AMEND_OK ? tell_all(sync, err) : status;
+}
+
 /* What would be done. */
 static enum amend_status say(struct amend_sync *sync, struct amend_error *err)
 {
@@ -247,7 +289,7 @@ static enum amend_status say(struct amend_sync *sync, struct amend_error *err)
 	if (sync->options->on_plan)
 		status = save_plan(sync, err);
 	else
-		status = amend_sync_for_all(sync, tell_all, err);
+		status = amend_sync_for_all(sync, rehearse_all, err);
 	count_settled(sync);
 	return status == AMEND_OK && sync->options->on_plan ? amend_plan_end(sync, err) : status;
 }
@@ -284,6 +326,8 @@ static enum amend_status write_all(struct amend_sync *sync, struct amend_error *
 	status = amend_sync_for_all(sync, amend_sync_apply, err);
 	amend_sync_run_end(sync);
 	count_settled(sync);
+	if (status == AMEND_OK)
+		status = amend_sync_check_leased(sync, err);
 	return status == AMEND_OK ? AMEND_OK : explain(sync, err);
 }
 
@@ -310,10 +354,10 @@ static enum amend_status rehearse(struct amend_conn *db, void *context, struct a
 	if (status == AMEND_OK)
 		status = amend_sync_plan_all(sync, err);
 	/* Slice by slice is decided anew, and there is no table later. */
+	if (status == AMEND_OK && sync->slices && amend_sync_check(sync, err) != AMEND_OK)
+		return refuse(sync, err);
 	if (status == AMEND_OK && sync->slices && sync->options->dry_run) {
-		status = amend_sync_check(sync, err);
-		if (status == AMEND_OK)
-			status = say(sync, err);
+		status = say(sync, err);
 		sync->said = status == AMEND_OK;
 	}
 	rehearsal->done = status == AMEND_OK;
@@ -360,10 +404,10 @@ static enum amend_status run(struct amend_sync *sync, struct amend_error *err)
 	if (status == AMEND_OK && !watched)
 		status = amend_sync_watch(sync, err);
 	snprintf(sync->report->table, sizeof(sync->report->table), "%s", sync->table->qualified);
-	if (status == AMEND_OK)
-		status = amend_sync_check(sync, err);
 	if (status != AMEND_OK)
 		return status;
+	if (amend_sync_check(sync, err) != AMEND_OK)
+		return refuse(sync, err);
 	if (sync->said)
 		return AMEND_OK;
 	return sync->options->on_plan || sync->options->dry_run ? say(sync, err)

@@ -25,6 +25,7 @@
 
 #include <amend/sync.h>
 
+#include "ledger/lease.h"
 #include "record/road.h"
 #include "sync/hash.h"
 #include "sync/missing.h"
@@ -71,6 +72,7 @@ enum amend_effect {
 	AMEND_EFFECT_MOVED,   /* row or base is no longer what was seen: decide again */
 	AMEND_EFFECT_SKIPPED, /* held by another */
 	AMEND_EFFECT_REJECTED,
+	AMEND_EFFECT_LEASED, /* another has a mandatory lease of it: it may be written later */
 };
 
 /* What is to be written for one record, all in one unit. */
@@ -124,22 +126,23 @@ struct amend_record {
 	const struct amend_stale *stale;       /* of a saved plan: why nothing is */
 	size_t mark;                           /* order.c: visited; 1 + position */
 	uint32_t missed;                       /* bit k: no row has its key k */
-	uint32_t asked;                   /* the used column that --adopt must say of, the first */
-	int8_t first;                     /* the first key that is not blank, or -1 */
-	int8_t found_by;                  /* a key, or AMEND_FOUND_... */
-	bool based;                       /* `seen` is this record's: it counts */
-	bool sieved;                      /* row and base were read by the sieve */
-	bool marked;                      /* amend marked its row while it was missing */
-	bool shared;                      /* another record reaches the row by the same later key */
-	bool asks;                        /* --adopt must say */
-	bool skipped;                     /* of a missing one: answered no, or held by another */
-	bool declined;                    /* it waits for one that is not to be written */
-	bool told;                        /* counted and reported */
-	bool clashed;                     /* a unique key refused it once: it was decided again */
-	bool overflowed;                  /* a sum was not taken: it is a conflict */
-	uint8_t refusals;                 /* so often `refused`, each time committed */
-	uint8_t fate;                     /* enum amend_fate */
-	uint8_t effect;                   /* enum amend_effect */
+	uint32_t asked;   /* the used column that --adopt must say of, the first */
+	int8_t first;     /* the first key that is not blank, or -1 */
+	int8_t found_by;  /* a key, or AMEND_FOUND_... */
+	bool based;       /* `seen` is this record's: it counts */
+	bool sieved;      /* row and base were read by the sieve */
+	bool marked;      /* amend marked its row while it was missing */
+	bool shared;      /* another record reaches the row by the same later key */
+	bool asks;        /* --adopt must say */
+	bool skipped;     /* of a missing one: answered no, or held by another */
+	bool declined;    /* it waits for one that is not to be written */
+	bool refused;     /* missing, and the database refuses the mark: `problem` */
+	bool told;        /* counted and reported */
+	bool clashed;     /* a unique key refused it once: it was decided again */
+	bool overflowed;  /* a sum was not taken: it is a conflict */
+	uint8_t refusals; /* so often `refused`, each time committed */
+	uint8_t fate;     /* enum amend_fate */
+	uint8_t effect;   /* enum amend_effect */
 	const struct amend_record *rival; /* shared with, or duplicate of */
 };
 
@@ -150,6 +153,7 @@ struct amend_used {
 	bool update;      /* written on existing records */
 	bool key;         /* part of a key: trimmed */
 	bool additive;    /* declared: what the source added counts */
+	bool noticed;     /* on_notice was told of it */
 };
 
 struct amend_sync_key {
@@ -229,14 +233,17 @@ struct amend_sync {
 
 	enum amend_answer answered; /* plan_confirm.c: ALL or QUIT, once it was; else NO */
 	uint64_t n_questions;       /* likewise: asked so far, in all rounds */
-	bool baseless;    /* there is no base of this source, or was none when rows were read */
-	int64_t version;  /* the data's when the records were decided ... */
-	bool versioned;   /* ... where the engine tells */
-	unsigned round;   /* 0: before the first write */
-	bool committed;   /* a chunk was, with something in it */
-	size_t n_unknown; /* records of the chunk whose COMMIT was not answered */
-	bool said;        /* a dry run has told everything */
-	bool writing;     /* the thresholds are passed: it is too late to ask */
+	bool baseless;   /* there is no base of this source, or was none when rows were read */
+	int64_t version; /* the data's when the records were decided ... */
+	bool versioned;  /* ... where the engine tells */
+	unsigned round;  /* 0: before the first write */
+	bool committed;  /* a chunk was, with something in it */
+	struct amend_patience patience;
+	uint64_t n_leased;     /* left as they are, for others' leases did not end in time ... */
+	char leased_why[1024]; /* ... the first of them, and who has it */
+	size_t n_unknown;      /* records of the chunk whose COMMIT was not answered */
+	bool said;             /* a dry run has told everything */
+	bool writing;          /* the thresholds are passed: it is too late to ask */
 	int64_t n_asks, n_rejects;
 	char examples[600]; /* of what must be asked */
 	unsigned n_examples;
@@ -325,6 +332,9 @@ enum amend_status amend_sync_settle_duplicates(struct amend_sync *sync,
 enum amend_status amend_sync_match(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 
 /* values.c */
+/* Tells, once a column, what is stored though it hardly fits. */
+void amend_sync_notice(struct amend_sync *sync, const struct amend_record *record, uint32_t used,
+		       const struct amend_value *stored);
 /* Storing this where `stored` is would change nothing: told by the bytes alone. */
 bool amend_sync_plainly(const struct amend_sync *sync, const struct amend_column *column,
 			const struct amend_value *value, const struct amend_value *stored);
@@ -461,6 +471,13 @@ void amend_sync_run_begin(struct amend_sync *sync);
 void amend_sync_run_end(struct amend_sync *sync);
 enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 
+/* apply.c: LOCKED where others' leases kept records from being written */
+enum amend_status amend_sync_check_leased(const struct amend_sync *sync,
+					  struct amend_error *err) AMEND_CHECK;
+/* apply.c: a dry run's: what --skip-locked would leave out for a lease */
+enum amend_status amend_sync_skip_leased(struct amend_sync *sync,
+					 struct amend_error *err) AMEND_CHECK;
+
 /* chunk.c */
 struct amend_chunk {
 	struct amend_sync *sync;
@@ -481,6 +498,8 @@ enum amend_status amend_sync_chunk(struct amend_chunk *chunk, struct amend_error
 /* The conflict that a record stores, or ends. */
 enum amend_status amend_sync_write_conflict(struct amend_chunk *chunk, struct amend_record *record,
 					    struct amend_error *err) AMEND_CHECK;
+/* Another's lease is in the way of the record: it is left out, for good or for now. */
+void amend_sync_bar(struct amend_sync *sync, struct amend_record *record, const char *why);
 /* The base that was to be replaced is another by now. */
 enum amend_status amend_sync_base_moved(struct amend_chunk *chunk, struct amend_record *record,
 					struct amend_error *err) AMEND_CHECK;

@@ -62,6 +62,30 @@ static bool settle(const struct amend_sync *sync, struct amend_record *record, u
 	return false;
 }
 
+/* SQLite puts a text into a column of numbers as it is, unless the table is STRICT: the database's own rule, and rarely meant. */
+void amend_sync_notice(struct amend_sync *sync, const struct amend_record *record, uint32_t used,
+		       const struct amend_value *stored)
+{
+	const struct amend_column *column = &sync->table->columns[sync->used[used].column];
+	struct amend_error text;
+
+	if (stored->kind != AMEND_TEXT || sync->used[used].noticed || !sync->options->on_notice ||
+	    amend_has(sync->db, AMEND_HAS_TYPED_STORAGE) ||
+	    (column->class_ != AMEND_CLASS_INTEGER && column->class_ != AMEND_CLASS_REAL))
+		return;
+	/* It stands there already. */
+	if (record->row && amend_value_equal(stored, &record->row->values[sync->used[used].column]))
+		return;
+	sync->used[used].noticed = true;
+	amend_error_set(
+		&text, AMEND_INVALID,
+		"column %s is %s, and \"%.*s\" is stored in it as text, as SQLite does (hint: a "
+		"STRICT table, or a CHECK, refuses it)",
+		column->name, column->type, stored->size < 40 ? (int)stored->size : 40,
+		stored->as.text);
+	sync->options->on_notice(sync->options->context, record->line, text.text);
+}
+
 static enum amend_status take(struct amend_sync *sync, const struct amend_canon *canon,
 			      const size_t *which, size_t n, struct amend_error *err)
 {
@@ -70,9 +94,11 @@ static enum amend_status take(struct amend_sync *sync, const struct amend_canon 
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 		struct amend_record *record = sync->list[which[i] / sync->n_used];
 
-		if (!canon[i].problem)
+		if (!canon[i].problem) {
 			record->values[which[i] % sync->n_used] = canon[i].out;
-		else if (record->fate == AMEND_FATE_OPEN)
+			amend_sync_notice(sync, record, (uint32_t)(which[i] % sync->n_used),
+					  &canon[i].out);
+		} else if (record->fate == AMEND_FATE_OPEN)
 			status = amend_sync_reject(sync, record, err, "column %s: %s",
 						   canon[i].column->name, canon[i].problem);
 	}

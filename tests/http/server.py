@@ -187,6 +187,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(as_json(RECORDS), "application/json", length=100)
         self.cut()
 
+    def do_short_csv(self, n):
+        """What is announced ends with a line: only the bytes behind it tell."""
+        self.answer(CSV, length=CSV.index(b"B,nut"))
+        self.cut()
+
     def do_cut_gzip(self, n):
         self.answer(PACKED[:-9], headers=[("Content-Encoding", "gzip")])
 

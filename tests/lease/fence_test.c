@@ -208,7 +208,7 @@ static void mandatory(struct engine *engine)
 	}
 	lease = take(a, 60000, true);
 	refused(AMEND_LOCKED, b, .keys = "id=1", .set = "v=x");
-	expect_contains(b->err.text, "by a lease that every write needs: held by ");
+	expect_contains(b->err.text, "locked by a lease that every write needs: held by ");
 	said(b, "locked");
 	refused(AMEND_LOCKED, b, .keys = "id=1", .set = "n+=1");
 	refused(AMEND_LOCKED, b, .keys = "id=1", .set = "n+=1", .bounds = "n<=99");

@@ -214,8 +214,8 @@ static void too_many_rejects(struct engine *engine)
 	struct feed *feed = countries(engine);
 
 	feed->options.max_rejects = 1;
-	refused(feed, AMEND_INVALID, "code,name\nA,a\nB\nC\n",
-		"2 records are rejected, 1 are allowed");
+	refused(feed, AMEND_CONSTRAINT, "code,name\nA,a\nB\nC\n",
+		"2 records are rejected, 1 is allowed");
 	fed_once(feed, "code,name\nA,a\nB\n", "created=1 rejected=1");
 }
 

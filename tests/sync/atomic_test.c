@@ -88,10 +88,12 @@ static void a_reject_undoes_all(struct engine *engine)
 	/* It says which; and of the others nothing. */
 	expect_contains(feed->told.data, "reject 651 ");
 	assert_null(strstr(feed->told.data, "create"));
-	assert_int_equal(feed->report.created, 0);
+	assert_true(feed->report.refused);
+	assert_int_equal(feed->report.rejected, 1);
+	assert_int_equal(feed->report.run, 0);
 	/* Found while it is read: before the first write. */
 	undone(feed, AMEND_CONSTRAINT, "code,name\nFR,France\nDE\n",
-	       "1 records are rejected, 0 are "
+	       "1 record is rejected, 0 are "
 	       "allowed");
 }
 
@@ -139,7 +141,7 @@ static void a_new_table_goes_with_it(struct engine *engine)
 	struct feed *feed = feed_open(engine, "fresh", "code");
 
 	feed->options.atomic = feed->options.create_table = true;
-	refused(feed, AMEND_CONSTRAINT, "code,name\nFR,France\nDE\n", "1 records are rejected");
+	refused(feed, AMEND_CONSTRAINT, "code,name\nFR,France\nDE\n", "1 record is rejected");
 	fed(feed, "code,name\nFR,France\n", "created=1");
 	engine_expect(engine, "SELECT code, name FROM fresh", "FR|France");
 }
