@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "record/call.h"
+
 static const struct amend_lock no_lock = {false, AMEND_FOR_UPDATE, AMEND_WAIT};
 
 struct making {

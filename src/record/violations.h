@@ -2,8 +2,10 @@
 #ifndef AMEND_RECORD_VIOLATIONS_H
 #define AMEND_RECORD_VIOLATIONS_H
 
-#include "record/call.h"
+#include "record/road.h"
 #include "sql/violations.h"
+
+struct amend_call; /* record/call.h */
 
 /*
  * Asks for all of it: of an update or deletion `row` is the record as it is now; NULL: it is to be

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "record/violations.h"
 #include "sync/sync.h"
 
 /* ---- holding and proving ---- */
@@ -536,6 +537,38 @@ bool amend_sync_isolates(const struct amend_error *err)
 	       strncmp(err->sqlstate, "P0", 2) == 0; /* PL/pgSQL: a trigger's own refusal */
 }
 
+/* So many rejects of a run are told all that is in their way: asking for it costs more than the write did. */
+enum { EXPLAINED = 200 };
+
+/* What the engine stopped at; and all that is in the record's way, where that is more. NULL: no memory. */
+static const char *reason(const struct amend_chunk *chunk, const struct amend_record *record,
+			  const struct amend_error *why)
+{
+	struct amend_sync *sync = chunk->sync;
+	const struct amend_action *action = record->action;
+	struct amend_arena arena = AMEND_ARENA_INIT;
+	struct amend_violations list = {.arena = &arena};
+	struct amend_buffer line = AMEND_BUFFER_INIT;
+	struct amend_error ignored;
+	const char *text;
+
+	amend_buffer_text(&line, why->text);
+	if (*why->sqlstate && sync->report->rejected < EXPLAINED && !action->parked &&
+	    (action->create || (action->now.values && (action->n_puts || action->remove))) &&
+	    amend_row_violations(sync->db, sync->table, action->create ? NULL : &action->now,
+				 action->puts, action->remove ? 0 : action->n_puts, &list,
+				 &ignored) == AMEND_OK &&
+	    list.n > 1) {
+		for (size_t i = 0; i < list.n; i++)
+			amend_buffer_printf(&line, "%s%s", i ? "; " : "; all that is in the way: ",
+					    list.all[i].text);
+	}
+	text = line.failed ? NULL : amend_arena_text_n(&sync->arena, line.data, line.size);
+	amend_buffer_release(&line);
+	amend_arena_release(&arena);
+	return text;
+}
+
 /* The group is undone; the record whose fault it was is rejected, the others are decided again. */
 static enum amend_status blame(const struct group *group, const struct amend_error *why,
 			       struct amend_error *err)
@@ -564,7 +597,7 @@ static enum amend_status blame(const struct group *group, const struct amend_err
 		return AMEND_OK;
 	}
 	culprit->effect = AMEND_EFFECT_REJECTED;
-	culprit->problem = amend_arena_text(&chunk->sync->arena, why->text);
+	culprit->problem = reason(chunk, culprit, why);
 	return culprit->problem ? AMEND_OK : amend_no_memory(err);
 }
 

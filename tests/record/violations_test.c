@@ -371,6 +371,38 @@ static void jointly_invalid(struct engine *engine)
 	engine_expect(engine, "SELECT * FROM span WHERE id = 1", "1|1|3|a");
 }
 
+/* Each save is valid; it is what the merge makes of both that is not. */
+static void a_merge_that_is_invalid(struct engine *engine)
+{
+	const struct amend_field key_field = {"id", amend_text("1")};
+	const struct amend_match key = {&key_field, 1};
+	const struct amend_assign set[] = {{"low", AMEND_SET, amend_text("4")},
+					   {"name", AMEND_SET, amend_text("b")},
+					   {"qty", AMEND_SET, amend_text("3")}};
+	const struct amend_merge_rule sum = {"qty", AMEND_MERGE_ADD};
+	struct amend_write write = AMEND_WRITE_INIT;
+	struct road *road;
+
+	engine_exec(engine, "CREATE TABLE span (id integer PRIMARY KEY, low integer, high integer, "
+			    "name text UNIQUE, qty integer CONSTRAINT few CHECK (qty < 6), "
+			    "CONSTRAINT rises CHECK (low < high)); "
+			    "INSERT INTO span VALUES (1, 1, 5, 'a', 1), (2, 1, 5, 'b', 1)");
+	road = road_open(engine, "span");
+	write.expect.token = road_token(road, "id=1");
+	ok(road, .keys = "id=1", .set = "high=3, qty=5");
+	write.keys = &key, write.n_keys = 1;
+	write.set = set, write.n_set = COUNT(set);
+	write.merge = true;
+	write.rules = &sum, write.n_rules = 1;
+	amend_result_release(&road->result);
+	expect_status(AMEND_CONSTRAINT,
+		      amend_write(road->db, road->table, &write, &road->result, &road->err),
+		      &road->err);
+	lists(road, engine_pick(engine, "check few; check rises; unique (name)",
+				"check few; check rises; unique span_name_key"));
+	engine_expect(engine, "SELECT * FROM span WHERE id = 1", "1|1|3|a|5");
+}
+
 static void nothing_is_listed_where_nothing_is_refused(struct engine *engine)
 {
 	struct road *road;
@@ -391,6 +423,7 @@ static void nothing_is_listed_where_nothing_is_refused(struct engine *engine)
 
 static const struct engine_test tests[] = {
 	{"fields that are jointly invalid: every violation is listed", jointly_invalid},
+	{"a merge that is jointly invalid: every violation is listed", a_merge_that_is_invalid},
 	{"nothing is listed where the database refuses nothing",
 	 nothing_is_listed_where_nothing_is_refused},
 	{"random writes: the list is what the engine refuses rule by rule", held_against_the_truth},
