@@ -187,19 +187,37 @@ static bool fits(const struct engine_test *test, const struct engine *engine)
 	       (!test->only || engine_is(engine, test->only));
 }
 
-/* Takes one in, if it is in this build. */
+/* $AMEND_TEST_ENGINES: the names of those that are asked for; without it all are. */
+static bool asked_for(const char *name)
+{
+	const char *list = getenv("AMEND_TEST_ENGINES"), *at = list;
+	size_t size = strlen(name);
+
+	if (!list)
+		return true;
+	while ((at = strstr(at, name)) != NULL) {
+		if ((at == list || at[-1] == ' ') && (at[size] == ' ' || at[size] == '\0'))
+			return true;
+		at += size;
+	}
+	return false;
+}
+
+/* Takes one in, if it is in this build, and asked for. */
 static size_t add_engine(struct engine *engines, struct engine_private *privates, size_t n,
 			 const struct amend_driver *driver, const struct engine_ops *ops,
 			 unsigned hidden)
 {
-	if (!driver)
+	const char *name = !driver ? NULL : hidden ? "postgresql-generic" : driver->name;
+
+	if (!name || !asked_for(name))
 		return n;
 	privates[n].ops = ops;
 	privates[n].hidden = hidden;
 	engines[n].driver = driver;
 	engines[n].private_ = &privates[n];
 	engines[n].features = driver->features & ~hidden;
-	engines[n].name = hidden ? "postgresql-generic" : driver->name;
+	engines[n].name = name;
 	return n + 1;
 }
 
