@@ -131,7 +131,11 @@ static enum amend_status judge_sum(struct merging *merging, struct part *part,
 	enum amend_merged merged;
 
 	part->counts = true;
-	part->from = amend_value_equal(base, current) ? AMEND_FROM_INCOMING : AMEND_FROM_SUM;
+	part->from = AMEND_FROM_INCOMING;
+	/* What is wanted, to the last bit: binary fractions added up may miss it. */
+	if (amend_value_equal(base, current))
+		return AMEND_OK;
+	part->from = AMEND_FROM_SUM;
 	put.op = AMEND_ADD;
 	merged = amend_merge_difference(base, &part->wanted, arena, &put.value, &part->why);
 	if (merged == AMEND_MERGED_CLEAN)
@@ -140,9 +144,8 @@ static enum amend_status judge_sum(struct merging *merging, struct part *part,
 		return amend_no_memory(err);
 	if (merged == AMEND_MERGED_CLEAN)
 		return put_merged(merging, part, &put, err);
-	/* Nothing to add up, and nothing that clashes: one of them is NULL, or holds text. */
-	if (part->from != AMEND_FROM_INCOMING)
-		part->from = AMEND_FROM_NEITHER;
+	/* Nothing to add up: one of them is NULL, or holds text. */
+	part->from = AMEND_FROM_NEITHER;
 	return AMEND_OK;
 }
 

@@ -573,6 +573,25 @@ static void a_guarded_table_merges_and_its_version_is_no_conflict(struct engine 
 	expect_text(kept(road), "save ada title: old|bobs|mine");
 }
 
+/* Where nobody else has moved it, it becomes what was asked for: 0.1 + 0.2 is something else in binary. */
+static void an_additive_column_alone_becomes_what_is_wanted(struct engine *engine)
+{
+	struct road *road, *bob;
+	const char *token;
+
+	engine_execf(engine, "CREATE TABLE gauge (id integer PRIMARY KEY, name text, level %s)",
+		     engine_pick(engine, "real", "double precision"));
+	engine_exec(engine, "INSERT INTO gauge VALUES (1, 'a', 0.1)");
+	road = road_open(engine, "gauge");
+	bob = road_open(engine, "gauge");
+	token = road_token(road, "id=1");
+	ok(bob, .keys = "id=1", .set = "name=b");
+	ok(road, .keys = "id=1", .set = "level=0.3", .token = token, .merge = true,
+	   .additive = "level");
+	expect_text(road_merge(road), "name=current level=incoming");
+	engine_expect(engine, "SELECT count(*) FROM gauge WHERE level = 0.3", "1");
+}
+
 /* Declared with the guard it need not be said with each save; what is said goes before it. */
 static void a_guarded_tables_additive_columns_need_no_naming(struct engine *engine)
 {
@@ -618,6 +637,8 @@ static const struct engine_test tests[] = {
 	{"an unknown base is said plainly, and is stale", an_unknown_base_is_said_plainly},
 	{"a pruned base is said plainly, and is stale", a_pruned_base_is_said_plainly},
 	{"what cannot be merged is refused", what_cannot_be_merged_is_refused},
+	{"an additive column that one side has moved becomes what is wanted, to the last bit",
+	 an_additive_column_alone_becomes_what_is_wanted},
 	{"a guarded table's additive columns need no naming",
 	 a_guarded_tables_additive_columns_need_no_naming},
 	{"merged fields can be jointly invalid: every rule that is broken is listed",
