@@ -231,7 +231,10 @@ static enum amend_status add_batch(struct amend_sync *sync, const struct amend_b
 
 	for (size_t i = 0; i < n && status == AMEND_OK; i++)
 		pks[i] = bases[i].pk;
-	if (status == AMEND_OK)
+	/* What stays is only counted. */
+	if (status == AMEND_OK && keeps && amend_sieve_strays_stand(sync->sieve))
+		memset(n_found, 1, n);
+	else if (status == AMEND_OK)
 		status = amend_sync_rows_by_pk(sync, pks, n, arena, rows, n_found, err);
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 		struct amend_record *record = &sync->missing[sync->n_missing];

@@ -27,6 +27,7 @@ void amend_sieve_free(struct amend_sieve *sieve)
 	free(sieve->slots);
 	free(sieve->by_name);
 	free(sieve->strays);
+	free(sieve->rest);
 	free(sieve->fields);
 	amend_arena_release(&sieve->bytes);
 	amend_buffer_release(&sieve->text);
@@ -396,6 +397,11 @@ bool amend_sieve_strays(const struct amend_sieve *sieve, const struct amend_base
 	*n = sieve->n_strays;
 	*n_known = sieve->n_known;
 	return true;
+}
+
+bool amend_sieve_strays_stand(const struct amend_sieve *sieve)
+{
+	return sieve && sieve->strays_stand;
 }
 
 const unsigned char *amend_sieve_bytes(const struct amend_sieve *sieve, uint64_t index)

@@ -42,6 +42,9 @@ const struct amend_base *amend_sieve_first_base(const struct amend_sieve *sieve,
 bool amend_sieve_strays(const struct amend_sieve *sieve, const struct amend_base **out, size_t *n,
 			uint64_t *n_known);
 
+/* Every one of those has the row that it lies under: it was read. */
+bool amend_sieve_strays_stand(const struct amend_sieve *sieve);
+
 /*
  * The settled record that has this first key (as amend_sync_key_text spells it),
  * or -1. It is no longer settled then: the caller decides it with its own.

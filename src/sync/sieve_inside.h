@@ -1,6 +1,7 @@
 /*
  * What the parts of the sieve share: sieve.c keeps the entries and answers for them,
- * sieve_scan.c reads the whole table, sieve_keys.c the rows of the input's keys.
+ * sieve_scan.c reads the whole table, sieve_keys.c the rows of the input's keys; sieve_sum.c
+ * tells by their sum which bases there are.
  */
 #ifndef AMEND_SYNC_SIEVE_INSIDE_H
 #define AMEND_SYNC_SIEVE_INSIDE_H
@@ -49,9 +50,10 @@ struct amend_sieve {
 	struct amend_value *fields; /* of the record looked at */
 	struct amend_base *strays;  /* bases whose first key no record has */
 	size_t n_strays, strays_room;
-	uint64_t n_known; /* bases whose first key one has */
-	bool compares;    /* with rows; else keys alone are made canonical */
-	bool scanned;     /* all bases were read, or need not be */
+	uint64_t n_known;  /* bases whose first key one has */
+	bool compares;     /* with rows; else keys alone are made canonical */
+	bool scanned;      /* all bases were read, or need not be */
+	bool strays_stand; /* the rows of the strays were read */
 	bool firsts; /* the source has no bases: what is equal is settled, and gets its first one */
 	uint64_t n_found; /* rows that have a record's key, so far */
 	uint64_t n_seen;  /* those of them that differ and were kept */
@@ -61,6 +63,9 @@ struct amend_sieve {
 	unsigned char salt[AMEND_BASE_SALT_SIZE];
 	int64_t n_equal;
 	uint64_t sum;
+	/* Whose bases are looked up for the sum: primary keys of rows that differ, or are no record's, and then first keys. */
+	const char **rest;
+	size_t n_rest, rest_most;
 };
 
 /* Never 0. */
@@ -75,6 +80,25 @@ enum amend_status amend_sieve_take_row(struct amend_sieve *sieve, struct amend_s
 				       const struct amend_row *row,
 				       struct amend_error *err) AMEND_CHECK;
 void amend_sieve_settle(struct amend_sieve *sieve, struct amend_sieve_entry *entry);
+
+/* sieve_sum.c: before rows are read; a row that is nobody's, or nobody knows whose; after the last row */
+enum amend_status amend_sieve_begin_sum(struct amend_sieve *sieve,
+					struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_sieve_set_aside(struct amend_sieve *sieve, const struct amend_row *row,
+					struct amend_error *err) AMEND_CHECK;
+/*
+ * The sum that is kept is that of the bases that the equal entries would have, and of those that were looked up: then
+ * there are no others, and all equal ones are settled.
+ */
+enum amend_status amend_sieve_by_sum(struct amend_sieve *sieve, bool *settled,
+				     struct amend_error *err) AMEND_CHECK;
+/* Every entry that is equal, whatever its base. */
+void amend_sieve_settle_equal(struct amend_sieve *sieve);
+
+/* sieve_scan.c: a base, and the entry of its first key or NULL */
+enum amend_status amend_sieve_take_base(struct amend_sieve *sieve, struct amend_sieve_entry *entry,
+					const struct amend_base *base,
+					struct amend_error *err) AMEND_CHECK;
 
 /* sieve_scan.c, sieve_keys.c */
 enum amend_status amend_sieve_by_scan(struct amend_sieve *sieve,

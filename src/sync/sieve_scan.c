@@ -1,7 +1,6 @@
 /*
- * The whole table read once, and then all bases, unless what is known of them says that
- * they are those of the records that were found equal.
- * Leaves what a row is compared for to sieve.c.
+ * The whole table read once, and then all bases, unless their sum tells enough.
+ * Leaves what a row is compared for to sieve.c, and the sum to sieve_sum.c.
  *
  * Rows and bases come in an order of their own, so that the entry of each is anywhere in memory, and so are
  * its record's bytes. What is read is kept for a moment: while some dozens are on their way
@@ -151,16 +150,16 @@ static enum amend_status take_row(struct amend_sieve *sieve, const struct waitin
 	struct amend_sieve_entry *entry = waiting->entry;
 
 	if (!entry)
-		return AMEND_OK;
+		return amend_sieve_set_aside(sieve, &waiting->row, err);
 	if (++sieve->n_found % AMEND_SIEVE_PROGRESS == 0)
 		amend_sync_progress(sieve->sync, "compare", sieve->n_found, sieve->n);
 	if (entry->state == AMEND_SIEVE_FRESH)
 		return amend_sieve_take_row(sieve, entry, &waiting->row, err);
-	/* Two rows: the key is not unique. Of the first one's base the sum must say nothing. */
-	sieve->salted = sieve->salted && entry->state != AMEND_SIEVE_EQUAL;
+	/* Two rows, so that the key is not unique, or an open conflict. */
+	sieve->salted = sieve->salted && entry->state == AMEND_SIEVE_OPEN && !entry->row;
 	entry->state = AMEND_SIEVE_OPEN;
 	entry->row = NULL;
-	return AMEND_OK;
+	return amend_sieve_set_aside(sieve, &waiting->row, err);
 }
 
 static enum amend_status each_row(void *context, const struct amend_row *row,
@@ -260,12 +259,9 @@ static enum amend_status keep_stray(struct amend_sieve *sieve, const struct amen
 	return stray->pk && stray->first_key ? AMEND_OK : amend_no_memory(err);
 }
 
-static enum amend_status take_base(struct amend_sieve *sieve, const struct waiting *waiting,
-				   struct amend_error *err)
+enum amend_status amend_sieve_take_base(struct amend_sieve *sieve, struct amend_sieve_entry *entry,
+					const struct amend_base *base, struct amend_error *err)
 {
-	const struct amend_base *base = &waiting->base;
-	struct amend_sieve_entry *entry = waiting->entry;
-
 	if (!entry)
 		return sieve->sync->slices ? AMEND_OK : keep_stray(sieve, base, err);
 	sieve->n_known++;
@@ -278,6 +274,12 @@ static enum amend_status take_base(struct amend_sieve *sieve, const struct waiti
 	    is_base_of(sieve, entry, base))
 		return keep_base(sieve, entry, base, err);
 	return AMEND_OK;
+}
+
+static enum amend_status take_base(struct amend_sieve *sieve, const struct waiting *waiting,
+				   struct amend_error *err)
+{
+	return amend_sieve_take_base(sieve, waiting->entry, &waiting->base, err);
 }
 
 static enum amend_status each_base(void *context, const struct amend_base *base,
@@ -328,49 +330,6 @@ static enum amend_status read_bases(struct amend_sieve *sieve, struct amend_erro
 	return status;
 }
 
-static void settle_all_equal(struct amend_sieve *sieve)
-{
-	for (uint64_t i = 0; i < sieve->n; i++) {
-		if (sieve->entries[i].state == AMEND_SIEVE_EQUAL)
-			amend_sieve_settle(sieve, &sieve->entries[i]);
-	}
-}
-
-/*
- * The sum that is kept of all bases is that of the entries that are equal: then these are all
- * bases there are, and each is what would settle its entry.
- */
-static enum amend_status settle_by_sum(struct amend_sieve *sieve, bool *settled,
-				       struct amend_error *err)
-{
-	struct amend_sync *sync = sieve->sync;
-	struct amend_base_sum sum;
-	enum amend_status status = amend_base_sum_read(sync->db, sync->source_name, sync->table,
-						       &sum, err);
-
-	*settled = status == AMEND_OK && sum.known && sieve->salted && sum.n == sieve->n_equal &&
-		   sum.code == sieve->sum;
-	if (*settled) {
-		settle_all_equal(sieve);
-		sieve->n_known = sieve->n_settled;
-	}
-	return status;
-}
-
-/* More bases than records: they are not the records' alone, and need not be added up. */
-static enum amend_status choose_sum(struct amend_sieve *sieve, struct amend_error *err)
-{
-	struct amend_sync *sync = sieve->sync;
-	struct amend_base_sum sum;
-	enum amend_status status = amend_base_sum_read(sync->db, sync->source_name, sync->table,
-						       &sum, err);
-
-	if (status != AMEND_OK || !sum.known || (uint64_t)sum.n > sieve->n)
-		return status;
-	return amend_base_salt(sync->db, sync->source_name, sync->table, sieve->salt,
-			       &sieve->salted, err);
-}
-
 enum amend_status amend_sieve_by_scan(struct amend_sieve *sieve, struct amend_error *err)
 {
 	struct amend_sync *sync = sieve->sync;
@@ -380,17 +339,17 @@ enum amend_status amend_sieve_by_scan(struct amend_sieve *sieve, struct amend_er
 
 	sieve->firsts = sync->baseless && amend_sync_may_settle_firsts(sync);
 	if (status == AMEND_OK && !sync->baseless)
-		status = choose_sum(sieve, err);
+		status = amend_sieve_begin_sum(sieve, err);
 	if (status == AMEND_OK)
 		status = read_rows(sieve, err);
 	if (status == AMEND_OK && sieve->firsts) {
-		settle_all_equal(sieve);
+		amend_sieve_settle_equal(sieve);
 		sync->n_first = sieve->n_settled;
 	}
 	amend_sync_progress(sync, "compare", sieve->n_found, sieve->n);
 	sieve->scanned = !sync->slices;
 	if (status == AMEND_OK && sieve->salted)
-		status = settle_by_sum(sieve, &settled, err);
+		status = amend_sieve_by_sum(sieve, &settled, err);
 	if (status == AMEND_OK && !sync->baseless && !settled)
 		status = read_bases(sieve, err);
 	return status;

@@ -494,22 +494,22 @@ static void editors_lose_nothing(struct engine *engine)
 	conflicts(feed, "");
 }
 
-/* More than the sieve holds back at a time. */
-static const char *with_many(struct engine *engine, const char *csv)
+/* More than the sieve holds back at a time, and more than few: from `first` to 99. */
+static const char *with_many(struct engine *engine, const char *csv, int first, const char *name)
 {
 	struct amend_buffer text = AMEND_BUFFER_INIT;
 	const char *copy;
 
 	amend_buffer_text(&text, csv);
-	for (int i = 0; i < 100; i++)
-		amend_buffer_printf(&text, "N%d,number %d\n", i, i);
+	for (int i = first; i < 100; i++)
+		amend_buffer_printf(&text, "N%d,%s %d\n", i, name, i);
 	assert_false(text.failed);
 	copy = engine_printf(engine, "%s", text.data);
 	amend_buffer_release(&text);
 	return copy;
 }
 
-/* Their sum says that they are those of the records; where one record differs it does not. */
+/* Their sum says that they are those of the records; where most records differ it is not asked. */
 static void repeat_reads_no_bases(struct engine *engine)
 {
 	struct feed *feed = countries(engine);
@@ -521,17 +521,56 @@ static void repeat_reads_no_bases(struct engine *engine)
 		return;
 	fed(feed, "code,name\nFR,France\nDE,Germany\nES,Spain\n", "created=3");
 	fed(feed, "code,name\nFR,France\nDE,Deutschland\nES,Spain\n", "updated=1 unchanged=2");
-	csv = with_many(engine, "code,name\nFR,France\nDE,Deutschland\nES,Spain\n");
+	csv = with_many(engine, "code,name\nFR,France\nDE,Deutschland\nES,Spain\n", 0, "number");
 	fed(feed, csv, "created=100 unchanged=3");
 	trace = connect_trace(engine, feed->db);
-	/* Where hardly anything differs they would be read without their packs. */
 	trace->fault = (struct amend_trace_fault){
 		.op = AMEND_TRACE_SCAN, .sql = "b.digest FROM", .status = AMEND_INTERNAL};
 	fed_once(feed, csv, "unchanged=103");
 	assert_false(trace->fault.fired);
-	csv = with_many(engine, "code,name\nFR,France\nDE,Deutschland\nES,España\n");
+	trace->fault.sql = "b.digest, b.pack FROM";
+	csv = with_many(engine, "code,name\nFR,France\nDE,Deutschland\nES,Spain\n", 0, "other");
 	assert_int_equal(feed_text(feed, csv), AMEND_INTERNAL);
 	assert_true(trace->fault.fired);
+}
+
+/* What a few rows and records have is looked up: edited and deleted here, no more in the input, somebody else's. */
+static void a_few_bases_are_looked_up(struct engine *engine)
+{
+	static const char head[] = "code,name\nN1,number 1\nN2,number 2\nN3,number 3\n";
+	struct feed *feed = countries(engine);
+	const struct amend_trace_fault no_scan = {
+		.op = AMEND_TRACE_SCAN, .sql = "b.digest FROM", .status = AMEND_INTERNAL};
+	const char *gone = engine_pick(
+		engine, "SELECT count(*) FROM amend_base WHERE first_key LIKE '%N0%'",
+		"SELECT count(*) FROM amend.base WHERE first_key LIKE '%N0%'");
+	struct amend_trace *trace;
+
+	if (feed->options.memory > 0)
+		return;
+	fed(feed, with_many(engine, "code,name\n", 0, "number"), "created=100");
+	engine_exec(engine, "UPDATE country SET name = 'ours' WHERE code = 'N1'");
+	engine_exec(engine, "DELETE FROM country WHERE code = 'N2'");
+	engine_exec(engine, "INSERT INTO country (code, name) VALUES ('XX', 'theirs')");
+	trace = connect_trace(engine, feed->db);
+	trace->fault = no_scan;
+	fed_once(feed, with_many(engine, head, 4, "number"), "kept=2 unchanged=97");
+	fed_once(feed,
+		 with_many(engine, "code,name\nN1,number 1\nN2,number 2\nN3,n3\nN100,new\n", 4,
+			   "number"),
+		 "created=1 updated=1 kept=2 unchanged=96");
+	fed_once(feed, with_many(engine, "code,name\nN1,n1\nN2,n2\nN3,n3\nN100,new\n", 4, "number"),
+		 "unchanged=98 conflicts=2 new_conflicts=2 open_conflicts=2");
+	fed_once(feed, with_many(engine, "code,name\nN1,n1\nN2,n2\nN3,n3\nN100,new\n", 4, "number"),
+		 "unchanged=98 conflicts=2 open_conflicts=2");
+	assert_false(trace->fault.fired);
+	/* Of a row that is gone and no record's nothing tells but the sum. */
+	engine_expect(engine, gone, "1");
+	engine_exec(engine, "DELETE FROM country WHERE code = 'N0'");
+	assert_int_equal(feed_text(feed, with_many(engine, head, 4, "number")), AMEND_INTERNAL);
+	assert_true(trace->fault.fired);
+	feed_text(feed, with_many(engine, head, 4, "number"));
+	engine_expect(engine, gone, "0");
 }
 
 static const struct engine_test tests[] = {
@@ -559,6 +598,7 @@ static const struct engine_test tests[] = {
 	{"four identical syncs at once end as one", four_at_once},
 	{"editors edit while a sync runs: no edit is lost", editors_lose_nothing},
 	{"a repeat that changes nothing reads no bases", repeat_reads_no_bases},
+	{"where little differs a few bases are looked up", a_few_bases_are_looked_up},
 };
 
 ENGINE_MAIN_WITH(tests, ENGINES_GENERIC)
