@@ -188,8 +188,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.cut()
 
     def do_short_csv(self, n):
-        """What is announced ends with a line: only the bytes behind it tell."""
-        self.answer(CSV, length=CSV.index(b"B,nut"))
+        """
+        What is announced ends with a line: only the bytes behind it tell, and only if they come with the
+        head: a client reads no further than what was announced.
+        """
+        length = CSV.index(b"B,nut")
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Length: %d\r\n\r\n" % length + CSV)
         self.cut()
 
     def do_cut_gzip(self, n):
