@@ -183,8 +183,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(as_lines(RECORDS)[:-9], "application/x-ndjson")
 
     def do_short(self, n):
-        """More is sent than is announced."""
-        self.answer(as_json(RECORDS), "application/json", length=100)
+        """More is sent than is announced, so late that it is not read: the document ends too early."""
+        self.answer(b"", "application/json", length=100)
+        time.sleep(0.3)
+        self.wfile.write(as_json(RECORDS))
         self.cut()
 
     def do_short_csv(self, n):
