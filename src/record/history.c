@@ -386,16 +386,17 @@ static bool had_key(const struct amend_table *table, const struct amend_history 
 	return found == n;
 }
 
-/* A record that had this key when it was deleted, the last one of them. */
-static enum amend_status find_deleted(struct amend_conn *db, const struct amend_table *table,
-				      const struct amend_request_key *key, struct amend_arena *arena,
-				      const char **pk, struct amend_error *err)
+enum amend_status amend_history_deleted(struct amend_conn *db, const struct amend_table *table,
+					const struct amend_request_key *key,
+					struct amend_arena *arena, const char **pk,
+					struct amend_error *err)
 {
 	struct amend_put *puts = amend_arena_array(arena, key->n, sizeof(*puts));
 	struct amend_history *deletions = NULL;
 	size_t n = 0;
 	enum amend_status status;
 
+	*pk = NULL;
 	if (!puts)
 		return amend_no_memory(err);
 	for (size_t i = 0; i < key->n; i++)
@@ -437,7 +438,7 @@ static enum amend_status find_pk(struct amend_conn *db, const struct amend_table
 	else
 		status = amend_request_pk(db, table, &key, arena, &row->pk, err);
 	if (status == AMEND_OK && !row->pk)
-		status = find_deleted(db, table, &key, arena, &row->pk, err);
+		status = amend_history_deleted(db, table, &key, arena, &row->pk, err);
 	return status;
 }
 

@@ -4,6 +4,8 @@
 
 #include "record/road.h"
 
+struct amend_request_key;
+
 struct amend_history {
 	int64_t change, revision, run;
 	const char *at, *who, *why, *program, *table, *op, *pk;
@@ -40,6 +42,12 @@ enum amend_status amend_history_deletions(struct amend_conn *db, const struct am
 					  size_t limit, struct amend_arena *arena,
 					  struct amend_history **out, size_t *n,
 					  struct amend_error *err) AMEND_CHECK;
+
+/* The name of the record that had this key when it was deleted, of several the last; NULL: history has none. In the arena. */
+enum amend_status amend_history_deleted(struct amend_conn *db, const struct amend_table *table,
+					const struct amend_request_key *key,
+					struct amend_arena *arena, const char **pk,
+					struct amend_error *err) AMEND_CHECK;
 
 /* history_filter.c: appends " AND ..." for what the filter asks of c (a change) and r (its revision). */
 void amend_history_where(struct amend_sql *sql, const struct amend_log_filter *filter);

@@ -10,6 +10,7 @@
 #include "core/json_text.h"
 #include "ledger/lease.h"
 #include "record/call.h"
+#include "record/history.h"
 
 /* How a column is merged: enum amend_merge_by + 1; 0: as a whole. */
 enum { AS_A_WHOLE, BY_SUM = AMEND_MERGE_ADD + 1, BY_LINE, BY_KEY };
@@ -28,6 +29,7 @@ struct merging {
 	struct amend_call *call;
 	const struct amend_value *base, *current; /* `current` NULL: it is deleted */
 	const bool *known;                        /* which columns have a base; NULL: all */
+	bool by_history; /* its name is from there: who looks whether it is back goes by the key */
 	struct part *parts;
 	size_t n;
 	struct amend_conflict_field *fields;
@@ -377,7 +379,7 @@ static enum amend_status store(struct merging *merging, enum amend_conflict_kind
 		.table = call->table,
 		.kind = kind,
 		.pk = pk,
-		.first_key = pk ? pk : key_text(call),
+		.first_key = pk && !merging->by_history ? pk : key_text(call),
 		.fields = merging->fields,
 		.n_fields = merging->n_fields,
 	};
@@ -529,10 +531,11 @@ static enum amend_status base_of_originals(struct merging *merging, struct amend
 	return status;
 }
 
-static enum amend_status name_of_gone(struct amend_call *call, bool proven,
-				      const struct amend_value *base, const char **pk,
+/* By its key where that names it; else by what is known of it, or where little is by its deletion. */
+static enum amend_status name_of_gone(struct merging *merging, bool proven, const char **pk,
 				      struct amend_error *err)
 {
+	struct amend_call *call = merging->call;
 	struct amend_buffer text = AMEND_BUFFER_INIT;
 	enum amend_status status = AMEND_OK;
 
@@ -542,9 +545,18 @@ static enum amend_status name_of_gone(struct amend_call *call, bool proven,
 			status = amend_request_pk(call->db, call->table, &call->keys[i],
 						  call->work.arena, pk, err);
 	}
-	if (status != AMEND_OK || *pk || !proven || call->table->n_identity == 0)
+	if (status != AMEND_OK || *pk)
 		return status;
-	amend_pk_text(&text, call->table, base, NULL);
+	if (!proven || call->table->n_identity == 0) {
+		for (size_t i = 0; i < call->n_keys && status == AMEND_OK && !*pk; i++) {
+			if (!call->keys[i].blank)
+				status = amend_history_deleted(call->db, call->table, &call->keys[i],
+							       call->work.arena, pk, err);
+		}
+		merging->by_history = *pk != NULL;
+		return status;
+	}
+	amend_pk_text(&text, call->table, merging->base, NULL);
 	*pk = text.failed ? NULL : amend_arena_text_n(call->work.arena, text.data, text.size);
 	amend_buffer_release(&text);
 	return *pk ? AMEND_OK : amend_no_memory(err);
@@ -611,7 +623,7 @@ enum amend_status amend_call_merge_gone(struct amend_call *call, struct amend_er
 		status = part_of_gone(&merging, &call->puts[i], &lost, err);
 	if (status != AMEND_OK)
 		return status;
-	status = name_of_gone(call, proven, merging.base, &pk, err);
+	status = name_of_gone(&merging, proven, &pk, err);
 	if (status != AMEND_OK)
 		return status;
 	/* The key may be another record's than the token. */

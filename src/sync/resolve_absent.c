@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include "record/history.h"
+#include "record/request.h"
 #include "record/result.h"
 #include "sync/missing.h"
 #include "sync/resolve.h"
 
 static const struct amend_lock for_update = {true, AMEND_FOR_UPDATE, AMEND_WAIT};
 
-/* The record as it was deleted, by column; what is not known is NULL. */
+/* The record as it was deleted, by column; what is not known is NULL. `known`: history has the deletion. */
 struct past {
 	const struct amend_value **values;
 	bool known;
@@ -45,8 +46,8 @@ static enum amend_status read_past(struct amend_conn *db, const struct amend_set
 	status = amend_history_since(db, s->table, pk, 0, 1, s->arena, &entry, &n, err);
 	if (status != AMEND_OK)
 		return status;
-	for (size_t i = 0;
-	     entry && n > 0 && strcmp(entry->op, "delete") == 0 && i < entry->n_changes; i++) {
+	past->known = entry && n > 0 && strcmp(entry->op, "delete") == 0;
+	for (size_t i = 0; past->known && i < entry->n_changes; i++) {
 		int at = amend_table_column(s->table, entry->changes[i].column);
 
 		if (at >= 0 && comes_back(s->table, (uint32_t)at))
@@ -59,7 +60,91 @@ static enum amend_status read_past(struct amend_conn *db, const struct amend_set
 		if (at >= 0 && comes_back(s->table, (uint32_t)at))
 			past->values[at] = &name[i].value;
 	}
-	past->known = status == AMEND_OK;
+	return status;
+}
+
+/* The key that it is looked for by, where nothing else tells its columns: it is never created without. */
+static enum amend_status add_key(struct amend_conn *db, const struct amend_settlement *s,
+				 struct past *past, struct amend_error *err)
+{
+	struct amend_put *puts = amend_arena_array(s->arena, s->n_key, sizeof(*puts));
+	enum amend_status status;
+	size_t n = 0;
+
+	if (!puts)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < s->n_key; i++) {
+		int at = amend_table_column(s->table, s->key[i].column);
+
+		if (at >= 0 && comes_back(s->table, (uint32_t)at) && !past->values[at] &&
+		    !amend_settle_field(s, (uint32_t)at) && amend_settle_given(s, (uint32_t)at) < 0)
+			puts[n++] = (struct amend_put){.column = (uint32_t)at,
+						       .value = s->key[i].value};
+	}
+	status = amend_request_canonical(db, s->table, NULL, puts, n, s->arena, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++)
+		past->values[puts[i].column] = &puts[i].value;
+	return status;
+}
+
+/* Without it there is no such record: of the primary key, and no default stands for it. */
+static bool must_be(const struct amend_settlement *s, uint32_t column)
+{
+	for (size_t i = 0; i < s->table->n_identity; i++) {
+		if (s->table->identity[i] == column)
+			return !s->table->columns[column].has_default;
+	}
+	return false;
+}
+
+/* It is what the record is found by, which tells nothing of the rest of it. */
+static bool names_it(const struct amend_settlement *s, uint32_t column)
+{
+	for (size_t i = 0; i < s->table->n_identity; i++) {
+		if (s->table->identity[i] == column)
+			return true;
+	}
+	for (size_t i = 0; i < s->n_key; i++) {
+		if (amend_table_column(s->table, s->key[i].column) == (int)column)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A save sent some columns of it, and history does not have the others: with these alone it is another record,
+ * which is for a person to make, by a value at least.
+ */
+static enum amend_status check_rest(const struct amend_settlement *s, const struct past *past,
+				    struct amend_error *err)
+{
+	struct amend_buffer unknown = AMEND_BUFFER_INIT;
+	enum amend_status status = AMEND_OK;
+	bool some = false, nameless = false;
+
+	if (past->known || amend_settle_synced(s))
+		return AMEND_OK;
+	for (uint32_t c = 0; c < s->table->n_columns; c++) {
+		const struct amend_column *column = &s->table->columns[c];
+
+		if (!comes_back(s->table, c) || column->identity || amend_settle_field(s, c))
+			continue;
+		if (amend_settle_given(s, c) >= 0 || past->values[c]) {
+			some = some || !names_it(s, c);
+			continue;
+		}
+		amend_buffer_printf(&unknown, "%s%s", unknown.size ? ", " : "", column->name);
+		nameless = nameless || must_be(s, c);
+	}
+	if (unknown.failed)
+		status = amend_no_memory(err);
+	else if (unknown.size > 0 && (nameless || !some))
+		status = amend_error_set(
+			err, AMEND_INVALID,
+			"conflict %lld: the record was deleted, and history does not have what it "
+			"was: nothing is known of %s (hint: give them, COL=VALUE)",
+			(long long)s->conflict.id, amend_buffer_string(&unknown));
+	amend_buffer_release(&unknown);
 	return status;
 }
 
@@ -138,6 +223,10 @@ static enum amend_status create(struct amend_conn *db, struct amend_settlement *
 		if (status == AMEND_OK)
 			status = read_past(db, s, name, seen, &past, err);
 	}
+	if (status == AMEND_OK)
+		status = add_key(db, s, &past, err);
+	if (status == AMEND_OK)
+		status = check_rest(s, &past, err);
 	if (status != AMEND_OK)
 		return status;
 	put_all(s, &past);
@@ -160,6 +249,7 @@ static enum amend_status stay_away(struct amend_settlement *s, const struct amen
 		return amend_error_set(
 			err, AMEND_INVALID,
 			"current is that there is no record: nothing can be set in it");
+	amend_settle_void(s);
 	for (size_t i = 0; i < s->conflict.n_fields; i++) {
 		int at = amend_table_column(s->table, s->conflict.fields[i].column);
 
