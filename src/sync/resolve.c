@@ -100,12 +100,11 @@ static enum amend_status gone(struct amend_conn *db, struct amend_settlement *s,
 	for (size_t i = 0; i < s->conflict.n_fields; i++) {
 		fields[i] = s->conflict.fields[i];
 		fields[i].current = amend_null();
-		s->choices[i] = (struct amend_conflict_choice){.who = ""};
 	}
 	s->conflict.kind = AMEND_CONFLICT_DELETED;
 	s->conflict.note = "deleted since the conflict was found";
 	s->conflict.fields = fields;
-	s->conflict.choices = s->choices;
+	amend_settle_void(s);
 	if (s->how->take == AMEND_TAKE_CURRENT && s->how->n_decisions == 0)
 		return amend_settle_absent(db, s, err);
 	return amend_settle_wait(s, NULL, AMEND_STALE,

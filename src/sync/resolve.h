@@ -77,6 +77,9 @@ enum amend_status amend_settle_wait(struct amend_settlement *s, const struct ame
 				    enum amend_status status, const char *why,
 				    struct amend_error *err) AMEND_CHECK;
 
+/* What was decided of the fields one by one counts no more: the record as a whole goes, or stays away. */
+void amend_settle_void(struct amend_settlement *s);
+
 /* What the database held when this field was last decided or shown. */
 const struct amend_value *amend_settle_seen(const struct amend_settlement *s, size_t field);
 

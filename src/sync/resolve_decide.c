@@ -33,6 +33,13 @@ enum amend_status amend_settle_wait(struct amend_settlement *s, const struct ame
 	return AMEND_OK;
 }
 
+void amend_settle_void(struct amend_settlement *s)
+{
+	for (size_t i = 0; i < s->conflict.n_fields; i++)
+		s->choices[i] = (struct amend_conflict_choice){.who = ""};
+	s->conflict.choices = s->choices;
+}
+
 /* Which side or value, from whoever decided; false: nobody has. */
 struct choosing {
 	enum amend_take take;

@@ -88,6 +88,7 @@ static enum amend_status remove_missing(struct amend_conn *db, struct amend_sett
 		return amend_error_set(
 			err, AMEND_INVALID,
 			"incoming is that there is no record: nothing can be set in it");
+	amend_settle_void(s);
 	status = amend_sync_spared(db, s->conflict.source, s->table, &row->pk, 1, s->arena, &spared,
 				   err);
 	result->outcome = AMEND_IS_UNCHANGED;
@@ -136,6 +137,7 @@ static enum amend_status both_gone(struct amend_conn *db, struct amend_settlemen
 		return amend_error_set(err, AMEND_INVALID,
 				       "the record was deleted since: there is nothing to be set in "
 				       "it (hint: --take current)");
+	amend_settle_void(s);
 	s->work.result->outcome = AMEND_IS_UNCHANGED;
 	if (seen && strcmp(seen->first_key, s->conflict.first_key) == 0)
 		status = amend_base_write(db, s->table, seen, NULL, &moved, err);
@@ -178,6 +180,7 @@ enum amend_status amend_settle_missing(struct amend_conn *db, struct amend_settl
 			return amend_error_set(err, AMEND_INVALID,
 					       "the row is not this source's any more: there is "
 					       "nothing to decide (hint: --take current)");
+		amend_settle_void(s);
 		s->work.result->outcome = AMEND_IS_UNCHANGED;
 		s->work.result->record = row->values;
 		return AMEND_OK;

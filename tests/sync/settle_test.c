@@ -312,6 +312,68 @@ static void missing_gone(struct engine *engine)
 	conflicts(feed, "");
 }
 
+/* One of two fields is decided, which settles nothing; what is said of the record as a whole then is what counts. */
+static void half_decided(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+	const struct amend_decision name = {"name", AMEND_TAKE_CURRENT, amend_null(), NULL};
+	const struct amend_decision base = {"name", AMEND_TAKE_BASE, amend_null(), NULL};
+	const char *const three = "code,name,note\nFR,France,a\nDE,Germany,b\nIT,Italy,c\n";
+	int64_t id;
+
+	feed->options.missing = AMEND_MISSING_DELETE;
+	feed->options.max_missing = 100;
+	fed_once(feed, three, "created=3");
+	engine_exec(engine, "UPDATE country SET name = 'ours', note = 'ours' WHERE code = 'FR'");
+	fed_once(feed, "code,name,note\nDE,Germany,b\nIT,Italy,c\n",
+		 "unchanged=2 missing_conflicts=1 new_conflicts=1 open_conflicts=1");
+	id = feed_conflict(feed);
+	decide(feed, AMEND_CONFLICT, AMEND_IS_CONFLICT, .decisions = &name, .n_decisions = 1);
+	decide(feed, AMEND_OK, AMEND_IS_DELETED, .id = id, .take = AMEND_TAKE_INCOMING);
+	expect_text(said(feed, id), "settled incoming(none); name: found ours seen ours now ours; "
+				    "note: found ours seen ours now ours");
+
+	/* Deleted here too. */
+	engine_exec(engine, "UPDATE country SET name = 'ours', note = 'ours' WHERE code = 'DE'");
+	fed_once(feed, "code,name,note\nIT,Italy,c\n",
+		 "unchanged=1 missing_conflicts=1 new_conflicts=1 open_conflicts=1");
+	id = feed_conflict(feed);
+	decide(feed, AMEND_CONFLICT, AMEND_IS_CONFLICT, .decisions = &name, .n_decisions = 1);
+	engine_exec(engine, "DELETE FROM country WHERE code = 'DE'");
+	decide(feed, AMEND_OK, AMEND_IS_UNCHANGED, .id = id, .take = AMEND_TAKE_INCOMING);
+	expect_contains(said(feed, id), "settled incoming(none); ");
+
+	/* Deleted here, and the source goes on with it. */
+	engine_exec(engine, "DELETE FROM country WHERE code = 'IT'");
+	fed_once(feed, "code,name,note\nIT,Italia,d\n",
+		 "conflicts=1 new_conflicts=1 open_conflicts=1");
+	id = feed_conflict(feed);
+	decide(feed, AMEND_CONFLICT, AMEND_IS_CONFLICT, .decisions = &base, .n_decisions = 1);
+	decide(feed, AMEND_OK, AMEND_IS_UNCHANGED, .id = id, .take = AMEND_TAKE_CURRENT);
+	expect_contains(said(feed, id), "settled current(none); ");
+}
+
+/* The same, of a row that is not the source's any more. */
+static void half_decided_of_another(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+	const struct amend_decision base = {"name", AMEND_TAKE_BASE, amend_null(), NULL};
+	int64_t id;
+
+	feed->options.missing = AMEND_MISSING_DELETE;
+	feed->options.max_missing = 100;
+	fed_once(feed, "code,name,note\nFR,France,a\nDE,Germany,b\n", "created=2");
+	engine_exec(engine, "UPDATE country SET name = 'ours', note = 'ours' WHERE code = 'FR'");
+	fed_once(feed, "code,name,note\nDE,Germany,b\n",
+		 "unchanged=1 missing_conflicts=1 new_conflicts=1 open_conflicts=1");
+	id = feed_conflict(feed);
+	decide(feed, AMEND_CONFLICT, AMEND_IS_CONFLICT, .decisions = &base, .n_decisions = 1);
+	engine_exec(engine, engine_pick(engine, "DELETE FROM amend_base", "DELETE FROM amend.base"));
+	decide(feed, AMEND_OK, AMEND_IS_UNCHANGED, .id = id, .take = AMEND_TAKE_CURRENT);
+	expect_contains(said(feed, id), "settled current(none); ");
+	engine_expect(engine, all, "DE|Germany|b\nFR|ours|ours");
+}
+
 /* Undone, the settlement is as if it had not been: the source's value is asked about again. */
 static void reverted(struct engine *engine)
 {
@@ -539,6 +601,8 @@ static const struct engine_test tests[] = {
 	{"deleted, and there again: its fields clash", came_back},
 	{"missing, and edited again: shown before it goes", missing_edited_again},
 	{"missing, and gone here too: over", missing_gone},
+	{"a take of the whole record voids what was decided of a field", half_decided},
+	{"also where the row is not the source's any more", half_decided_of_another},
 	{"reverted, the source is asked about again", reverted},
 	{"why, also where nothing changes; who asks for one that is over is told", reason_is_kept},
 	{"saves: each submission is a conflict of its own", saves},
