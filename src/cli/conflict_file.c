@@ -79,11 +79,17 @@ static struct cli_lines lines_of(struct cli_pool *pool, const struct amend_value
 	return cli_lines_of(pool, text, value->size + 1);
 }
 
+/* Also with CRLF: who reads the file takes either for the end of a line. */
 static bool has_line(const struct cli_lines *lines, const char *word)
 {
+	size_t size = strlen(word);
+
 	for (size_t i = 0; i < lines->n; i++) {
-		if (lines->at[i].size == strlen(word) + 1 &&
-		    memcmp(lines->at[i].text, word, strlen(word)) == 0)
+		const struct cli_line *line = &lines->at[i];
+
+		if ((line->size == size + 1 ||
+		     (line->size == size + 2 && line->text[size] == '\r')) &&
+		    memcmp(line->text, word, size) == 0)
 			return true;
 	}
 	return false;
@@ -177,13 +183,19 @@ static void write_marked(struct cli_pool *pool, FILE *out, const char *column,
 }
 
 /* How long its marks are: longer than what any of its lines begins with. */
-static int mark_of(struct cli_pool *pool, const struct amend_conflict_field *field)
+static int mark_of(struct cli_pool *pool, const struct amend_conflict_field *field,
+		   const struct amend_conflict_more *more)
 {
 	struct cli_lines current = lines_of(pool, &field->current);
 	struct cli_lines incoming = lines_of(pool, &field->incoming);
 	struct cli_lines base = lines_of(pool, &field->base);
 	int mark = cli_lines_mark(&incoming, cli_lines_mark(&current, 7));
 
+	if (more->chosen) {
+		struct cli_lines value = lines_of(pool, &more->value);
+
+		mark = cli_lines_mark(&value, mark);
+	}
 	return field->has_base ? cli_lines_mark(&base, mark) : mark;
 }
 
@@ -199,7 +211,7 @@ static void write_field(struct cli_pool *pool, FILE *out, const struct amend_con
 	const struct amend_conflict_field *field = &conflict->fields[i];
 	const struct amend_conflict_more *more = &conflict->more[i];
 	const char *column = cli_conflict_column(pool, field->column);
-	int mark = mark_of(pool, field);
+	int mark = mark_of(pool, field, more);
 
 	fprintf(out, "\n#= field %016" PRIx64 " %016" PRIx64 " %d %s\n",
 		cli_conflict_hash(&field->current), cli_conflict_hash(&field->incoming), mark,

@@ -25,6 +25,7 @@ struct reading {
 	size_t at; /* the line that is read next */
 	struct cli_decisions *out;
 	bool bound;                   /* the line that says which conflict it is has been read */
+	bool crlf;                    /* that line ends so: an editor has given it to every line */
 	bool *shown;                  /* by field: what was shown of it has been read, .. */
 	uint64_t *current, *incoming; /* ..this */
 	int *mark;
@@ -35,6 +36,11 @@ static bool refuse(struct reading *r, const char *problem, const char *found, co
 	cli_usage(r->args, "%s:%zu: %s%s%s (hint: %s)", r->name, r->at, problem, *found ? ": " : "",
 		  found, hint);
 	return false;
+}
+
+static bool ends_in_crlf(const struct cli_line *line)
+{
+	return line->size > 1 && memcmp(line->text + line->size - 2, "\r\n", 2) == 0;
 }
 
 /* Without its newline, as a text; of a file that an editor gave CRLF, without that. */
@@ -89,6 +95,7 @@ static bool read_conflict(struct reading *r, const char *text)
 			      cli_format(r->args->pool, "%" PRIu64, id),
 			      "a file settles only the conflict that it was made of");
 	r->bound = true;
+	r->crlf = ends_in_crlf(&r->lines.at[r->at - 1]);
 	return true;
 }
 
@@ -135,9 +142,27 @@ static const char *column_of(struct reading *r, const char *text, const char **r
 	return NULL;
 }
 
-/* The lines up to `word`; their marks are the field's. */
-static bool read_block(struct reading *r, const char *word, int mark, struct amend_value *out)
+static bool has_crlf(const struct amend_value *value)
 {
+	return value->kind == AMEND_TEXT && value->size > 0 &&
+	       memmem(value->as.text, value->size, "\r\n", 2);
+}
+
+/* Whether a text that the file was made of has CRLF: in a file of CRLF nobody can tell which are the editor's. */
+static bool keeps_crlf(const struct reading *r, int i)
+{
+	const struct amend_conflict_field *field = i < 0 ? NULL : &r->conflict->fields[i];
+
+	return field && (has_crlf(&field->current) || has_crlf(&field->incoming) ||
+			 (field->has_base && has_crlf(&field->base)) ||
+			 (r->conflict->more[i].chosen && has_crlf(&r->conflict->more[i].value)));
+}
+
+/* The lines up to `word`; their marks are the field's, -1: of a column that is not in the conflict. */
+static bool read_block(struct reading *r, const char *word, int field, struct amend_value *out)
+{
+	const int mark = field >= 0 && r->shown[field] ? r->mark[field] : 7;
+	const bool keeps = !r->crlf || keeps_crlf(r, field);
 	size_t from = r->at, size = 0;
 	char *text;
 
@@ -162,11 +187,17 @@ static bool read_block(struct reading *r, const char *word, int mark, struct ame
 	text = cli_alloc(r->args->pool, size + 1, 1);
 	size = 0;
 	for (size_t i = from; i < r->at; i++) {
-		memcpy(text + size, r->lines.at[i].text, r->lines.at[i].size);
-		size += r->lines.at[i].size;
+		const struct cli_line *line = &r->lines.at[i];
+		/* The newline before `word` is the file's own. */
+		bool last = i + 1 == r->at, strip = ends_in_crlf(line) && (last ? r->crlf : !keeps);
+
+		memcpy(text + size, line->text, line->size);
+		size += line->size - (last ? 1 : 0) - (strip ? 1 : 0);
+		if (strip && !last)
+			text[size - 1] = '\n';
 	}
 	r->at++;
-	*out = amend_text_n(text, size > 0 ? size - 1 : 0);
+	*out = amend_text_n(text, size);
 	return true;
 }
 
@@ -204,8 +235,7 @@ static bool read_value(struct reading *r, const char *column, const char *rest,
 	if (rest[0] == ':' && rest[1] == '=')
 		return read_json(r, column, rest + 2, out);
 	if (rest[0] == '<' && rest[1] == '<' && rest[2])
-		return read_block(r, rest + 2, field >= 0 && r->shown[field] ? r->mark[field] : 7,
-				  out);
+		return read_block(r, rest + 2, field, out);
 	return refuse(r, "expected COL=TEXT, COL:=JSON or COL<<END, found", rest,
 		      "lines that begin with # are comments");
 }
