@@ -164,6 +164,7 @@ struct amend_decision {
 	struct amend_value value;
 	const struct amend_value *
 		seen; /* what the database held when this was decided; NULL: what the conflict has */
+	bool unseen;  /* not what it holds now, and not known any more; `seen` does not count */
 };
 
 struct amend_resolution {
@@ -182,7 +183,7 @@ struct amend_resolution {
  * STALE where fields clash anew (the next decision is made against what is there now), CONFLICT where some
  * have no decision yet; INVALID where nothing was decided at all. NOT_FOUND: no such conflict, or what became of it.
  *
- *	struct amend_decision name = {"name", AMEND_TAKE_NOTHING, amend_text("Czechia"), NULL};
+ *	struct amend_decision name = {.column = "name", .value = amend_text("Czechia")};
  *	struct amend_resolution how = {.id = 1, .take = AMEND_TAKE_CURRENT, .decisions = &name, .n_decisions = 1};
  *	struct amend_result result = AMEND_RESULT_INIT;
  *

@@ -252,9 +252,6 @@ static struct amend_value *copy_value(struct cli_pool *pool, const struct amend_
 	return copy;
 }
 
-/* What was shown is there no more, and nobody knows it: nothing that is there equals it. */
-static const struct amend_value unknown = {.kind = AMEND_BLOB, .size = 1, .as.text = ""};
-
 /* A value that is a side is that side, for who reads later why it was settled so. */
 static bool add(struct reading *r, const char *column, const struct amend_value *value)
 {
@@ -274,10 +271,12 @@ static bool add(struct reading *r, const char *column, const struct amend_value 
 	if (!r->shown[i])
 		return refuse(r, "the line #= field is missing for", column,
 			      "make the file anew, with --edit or --print");
-	decision->seen = &unknown;
+	/* Unless it is as it was shown, nobody knows any more what that was. */
+	decision->unseen = true;
 	if (r->incoming[i] != cli_conflict_hash(&field->incoming))
 		return true;
-	if (r->current[i] == cli_conflict_hash(&field->current))
+	decision->unseen = r->current[i] != cli_conflict_hash(&field->current);
+	if (!decision->unseen)
 		decision->seen = copy_value(r->args->pool, &field->current);
 	if (r->current[i] == cli_conflict_hash(value) && r->conflict->there)
 		decision->take = AMEND_TAKE_CURRENT;

@@ -44,6 +44,7 @@ void amend_settle_void(struct amend_settlement *s)
 struct choosing {
 	enum amend_take take;
 	struct amend_value value, seen;
+	bool unseen; /* nobody knows what that was: it is not what is there */
 	const char *who;
 };
 
@@ -61,6 +62,7 @@ static bool choose(struct amend_conn *db, const struct amend_settlement *s, size
 		out->value = s->given[given];
 		if (decision->seen)
 			out->seen = *decision->seen;
+		out->unseen = decision->unseen;
 	} else if (choice->chosen && !s->how->anew) {
 		out->take = choice->take;
 		out->value = choice->value;
@@ -114,6 +116,8 @@ static enum amend_field_verdict judge(const struct choosing *choosing, const str
 		return AMEND_FIELD_WRITE;
 	if (choosing->take == AMEND_TAKE_CURRENT || amend_value_equal(&choosing->value, now))
 		return AMEND_FIELD_STAY;
+	if (choosing->unseen)
+		return AMEND_FIELD_ANEW;
 	if (amend_value_equal(&choosing->seen, now))
 		return AMEND_FIELD_WRITE;
 	/* It was to stay as it was, and somebody else has changed it since. */

@@ -100,7 +100,7 @@ static const char *said(struct feed *feed, int64_t id)
 static void third_writer(struct engine *engine)
 {
 	struct feed *feed = clash(engine);
-	const struct amend_decision note = {"note", AMEND_TAKE_NOTHING, amend_text("d"), NULL};
+	const struct amend_decision note = {.column = "note", .value = amend_text("d")};
 	int64_t id = feed_conflict(feed);
 
 	engine_exec(engine, "UPDATE country SET name = 'Kangwane'");
@@ -122,8 +122,8 @@ static void third_writer(struct engine *engine)
 static void kept_choice_is_overtaken(struct engine *engine)
 {
 	struct feed *feed = clash(engine);
-	const struct amend_decision name = {"name", AMEND_TAKE_INCOMING, amend_null(), NULL};
-	const struct amend_decision note = {"note", AMEND_TAKE_BASE, amend_null(), NULL};
+	const struct amend_decision name = {.column = "name", .take = AMEND_TAKE_INCOMING};
+	const struct amend_decision note = {.column = "note", .take = AMEND_TAKE_BASE};
 
 	decide(feed, AMEND_CONFLICT, AMEND_IS_CONFLICT, .decisions = &name, .n_decisions = 1);
 	engine_exec(engine, "UPDATE country SET name = 'Kangwane'");
@@ -138,8 +138,8 @@ static void kept_choice_is_overtaken(struct engine *engine)
 static void third_writer_agrees(struct engine *engine)
 {
 	struct feed *feed = clash(engine);
-	const struct amend_decision name = {"name", AMEND_TAKE_INCOMING, amend_null(), NULL};
-	const struct amend_decision note = {"note", AMEND_TAKE_CURRENT, amend_null(), NULL};
+	const struct amend_decision name = {.column = "name", .take = AMEND_TAKE_INCOMING};
+	const struct amend_decision note = {.column = "note", .take = AMEND_TAKE_CURRENT};
 	const struct amend_decision both[] = {name, note};
 	int64_t id = feed_conflict(feed);
 
@@ -156,7 +156,8 @@ static void seen_elsewhere(struct engine *engine)
 {
 	struct feed *feed = clash(engine);
 	const struct amend_value saw = amend_text("Kangwane");
-	const struct amend_decision name = {"name", AMEND_TAKE_INCOMING, amend_null(), &saw};
+	const struct amend_decision name = {
+		.column = "name", .take = AMEND_TAKE_INCOMING, .seen = &saw};
 
 	decide(feed, AMEND_STALE, AMEND_IS_STALE, .take = AMEND_TAKE_INCOMING, .decisions = &name,
 	       .n_decisions = 1);
@@ -171,8 +172,8 @@ static void source_moves_on(struct engine *engine)
 {
 	struct feed *feed = clash(engine);
 	const struct amend_decision both[] = {
-		{"name", AMEND_TAKE_INCOMING, amend_null(), NULL},
-		{"note", AMEND_TAKE_CURRENT, amend_null(), NULL},
+		{.column = "name", .take = AMEND_TAKE_INCOMING},
+		{.column = "note", .take = AMEND_TAKE_CURRENT},
 	};
 	int64_t id = feed_conflict(feed);
 
@@ -244,7 +245,7 @@ static void key_is_taken(struct engine *engine)
 static void name_is_taken(struct engine *engine)
 {
 	struct feed *feed = clash(engine);
-	const struct amend_decision other = {"id", AMEND_TAKE_NOTHING, amend_text("7"), NULL};
+	const struct amend_decision other = {.column = "id", .value = amend_text("7")};
 
 	engine_exec(engine, "DELETE FROM country");
 	decide(feed, AMEND_STALE, AMEND_IS_STALE, .take = AMEND_TAKE_INCOMING);
@@ -473,7 +474,7 @@ static void rest_of_a_save(struct engine *engine)
 		{"note", true, amend_text("a"), amend_text("a"), amend_text("mine")},
 		{"slug", true, amend_text("fr"), amend_text("france"), amend_text("fr")},
 	};
-	const struct amend_decision name = {"name", AMEND_TAKE_NOTHING, amend_text("both"), NULL};
+	const struct amend_decision name = {.column = "name", .value = amend_text("both")};
 	struct storing storing = {{.source = "",
 				   .kind = AMEND_CONFLICT_SAVE,
 				   .pk = "{\"id\":1}",
@@ -496,7 +497,7 @@ static void rest_of_a_save(struct engine *engine)
 static void save_of_a_deleted_record(struct engine *engine)
 {
 	struct feed *feed = countries(engine);
-	const struct amend_decision code = {"code", AMEND_TAKE_NOTHING, amend_text("FR"), NULL};
+	const struct amend_decision code = {.column = "code", .value = amend_text("FR")};
 
 	engine_exec(engine, "INSERT INTO country (id, code, name) VALUES (1, 'FR', 'old')");
 	engine_exec(engine, "DELETE FROM country");
@@ -517,8 +518,7 @@ static void no_way_back(struct engine *engine)
 	engine_exec(engine, "INSERT INTO country (id, code, slug) VALUES (5, 'FR', 'fr')");
 	id = save(feed, AMEND_CONFLICT_DELETED, NULL, "Ada's");
 	decide(feed, AMEND_CONSTRAINT, AMEND_IS_REJECTED, .id = id, .take = AMEND_TAKE_INCOMING,
-	       .decisions = &(struct amend_decision){"slug", AMEND_TAKE_NOTHING, amend_text("fr"),
-						     NULL},
+	       .decisions = &(struct amend_decision){.column = "slug", .value = amend_text("fr")},
 	       .n_decisions = 1);
 	expect_contains(feed->err.text, "slug");
 	assert_int_equal(feed_conflict(feed), id);
