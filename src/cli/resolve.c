@@ -253,6 +253,9 @@ static int settle_file(struct request *request)
 		request->ours = false;
 		return cli_fail(session);
 	}
+	/* Settled by somebody else while the file was written: the call says by whom. */
+	if (strcmp(request->state, "open") != 0)
+		return settle(request);
 	code = with_conflict(request, read_file);
 	if (code != 0)
 		return code;

@@ -266,7 +266,7 @@ static enum amend_status check_amount(const struct amend_table *table,
 }
 
 /* SQLite would store any bytes as text, and other programs could not read them. */
-static bool is_no_text(const struct amend_value *value)
+bool amend_request_is_no_text(const struct amend_value *value)
 {
 	return value->kind == AMEND_TEXT &&
 	       (memchr(value->size ? value->as.text : "", '\0', value->size) ||
@@ -333,7 +333,7 @@ enum amend_status amend_request_canonical(struct amend_conn *db, const struct am
 			    (j == 0 && puts[i].op == AMEND_SET && current &&
 			     amend_value_equal(values[j], &current[puts[i].column])))
 				continue;
-			if (is_no_text(values[j]))
+			if (amend_request_is_no_text(values[j]))
 				return amend_error_set(
 					err, AMEND_INVALID,
 					"%s.%s: expected UTF-8 text without NUL bytes",

@@ -56,6 +56,9 @@ enum amend_status amend_request_writable(const struct amend_table *table, size_t
 void amend_request_put(struct amend_put *puts, size_t *n_puts, uint32_t column,
 		       const struct amend_value *value);
 
+/* Text that is not UTF-8, or has a NUL byte: nobody writes such. */
+bool amend_request_is_no_text(const struct amend_value *value);
+
 /*
  * Brings the values into canonical form, all that are not byte for byte what
  * `current` holds (NULL: all), in one trip; those that cannot be: INVALID.

@@ -2,6 +2,7 @@
  * Settling a conflict: what a person gave, as values of the table's columns.
  * Leaves what becomes of each field to resolve_decide.c.
  */
+#include "record/request.h"
 #include "sync/resolve.h"
 
 bool amend_settle_synced(const struct amend_settlement *s)
@@ -57,6 +58,21 @@ static enum amend_status check_given(const struct amend_settlement *s,
 	return AMEND_OK;
 }
 
+/* A value that stood there before may be carried over, whatever it is. */
+static enum amend_status check_text(const struct amend_settlement *s, uint32_t column,
+				    const struct amend_value *value, struct amend_error *err)
+{
+	const struct amend_conflict_field *field = amend_settle_field(s, column);
+
+	if (!amend_request_is_no_text(value) ||
+	    (field &&
+	     (amend_value_equal(value, &field->base) || amend_value_equal(value, &field->current) ||
+	      amend_value_equal(value, &field->incoming))))
+		return AMEND_OK;
+	return amend_error_set(err, AMEND_INVALID, "%s.%s: expected UTF-8 text without NUL bytes",
+			       s->table->qualified, s->table->columns[column].name);
+}
+
 enum amend_status amend_settle_read_given(struct amend_conn *db, struct amend_settlement *s,
 					  struct amend_error *err)
 {
@@ -81,6 +97,9 @@ enum amend_status amend_settle_read_given(struct amend_conn *db, struct amend_se
 		s->given_columns[i] = (uint32_t)at;
 		if (decision->take != AMEND_TAKE_NOTHING)
 			continue;
+		status = check_text(s, (uint32_t)at, &decision->value, err);
+		if (status != AMEND_OK)
+			return status;
 		which[n_canon] = i;
 		canon[n_canon++] = (struct amend_canon){.column = &s->table->columns[at],
 							.in = decision->value};
