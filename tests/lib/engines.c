@@ -187,20 +187,24 @@ static bool fits(const struct engine_test *test, const struct engine *engine)
 	       (!test->only || engine_is(engine, test->only));
 }
 
-/* $AMEND_TEST_ENGINES: the names of those that are asked for; without it all are. */
-static bool asked_for(const char *name)
+/* Whether the name is among those that the variable holds, parted by spaces. */
+static bool among(const char *list, const char *name)
 {
-	const char *list = getenv("AMEND_TEST_ENGINES"), *at = list;
 	size_t size = strlen(name);
 
-	if (!list)
-		return true;
-	while ((at = strstr(at, name)) != NULL) {
+	for (const char *at = list; at && (at = strstr(at, name)) != NULL; at += size) {
 		if ((at == list || at[-1] == ' ') && (at[size] == ' ' || at[size] == '\0'))
 			return true;
-		at += size;
 	}
 	return false;
+}
+
+/* $AMEND_TEST_ENGINES: those that are asked for; without it all are. $AMEND_TEST_NOT_ON: those that a test leaves out. */
+static bool asked_for(const char *name)
+{
+	const char *list = getenv("AMEND_TEST_ENGINES");
+
+	return (!list || among(list, name)) && !among(getenv("AMEND_TEST_NOT_ON"), name);
 }
 
 /* Takes one in, if it is in this build, and asked for. */
