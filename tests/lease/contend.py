@@ -10,6 +10,7 @@ What must hold then: in the order of history fences never fall, a fence never ha
 acknowledged write is lost: the counter is what was acknowledged, and at most those whose process was killed on top.
 """
 
+import contextlib
 import glob
 import json
 import os
@@ -105,6 +106,9 @@ def main():
                 with open(logs[-1], "w", encoding="utf-8") as log:
                     contend(database, number, log)
                 os._exit(0)
+            # Here too: whichever of the two is first, the group is there before it is asked for.
+            with contextlib.suppress(PermissionError):
+                os.setpgid(pid, pid)
             children[pid] = number
         return judge(database, logs, torment(children))
     finally:
