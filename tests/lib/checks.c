@@ -18,6 +18,12 @@ _Noreturn void fail_at(const char *file, int line, const char *format, ...)
 	__builtin_unreachable(); /* cmocka jumps out of _fail */
 }
 
+void say_left_out(const char *test, const char *what)
+{
+	printf("# SKIP %s: %s\n", test, what);
+	fflush(stdout);
+}
+
 static void print_found(enum amend_status status, const struct amend_error *err)
 {
 	if (status == AMEND_OK)

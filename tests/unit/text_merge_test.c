@@ -227,8 +227,6 @@ static bool can_compare(void)
 {
 	const char *ci;
 
-	if (!amend_merge_has_text())
-		return false;
 	if (system("git merge-file -h >/dev/null 2>&1") == 129 << 8)
 		return true;
 	ci = getenv("CI");
@@ -260,8 +258,10 @@ static void random_texts_merge_as_git_merges_them(void **state)
 	size_t clean = 0;
 
 	(void)state;
-	if (!can_compare())
-		skip();
+	if (!can_compare()) {
+		say_left_out(__func__, "no git");
+		return;
+	}
 	make_folder(folder);
 	for (size_t i = 0; i < RANDOM; i++)
 		random_case(folder, i);
@@ -275,8 +275,10 @@ static void histories_of_files_merge_as_git_merges_them(void **state)
 	static struct text text;
 
 	(void)state;
-	if (!can_compare())
-		skip();
+	if (!can_compare()) {
+		say_left_out(__func__, "no git");
+		return;
+	}
 	assert_true(n_files > 0);
 	for (int f = 0; f < n_files; f++) {
 		struct amend_arena arena = AMEND_ARENA_INIT;

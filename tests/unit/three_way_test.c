@@ -377,8 +377,10 @@ static void text_merges_by_line(void **state)
 	};
 
 	(void)state;
-	if (!amend_merge_has_text())
-		skip();
+	if (!amend_merge_has_text()) {
+		say_left_out(__func__, "built without libgit2");
+		return;
+	}
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct amend_arena arena = AMEND_ARENA_INIT;
 		const struct amend_value base = value_of(cases[i].base);
