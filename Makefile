@@ -4,6 +4,8 @@ BUILD ?= build
 MESON_FLAGS ?=
 # Arguments of `meson test`, as in: make test TESTS='--suite unit'
 TESTS ?=
+# Tests wait a good deal: for locks, leases, servers.
+export MESON_TESTTHREADS ?= $(shell expr $$(nproc) '*' 3 / 2)
 
 # Warnings are errors in continuous integration only.
 ifeq ($(CI),true)
