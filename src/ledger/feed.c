@@ -57,9 +57,12 @@ static bool take_salt(const struct amend_value *value, unsigned char salt[AMEND_
 	       size == AMEND_BASE_SALT_SIZE;
 }
 
-/* `salted`: its salt is read too; an older ledger has none. */
+/*
+ * `salted`: its salt is wanted; false afterwards: it has none. An older ledger has none, nor has a feed
+ * that an older program made which had the ledger open while it was brought up.
+ */
 static enum amend_status read_feed(struct amend_conn *db, const char *source,
-				   const struct amend_table *table, bool salted, int64_t *id,
+				   const struct amend_table *table, bool *salted, int64_t *id,
 				   unsigned char salt[AMEND_BASE_SALT_SIZE], struct amend_error *err)
 {
 	struct amend_rows rows = AMEND_ROWS_INIT;
@@ -67,7 +70,7 @@ static enum amend_status read_feed(struct amend_conn *db, const char *source,
 	enum amend_status status;
 
 	amend_sql_init(&sql, db);
-	amend_sql_text(&sql, salted ? "SELECT id, salt FROM " : "SELECT id FROM ");
+	amend_sql_text(&sql, *salted ? "SELECT id, salt FROM " : "SELECT id FROM ");
 	amend_sql_ledger(&sql, "feed");
 	amend_sql_text(&sql, " WHERE source = ");
 	amend_sql_string(&sql, source);
@@ -76,9 +79,9 @@ static enum amend_status read_feed(struct amend_conn *db, const char *source,
 	status = amend_exec(db, &sql, &rows, err);
 	*id = 0;
 	if (status == AMEND_OK && rows.n_rows > 0 &&
-	    (!amend_value_number(amend_rows_at(&rows, 0, 0), id) ||
-	     (salted && !take_salt(amend_rows_at(&rows, 0, 1), salt))))
+	    !amend_value_number(amend_rows_at(&rows, 0, 0), id))
 		status = amend_error_set(err, AMEND_INTERNAL, "the ledger returned no number");
+	*salted = *id && *salted && take_salt(amend_rows_at(&rows, 0, 1), salt);
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
 	return status;
@@ -107,6 +110,34 @@ static enum amend_status make_feed(struct amend_conn *db, const char *source,
 	return status;
 }
 
+/* What its bases come to is then not known. */
+static enum amend_status give_salt(struct amend_conn *db, int64_t feed, struct amend_error *err)
+{
+	struct amend_sql sql;
+	enum amend_status status;
+
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "UPDATE ");
+	amend_sql_ledger(&sql, "feed");
+	amend_sql_text(&sql, " SET salt = ");
+	amend_sql_text(&sql, db->dialect->random_secret);
+	amend_sql_text(&sql, " WHERE salt IS NULL AND id = ");
+	amend_sql_integer(&sql, feed);
+	status = amend_exec(db, &sql, NULL, err);
+	amend_sql_release(&sql);
+	if (status != AMEND_OK)
+		return status;
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "INSERT INTO ");
+	amend_sql_ledger(&sql, "feed_sum");
+	amend_sql_text(&sql, " (feed, n, code) VALUES (");
+	amend_sql_integer(&sql, feed);
+	amend_sql_text(&sql, ", NULL, 0)");
+	status = amend_exec(db, &sql, NULL, err);
+	amend_sql_release(&sql);
+	return status;
+}
+
 enum amend_status amend_feed_find(struct amend_conn *db, const char *source,
 				  const struct amend_table *table, bool make, int64_t *id,
 				  struct amend_error *err)
@@ -114,7 +145,7 @@ enum amend_status amend_feed_find(struct amend_conn *db, const char *source,
 	struct amend_ledger *ledger = amend_ledger_state(db, err);
 	unsigned char salt[AMEND_BASE_SALT_SIZE];
 	enum amend_status status;
-	bool salted;
+	bool sums, salted;
 	int version;
 
 	*id = 0;
@@ -126,13 +157,14 @@ enum amend_status amend_feed_find(struct amend_conn *db, const char *source,
 		return AMEND_OK;
 	}
 	status = amend_ledger_version(db, &version, err);
-	salted = version >= AMEND_LEDGER_HAS_SUMS;
+	salted = sums = version >= AMEND_LEDGER_HAS_SUMS;
 	if (status == AMEND_OK)
-		status = read_feed(db, source, table, salted, id, salt, err);
-	if (status == AMEND_OK && *id == 0 && make) {
-		status = make_feed(db, source, table, err);
+		status = read_feed(db, source, table, &salted, id, salt, err);
+	if (status == AMEND_OK && make && (*id == 0 || salted != sums)) {
+		status = *id ? give_salt(db, *id, err) : make_feed(db, source, table, err);
+		salted = sums;
 		if (status == AMEND_OK)
-			status = read_feed(db, source, table, salted, id, salt, err);
+			status = read_feed(db, source, table, &salted, id, salt, err);
 		if (status == AMEND_OK && *id == 0)
 			status = amend_error_set(err, AMEND_RETRY,
 						 "the ledger lost the source '%s'", source);
@@ -176,7 +208,8 @@ enum amend_status amend_base_salt(struct amend_conn *db, const char *source,
 	*known = false;
 	if (status == AMEND_OK && version >= AMEND_LEDGER_HAS_SUMS)
 		status = amend_feed_find(db, source, table, false, &feed, err);
-	if (status != AMEND_OK || feed == 0)
+	/* What has no salt is not remembered. */
+	if (status != AMEND_OK || feed == 0 || db->ledger->feed != feed)
 		return status;
 	memcpy(salt, db->ledger->feed_salt, AMEND_BASE_SALT_SIZE);
 	*known = true;

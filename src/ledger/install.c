@@ -119,6 +119,7 @@ static const char *const step_5[] = {
 /*
  * What a feed's bases come to, and which version of a remote source they are of. Of bases that were there
  * no sum is known: `n` is NULL. Indexes hold only what is looked for: few first keys are "", few revisions are a run's.
+ * For a while a step 2 made all this: a ledger of version 2 to 5 that has it gets it no second time.
  */
 static const char *const step_6[] = {
 	"ALTER TABLE {ledger}feed ADD COLUMN salt {text}",
@@ -252,8 +253,9 @@ static enum amend_status explain_denied(struct amend_error *err, enum amend_stat
 	return status;
 }
 
-/* 0: there is none. */
-static enum amend_status read_version(struct amend_conn *db, int *version, struct amend_error *err)
+/* `version` 0: there is none. `sums`: it has them, whatever its version says. */
+static enum amend_status read_version(struct amend_conn *db, int *version, bool *sums,
+				      struct amend_error *err)
 {
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_sql sql;
@@ -264,6 +266,7 @@ static enum amend_status read_version(struct amend_conn *db, int *version, struc
 	amend_sql_init(&sql, db);
 	amend_sql_text(&sql, db->dialect->ledger_present);
 	status = amend_exec(db, &sql, &rows, err);
+	*sums = rows.n_rows > 1;
 	if (status != AMEND_OK || rows.n_rows == 0)
 		goto out;
 	amend_rows_release(&rows);
@@ -326,6 +329,7 @@ enum amend_status amend_ledger_version(struct amend_conn *db, int *version, stru
 {
 	struct amend_ledger *ledger = amend_ledger_state(db, err);
 	enum amend_status status;
+	bool sums;
 
 	*version = 0;
 	if (!ledger)
@@ -333,7 +337,7 @@ enum amend_status amend_ledger_version(struct amend_conn *db, int *version, stru
 	*version = ledger->version;
 	if (ledger->version == LATEST)
 		return AMEND_OK;
-	status = read_version(db, version, err);
+	status = read_version(db, version, &sums, err);
 	if (status == AMEND_OK)
 		status = check_version(*version, err);
 	/* In a transaction that may see what it will undo, do not remember. */
@@ -373,8 +377,8 @@ static enum amend_status emit_all(const struct amend_dialect *dialect, const cha
 	return status;
 }
 
-/* Everything from `version` to the latest. */
-static enum amend_status emit_steps(const struct amend_dialect *dialect, int version,
+/* Everything from `version` to the latest. `sums`: what step 6 makes is there. */
+static enum amend_status emit_steps(const struct amend_dialect *dialect, int version, bool sums,
 				    statement_fn each, void *context, struct amend_error *err)
 {
 	static const char *const first[] = {
@@ -383,7 +387,8 @@ static enum amend_status emit_steps(const struct amend_dialect *dialect, int ver
 	enum amend_status status = AMEND_OK;
 
 	for (size_t i = 0; i < LATEST && status == AMEND_OK; i++) {
-		if (steps[i].version <= version)
+		if (steps[i].version <= version ||
+		    (steps[i].version == AMEND_LEDGER_HAS_SUMS && sums))
 			continue;
 		status = emit_all(dialect, "", steps[i].statements, each, context, err);
 		if (status == AMEND_OK && steps[i].version == 1)
@@ -446,10 +451,11 @@ static enum amend_status install(struct amend_conn *db, void *context, struct am
 	struct amend_rows rights = AMEND_ROWS_INIT;
 	int version = 0;
 	enum amend_status status;
+	bool sums = false;
 
 	status = emit_all(db->dialect, "", db->dialect->ledger_lock, run_statement, db, err);
 	if (status == AMEND_OK)
-		status = read_version(db, &version, err);
+		status = read_version(db, &version, &sums, err);
 	if (status == AMEND_OK)
 		status = check_version(version, err);
 	if (status != AMEND_OK || version == LATEST)
@@ -460,7 +466,7 @@ static enum amend_status install(struct amend_conn *db, void *context, struct am
 	else
 		status = read_rights(db, &rights, err);
 	if (status == AMEND_OK)
-		status = emit_steps(db->dialect, version, run_statement, db, err);
+		status = emit_steps(db->dialect, version, sums, run_statement, db, err);
 	if (status == AMEND_OK && version == 0)
 		status = amend_secret_make(db, err);
 	if (status == AMEND_OK && version > 0)
@@ -570,11 +576,12 @@ enum amend_status amend_init_script(struct amend_conn *db,
 	struct amend_buffer role = AMEND_BUFFER_INIT;
 	struct amend_rows rights = AMEND_ROWS_INIT;
 	int version = 0;
+	bool sums = false;
 	enum amend_status status = amend_enter(db, err);
 
 	if (status != AMEND_OK)
 		return status;
-	status = read_version(db, &version, err);
+	status = read_version(db, &version, &sums, err);
 	/* Not allowed to look: then it is there, and the grants are what is missing. */
 	if (status == AMEND_DENIED) {
 		version = LATEST;
@@ -588,7 +595,7 @@ enum amend_status amend_init_script(struct amend_conn *db,
 	else if (status == AMEND_OK && version < LATEST)
 		status = read_rights(db, &rights, err);
 	if (status == AMEND_OK)
-		status = emit_steps(db->dialect, version, emit_statement, &script, err);
+		status = emit_steps(db->dialect, version, sums, emit_statement, &script, err);
 	if (status == AMEND_OK)
 		status = emit_rights(&rights, emit_statement, &script, err);
 	if (status == AMEND_OK && version == 0)

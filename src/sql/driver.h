@@ -71,7 +71,8 @@ struct amend_dialect {
 	const char *default_schema; /* left out in the ledger's names of tables: "public", "main" */
 	const char *ledger;         /* prefix of the ledger's tables: "amend." or "amend_" */
 	const char *ledger_index;   /* prefix of its indexes: "" or "amend_" */
-	const char *ledger_present; /* a query that returns a row when the ledger is there, whatever the role may read */
+	/* A query: which of the ledger's "meta" and "feed_sum" are there, in this order, whatever the role may read. */
+	const char *ledger_present;
 	const char *const
 		*ledger_lock; /* NULL-ended: makes a second installer wait for this transaction */
 	const char *const *ledger_before; /* NULL-ended: before its tables, e.g. the schema */

@@ -9,6 +9,7 @@
 
 #include "core/buffer.h"
 #include "ledger/ledger.h"
+#include "ledger/state.h"
 
 static void add_old_base(struct engine *engine, const char *source, const char *table,
 			 const char *pk, const char *first_key, const char *content)
@@ -213,6 +214,54 @@ static void from_each_version(struct engine *engine)
 	expect_bases(road);
 }
 
+/* For a while step 2 made what step 6 makes. */
+static void from_a_step_2_that_made_more(struct engine *engine)
+{
+	struct road *road = open_old(engine);
+
+	for (int old = 2; old < AMEND_LEDGER_HAS_SUMS; old++) {
+		ok(road, .keys = "id=1", .set = engine_printf(engine, "v=%d", old));
+		expect_latest(engine);
+		road_close(road);
+		old_ledger(engine, old);
+		old_ledger_with_sums(engine);
+		road = road_open(engine, "t");
+		expect_bases(road);
+		road_table(road, "t");
+		expect_text(version(engine), engine_printf(engine, "%d", old));
+	}
+	expect_ok(amend_init(road->db, NULL, &road->err), &road->err);
+	expect_latest(engine);
+	expect_bases(road);
+}
+
+/* An older program that has the ledger open while it is brought up makes a feed as it knows them. */
+static void a_feed_without_a_salt(struct engine *engine)
+{
+	struct road *road = open_old(engine);
+	struct amend_base_sum sum;
+	struct amend_base next = {.source = "late", .pk = "{\"id\":9}", .first_key = "", .pack = ""};
+	bool moved = false;
+
+	ok(road, .keys = "id=1", .set = "v=c");
+	engine_execf(engine, "INSERT INTO %sfeed (source, tbl) VALUES ('late', '%s')",
+		     engine_pick(engine, "amend_", "amend."), road->table->qualified);
+	/* Looked at it stays as it is; written to, it gets one, and nobody says what its bases come to. */
+	for (int i = 0; i < 2; i++) {
+		expect_ok(amend_base_sum_read(road->db, "late", road->table, &sum, &road->err),
+			  &road->err);
+		assert_false(sum.known);
+	}
+	expect_ok(amend_base_write(road->db, road->table, NULL, &next, &moved, &road->err),
+		  &road->err);
+	expect_ok(amend_base_sum_read(road->db, "late", road->table, &sum, &road->err), &road->err);
+	assert_false(sum.known);
+	engine_expect(engine,
+		      engine_pick(engine, "SELECT count(*) FROM amend_feed WHERE salt IS NULL",
+				  "SELECT count(*) FROM amend.feed WHERE salt IS NULL"),
+		      "0");
+}
+
 static enum amend_status init_and_fail(struct amend_conn *db, void *context, struct amend_error *err)
 {
 	bool changed;
@@ -341,6 +390,8 @@ static const struct engine_test tests[] = {
 	{"an older ledger is read as it is, and brought up by the first change", read_as_it_is},
 	{"brought up it holds what it held", brought_up},
 	{"brought up from each version there was, it holds what it held", from_each_version},
+	{"brought up where step 2 had made sums already", from_a_step_2_that_made_more},
+	{"a feed that an older program made meanwhile gets its salt", a_feed_without_a_salt},
 	{"brought up in a unit that is undone, it is as it was", undone},
 	{"several bring it up at once, one does", several_at_once},
 	{"a role that may not is told so, and keeps its rights", a_role_that_may_not,

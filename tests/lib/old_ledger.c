@@ -58,3 +58,38 @@ void old_ledger(struct engine *engine, int version)
 	engine_execf(engine, "UPDATE %smeta SET value = '%d' WHERE name = 'version'",
 		     engine_pick(engine, "amend_", "amend."), version);
 }
+
+void old_ledger_with_sums(struct engine *engine)
+{
+	engine_exec(
+		engine,
+		engine_pick(
+			engine,
+			"CREATE TABLE amend_made (id integer PRIMARY KEY AUTOINCREMENT, source text NOT NULL, "
+			"tbl text NOT NULL, salt text NOT NULL DEFAULT (lower(hex(randomblob(32)))), "
+			"UNIQUE (source, tbl)); "
+			"INSERT INTO amend_made (id, source, tbl) SELECT id, source, tbl FROM amend_feed; "
+			"DROP TABLE amend_feed; ALTER TABLE amend_made RENAME TO amend_feed; "
+			"CREATE TABLE amend_feed_sum (id integer PRIMARY KEY AUTOINCREMENT, "
+			"feed integer NOT NULL, n integer, code integer NOT NULL); "
+			"CREATE TABLE amend_seen (feed integer NOT NULL PRIMARY KEY, asked blob NOT NULL, "
+			"etag text NOT NULL, modified text NOT NULL, records integer NOT NULL, "
+			"bases blob NOT NULL, names blob NOT NULL); "
+			"INSERT INTO amend_feed_sum (feed, n, code) SELECT id, NULL, 0 FROM amend_feed; "
+			"DROP INDEX amend_base_first_key; DROP INDEX amend_revision_run; "
+			"CREATE INDEX amend_base_first_key ON amend_base (first_key) "
+			"WHERE first_key <> ''; "
+			"CREATE INDEX amend_revision_run ON amend_revision (run) WHERE run IS NOT NULL",
+			"ALTER TABLE amend.feed ADD COLUMN salt text NOT NULL "
+			"DEFAULT encode(sha256(gen_random_uuid()::text::bytea), 'hex'); "
+			"CREATE TABLE amend.feed_sum (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "
+			"feed bigint NOT NULL, n bigint, code bigint NOT NULL); "
+			"CREATE TABLE amend.seen (feed bigint NOT NULL PRIMARY KEY, asked bytea NOT NULL, "
+			"etag text NOT NULL, modified text NOT NULL, records bigint NOT NULL, "
+			"bases bytea NOT NULL, names bytea NOT NULL); "
+			"INSERT INTO amend.feed_sum (feed, n, code) SELECT id, NULL, 0 FROM amend.feed; "
+			"DROP INDEX amend.base_first_key; DROP INDEX amend.revision_run; "
+			"CREATE INDEX base_first_key ON amend.base USING hash (first_key) "
+			"WHERE first_key <> ''; "
+			"CREATE INDEX revision_run ON amend.revision (run) WHERE run IS NOT NULL"));
+}

@@ -11,4 +11,10 @@
  */
 void old_ledger(struct engine *engine, int version);
 
+/*
+ * Makes of a ledger of version 2 to 5 what it was for a while: with sums and salts already. Bases stay; no
+ * sum is known of them.
+ */
+void old_ledger_with_sums(struct engine *engine);
+
 #endif

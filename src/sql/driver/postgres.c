@@ -155,8 +155,9 @@ static const struct amend_dialect dialect = {
 	.ledger = "amend.",
 	.ledger_index = "",
 	.ledger_present =
-		"SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
-		"c.relnamespace WHERE n.nspname = 'amend' AND c.relname = 'meta'",
+		"SELECT c.relname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
+		"ON n.oid = c.relnamespace WHERE n.nspname = 'amend' "
+		"AND c.relname IN ('meta', 'feed_sum') ORDER BY c.relname DESC",
 	.ledger_lock = ledger_lock,
 	.ledger_before = ledger_before,
 	.ledger_grants = ledger_grants,

@@ -38,8 +38,8 @@ static const struct amend_dialect dialect = {
 	.default_schema = "main",
 	.ledger = "amend_",
 	.ledger_index = "amend_",
-	.ledger_present =
-		"SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = 'amend_meta'",
+	.ledger_present = "SELECT substr(name, 7) FROM main.sqlite_master WHERE type = 'table' "
+			  "AND name IN ('amend_meta', 'amend_feed_sum') ORDER BY name DESC",
 	.ledger_guard = amend_sqlite_ledger_guard,
 	.hand_over = "INSERT INTO amend_session (one, revision) VALUES (2, ?1)",
 	.hand_back = "DELETE FROM amend_session WHERE one = 2",
