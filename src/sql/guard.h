@@ -14,6 +14,10 @@ struct amend_session;
 
 enum { AMEND_GUARD_STATEMENTS = 4 };
 
+/* Behind a refusal by the rule `equal` of what may be no stale write. */
+#define AMEND_GUARD_COUNTS_HINT \
+	"a program that counts the version up itself needs amend guard --stale next"
+
 /* What is to stand. */
 struct amend_guard_spec {
 	const struct amend_table

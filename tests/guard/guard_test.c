@@ -162,6 +162,19 @@ static void the_error_says_who(struct engine *engine)
 				    "t: version 1 was written, 2 is there, changed by Anna at 20"));
 }
 
+/* Hibernate, Rails, SQLAlchemy under the rule `equal`: always refused, so they are told why. */
+static void who_counts_is_told_the_rule(struct engine *engine)
+{
+	const char *hint = "needs amend guard --stale next";
+	struct road *road = open_t(engine, .stale = AMEND_STALE_EQUAL);
+
+	expect_contains(tried(engine, "UPDATE t SET n = 2, v = v + 1"), hint);
+	assert_null(strstr(tried(engine, "UPDATE t SET n = 2, v = v + 2"), hint));
+	guard(road, "t", .version_column = "v", .stale = AMEND_STALE_NEXT, .history = true);
+	passes(engine, "UPDATE t SET n = 2, v = v + 1");
+	assert_null(strstr(tried(engine, "UPDATE t SET n = 2, v = v + 2"), hint));
+}
+
 static void added_column(struct engine *engine)
 {
 	struct road *road;
@@ -842,6 +855,8 @@ static void other_files(struct engine *engine)
 static const struct engine_test tests[] = {
 	{"versions: every write moves them, a no-op and an upsert too", every_write_moves},
 	{"stale rule equal: the version as read passes", equal_rule},
+	{"stale rule equal: a program that counts is told of the other rule",
+	 who_counts_is_told_the_rule},
 	{"stale rule either: the version as read and the next pass", either_rule},
 	{"stale rule next: the next version passes", next_rule},
 	{"a refusal is STALE ZV409, and says who and when", the_error_says_who},

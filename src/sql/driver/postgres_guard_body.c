@@ -15,6 +15,15 @@ static const struct amend_column *version_of(const struct amend_guard_spec *spec
 
 /* --- versions ----------------------------------------------------------- */
 
+static void add_versions(struct amend_sql *sql, const struct amend_guard_spec *spec,
+			 const char *between, const char *behind)
+{
+	amend_pg_guard_column(sql, version_of(spec), "NEW.");
+	amend_sql_text(sql, between);
+	amend_pg_guard_column(sql, version_of(spec), "OLD.");
+	amend_sql_text(sql, behind);
+}
+
 /* Who came first is looked up where history knows it. */
 static void add_refusal(struct amend_sql *sql, const struct amend_guard_spec *spec)
 {
@@ -42,19 +51,16 @@ static void add_refusal(struct amend_sql *sql, const struct amend_guard_spec *sp
 	amend_pg_guard_pk(sql, spec, "OLD.");
 	amend_sql_text(sql,
 		       ", HINT = 'It was changed after it was read: read it again, and repeat what "
-		       "is still wanted.', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, "
-		       "COLUMN = ");
+		       "is still wanted.'");
+	/* A program that counts by itself is always refused then: it is told why. */
+	if (spec->stale == AMEND_STALE_EQUAL) {
+		amend_sql_text(sql, " || CASE WHEN ");
+		add_versions(sql, spec, " = ",
+			     " + 1 THEN ' Or: " AMEND_GUARD_COUNTS_HINT ".' ELSE '' END");
+	}
+	amend_sql_text(sql, ", SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, COLUMN = ");
 	amend_pg_guard_literal(sql, version_of(spec)->name);
 	amend_sql_text(sql, ";\n");
-}
-
-static void add_versions(struct amend_sql *sql, const struct amend_guard_spec *spec,
-			 const char *between, const char *behind)
-{
-	amend_pg_guard_column(sql, version_of(spec), "NEW.");
-	amend_sql_text(sql, between);
-	amend_pg_guard_column(sql, version_of(spec), "OLD.");
-	amend_sql_text(sql, behind);
 }
 
 static void begin_version_body(struct amend_sql *sql, const struct amend_guard_spec *spec)

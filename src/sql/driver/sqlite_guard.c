@@ -87,12 +87,13 @@ static void add_tbl(struct amend_sql *sql, const struct amend_guard_spec *spec)
 
 /* --- versions ----------------------------------------------------------- */
 
-static void add_raise(struct amend_sql *sql, const struct amend_guard_spec *spec)
+static void add_raise_with(struct amend_sql *sql, const struct amend_guard_spec *spec,
+			   const char *hint)
 {
 	char *text = sqlite3_mprintf(AMEND_SQLITE_STALE
 				     "%s was changed after it was read: the version "
-				     "that was written is not the one that is there",
-				     spec->table->qualified);
+				     "that was written is not the one that is there%s",
+				     spec->table->qualified, hint);
 
 	amend_sql_text(sql, "RAISE(ABORT, ");
 	if (text)
@@ -101,6 +102,25 @@ static void add_raise(struct amend_sql *sql, const struct amend_guard_spec *spec
 		sql->text.failed = true;
 	amend_sql_text(sql, ")");
 	sqlite3_free(text);
+}
+
+/* A program that counts by itself is always refused where the rule is `equal`: it is told why. */
+static void add_raise(struct amend_sql *sql, const struct amend_guard_spec *spec, const char *from,
+		      const char *to)
+{
+	if (spec->stale != AMEND_STALE_EQUAL) {
+		add_raise_with(sql, spec, "");
+		return;
+	}
+	amend_sql_text(sql, "CASE WHEN ");
+	amend_sql_text(sql, to);
+	amend_sql_text(sql, " IS ");
+	amend_sql_text(sql, from);
+	amend_sql_text(sql, " + 1 THEN ");
+	add_raise_with(sql, spec, " (hint: " AMEND_GUARD_COUNTS_HINT ")");
+	amend_sql_text(sql, " ELSE ");
+	add_raise_with(sql, spec, "");
+	amend_sql_text(sql, " END");
 }
 
 /* Whether the version written, behind `to`, is none that the rule allows where `from` is there. */
@@ -168,7 +188,7 @@ static void add_stale(struct amend_sql *sql, const struct amend_guard_spec *spec
 		amend_sql_text(sql, ")");
 	}
 	amend_sql_text(sql, "\nBEGIN\n\tSELECT ");
-	add_raise(sql, spec);
+	add_raise(sql, spec, old, new);
 	amend_sql_text(sql, ";\nEND");
 }
 
@@ -442,7 +462,7 @@ static void add_inserted(struct amend_sql *sql, const struct amend_guard_spec *s
 	add_head(sql, spec, INSERTED);
 	/* A stale row as a whole, unless it does not speak of the version. */
 	amend_sql_text(sql, "\tSELECT ");
-	add_raise(sql, spec);
+	add_raise(sql, spec, "version", new);
 	add_from_stash(sql, spec);
 	amend_sql_text(sql, " AND ");
 	add_is_stale(sql, spec, "version", new);
