@@ -166,7 +166,7 @@ static enum amend_status take_canon(struct amend_sync *sync, struct amend_record
 
 		if (!canon[i].problem) {
 			record->values[used] = canon[i].out;
-			amend_sync_notice(sync, record, used, &canon[i].out);
+			amend_sync_notice(sync, record, used, &canon[i].in, &canon[i].out);
 			continue;
 		}
 		if (record->fate == AMEND_FATE_REJECTED)

@@ -232,7 +232,12 @@ struct amend_sync {
 	struct amend_untold *untold; /* --atomic: what is told when it is committed; else NULL */
 
 	enum amend_answer answered; /* plan_confirm.c: ALL or QUIT, once it was; else NO */
-	uint64_t n_questions;       /* likewise: asked so far, in all rounds */
+	struct amend_hash answers;  /* likewise: what was answered yes, or no */
+	uint64_t n_questions;       /* likewise: asked so far, in all rounds ... */
+	uint64_t n_to_ask;          /* ... of so many that were found */
+	bool asked;                 /* likewise: all have been answered once */
+	bool holds;      /* --atomic's unit is open: nobody is asked until it is undone ... */
+	bool must_ask;   /* ... which is why it was */
 	bool baseless;   /* there is no base of this source, or was none when rows were read */
 	int64_t version; /* the data's when the records were decided ... */
 	bool versioned;  /* ... where the engine tells */
@@ -334,7 +339,7 @@ enum amend_status amend_sync_match(struct amend_sync *sync, struct amend_error *
 /* values.c */
 /* Tells, once a column, what is stored though it hardly fits. */
 void amend_sync_notice(struct amend_sync *sync, const struct amend_record *record, uint32_t used,
-		       const struct amend_value *stored);
+		       const struct amend_value *given, const struct amend_value *stored);
 /* Storing this where `stored` is would change nothing: told by the bytes alone. */
 bool amend_sync_plainly(const struct amend_sync *sync, const struct amend_column *column,
 			const struct amend_value *value, const struct amend_value *stored);
@@ -400,6 +405,9 @@ enum amend_status amend_sync_edge(struct amend_sync *sync, struct amend_record *
 /* order.c */
 bool amend_sync_key_refers_home(const struct amend_table *table,
 				const struct amend_foreign_key *key);
+/* The columns that the key refers to; false: the table has none of that name. */
+bool amend_sync_references(const struct amend_table *table, const struct amend_foreign_key *key,
+			   uint32_t *references);
 /* A foreign key of the table leads to the table. */
 bool amend_sync_refers_to_itself(const struct amend_table *table);
 /*
@@ -451,6 +459,8 @@ void amend_plan_writer_free(struct amend_plan_writer *writer);
 
 /* plan_confirm.c: asks about what is to be written, and leaves out what was answered no */
 enum amend_status amend_sync_confirm(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+/* How many questions there are in what is decided. */
+uint64_t amend_sync_questions(const struct amend_sync *sync);
 
 /* sync.c: the report's open conflicts, in the end */
 void amend_sync_count_open(struct amend_sync *sync);

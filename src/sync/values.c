@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "sync/sync.h"
 
@@ -62,27 +63,51 @@ static bool settle(const struct amend_sync *sync, struct amend_record *record, u
 	return false;
 }
 
-/* SQLite puts a text into a column of numbers as it is, unless the table is STRICT: the database's own rule, and rarely meant. */
+/* Sign and digits: a whole number, however long. */
+static bool is_whole(const struct amend_value *text)
+{
+	size_t i = text->size > 0 && (text->as.text[0] == '-' || text->as.text[0] == '+');
+
+	if (text->kind != AMEND_TEXT || i == text->size)
+		return false;
+	while (i < text->size && text->as.text[i] >= '0' && text->as.text[i] <= '9')
+		i++;
+	return i == text->size;
+}
+
+/*
+ * SQLite takes any value into any column, unless the table is STRICT: its own rule, and rarely meant of a text
+ * where numbers or truth should be, or of a whole number of which it keeps the first digits.
+ */
 void amend_sync_notice(struct amend_sync *sync, const struct amend_record *record, uint32_t used,
-		       const struct amend_value *stored)
+		       const struct amend_value *given, const struct amend_value *stored)
 {
 	const struct amend_column *column = &sync->table->columns[sync->used[used].column];
+	bool counts = column->class_ == AMEND_CLASS_INTEGER || column->class_ == AMEND_CLASS_REAL;
+	bool odd_text = stored->kind == AMEND_TEXT &&
+			(counts || strncasecmp(column->type, "BOOL", 4) == 0);
+	bool cut = stored->kind == AMEND_REAL && column->class_ != AMEND_CLASS_REAL &&
+		   is_whole(given);
+	int shown = given->size < 40 ? (int)given->size : 40;
 	struct amend_error text;
 
-	if (stored->kind != AMEND_TEXT || sync->used[used].noticed || !sync->options->on_notice ||
-	    amend_has(sync->db, AMEND_HAS_TYPED_STORAGE) ||
-	    (column->class_ != AMEND_CLASS_INTEGER && column->class_ != AMEND_CLASS_REAL))
+	if ((!odd_text && !cut) || sync->used[used].noticed || !sync->options->on_notice ||
+	    amend_has(sync->db, AMEND_HAS_TYPED_STORAGE))
 		return;
 	/* It stands there already. */
 	if (record->row && amend_value_equal(stored, &record->row->values[sync->used[used].column]))
 		return;
 	sync->used[used].noticed = true;
-	amend_error_set(
-		&text, AMEND_INVALID,
-		"column %s is %s, and \"%.*s\" is stored in it as text, as SQLite does (hint: a "
-		"STRICT table, or a CHECK, refuses it)",
-		column->name, column->type, stored->size < 40 ? (int)stored->size : 40,
-		stored->as.text);
+	if (cut)
+		amend_error_set(&text, AMEND_INVALID,
+				"column %s is %s, and \"%.*s\" is stored in it as %.17g, as SQLite "
+				"does (hint: a TEXT column keeps every digit)",
+				column->name, column->type, shown, given->as.text, stored->as.real);
+	else
+		amend_error_set(&text, AMEND_INVALID,
+				"column %s is %s, and \"%.*s\" is stored in it as text, as SQLite "
+				"does (hint: a STRICT table, or a CHECK, refuses it)",
+				column->name, column->type, shown, given->as.text);
 	sync->options->on_notice(sync->options->context, record->line, text.text);
 }
 
@@ -97,7 +122,7 @@ static enum amend_status take(struct amend_sync *sync, const struct amend_canon 
 		if (!canon[i].problem) {
 			record->values[which[i] % sync->n_used] = canon[i].out;
 			amend_sync_notice(sync, record, (uint32_t)(which[i] % sync->n_used),
-					  &canon[i].out);
+					  &canon[i].in, &canon[i].out);
 		} else if (record->fate == AMEND_FATE_OPEN)
 			status = amend_sync_reject(sync, record, err, "column %s: %s",
 						   canon[i].column->name, canon[i].problem);
