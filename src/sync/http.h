@@ -17,6 +17,7 @@ enum {
 	REDIRECTS = 10,
 	FIRST_WAIT_MS = 500, /* doubled each time */
 	LONGEST_WAIT_MS = 60000,
+	LOOK_MS = 200,                 /* so often it is looked whether somebody wants an end */
 	LONGEST_MS = 12 * 3600 * 1000, /* of all pages */
 	PAGES = 100000,
 	CONNECT_MS = 30000,

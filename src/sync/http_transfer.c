@@ -6,7 +6,6 @@
 
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "core/clock.h"
 
@@ -125,7 +124,7 @@ static enum amend_status go_on(struct http *http, size_t wanted, struct amend_er
 		}
 		/* A signal may end the waiting. */
 		if (!http->finished && !http->paused &&
-		    curl_multi_poll(http->multi, NULL, 0, 1000, NULL) != CURLM_OK &&
+		    curl_multi_poll(http->multi, NULL, 0, LOOK_MS, NULL) != CURLM_OK &&
 		    !is_interrupted(http))
 			return amend_http_failed(http, err, "libcurl gave up");
 		if (http->paused)
@@ -134,11 +133,13 @@ static enum amend_status go_on(struct http *http, size_t wanted, struct amend_er
 	return AMEND_OK;
 }
 
-static void wait_ms(int64_t ms)
+/* In pieces: a signal that comes just before one of them ends it all the same. */
+static void wait_ms(const struct http *http, int64_t ms)
 {
-	struct timespec time = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+	const int64_t until = amend_clock_ms() + ms;
 
-	nanosleep(&time, NULL);
+	while (!is_interrupted(http) && (ms = until - amend_clock_ms()) > 0)
+		amend_clock_sleep_ms(ms < LOOK_MS ? (int)ms : LOOK_MS);
 }
 
 /* Between tries; false: the server asks for more patience than we have. */
@@ -152,7 +153,7 @@ static bool pause_for(const struct http *http, int tries)
 	ms = ms / 2 + (int64_t)randombytes_uniform((uint32_t)ms);
 	if (http->retry_after * 1000 > ms)
 		ms = http->retry_after * 1000;
-	wait_ms(ms < LONGEST_WAIT_MS ? ms : LONGEST_WAIT_MS);
+	wait_ms(http, ms < LONGEST_WAIT_MS ? ms : LONGEST_WAIT_MS);
 	return true;
 }
 

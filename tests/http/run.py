@@ -11,11 +11,13 @@ import email.utils
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import server as lists
@@ -42,13 +44,15 @@ class Case:
             file.write(lists.CSV)
         self.run(first)
 
-    def run(self, url, *options):
+    def environment(self):
         environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-        environment["HOME"] = self.folder
+        return {**environment, "HOME": self.folder, "TMPDIR": self.folder}
+
+    def run(self, url, *options):
         # A record that is not in an answer is to be deleted: so a cut one would show. Where it stays there is no limit to it.
         missing = [] if "keep" in options else self.missing
         done = subprocess.run([self.amend, "sync", url, self.db, "part", "--match", "code", *missing, *options],
-                              capture_output=True, text=True, timeout=100, env=environment, cwd=self.folder)
+                              capture_output=True, text=True, timeout=100, env=self.environment(), cwd=self.folder)
         for secret in SECRETS:
             if secret in done.stdout + done.stderr:
                 raise Failure(f"a secret is shown: {done.stdout}{done.stderr}")
@@ -179,6 +183,52 @@ def secrets(c):
         for word in SECRETS:
             if word.encode() in content:
                 raise Failure(f"a secret is in {name}: {done.stdout}")
+
+
+# --- interrupted ---
+
+# Where a run is when the signal comes, and how many requests it has made by then.
+MOMENTS = {
+    "/silent": ("before the answer", 1),
+    "/hang": ("in a body that goes no further", 1),
+    "/slow": ("in a body of which some has been read", 1),
+    "/page/hang": ("before the second page", 2),
+    "/broken": ("between two tries", 2),
+    "/later": ("while it waits as long as the server asked for", 1),
+}
+
+
+def interrupted(path, when, requests, number, *options):
+    @case(f"{number.name} {when} {' '.join(options)}: it ends at once, and nothing is written")
+    def run(c):
+        files, before = sorted(os.listdir(c.folder)), dump(c.db)
+        own = os.path.basename(c.folder)  # in its address: requests are counted by it
+        child = subprocess.Popen([c.amend, "sync", f"{c.base}{path}?{own}", c.db, "part", "--match", "code", *c.missing,
+                                  "--rejects", "r", "--changes", "c", *options], text=True, cwd=c.folder,
+                                 env=c.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        end = time.monotonic() + 30
+        while sum(own in query for _, query, _, _ in c.server.of(path)) < requests and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        begun = time.monotonic()
+        child.send_signal(number)
+        out, said = child.communicate(timeout=40)
+        took = time.monotonic() - begun
+        same((child.returncode, said.count("\n")), (128 + number, 1))
+        if "interrupted" not in said or "nothing was written" not in said:
+            raise Failure(f"it does not say so: {said}")
+        if took > 5:
+            raise Failure(f"it took {took:.1f} s to end")
+        if "--json" in options:
+            same(json.loads(out)["error"]["status"], "INTERRUPTED")
+        else:
+            same(out, "")
+        same((dump(c.db), sorted(os.listdir(c.folder))), (before, files))
+
+
+for path, (when, requests) in MOMENTS.items():
+    interrupted(path, when, requests, signal.SIGINT)
+    interrupted(path, when, requests, signal.SIGTERM, "--json")
 
 
 # --- by version ---
@@ -369,9 +419,8 @@ def not_whole(c, document):
 def killed(c, document):
     body = b"code,name,qty\n" + b"".join(b"K%d,x,%d\n" % (n, n) for n in range(20000))
     document = document(etag='"one"', body=body)
-    environment = {**os.environ, "HOME": c.folder, "no_proxy": "*"}
     child = subprocess.Popen([c.amend, "sync", c.base + document.path, c.db, "part", "--match", "code", "--batch", "50"],
-                             env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                             env=c.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(2000):
         with sqlite3.connect(c.db, timeout=30) as db:
             if db.execute("SELECT count(*) FROM part").fetchone()[0] > 100 or child.poll() is not None:

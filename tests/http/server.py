@@ -298,6 +298,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.over.wait(30)
         self.close_connection = True
 
+    def do_slow(self, n):
+        """More than is waited for before the first record is read, and then nothing."""
+        body = CHANGED + b"".join(b"K%d,x,%d\n" % (i, i) for i in range(200000))
+        self.answer(body, length=len(body) + 1)
+        self.wfile.flush()
+        self.server.over.wait(30)
+        self.close_connection = True
+
+    def do_page_hang(self, n):
+        if "page=2" in self.path:
+            self.server.over.wait(30)
+            self.close_connection = True
+        else:
+            self.answer(as_json(RECORDS[:2]), "application/json", headers=self.link(self.path + "&page=2"))
+
+    def do_later(self, n):
+        self.answer(b"", "text/plain", 503, headers=[("Retry-After", "30")])
+
     # --- secrets ---
 
     def do_secret(self, n):
