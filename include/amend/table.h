@@ -109,6 +109,13 @@ AMEND_API enum amend_status amend_table_open(struct amend_conn *db, const char *
 					     struct amend_error *err) AMEND_CHECK;
 
 /*
+ * The names of the tables that can be named without a schema, in order, a row of one value each; amend's own
+ * are left out. The caller releases `out`.
+ */
+AMEND_API enum amend_status amend_table_names(struct amend_conn *db, struct amend_rows *out,
+					      struct amend_error *err) AMEND_CHECK;
+
+/*
  * As above, by the name that history and conflicts have for a table
  * (`qualified`): whatever the search path is, it is the same table.
  */

@@ -85,14 +85,11 @@ static struct amend_conn *open_file(const struct place *place)
 
 static void offer_tables(const struct place *place)
 {
-	static const char sql[] = "SELECT name FROM sqlite_master WHERE type = 'table' AND "
-				  "substr(name, 1, 7) <> 'sqlite_' AND "
-				  "substr(name, 1, 6) <> 'amend_' ORDER BY name";
 	struct amend_conn *db = open_file(place);
 	struct amend_rows rows = {0};
 	struct amend_error ignored;
 
-	if (db && amend_query(db, sql, NULL, 0, &rows, &ignored) == AMEND_OK) {
+	if (db && amend_table_names(db, &rows, &ignored) == AMEND_OK) {
 		for (size_t i = 0; i < rows.n_rows; i++) {
 			const struct amend_value *name = amend_rows_at(&rows, i, 0);
 

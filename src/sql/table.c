@@ -308,6 +308,12 @@ enum amend_status amend_table_open_recorded(struct amend_conn *db, const char *n
 	return open_table(db, name, true, out, err);
 }
 
+enum amend_status amend_table_names(struct amend_conn *db, struct amend_rows *out,
+				    struct amend_error *err)
+{
+	return amend_query(db, db->dialect->tables, NULL, 0, out, err);
+}
+
 void amend_table_close(struct amend_table *table)
 {
 	if (!table)

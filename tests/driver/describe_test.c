@@ -4,6 +4,8 @@
  */
 #include "describe.h"
 
+#include "core/buffer.h"
+
 static void columns(struct engine *engine)
 {
 	struct amend_session *session;
@@ -363,6 +365,32 @@ static void rowids(struct engine *engine)
 	}
 }
 
+/* Those that amend_table_open takes without a schema; not the ledger's. */
+static void names(struct engine *engine)
+{
+	struct amend_conn *db = connect_open(engine);
+	struct amend_buffer all = AMEND_BUFFER_INIT;
+	struct amend_rows rows;
+	struct amend_error err;
+
+	expect_ok(amend_table_names(db, &rows, &err), &err);
+	assert_int_equal(rows.n_rows, 0);
+	expect_ok(amend_init(db, NULL, &err), &err);
+	engine_exec(engine, "CREATE TABLE b (id integer PRIMARY KEY)");
+	engine_exec(engine, "CREATE TABLE \"a name, 'odd'\" (id integer PRIMARY KEY)");
+	engine_exec(engine, "CREATE VIEW v AS SELECT * FROM b");
+	engine_exec(engine,
+		    engine_pick(engine, "CREATE TEMP TABLE here (id integer)",
+				"CREATE SCHEMA away; CREATE TABLE away.c (id integer PRIMARY "
+				"KEY)"));
+	expect_ok(amend_table_names(db, &rows, &err), &err);
+	for (size_t i = 0; i < rows.n_rows; i++)
+		amend_buffer_printf(&all, "%s;", amend_rows_at(&rows, i, 0)->as.text);
+	expect_text(amend_buffer_string(&all), "a name, 'odd';b;");
+	amend_buffer_release(&all);
+	amend_rows_release(&rows);
+}
+
 static const struct engine_test tests[] = {
 	{"columns: types, classes, nullability, defaults, identity, collations", columns},
 	{"keys: composite, partial, expression, deferrable", keys},
@@ -372,6 +400,7 @@ static const struct engine_test tests[] = {
 	{"what else PostgreSQL calls a relation", refused_by_postgres, .only = "postgresql"},
 	{"schemas, and which table the bare name reaches", schemas},
 	{"it sees what the table is now", sees_changes},
+	{"the names that there are, without amend's own", names},
 	{"the rowid's name", rowids, .only = "sqlite"},
 };
 

@@ -151,6 +151,11 @@ static const struct amend_dialect dialect = {
 	.now = "pg_catalog.to_char(pg_catalog.clock_timestamp() AT TIME ZONE 'UTC', "
 	       "'YYYY-MM-DD HH24:MI:SS.US')",
 	.next_time = {"greatest(pg_catalog.clock_timestamp(), ", " + interval '1 microsecond')"},
+	.tables =
+		"SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
+		"c.relnamespace WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%' AND "
+		"n.nspname NOT IN ('information_schema', 'amend') AND pg_catalog.pg_table_is_visible(c.oid) "
+		"ORDER BY c.relname",
 	.default_schema = "public",
 	.ledger = "amend.",
 	.ledger_index = "",

@@ -36,6 +36,8 @@ static const struct amend_dialect dialect = {
 	.now = "strftime('%Y-%m-%d %H:%M:%f000', 'now')",
 	.next_time = {"", ""},
 	.default_schema = "main",
+	.tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, 7) <> "
+		  "'sqlite_' AND substr(name, 1, 6) <> 'amend_' ORDER BY name",
 	.ledger = "amend_",
 	.ledger_index = "amend_",
 	.ledger_present = "SELECT substr(name, 7) FROM main.sqlite_master WHERE type = 'table' "
