@@ -610,6 +610,32 @@ static void locks_in_order(struct engine *engine)
 	assert_null(foreign_finish(rival));
 }
 
+/* Of a plain name, so it is carried by all of them: none may be left out instead. */
+static void a_carried_lease_is_lost(struct engine *engine)
+{
+	const struct amend_lease_name name = {.name = "import"};
+	struct amend_lease_options options = AMEND_LEASE_OPTIONS_INIT;
+	struct road *road = open_t(engine), *other = road_open(engine, "t");
+	const char *before = engine_rows(engine, "SELECT * FROM t ORDER BY id");
+	struct batch *batch = plan(road, "id=1: v=new\n- id=2\n+ id=7, k=q");
+	struct amend_lease lease, was;
+
+	expect_ok(amend_lease_acquire(road->db, &name, &options, &lease, &road->err), &road->err);
+	expect_ok(amend_use_lease(road->db, lease.token, &road->err), &road->err);
+	expect_ok(amend_lease_break(other->db, &name, "test", &was, &other->err), &other->err);
+	for (int skips = 0; skips < 2; skips++) {
+		for (size_t i = 0; i < batch->n; i++)
+			batch->items[i].skip_locked = skips;
+		expect_status(AMEND_LOCKED, try_batch(batch), &road->err);
+		expect_contains(road->err.text, "the lease is lost");
+		engine_expect(engine, "SELECT * FROM t ORDER BY id", before);
+		history(road, NULL, "");
+	}
+	/* Without it they are written. */
+	expect_ok(amend_use_lease(road->db, NULL, &road->err), &road->err);
+	expect_text(done(batch), "id=1 k=a v=new w=NULL; deleted; id=7 k=q v=NULL w=NULL");
+}
+
 static const struct engine_test tests[] = {
 	{"updates, creations and deletions, recorded in order", all_kinds_at_once},
 	{"what moved since it was read is left out, alone", what_moved_is_left_out},
@@ -631,6 +657,7 @@ static const struct engine_test tests[] = {
 	{"keys that fold case, columns with a collation", another_alphabet, .only = "postgresql"},
 	{"rows are locked in the order of their names", locks_in_order, .needs = AMEND_HAS_ROW_LOCK},
 	{"the base before is kept with the change", the_base_before},
+	{"a lease that they carry is lost: none is written", a_carried_lease_is_lost},
 };
 
 ENGINE_MAIN_WITH(tests, ENGINES_GENERIC)
