@@ -156,9 +156,9 @@ struct amend_sync_options {
 	bool skip_locked;
 	/*
 	 * Bytes of input that are kept in memory; a larger one goes to a private file in $TMPDIR and
-	 * is decided slice by slice. 0: 24 MiB (and 120,000 records). In memory are in any case what `atomic` has to tell
-	 * in the end, records that depend on each other across slices, and everything where a key's collation is the
-	 * database's own.
+	 * is decided slice by slice. 0: 24 MiB (and 120,000 records). In memory are in any case records that depend on
+	 * each other across slices, the answers to on_confirm, and everything where a key's collation is the
+	 * database's own, or where on_confirm is to be asked about a table that is yet to be made.
 	 */
 	size_t memory;
 	enum amend_missing missing;

@@ -183,9 +183,8 @@ static bool parse(const struct cli_args *args, struct request *request)
 	}
 	if (!exclude(args, "create-only", "update-only") ||
 	    !exclude(args, "update-only", "create-table") || !exclude(args, "atomic", "plan") ||
-	    !exclude(args, "atomic", "confirm") || !exclude(args, "atomic", "batch") ||
-	    !needs(args, "detect-types", "create-table") || !needs(args, "type", "create-table") ||
-	    !parse_choices(args, request))
+	    !exclude(args, "atomic", "batch") || !needs(args, "detect-types", "create-table") ||
+	    !needs(args, "type", "create-table") || !parse_choices(args, request))
 		return false;
 	if (strcmp(args->words[0], "-") == 0 && request->source.format == AMEND_FORMAT_AUTO) {
 		cli_usage(args, "standard input needs --format csv, tsv, json or ndjson");
@@ -245,11 +244,11 @@ static int open_table(struct cli_session *session, const char *name, bool may_la
 	return 0;
 }
 
-/* The engines have words of their own for it. */
-static void explain_interruption(struct cli_session *session, const struct amend_sync_report *report)
+/* The engines have words of their own for it; of what is in the library tells. */
+static void explain_interruption(struct cli_session *session)
 {
 	if (cli_interrupted() && session->err.status == AMEND_INTERRUPTED &&
-	    (!report || !report->n_revisions))
+	    !strstr(session->err.text, " are in"))
 		amend_error_set(&session->err, AMEND_INTERRUPTED,
 				"interrupted: nothing was written");
 }
@@ -318,7 +317,7 @@ static int sync_source(struct cli_session *session, struct request *request,
 	memset(&report, 0, sizeof(report));
 	status = amend_sync(session->db, source, args->words[2], options, &report, &session->err);
 	if (status != AMEND_OK)
-		explain_interruption(session, &report);
+		explain_interruption(session);
 	/* Also of a refused run, whose rejects are the reason: never what another run left. */
 	code = cli_rejects_close(session, &output.kept, source,
 				 status == AMEND_OK || report.n_revisions || report.refused ||
@@ -376,6 +375,13 @@ static enum amend_status open_source(const struct cli_args *args, const struct r
 	return status;
 }
 
+/* The signal came when there was nothing left to read. */
+static bool was_interrupted(struct amend_error *err)
+{
+	return cli_interrupted() &&
+	       amend_error_set(err, AMEND_INTERRUPTED, "interrupted") != AMEND_OK;
+}
+
 static int run(const struct cli_args *args)
 {
 	struct cli_session session = {.args = args};
@@ -390,12 +396,14 @@ static int run(const struct cli_args *args)
 	    !cli_changes_allowed(args, "rejects", args->words[0], args->words[1]))
 		return CLI_USAGE;
 	code = cli_confirm_open(&confirm, args, strcmp(args->words[0], "-") == 0);
-	if (code == 0 && open_source(args, &request, &source, &session.err) != AMEND_OK) {
-		explain_interruption(&session, NULL);
+	if (code == 0 && (open_source(args, &request, &source, &session.err) != AMEND_OK ||
+			  was_interrupted(&session.err))) {
+		explain_interruption(&session);
 		code = cli_fail(&session);
 	}
 	cli_read_interruptibly(false);
 	if (code != 0) {
+		amend_source_close(source);
 		cli_confirm_close(&confirm);
 		/* 4 says that a record or a table of DB is missing. */
 		return code == CLI_MISSING ? CLI_FAILED : code;

@@ -121,6 +121,12 @@ struct amend_patience {
 };
 enum amend_status amend_lease_await(struct amend_conn *db, struct amend_patience *patience,
 				    bool *again, struct amend_error *err) AMEND_CHECK;
+/*
+ * Of a write that ended with `*status`, before which amend_lease_barred was reset. True: it is worth another try; else
+ * `*status` is final.
+ */
+bool amend_lease_try_again(struct amend_conn *db, struct amend_patience *patience,
+			   enum amend_status *status, struct amend_error *err);
 /* Whether such a lease, and not one that is carried and lost, was in the way since it was last reset. */
 bool amend_lease_barred(struct amend_conn *db, bool reset);
 

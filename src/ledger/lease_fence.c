@@ -363,6 +363,23 @@ enum amend_status amend_lease_await(struct amend_conn *db, struct amend_patience
 	return status;
 }
 
+bool amend_lease_try_again(struct amend_conn *db, struct amend_patience *patience,
+			   enum amend_status *status, struct amend_error *err)
+{
+	const struct amend_error why = *err;
+	bool again = false;
+
+	if (*status != AMEND_LOCKED || db->options.lease_wait_ms == 0 ||
+	    !amend_lease_barred(db, true))
+		return false;
+	*status = amend_lease_await(db, patience, &again, err);
+	if (*status != AMEND_OK || again)
+		return *status == AMEND_OK;
+	*err = why;
+	*status = AMEND_LOCKED;
+	return false;
+}
+
 bool amend_lease_barred(struct amend_conn *db, bool reset)
 {
 	bool was = db->ledger && db->ledger->barred;

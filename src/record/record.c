@@ -556,26 +556,14 @@ static enum amend_status set_out_patiently(struct amend_call *call, const struct
 {
 	struct amend_conn *db = call->db;
 	struct amend_patience patience = {0};
-	bool may_wait = db->options.lease_wait_ms != 0 && call->write->wait == AMEND_WAIT &&
-			!amend_in_transaction(db),
-	     again = may_wait;
+	bool may_wait = call->write->wait == AMEND_WAIT && !amend_in_transaction(db);
 	enum amend_status status;
 
 	for (;;) {
-		struct amend_error why;
-
 		amend_lease_barred(db, true);
 		status = set_out(call, keys, n_keys, expect, err);
-		if (status != AMEND_LOCKED || !may_wait || !amend_lease_barred(db, true))
+		if (!may_wait || !amend_lease_try_again(db, &patience, &status, err))
 			return status;
-		why = *err;
-		status = amend_lease_await(db, &patience, &again, err);
-		if (status != AMEND_OK)
-			return status;
-		if (!again) {
-			*err = why;
-			return AMEND_LOCKED;
-		}
 		amend_result_reset(&call->work);
 	}
 }

@@ -139,10 +139,10 @@ enum amend_status amend_plan_judge_conflict(const struct amend_record *record,
 /* The entry is stale. */
 enum amend_status amend_plan_leave(struct amend_sync *sync, struct amend_record *record,
 				   const char *note, struct amend_error *err) AMEND_CHECK;
-/* What it stores, about the row as it is named now. */
+/* What becomes of its conflict; what it stores is about the row as it is named now. */
 enum amend_status amend_plan_make_conflict(struct amend_sync *sync,
 					   const struct amend_record *record,
-					   struct amend_action *action,
+					   enum amend_plan_state state, struct amend_action *action,
 					   struct amend_error *err) AMEND_CHECK;
 
 /* plan_missing.c: bases of `list`'s missing entries, rows that were gone; and, open conflicts known, what becomes of them. */

@@ -16,6 +16,7 @@ static void release(struct amend_sync *sync)
 	amend_hash_release(&sync->open_by_key);
 	amend_hash_release(&sync->leaving);
 	amend_hash_release(&sync->open_by_name);
+	amend_hash_release(&sync->answers);
 	free(sync->all);
 	free(sync->list);
 	free(sync->edges);

@@ -162,12 +162,8 @@ static enum amend_status make_action(struct amend_sync *sync, struct amend_recor
 	else if (base == AMEND_PLAN_AS_SEEN && entry->marks && row == AMEND_PLAN_AS_SEEN &&
 		 record->seen && record->row)
 		status = make_mark(sync, record, action, err);
-	if (status == AMEND_OK && entry->conflict)
-		status = amend_plan_make_conflict(sync, record, action, err);
-	action->store = entry->store && conflict == AMEND_PLAN_AS_SEEN;
-	action->is_new = entry->is_new && conflict == AMEND_PLAN_AS_SEEN;
-	action->end = conflict == AMEND_PLAN_AS_SEEN ? entry->end : NULL;
-	action->how = entry->how;
+	if (status == AMEND_OK)
+		status = amend_plan_make_conflict(sync, record, conflict, action, err);
 	if (status != AMEND_OK || !action->remove)
 		return status;
 	slot = amend_hash_put(&sync->leaving, record->row->pk, strlen(record->row->pk));

@@ -441,13 +441,23 @@ static enum amend_status make_base(struct amend_sync *sync, const struct amend_r
 
 enum amend_status amend_plan_make_conflict(struct amend_sync *sync,
 					   const struct amend_record *record,
-					   struct amend_action *action, struct amend_error *err)
+					   enum amend_plan_state state, struct amend_action *action,
+					   struct amend_error *err)
 {
-	struct amend_conflict_spec *spec = amend_arena_alloc(&sync->arena, sizeof(*spec));
+	const struct amend_plan_entry *entry = record->entry;
+	bool as_seen = state == AMEND_PLAN_AS_SEEN;
+	struct amend_conflict_spec *spec;
 
+	action->store = entry->store && as_seen;
+	action->is_new = entry->is_new && as_seen;
+	action->end = as_seen ? entry->end : NULL;
+	action->how = entry->how;
+	if (!entry->conflict)
+		return AMEND_OK;
+	spec = amend_arena_alloc(&sync->arena, sizeof(*spec));
 	if (!spec)
 		return amend_no_memory(err);
-	*spec = *record->entry->conflict;
+	*spec = *entry->conflict;
 	spec->pk = conflict_pk(record);
 	action->conflict = spec;
 	return AMEND_OK;
@@ -475,14 +485,9 @@ static enum amend_status make_action(struct amend_sync *sync, struct amend_recor
 	}
 	if (base == AMEND_PLAN_AS_SEEN)
 		status = make_base(sync, record, entry, action, err);
-	if (status == AMEND_OK && entry->conflict)
-		status = amend_plan_make_conflict(sync, record, action, err);
-	action->store = entry->store && conflict == AMEND_PLAN_AS_SEEN;
-	action->is_new = entry->is_new && conflict == AMEND_PLAN_AS_SEEN;
 	action->settled = entry->settled;
-	action->end = conflict == AMEND_PLAN_AS_SEEN ? entry->end : NULL;
-	action->how = entry->how;
-	return status;
+	return status == AMEND_OK ? amend_plan_make_conflict(sync, record, conflict, action, err)
+				  : status;
 }
 
 static enum amend_status decide(struct amend_sync *sync, struct amend_record *record,

@@ -20,6 +20,7 @@ static void release(struct amend_sync *sync)
 	amend_hash_release(&sync->open_by_key);
 	amend_hash_release(&sync->open_by_name);
 	amend_hash_release(&sync->leaving);
+	amend_hash_release(&sync->answers);
 	free(sync->all);
 	free(sync->list);
 	amend_sieve_free(sync->sieve);
@@ -100,6 +101,7 @@ static enum amend_status open_table(struct amend_sync *sync, struct amend_error 
 void amend_sync_examine_anew(struct amend_sync *sync)
 {
 	sync->n_asks = sync->n_rejects = 0;
+	sync->n_to_ask = 0;
 	sync->blind_line = 0;
 	sync->n_examples = 0;
 	sync->examples[0] = '\0';
@@ -135,6 +137,7 @@ enum amend_status amend_sync_examine(struct amend_sync *sync, struct amend_error
 {
 	enum amend_status status = AMEND_OK;
 
+	sync->n_to_ask += sync->options->on_confirm ? amend_sync_questions(sync) : 0;
 	for (size_t i = 0; i < sync->n_all && status == AMEND_OK; i++) {
 		const struct amend_record *record = sync->all[i];
 
@@ -307,6 +310,12 @@ static enum amend_status write_all(struct amend_sync *sync, struct amend_error *
 	enum amend_status status;
 
 	sync->writing = true;
+	if (sync->options->on_confirm) {
+		status = amend_sync_for_all(sync, amend_sync_confirm, err);
+		if (status != AMEND_OK)
+			return explain(sync, err);
+		sync->asked = true;
+	}
 	if (sync->options->atomic) {
 		amend_sync_run_begin(sync);
 		status = amend_sync_atomic(sync, err);
@@ -370,8 +379,12 @@ static enum amend_status plan_new_table(struct amend_sync *sync, struct amend_er
 {
 	struct amend_unit_options once = AMEND_UNIT_OPTIONS_INIT;
 	struct rehearsal rehearsal = {sync, false};
-	enum amend_status status = amend_sync_read(sync, err);
+	enum amend_status status;
 
+	/* Slice by slice it is made before anything is decided: too early to ask. */
+	if (sync->options->on_confirm)
+		sync->store.limit = SIZE_MAX / 2;
+	status = amend_sync_read(sync, err);
 	/* What a dry run has told cannot be told anew. */
 	once.no_rerun = sync->store.file && sync->options->dry_run;
 
@@ -429,10 +442,9 @@ void amend_sync_count_open(struct amend_sync *sync)
 	sync->report->open_conflicts = open > 0 ? (uint64_t)open : 0;
 }
 
-/* All is asked before a write: it is kept in memory then. */
 static size_t memory_limit(const struct amend_sync_options *options)
 {
-	if (options->on_confirm || options->memory == SIZE_MAX)
+	if (options->memory == SIZE_MAX)
 		return SIZE_MAX / 2;
 	return options->memory ? options->memory : AMEND_STORE_LIMIT;
 }

@@ -8,15 +8,14 @@ the terminal, at the exit status, and at what is in the database.
 """
 
 import os
-import pty
 import re
-import select
 import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
+
+from terminal import on_terminal
 
 AMEND = os.path.abspath(sys.argv[1])
 VERBOSE = "-v" in sys.argv
@@ -27,36 +26,20 @@ FIRST = "code,name\nCZ,Czech Republic\nDE,Germany\nFR,France\n"
 SECOND = "code,name\nCZ,Czechia\nDE,Deutschland\nES,Spain\nFR,Francia\n"
 
 
-def run(arguments, typed, stdin=None, control=True, env=None):
-    """What appears on a terminal that is ours; `typed` one by one, each once it is asked for."""
-    pid, master = pty.fork() if control else (None, None)
-    if pid == 0:
-        if stdin is not None:
-            source = os.open(stdin, os.O_RDONLY)
-            os.dup2(source, 0)
-        os.execvpe(AMEND, [AMEND, *arguments], {**os.environ, "TERM": "xterm", **(env or {})})
-    shown, asked, answers = b"", 0, list(typed)
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        if not select.select([master], [], [], 0.2)[0]:
-            continue
-        try:
-            some = os.read(master, 4096)
-        except OSError:
-            break
-        if not some:
-            break
-        shown += some
-        while shown.count(PROMPT.encode()) > asked and answers:
-            asked += 1
-            answer = answers.pop(0)
-            os.write(master, answer if isinstance(answer, bytes) else (answer + "\n").encode())
-    _, status = os.waitpid(pid, 0)
-    os.close(master)
-    text = shown.decode()
+def run(arguments, typed, stdin=None, env=None):
+    """What appears; `typed` one by one, each once it is asked for."""
+    answers = list(typed)
+
+    def answer(shown):
+        if not answers or shown.count(PROMPT) <= len(typed) - len(answers):
+            return None
+        next_one = answers.pop(0)
+        return next_one if isinstance(next_one, bytes) else (next_one + "\n").encode()
+
+    text, status = on_terminal([AMEND, *arguments], answer, stdin=stdin, env=env)
     if VERBOSE:
         print(text.replace("\r", ""), file=sys.stderr)
-    return text, os.waitstatus_to_exitcode(status)
+    return text, status
 
 
 def names(path="app.db"):
@@ -221,33 +204,42 @@ def into_a_plan():
 
 def edited_while_asked():
     """What moves is decided, and asked about, again: here it is a conflict by then."""
-    pid, master = pty.fork()
-    if pid == 0:
-        os.execv(AMEND, [AMEND, *SYNC])
-    shown, edited = b"", False
-    while True:
-        try:
-            some = os.read(master, 4096)
-        except OSError:
-            break
-        if not some:
-            break
-        shown += some
-        if not shown.endswith(PROMPT.encode()):
-            continue
-        if not edited:
+    asked = 0
+
+    def answer(shown):
+        nonlocal asked
+        if shown.count(PROMPT) == asked:
+            return None
+        asked += 1
+        if asked == 1:
             with sqlite3.connect("app.db", timeout=5) as db:
                 db.execute("UPDATE land SET name = 'Bohemia' WHERE code = 'CZ'")
-            edited = True
-            os.write(master, b"y\n")
-        elif b"conflict" in shown:
-            os.write(master, b"n\n")
-        else:
-            os.write(master, b"y\n")
-    _, status = os.waitpid(pid, 0)
-    holds(shown.decode(), "4 of 4 ", "store a conflict land code=CZ", "5 of 5 ", "1 created, 2 updated, 1 skipped")
-    equal(os.waitstatus_to_exitcode(status), 0)
+        return b"n\n" if "conflict" in shown else b"y\n"
+
+    text, code = on_terminal([AMEND, *SYNC], answer)
+    holds(text, "4 of 4 ", "store a conflict land code=CZ", "5 of 5 ", "1 created, 2 updated, 1 skipped")
+    equal(code, 0)
     equal(names()["CZ"], "Bohemia")
+
+
+def atomically():
+    """It is asked before the one transaction begins, in which nobody else could write."""
+    asked = 0
+
+    def answer(shown):
+        nonlocal asked
+        if shown.count(PROMPT) == asked:
+            return None
+        asked += 1
+        if asked == 3:
+            with sqlite3.connect("app.db", timeout=1) as db:
+                db.execute("INSERT INTO land (code, name) VALUES ('XX', 'meanwhile')")
+        return b"n\n" if asked == 2 else b"y\n"
+
+    text, code = on_terminal([AMEND, *SYNC, "--atomic"], answer)
+    holds(text, "4 of 4 ", "1 created, 2 updated, 1 skipped", "revision")
+    equal(code, 0)
+    equal(names(), {**OLD, "CZ": "Czechia", "ES": "Spain", "FR": "Francia", "XX": "meanwhile"})
 
 
 def no_terminal():
@@ -285,6 +277,7 @@ def main():
         ("what waits for one that is skipped is skipped", waits_for_another),
         ("a plan of what was answered yes, which can be asked about as well", into_a_plan),
         ("what moves meanwhile is asked about again", edited_while_asked),
+        ("--atomic: nothing is held while it asks", atomically),
         ("without a terminal: refused, unless --yes", no_terminal),
     ):
         cases.check(name, case)

@@ -8,13 +8,12 @@ Ctrl-C does to it, then edits.
 """
 
 import os
-import pty
-import select
 import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
+
+from terminal import on_terminal
 
 AMEND = os.path.abspath(sys.argv[1])
 EDITOR = r"""#!/usr/bin/env python3
@@ -34,27 +33,15 @@ print("EDITED" if caught else "NO SIGNAL", flush=True)
 """
 
 
-def on_terminal(arguments, answers=(), env=None):
+def show(arguments, answers=(), env=None):
     """What appears; each of `answers` is typed when its prompt has appeared. And the exit status."""
-    pid, master = pty.fork()
-    if pid == 0:
-        os.execvpe(AMEND, [AMEND, *arguments], {**os.environ, "TERM": "xterm", **(env or {})})
-    shown, answers, end = b"", list(answers), time.monotonic() + 40
-    while time.monotonic() < end:
-        if not select.select([master], [], [], 0.2)[0]:
-            continue
-        try:
-            some = os.read(master, 4096)
-        except OSError:
-            break
-        if not some:
-            break
-        shown += some
-        while answers and answers[0][0].encode() in shown:
-            os.write(master, answers.pop(0)[1])
-    _, status = os.waitpid(pid, 0)
-    os.close(master)
-    return shown.decode().replace("\r", ""), os.waitstatus_to_exitcode(status)
+    left = list(answers)
+
+    def answer(shown):
+        return left.pop(0)[1] if left and left[0][0] in shown else None
+
+    shown, code = on_terminal([AMEND, *arguments], answer, env=env)
+    return shown.replace("\r", ""), code
 
 
 def clash():
@@ -79,7 +66,7 @@ def failing_editor():
     with open("editor", "w", encoding="utf-8") as out:
         out.write(EDITOR)
     os.chmod("editor", 0o755)
-    shown, code = on_terminal(
+    shown, code = show(
         ["resolve", "app.db", "1", "--edit"],
         [("READY", b"\x03")],
         {"VISUAL": "./editor --", "EDITOR": "false", "TMPDIR": os.getcwd()},
@@ -96,7 +83,7 @@ def cases():
         with open("editor", "w", encoding="utf-8") as out:
             out.write(EDITOR)
         os.chmod("editor", 0o755)
-        shown, code = on_terminal(
+        shown, code = show(
             ["resolve", "app.db", "1", "--edit", "--because", "seen"],
             [("READY", b"\x03")],
             {"VISUAL": "./editor", "TMPDIR": os.getcwd()},
@@ -107,13 +94,13 @@ def cases():
     yield "the editor has the terminal, and its Ctrl-C; the file goes when it has settled", settled
 
     def coloured():
-        shown, code = on_terminal(["conflicts", "app.db"], env={"PAGER": "sed s/^/paged:/", "NO_COLOR": ""})
+        shown, code = show(["conflicts", "app.db"], env={"PAGER": "sed s/^/paged:/", "NO_COLOR": ""})
         return code == 0 and "paged:\x1b[33mconflict 1\x1b[0m: land code=CZ" in shown
 
     yield "conflicts go through the pager, in colour", coloured
 
     def plain():
-        shown, code = on_terminal(["conflicts", "app.db"], env={"PAGER": "cat", "NO_COLOR": "1"})
+        shown, code = show(["conflicts", "app.db"], env={"PAGER": "cat", "NO_COLOR": "1"})
         return code == 0 and "\x1b" not in shown and shown.startswith("conflict 1: land code=CZ")
 
     yield "or neither", plain

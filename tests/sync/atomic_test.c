@@ -124,6 +124,29 @@ static void it_is_told_at_the_end(struct engine *engine)
 		   "update 3 code=DE name: Germany -> Germania");
 }
 
+/* Of a large input it waits in a file. */
+static void it_is_told_out_of_a_file(struct engine *engine)
+{
+	struct feed *feed = whole(engine);
+
+	fed(feed, "code,name\nDE,Germany\nES,Spain\nFR,France\nIT,\n", "created=4");
+	engine_exec(engine, "UPDATE country SET name = 'Gaul' WHERE code = 'FR'");
+	feed->options.memory = 1;
+	feed->options.max_rejects = 1;
+	feed->options.missing = AMEND_MISSING_DELETE;
+	feed->options.max_missing = 100;
+	fed_once(feed, "code,name\nCZ,Czechia\nDE,Germania\nES,bad\nFR,Francia\n",
+		 "created=1 updated=1 conflicts=1 rejected=1 deleted=1 new_conflicts=1 "
+		 "open_conflicts=1");
+	expect_contains(feed->told.data,
+			"delete 0 code=IT id: 4 -> NULL, code: IT -> NULL\n"
+			"create 2 code=CZ id: NULL -> 5, code: NULL -> CZ, name: NULL "
+			"-> Czechia\n"
+			"update 3 code=DE name: Germany -> Germania\n"
+			"reject 4 ");
+	expect_contains(feed->told.data, "\nconflict 5 code=FR fields name: France|Gaul|Francia");
+}
+
 static void deletions_belong_to_it(struct engine *engine)
 {
 	struct feed *feed = whole(engine);
@@ -248,6 +271,7 @@ static const struct engine_test tests[] = {
 	{"--atomic: a rejected record undoes all", a_reject_undoes_all},
 	{"--atomic: --max-rejects allows some", rejects_may_be_allowed},
 	{"--atomic: what is told is in", it_is_told_at_the_end},
+	{"--atomic: what is told of a large input waits in a file", it_is_told_out_of_a_file},
 	{"--atomic: deletions are part of it", deletions_belong_to_it},
 	{"--atomic: and the table that is made for it", a_new_table_goes_with_it},
 	{"--atomic: what moved is decided again in the same unit", what_moved_is_decided_again},
