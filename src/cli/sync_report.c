@@ -296,6 +296,8 @@ static void print_text(const struct cli_sync_output *output, FILE *out,
 	else if (report->run && report->n_revisions > 1)
 		fprintf(out, "run %" PRId64 ", %zu revisions: amend log %s --run %" PRId64 "\n",
 			report->run, report->n_revisions, database, report->run);
+	else if (report->run)
+		fprintf(out, "run %" PRId64 "\n", report->run);
 	if (output->plan.target)
 		fprintf(out, "to carry it out: amend apply %s %s\n",
 			cli_quote(pool, output->plan.name), database);
