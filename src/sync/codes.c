@@ -217,6 +217,38 @@ enum amend_status amend_codes_shared(struct amend_codes *codes,
 	return AMEND_OK;
 }
 
+enum amend_status amend_codes_pairs(struct amend_codes *codes,
+				    enum amend_status (*each)(void *context, uint64_t giver,
+							      uint64_t other, bool rivals,
+							      struct amend_error *err),
+				    void *context, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t p = 0; p < PARTS && status == AMEND_OK; p++) {
+		status = load(codes, p, err);
+		for (size_t i = 0, to; i < codes->n_loaded && status == AMEND_OK; i = to) {
+			const struct amend_code *giver = NULL;
+			bool rivals = false;
+
+			for (to = i; to < codes->n_loaded &&
+				     codes->loaded[to].code == codes->loaded[i].code;
+			     to++) {
+				const struct amend_code *at = &codes->loaded[to];
+
+				rivals = rivals || (at->gives && giver && giver->index != at->index);
+				giver = !giver && at->gives ? at : giver;
+			}
+			for (size_t j = i; giver && j < to && status == AMEND_OK; j++) {
+				if (codes->loaded[j].index != giver->index)
+					status = each(context, giver->index, codes->loaded[j].index,
+						      rivals, err);
+			}
+		}
+	}
+	return status;
+}
+
 enum amend_status amend_codes_each(struct amend_codes *codes,
 				   enum amend_status (*each)(void *context,
 							     const struct amend_code *code,

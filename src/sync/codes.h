@@ -53,6 +53,16 @@ enum amend_status amend_codes_shared(struct amend_codes *codes,
 				     void (*each)(void *context, uint64_t index), void *context,
 				     struct amend_error *err) AMEND_CHECK;
 
+/*
+ * `each` gets every two records of which one gives what the other wants. `rivals`: more than one gives it; then
+ * it gets the givers in pairs too.
+ */
+enum amend_status amend_codes_pairs(struct amend_codes *codes,
+				    enum amend_status (*each)(void *context, uint64_t giver,
+							      uint64_t other, bool rivals,
+							      struct amend_error *err),
+				    void *context, struct amend_error *err) AMEND_CHECK;
+
 /* All of them, ordered by code; `each` may ask other codes, and whichever it asks it reads but once. */
 enum amend_status amend_codes_each(struct amend_codes *codes,
 				   enum amend_status (*each)(void *context,

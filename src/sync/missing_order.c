@@ -77,13 +77,8 @@ enum amend_status amend_sync_order_missing(struct amend_sync *sync,
 	references = amend_arena_array(&sync->arena, key->n_columns, sizeof(*references));
 	if (!references)
 		return amend_no_memory(err);
-	for (size_t i = 0; i < key->n_columns; i++) {
-		int at = amend_table_column(sync->table, key->references[i]);
-
-		if (at < 0)
-			return AMEND_OK;
-		references[i] = (uint32_t)at;
-	}
+	if (!amend_sync_references(sync->table, key, references))
+		return AMEND_OK;
 	status = gather_parents(sync, references, key->n_columns, &parents, err);
 	for (size_t i = 0; parents.n > 0 && i < sync->n_list && status == AMEND_OK; i++) {
 		struct amend_record *record = sync->list[i], *parent;
@@ -133,13 +128,8 @@ static enum amend_status note_leaving(struct amend_sync *sync, const struct amen
 
 	if (!references)
 		return amend_no_memory(err);
-	for (size_t i = 0; i < key->n_columns; i++) {
-		int at = amend_table_column(sync->table, key->references[i]);
-
-		if (at < 0)
-			return AMEND_OK;
-		references[i] = (uint32_t)at;
-	}
+	if (!amend_sync_references(sync->table, key, references))
+		return AMEND_OK;
 	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
 		const struct amend_record *record = sync->list[i];
 
@@ -162,8 +152,8 @@ static enum amend_status note_leaving(struct amend_sync *sync, const struct amen
 			amend_buffer_reset(&thing);
 			amend_buffer_printf(&thing, "leaving %p ", (const void *)key);
 			amend_buffer_add(&thing, value.data, value.size);
-			status = amend_slices_note(sync->slices, record->index, side == PARENT,
-						   &thing, err);
+			status = amend_slices_note_kin(sync, AMEND_KIN_LEAVING, record,
+						       side == PARENT, &thing, err);
 		}
 	}
 	amend_buffer_release(&value);

@@ -55,11 +55,11 @@ static bool fold_columns(const struct amend_sync *sync, const struct amend_recor
 	return true;
 }
 
-static bool find_references(const struct amend_sync *sync, const struct amend_foreign_key *key,
-			    uint32_t *references)
+bool amend_sync_references(const struct amend_table *table, const struct amend_foreign_key *key,
+			   uint32_t *references)
 {
 	for (size_t i = 0; i < key->n_columns; i++) {
-		int at = amend_table_column(sync->table, key->references[i]);
+		int at = amend_table_column(table, key->references[i]);
 
 		if (at < 0)
 			return false;
@@ -96,7 +96,7 @@ static enum amend_status find_parents(struct amend_sync *sync, const struct amen
 
 	if (!references)
 		return amend_no_memory(err);
-	if (!find_references(sync, key, references))
+	if (!amend_sync_references(sync->table, key, references))
 		return AMEND_OK;
 	for (size_t i = 0; i < sync->n_list && status == AMEND_OK; i++) {
 		struct amend_record *record = sync->list[i];
@@ -142,20 +142,21 @@ static enum amend_status note_parents(struct amend_sync *sync, const struct amen
 
 	if (!references)
 		return amend_no_memory(err);
-	if (!find_references(sync, key, references))
+	if (!amend_sync_references(sync->table, key, references))
 		return AMEND_OK;
 	for (size_t i = 0; i < sync->n_list * 2 && status == AMEND_OK; i++) {
 		const struct amend_record *record = sync->list[i / 2];
 		bool gives = i % 2;
 
 		if (!writes_row(record) ||
+		    (gives && stays(sync, record, references, key->n_columns)) ||
 		    !fold_columns(sync, record, gives ? references : key->columns, key->n_columns,
 				  &value))
 			continue;
 		amend_buffer_reset(&thing);
 		amend_buffer_printf(&thing, "parent %p ", (const void *)key);
 		amend_buffer_add(&thing, value.data, value.size);
-		status = amend_slices_note(sync->slices, record->index, gives, &thing, err);
+		status = amend_slices_note_kin(sync, AMEND_KIN_PARENT, record, gives, &thing, err);
 	}
 	amend_buffer_release(&value);
 	amend_buffer_release(&thing);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "sync/codes.h"
+#include "sync/levels.h"
 #include "sync/sync.h"
 
 enum {
@@ -21,8 +22,9 @@ struct amend_slices {
 	struct amend_codes keys;        /* the first key of every record */
 	struct amend_codes rows;        /* those of settled records */
 	struct amend_codes things; /* rows and values that the records to be decided want or have */
-	bool any_apart;            /* a record is */
-	bool noting;               /* in the pass that collects things */
+	struct amend_levels *levels; /* parents and children among them */
+	bool any_apart;              /* a record is */
+	bool noting;                 /* in the pass that collects things */
 	struct amend_lost *lost;
 	enum {
 		NOT_MISSING,
@@ -31,6 +33,7 @@ struct amend_slices {
 		MISSING_OVER
 	} missing; /* with the slice at hand */
 	/* where the slice is */
+	unsigned level;
 	struct amend_store_reader reader;
 	uint64_t next;
 };
@@ -72,6 +75,11 @@ static void put_apart(void *context, uint64_t index)
 	}
 }
 
+static bool is_apart(void *context, uint64_t index)
+{
+	return bit(((const struct amend_slices *)context)->apart, index);
+}
+
 static enum amend_status make(struct amend_sync *sync, struct amend_error *err)
 {
 	struct amend_slices *slices = calloc(1, sizeof(*slices));
@@ -90,6 +98,8 @@ static enum amend_status make(struct amend_sync *sync, struct amend_error *err)
 		status = amend_codes_init(&slices->rows, slices->n, err);
 	if (status == AMEND_OK)
 		status = amend_lost_new(sync, &slices->lost, err);
+	if (status == AMEND_OK)
+		status = amend_levels_new(slices->n, &slices->levels, err);
 	return slices->settled && slices->apart ? status : amend_no_memory(err);
 }
 
@@ -103,6 +113,7 @@ void amend_slices_free(struct amend_slices *slices)
 	amend_codes_release(&slices->rows);
 	amend_codes_release(&slices->things);
 	amend_lost_free(slices->lost);
+	amend_levels_free(slices->levels);
 	amend_store_end(&slices->reader);
 	free(slices);
 }
@@ -160,6 +171,20 @@ enum amend_status amend_slices_note(struct amend_slices *slices, uint64_t index,
 		return amend_no_memory(err);
 	code.code = amend_codes_of(&slices->things, thing->data, thing->size);
 	return amend_codes_add(&slices->things, &code, err);
+}
+
+enum amend_status amend_slices_note_kin(struct amend_sync *sync, enum amend_kinship kinship,
+					const struct amend_record *record, bool is_parent,
+					const struct amend_buffer *value, struct amend_error *err)
+{
+	struct amend_slices *slices = sync->slices;
+
+	/* A child whose parent is answered no is not asked about: they are decided together. */
+	if (sync->options->on_confirm)
+		return amend_slices_note(slices, record->index, is_parent, value, err);
+	return slices && slices->noting ? amend_levels_note(slices->levels, kinship, record->index,
+							    is_parent, value, err)
+					: AMEND_OK;
 }
 
 enum amend_status amend_slices_claims(struct amend_sync *sync, const struct amend_row *row,
@@ -229,7 +254,8 @@ static void forget(struct amend_sync *sync)
 
 static bool wanted(const struct amend_slices *slices, uint64_t index, bool apart)
 {
-	return bit(slices->apart, index) == apart && !bit(slices->settled, index);
+	return bit(slices->apart, index) == apart && !bit(slices->settled, index) &&
+	       (apart || amend_levels_of(slices->levels, index) == slices->level);
 }
 
 /* The next records to be decided; what is apart comes as one slice. */
@@ -316,11 +342,14 @@ enum amend_status amend_slices_each(struct amend_sync *sync,
 		status = decide_slice(sync, each, err);
 	}
 	slices->missing = NOT_MISSING;
-	rewind_slices(sync);
-	while (slices->next < slices->n && status == AMEND_OK) {
-		status = load(sync, false, err);
-		if (status == AMEND_OK)
-			status = decide_slice(sync, each, err);
+	for (slices->level = 0; slices->level <= amend_levels_highest(slices->levels);
+	     slices->level++) {
+		rewind_slices(sync);
+		while (slices->next < slices->n && status == AMEND_OK) {
+			status = load(sync, false, err);
+			if (status == AMEND_OK)
+				status = decide_slice(sync, each, err);
+		}
 	}
 	return status;
 }
@@ -446,12 +475,12 @@ static enum amend_status note(struct amend_sync *sync, struct amend_error *err)
 
 enum amend_status amend_slices_plan(struct amend_sync *sync, struct amend_error *err)
 {
-	struct amend_slices *slices;
 	enum amend_status status = make(sync, err);
+	struct amend_slices *slices = sync->slices;
+	const struct amend_apart apart = {is_apart, put_apart, slices};
 	uint64_t before;
 	bool again;
 
-	slices = sync->slices;
 	if (status == AMEND_OK)
 		status = sift(sync, err);
 	do {
@@ -460,6 +489,8 @@ enum amend_status amend_slices_plan(struct amend_sync *sync, struct amend_error 
 		before = slices->n_apart;
 		again = false;
 		status = amend_codes_init(&slices->things, 0, err);
+		if (status == AMEND_OK)
+			status = amend_levels_begin(slices->levels, err);
 		amend_sync_examine_anew(sync);
 		slices->noting = true;
 		if (status == AMEND_OK)
@@ -467,6 +498,8 @@ enum amend_status amend_slices_plan(struct amend_sync *sync, struct amend_error 
 		slices->noting = false;
 		if (status == AMEND_OK)
 			status = amend_codes_shared(&slices->things, put_apart, slices, err);
+		if (status == AMEND_OK)
+			status = amend_levels_end(slices->levels, &apart, err);
 		amend_codes_release(&slices->things);
 		forget(sync);
 		if (status == AMEND_OK)

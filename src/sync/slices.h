@@ -8,6 +8,7 @@
 #define AMEND_SYNC_SLICES_H
 
 #include "core/buffer.h"
+#include "sync/levels.h"
 
 #include <amend/error.h>
 
@@ -15,6 +16,7 @@ struct amend_sync;
 struct amend_slices;
 struct amend_base;
 struct amend_lost;
+struct amend_record;
 struct amend_row;
 
 /*
@@ -62,6 +64,11 @@ enum amend_status amend_slices_has_key(struct amend_slices *slices, uint64_t cod
 enum amend_status amend_slices_note(struct amend_slices *slices, uint64_t index, bool gives,
 				    const struct amend_buffer *thing,
 				    struct amend_error *err) AMEND_CHECK;
+/* The value that ties parents and children: who gives it, and who has it. */
+enum amend_status amend_slices_note_kin(struct amend_sync *sync, enum amend_kinship kinship,
+					const struct amend_record *record, bool is_parent,
+					const struct amend_buffer *value,
+					struct amend_error *err) AMEND_CHECK;
 /* Whether a record anywhere in the input has this row's first key. */
 enum amend_status amend_slices_claims(struct amend_sync *sync, const struct amend_row *row,
 				      bool *claimed, struct amend_error *err) AMEND_CHECK;
