@@ -272,6 +272,7 @@ static void print_text(const struct cli_sync_output *output, FILE *out,
 {
 	struct cli_pool *pool = output->session->args->pool;
 	const char *database = cli_quote(pool, output->session->args->words[1]);
+	const char *rejects = output->kept.n ? cli_value(output->session->args, "rejects") : NULL;
 
 	fprintf(out, "%s%s: %" PRIu64 " read",
 		output->plan.file ? "planned, nothing is written: "
@@ -287,6 +288,9 @@ static void print_text(const struct cli_sync_output *output, FILE *out,
 	fprintf(out, " (%.2f s)\n", report->seconds);
 	if (report->unmodified)
 		fputs("the source has not changed since it was last synced\n", out);
+	if (rejects)
+		fprintf(out, "what was rejected is in %s, and why in %s\n", cli_quote(pool, rejects),
+			cli_quote(pool, cli_format(pool, "%s.reasons", rejects)));
 	if (report->settled)
 		fprintf(out, "%" PRIu64 " conflict%s settled by --on-conflict\n", report->settled,
 			report->settled == 1 ? "" : "s");
