@@ -70,8 +70,8 @@ struct amend_dialect {
 	const char *next_time[2]; /* around a version column of type timestamp: its next value, always later */
 	const char *default_schema; /* left out in the ledger's names of tables: "public", "main" */
 	const char *tables; /* a query for the names of the tables there are without a schema, in order; the engine's own and the ledger's left out */
-	const char *ledger;         /* prefix of the ledger's tables: "amend." or "amend_" */
-	const char *ledger_index;   /* prefix of its indexes: "" or "amend_" */
+	const char *ledger; /* prefix of the ledger's tables: "amend." or "amend_" */
+	const char *ledger_index; /* prefix of its indexes: "" or "amend_" */
 	/* A query: which of the ledger's "meta" and "feed_sum" are there, in this order, whatever the role may read. */
 	const char *ledger_present;
 	const char *const
