@@ -196,6 +196,8 @@ struct amend_merge_field {
 	const char *column;
 	enum amend_merge_from from;
 	const char *why; /* of a conflict within the field, in a few words; else NULL */
+	/* Of a conflict: who changed it last, when (UTC) and why, as far as history knows; else NULL. */
+	const char *by, *at, *because;
 };
 
 struct amend_result {

@@ -37,12 +37,26 @@ static const struct amend_value *wanted(const struct amend_result *result, const
 /* Of a merge: whose each field is, and where what was asked for is kept. */
 static void add_merge(struct json_object *object, const struct amend_result *result)
 {
-	struct json_object *fields = json_object_new_object();
+	struct json_object *fields = json_object_new_object(), *rivals = NULL;
 
-	for (size_t i = 0; i < result->n_merged; i++)
-		cli_json_add(fields, result->merged[i].column,
-			     cli_json_text(amend_merge_from_name(result->merged[i].from)));
+	for (size_t i = 0; i < result->n_merged; i++) {
+		const struct amend_merge_field *field = &result->merged[i];
+		struct json_object *rival;
+
+		cli_json_add(fields, field->column,
+			     cli_json_text(amend_merge_from_name(field->from)));
+		if (!field->at)
+			continue;
+		rivals = rivals ? rivals : json_object_new_object();
+		rival = json_object_new_object();
+		cli_json_add(rival, "by", cli_json_text(field->by));
+		cli_json_add(rival, "at", cli_json_time(field->at));
+		cli_json_add(rival, "because", cli_json_text(field->because));
+		cli_json_add(rivals, field->column, rival);
+	}
 	cli_json_add(object, "merge", fields);
+	if (rivals)
+		cli_json_add(object, "rivals", rivals);
 	cli_json_add(object, "conflict", cli_json_id(result->conflict));
 }
 
@@ -195,18 +209,39 @@ static void print_merge(struct cli_session *session, const struct amend_result *
 	}
 }
 
+static void print_change(struct cli_pool *pool, const char *verb, const char *by, const char *at,
+			 const char *because)
+{
+	printf("%s by %s at %s", verb, cli_show_text(pool, by), cli_show_time(pool, at));
+	if (because && *because)
+		printf(": %s", cli_show_text(pool, because));
+	printf("\n");
+}
+
 static void print_between(struct cli_session *session, const struct amend_result *result,
 			  const char *verb)
 {
-	struct cli_pool *pool = session->args->pool;
+	if (result->by && result->at)
+		print_change(session->args->pool, verb, result->by, result->at, result->because);
+}
 
-	if (!result->by || !result->at)
-		return;
-	printf("%s by %s at %s", verb, cli_show_text(pool, result->by),
-	       cli_show_time(pool, result->at));
-	if (result->because && *result->because)
-		printf(": %s", cli_show_text(pool, result->because));
-	printf("\n");
+/* Of a conflict each clashing field has its own; else, and where that is not known, the record's last. */
+static void print_rivals(struct cli_session *session, const struct amend_result *result)
+{
+	struct cli_pool *pool = session->args->pool;
+	bool any = false;
+
+	for (size_t i = 0; i < result->n_merged; i++) {
+		const struct amend_merge_field *field = &result->merged[i];
+
+		if (field->from != AMEND_FROM_NEITHER || !field->by || !field->at)
+			continue;
+		any = true;
+		print_change(pool, cli_format(pool, "  %s changed", cli_plain(pool, field->column)),
+			     field->by, field->at, field->because);
+	}
+	if (!any)
+		print_between(session, result, result->record ? "changed" : "deleted");
 }
 
 static void print_repeated(struct cli_session *session, const struct amend_result *result)
@@ -240,7 +275,7 @@ static void print_text(struct cli_session *session, const struct cli_subject *su
 	case AMEND_IS_CONFLICT:
 		print_sides(session, result);
 		print_merge(session, result);
-		print_between(session, result, result->record ? "changed" : "deleted");
+		print_rivals(session, result);
 		break;
 	case AMEND_IS_NOTHING:
 	case AMEND_IS_CREATED:

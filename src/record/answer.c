@@ -63,6 +63,11 @@ void amend_answer_write(struct amend_buffer *pack, const struct amend_table *tab
 		add_text(pack, "why", result->merged[i].why);
 	}
 	add_number(pack, "conflict", result->conflict);
+	for (size_t i = 0; i < result->n_merged; i++) {
+		add_text(pack, "by", result->merged[i].by);
+		add_text(pack, "at", result->merged[i].at);
+		add_text(pack, "because", result->merged[i].because);
+	}
 }
 
 /* ---- the way back ---- */
@@ -227,6 +232,14 @@ static void take_merge(struct reading *reading, struct amend_result *result)
 	result->merged = fields;
 	result->n_merged = fields && n > 0 ? (size_t)n : 0;
 	result->conflict = take_number(reading, "conflict", false);
+	/* Older answers do not tell whose the fields are. */
+	if (!reading->bad && reading->pack.at == reading->pack.end)
+		return;
+	for (int64_t i = 0; i < n && !reading->bad; i++) {
+		fields[i].by = take_text(reading, "by");
+		fields[i].at = take_text(reading, "at");
+		fields[i].because = take_text(reading, "because");
+	}
 }
 
 enum amend_status amend_answer_read(const void *answer, size_t size,

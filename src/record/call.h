@@ -90,6 +90,13 @@ enum amend_status amend_call_merge(struct amend_call *call, struct amend_error *
 /* The record is gone, as amend_seen_missing has found: NOT_FOUND stays in `err`, or there is a conflict, and OK. */
 enum amend_status amend_call_merge_gone(struct amend_call *call, struct amend_error *err);
 
+/* merge_who.c: who last changed each field that clashes, where history knows it. */
+enum amend_status amend_call_name_rivals(struct amend_call *call, struct amend_merge_field *fields,
+					 size_t n, struct amend_error *err) AMEND_CHECK;
+/* `clash`: that fields were changed by both, or that the record is gone, and where the submission is kept. */
+void amend_call_say_clash(struct amend_call *call);
+void amend_call_say_gone(struct amend_call *call);
+
 /* Drops the puts that change nothing. */
 void amend_call_keep_changes(struct amend_call *call);
 

@@ -1,7 +1,7 @@
 /*
  * A save against a record that has moved since: what is left to write of it, field by field, and the
  * conflict that keeps it where both changed the same. docs/merge.md has the table.
- * Leaves the rules themselves to src/merge, settling to src/sync/resolve.c.
+ * Leaves the rules themselves to src/merge, what is said of a clash to merge_who.c, settling to src/sync/resolve.c.
  */
 #include "merge/merge.h"
 
@@ -37,6 +37,20 @@ struct merging {
 	size_t clashes, theirs;
 };
 
+/* Whether a column's values can be merged so; what can be added up amend_request_puts knows. */
+static bool takes(enum amend_merge_by by, enum amend_class class_)
+{
+	switch (by) {
+	case AMEND_MERGE_ADD:
+		return true;
+	case AMEND_MERGE_LINES:
+		return class_ == AMEND_CLASS_TEXT || class_ == AMEND_CLASS_ANY;
+	case AMEND_MERGE_KEYS:
+		break;
+	}
+	return class_ == AMEND_CLASS_TEXT || class_ == AMEND_CLASS_ANY || class_ == AMEND_CLASS_JSON;
+}
+
 static enum amend_status add_rule(struct amend_call *call, const struct amend_merge_rule *rule,
 				  struct amend_error *err)
 {
@@ -53,6 +67,12 @@ static enum amend_status add_rule(struct amend_call *call, const struct amend_me
 					 "%s.%s: this build of amend does not merge text (hint: "
 					 "build it with libgit2)",
 					 call->table->qualified, rule->column);
+	if (status == AMEND_OK && !takes(rule->by, call->table->columns[at].class_))
+		status = amend_error_set(
+			err, AMEND_INVALID, "%s.%s has type %s: expected %s",
+			call->table->qualified, rule->column, call->table->columns[at].type,
+			rule->by == AMEND_MERGE_LINES ? "text, to merge it line by line"
+						      : "JSON or text, to merge it key by key");
 	if (status != AMEND_OK)
 		return status;
 	if (call->rules[at] != AS_A_WHOLE && call->rules[at] != rule->by + 1)
@@ -270,7 +290,8 @@ static enum amend_status report(struct merging *merging, struct amend_error *err
 	}
 	result->merged = fields;
 	result->n_merged = n;
-	return AMEND_OK;
+	return merging->current && merging->clashes ? amend_call_name_rivals(call, fields, n, err)
+						    : AMEND_OK;
 }
 
 /* ---- the conflict ---- */
@@ -406,42 +427,6 @@ static enum amend_status store(struct merging *merging, enum amend_conflict_kind
 	return AMEND_OK;
 }
 
-/* "title, body" */
-static void add_names(struct amend_buffer *text, const struct amend_result *result)
-{
-	bool first = true;
-
-	for (size_t i = 0; i < result->n_merged; i++) {
-		if (result->merged[i].from != AMEND_FROM_NEITHER)
-			continue;
-		amend_buffer_printf(text, "%s%s", first ? "" : ", ", result->merged[i].column);
-		first = false;
-	}
-}
-
-/* Programs that amend does not know have no name in history. */
-static const char *by_of(const struct amend_result *result)
-{
-	return result->by && *result->by ? result->by : "somebody else";
-}
-
-static void say_clash(struct amend_call *call)
-{
-	const struct amend_result *result = call->work.result;
-	struct amend_buffer text = AMEND_BUFFER_INIT;
-
-	add_names(&text, result);
-	amend_buffer_printf(&text, " of the record %s in %s: changed by you, and otherwise by %s",
-			    amend_call_key(call), call->table->qualified, by_of(result));
-	if (result->by && result->at)
-		amend_buffer_printf(&text, " at %s", result->at);
-	amend_error_set(&call->clash, AMEND_CONFLICT,
-			"%s; nothing was written, what you sent is kept as conflict %lld",
-			text.failed ? "fields were changed by both" : amend_buffer_string(&text),
-			(long long)result->conflict);
-	amend_buffer_release(&text);
-}
-
 /* In the words there are, and why nothing was merged. */
 static enum amend_status no_base(struct amend_error *err)
 {
@@ -489,7 +474,7 @@ enum amend_status amend_call_merge(struct amend_call *call, struct amend_error *
 		if (status == AMEND_OK)
 			status = store(&merging, AMEND_CONFLICT_SAVE, call->row.pk, err);
 		if (status == AMEND_OK)
-			say_clash(call);
+			amend_call_say_clash(call);
 		return status;
 	}
 	call->n_puts = 0;
@@ -584,18 +569,6 @@ static enum amend_status part_of_gone(struct merging *merging, const struct amen
 	return AMEND_OK;
 }
 
-static void say_gone(struct amend_call *call)
-{
-	const struct amend_result *result = call->work.result;
-
-	amend_error_set(&call->clash, AMEND_CONFLICT,
-			"the record %s in %s was deleted by %s%s%s, after you loaded it; what you "
-			"sent is kept as conflict %lld",
-			amend_call_key(call), call->table->qualified, by_of(result),
-			result->by && result->at ? " at " : "",
-			result->by && result->at ? result->at : "", (long long)result->conflict);
-}
-
 enum amend_status amend_call_merge_gone(struct amend_call *call, struct amend_error *err)
 {
 	const struct amend_error gone = *err;
@@ -638,6 +611,6 @@ enum amend_status amend_call_merge_gone(struct amend_call *call, struct amend_er
 	if (status == AMEND_OK)
 		status = store(&merging, AMEND_CONFLICT_DELETED, pk, err);
 	if (status == AMEND_OK)
-		say_gone(call);
+		amend_call_say_gone(call);
 	return status;
 }
