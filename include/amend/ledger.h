@@ -112,16 +112,29 @@ enum amend_take { AMEND_TAKE_NOTHING, AMEND_TAKE_CURRENT, AMEND_TAKE_INCOMING, A
 
 /* What else is known of a field of a conflict. */
 struct amend_conflict_more {
-	struct amend_value found; /* what the database held when the conflict was found */
-	struct amend_value seen;  /* ..or when the field was last decided, or shown to clash anew */
+	struct amend_value
+		found; /* what the database held when the conflict was found, or a sync found it again */
+	struct amend_value seen;  /* ..or when the field was decided */
 	bool chosen;              /* it is decided, or the conflict is over.. */
 	enum amend_take take;     /* ..as this side (NOTHING: a value of its own).. */
 	struct amend_value value; /* ..which was this.. */
 	const char *who;          /* ..by whom */
+	/* Of a save's: what it asked for, which holds for whoever settles it. */
+	bool adds;                   /* what incoming adds to base is added to what is there */
+	struct amend_value min, max; /* what is written lies between them; NULL: open */
 };
+
+/* A version's length, with its end. */
+enum { AMEND_CONFLICT_VERSION = 13 };
 
 struct amend_conflict {
 	int64_t id;
+	/*
+	 * What stands here of the record and its sides, as one word: a decision on this, and on nothing else,
+	 * gives it (amend_resolution.version). "" when it is over.
+	 */
+	const char *version;
+	bool as_found; /* it is what it was when it was found: a decision needs no version */
 	const char *mark; /* no other conflict has it, in whatever database; "" of one of an old ledger */
 	const char *source, *table; /* source "": a save of one record */
 	enum amend_conflict_kind kind;
@@ -165,6 +178,7 @@ struct amend_decision {
 	const struct amend_value *
 		seen; /* what the database held when this was decided; NULL: what the conflict has */
 	bool unseen;  /* not what it holds now, and not known any more; `seen` does not count */
+	bool outdated; /* decided against another incoming value than the conflict has now: it clashes anew */
 };
 
 struct amend_resolution {
@@ -173,15 +187,21 @@ struct amend_resolution {
 	const struct amend_decision *decisions;
 	size_t n_decisions;
 	bool anew; /* what was decided before does not count */
+	/*
+	 * Of the conflict as it was shown (amend_conflict.version): STALE if it is anything else by now. NULL:
+	 * as it was found, which is STALE where a sync, or a decision, has brought it up to date since.
+	 */
+	const char *version;
 };
 
 /*
  * Settles an open conflict. When all its fields are decided, what changes is a revision, the base becomes the incoming
- * values, and the conflict is over, all in one unit. A decision is written only over what its maker
- * saw: where somebody has changed the field since, it clashes anew unless both came to the same, or `current` was chosen.
+ * values, and the conflict is over, all in one unit. A decision is about what its maker saw, and is written only over
+ * that: where somebody has changed the field since, it clashes anew unless both came to the same, or `current` was chosen.
  * Then nothing is written to the record, the conflict stays, and what was decided of its other fields is kept in it:
- * STALE where fields clash anew (the next decision is made against what is there now), CONFLICT where some
+ * STALE where fields clash anew (what is there now is for who names its version), CONFLICT where some
  * have no decision yet; INVALID where nothing was decided at all. NOT_FOUND: no such conflict, or what became of it.
+ * CONSTRAINT also where a value breaks the bounds that a save was made with.
  *
  *	struct amend_decision name = {.column = "name", .value = amend_text("Czechia")};
  *	struct amend_resolution how = {.id = 1, .take = AMEND_TAKE_CURRENT, .decisions = &name, .n_decisions = 1};

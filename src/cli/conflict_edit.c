@@ -15,6 +15,7 @@
 #include "exit.h"
 #include "session.h"
 
+/* NULL: none is named. */
 static const char *editor(void)
 {
 	static const char *const names[] = {"VISUAL", "EDITOR"};
@@ -25,7 +26,12 @@ static const char *editor(void)
 		if (name && *name)
 			return name;
 	}
-	return "vi";
+	return NULL;
+}
+
+bool cli_can_edit(void)
+{
+	return editor() || (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
 }
 
 static void become(const char *program, const char *path, const char *script)
@@ -42,7 +48,7 @@ static void become(const char *program, const char *path, const char *script)
 int cli_edit(const struct cli_args *args, const char *path)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN}, old_int, old_quit;
-	const char *program = editor();
+	const char *named = editor(), *program = named ? named : "vi";
 	/* The shell lives as long as the editor, whatever keys that is sent. */
 	const char *script = cli_format(args->pool, "trap : INT QUIT; %s \"$1\"", program);
 	int status = 0;
@@ -94,13 +100,19 @@ int cli_conflict_edit(const struct cli_args *args, int64_t id, const char *text,
 	int fd = mkstemps(name, 4);
 	bool ok = fd >= 0 && write_all(fd, text, size);
 
-	*path = fd >= 0 ? name : NULL;
+	*path = NULL;
 	if (fd >= 0 && close(fd) != 0)
 		ok = false;
 	if (!ok) {
-		cli_complain("%s: the file could not be written: %s", name, strerror(errno));
+		cli_complain("%s: the file could not be written: %s (hint: $TMPDIR names another "
+			     "folder)",
+			     name, strerror(errno));
+		/* Half of it, and nothing in it is anybody's work. */
+		if (fd >= 0)
+			unlink(name);
 		return CLI_FAILED;
 	}
+	*path = name;
 	return cli_edit(args, name);
 }
 

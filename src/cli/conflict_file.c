@@ -219,6 +219,8 @@ static void write_field(struct cli_pool *pool, FILE *out, const struct amend_con
 	if (conflict->there && !amend_value_equal(&more->found, &field->current))
 		fprintf(out, "# was %s when the conflict was found\n",
 			cli_show(pool, &more->found, 80));
+	if (cli_conflict_terms(pool, more))
+		fprintf(out, "# %s\n", cli_conflict_terms(pool, more));
 	if (more->chosen) {
 		fprintf(out, "# decided by %s: %s\n", cli_show_text(pool, more->who),
 			cli_take_name(more->take));

@@ -55,6 +55,8 @@ uint64_t cli_conflict_hash(const struct amend_value *value);
  */
 int cli_conflict_edit(const struct cli_args *args, int64_t id, const char *text, size_t size,
 		      const char **path);
+/* Whether there is an editor, or a terminal for vi. */
+bool cli_can_edit(void);
 /* Opens $VISUAL, $EDITOR or vi on it, and waits. */
 int cli_edit(const struct cli_args *args, const char *path);
 /* The whole of a file, "-" standard input, in the pool; false: the complaint has been made. */

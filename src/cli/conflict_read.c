@@ -271,15 +271,17 @@ static bool add(struct reading *r, const char *column, const struct amend_value 
 	if (!r->shown[i])
 		return refuse(r, "the line #= field is missing for", column,
 			      "make the file anew, with --edit or --print");
-	/* Unless it is as it was shown, nobody knows any more what that was. */
-	decision->unseen = true;
-	if (r->incoming[i] != cli_conflict_hash(&field->incoming))
+	decision->outdated = r->incoming[i] != cli_conflict_hash(&field->incoming);
+	if (decision->outdated)
 		return true;
+	/* Unless it is as it was shown, nobody knows any more what that was. */
 	decision->unseen = r->current[i] != cli_conflict_hash(&field->current);
 	if (!decision->unseen)
 		decision->seen = copy_value(r->args->pool, &field->current);
 	if (r->current[i] == cli_conflict_hash(value) && r->conflict->there)
 		decision->take = AMEND_TAKE_CURRENT;
+	else if (r->conflict->more[i].adds)
+		return true; /* what stands in a file is what it becomes: it is not added up */
 	else if (amend_value_equal(value, &field->incoming))
 		decision->take = AMEND_TAKE_INCOMING;
 	else if (field->has_base && amend_value_equal(value, &field->base))

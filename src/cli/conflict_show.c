@@ -157,6 +157,28 @@ static void print_since(struct cli_pool *pool, const struct amend_conflict *conf
 		       cli_show_text(pool, more->who));
 }
 
+const char *cli_conflict_terms(struct cli_pool *pool, const struct amend_conflict_more *more)
+{
+	const char *text = more->adds ? "what incoming adds to base is added to current" : "";
+
+	if (more->min.kind)
+		text = cli_format(pool, "%s%sat least %s", text, *text ? ", " : "",
+				  cli_show(pool, &more->min, LONGEST));
+	if (more->max.kind)
+		text = cli_format(pool, "%s%sat most %s", text, *text ? ", " : "",
+				  cli_show(pool, &more->max, LONGEST));
+	return *text ? text : NULL;
+}
+
+const char *cli_conflict_number(struct cli_pool *pool, const struct amend_conflict *conflict)
+{
+	const char *id = cli_format(pool, "%lld", (long long)conflict->id);
+
+	return is_open(conflict) && !conflict->as_found
+		       ? cli_format(pool, "%s@%s", id, conflict->version)
+		       : id;
+}
+
 /* --- around them --- */
 
 /* By the key that the source has, and by the table's own where that is another. */
@@ -212,7 +234,8 @@ static void print_end(struct cli_pool *pool, const struct amend_conflict *confli
 
 void cli_conflict_print(struct cli_pool *pool, const struct amend_conflict *conflict)
 {
-	cli_ink(stdout, CLI_NOTE, cli_format(pool, "conflict %lld", (long long)conflict->id));
+	cli_ink(stdout, CLI_NOTE,
+		cli_format(pool, "conflict %s", cli_conflict_number(pool, conflict)));
 	print_record(pool, conflict);
 	if (*conflict->note)
 		printf("  %s: %s\n", amend_conflict_kind_name(conflict->kind),
@@ -222,8 +245,13 @@ void cli_conflict_print(struct cli_pool *pool, const struct amend_conflict *conf
 		if (is_long(&conflict->fields[i]))
 			print_long(pool, conflict, i);
 	}
-	for (size_t i = 0; i < conflict->n_fields && is_open(conflict); i++)
+	for (size_t i = 0; i < conflict->n_fields && is_open(conflict); i++) {
+		const char *terms = cli_conflict_terms(pool, &conflict->more[i]);
+
 		print_since(pool, conflict, i);
+		if (terms)
+			printf("  %s: %s\n", cli_plain(pool, conflict->fields[i].column), terms);
+	}
 	print_origin(pool, conflict);
 	print_end(pool, conflict);
 }
@@ -244,6 +272,12 @@ static void add_more(struct json_object *fields, const struct amend_table *table
 	if (is_open(conflict) && conflict->there &&
 	    !amend_value_equal(&more->found, &field->current))
 		cli_json_add(sides, "found", cli_json_value(&more->found, table, field->column));
+	if (more->adds)
+		cli_json_add(sides, "adds", json_object_new_boolean(true));
+	if (more->min.kind)
+		cli_json_add(sides, "min", cli_json_value(&more->min, table, field->column));
+	if (more->max.kind)
+		cli_json_add(sides, "max", cli_json_value(&more->max, table, field->column));
 	if (!more->chosen)
 		return;
 	decided = json_object_new_object();
@@ -259,6 +293,8 @@ struct json_object *cli_conflict_json(const struct amend_table *table,
 	struct json_object *object = json_object_new_object(), *fields, *end = NULL;
 
 	cli_json_add(object, "id", cli_json_id(conflict->id));
+	if (is_open(conflict))
+		cli_json_add(object, "version", cli_json_text(conflict->version));
 	cli_json_add(object, "table", cli_json_text(conflict->table));
 	cli_json_add(object, "source", cli_json_text(conflict->source));
 	cli_json_add(object, "kind", cli_json_text(amend_conflict_kind_name(conflict->kind)));

@@ -14,6 +14,12 @@ struct json_object *cli_conflict_json(const struct amend_table *table,
 /* "current", "incoming", "base", "value". */
 const char *cli_take_name(enum amend_take take);
 
+/* "1", or where that is not what it was found as any more "1@5f0c...": what a decision on it names. */
+const char *cli_conflict_number(struct cli_pool *pool, const struct amend_conflict *conflict);
+
+/* What a save asked of a field, in words; NULL: nothing. */
+const char *cli_conflict_terms(struct cli_pool *pool, const struct amend_conflict_more *more);
+
 /* A text that is better shown line by line. */
 bool cli_is_long(const struct amend_value *value);
 

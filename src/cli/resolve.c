@@ -117,7 +117,11 @@ static enum amend_status read_file(const struct amend_conflict *conflict, void *
 {
 	struct request *request = context;
 
+	struct cli_pool *pool = request->session->args->pool;
+
 	(void)err;
+	/* What has changed since the file was made is told field by field; what changes from now on by this. */
+	request->how.version = cli_copy(pool, conflict->version, strlen(conflict->version));
 	request->refused = !cli_conflict_read(request->session->args, request->path, request->text,
 					      request->size, conflict, request->session->table,
 					      &request->read);
@@ -314,6 +318,25 @@ static int by_file(struct request *request)
 
 /* --- the command --- */
 
+/* ID, or as it was shown ID@VERSION. */
+static bool read_number(const struct cli_args *args, struct request *request)
+{
+	const char *word = args->words[1], *at = strchr(word, '@');
+	const char *id = at ? cli_copy(args->pool, word, (size_t)(at - word)) : word;
+
+	if (cli_id(id, &request->how.id) &&
+	    (!at || (strlen(at + 1) == AMEND_CONFLICT_VERSION - 1 &&
+		     strspn(at + 1, "0123456789abcdef") == AMEND_CONFLICT_VERSION - 1))) {
+		request->how.version = at ? at + 1 : NULL;
+		return true;
+	}
+	cli_usage(args,
+		  "expected a conflict's number, ID or ID@VERSION, found \"%s\" (hint: amend "
+		  "conflicts lists them)",
+		  word);
+	return false;
+}
+
 static int check_use(const struct cli_args *args, const struct request *request)
 {
 	bool file = cli_has(args, "edit") || cli_has(args, "file") || cli_has(args, "print");
@@ -325,6 +348,9 @@ static int check_use(const struct cli_args *args, const struct request *request)
 	if (cli_has(args, "print") && (cli_has(args, "edit") || cli_has(args, "file")))
 		return cli_usage(args,
 				 "--print only shows the file, found --edit or --file beside it");
+	if (cli_has(args, "edit") && !cli_can_edit())
+		return cli_usage(args, "--edit needs a terminal, or $VISUAL or $EDITOR: --print "
+				       "writes the file, --file settles by it");
 	if (!file && !given)
 		return cli_usage(args, "expected --take current|incoming|base, COL=VALUE or --edit, "
 				       "found none of them");
@@ -337,11 +363,8 @@ static int run(const struct cli_args *args)
 	struct request request = {.session = &session, .n_set = args->n_words - 2};
 	int code;
 
-	if (!cli_id(args->words[1], &request.how.id))
-		return cli_usage(args,
-				 "expected a conflict's number, found \"%s\" (hint: amend "
-				 "conflicts lists them)",
-				 args->words[1]);
+	if (!read_number(args, &request))
+		return CLI_USAGE;
 	code = check_use(args, &request);
 	if (code != 0)
 		return code;
@@ -369,7 +392,8 @@ static const struct cli_option options[] = {
 	{"take", "current|incoming|base|COL=SIDE",
 	 "for every column that is not decided; or for one", true},
 	{"anew", NULL, "what was decided before does not count", false},
-	{"edit", NULL, "opens $VISUAL, $EDITOR or vi on a file of the conflict", false},
+	{"edit", NULL, "opens $VISUAL, $EDITOR or (on a terminal) vi on a file of the conflict",
+	 false},
 	{"file", "FILE", "settles it by such a file (- standard input)", false},
 	{"print", NULL, "prints such a file, and settles nothing", false},
 	{CLI_OPTION_TIMEOUT},
@@ -386,7 +410,8 @@ const struct cli_command cli_command_resolve = {
 	.about = "Settles the conflict with this number (amend conflicts lists them): takes sides, and\n"
 		 "the values given for single columns; or what a file of it has been edited to. When\n"
 		 "every clashing column is decided, it is written; until then the conflict keeps what\n"
-		 "was decided. What somebody has changed since is shown and asked about again.",
+		 "was decided. What somebody has changed since is shown and asked about again: ID is the\n"
+		 "conflict as it was found, ID@VERSION as it is shown since.",
 	.examples = "amend resolve app.db 1 --take incoming\n"
 		    "amend resolve app.db 1 name=Czechia --because 'the short name is official'\n"
 		    "amend resolve app.db 1 --take current --take name=incoming\n"

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/digest.h"
 #include "core/json_text.h"
 #include "core/rows.h"
 #include "ledger/conflict.h"
@@ -73,7 +74,8 @@ enum {
 	MARK,
 	WHY,
 	CHOICES,
-	BECAUSE
+	BECAUSE,
+	FOUND
 };
 
 /* "SELECT <columns>", for `more` to follow, " FROM conflict". What an older ledger has not is empty. */
@@ -86,6 +88,7 @@ static void select_conflicts(struct amend_sql *sql, const struct amend_conn *db,
 		       "state, taken, ended_at, ended_by, ");
 	amend_sql_text(sql, version < AMEND_LEDGER_HAS_CHOICES ? "'', '', '{}', ''"
 							       : "mark, why, choices, because");
+	amend_sql_text(sql, version < AMEND_LEDGER_HAS_FOUND ? ", ''" : ", found");
 	amend_sql_printf(sql, "%s FROM ", more);
 	amend_sql_ledger(sql, "conflict");
 }
@@ -96,6 +99,26 @@ static void select_open(struct amend_sql *sql, const struct amend_conn *db, int 
 	amend_sql_text(sql, " WHERE state = 'open'");
 }
 
+/* What tells a conflict as it was found from what became of it. False: no memory. */
+static bool digest_of(const char *kind, const char *pk, const char *fields,
+		      char hex[AMEND_DIGEST_HEX])
+{
+	const struct amend_value parts[] = {amend_text(kind), amend_text(pk), amend_text(fields)};
+	struct amend_buffer pack = AMEND_BUFFER_INIT;
+	unsigned char digest[AMEND_DIGEST_SIZE];
+	bool ok;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		amend_pack_add(&pack, "", &parts[i]);
+	ok = !pack.failed;
+	if (ok) {
+		amend_digest(pack.data, pack.size, digest);
+		amend_digest_hex(digest, hex);
+	}
+	amend_buffer_release(&pack);
+	return ok;
+}
+
 static enum amend_status take_row(const struct amend_rows *rows, size_t row, bool typed,
 				  struct amend_arena *arena, struct amend_conflict_row *out,
 				  struct amend_error *err)
@@ -103,6 +126,8 @@ static enum amend_status take_row(const struct amend_rows *rows, size_t row, boo
 	bool ok = amend_value_number(amend_rows_at(rows, row, ID), &out->id) &&
 		  amend_value_number(amend_rows_at(rows, row, LINE), &out->line);
 	const char *kind = amend_rows_at(rows, row, KIND)->as.text;
+	const char *fields = amend_rows_at(rows, row, FIELDS)->as.text, *found;
+	char digest[AMEND_DIGEST_HEX];
 	enum amend_status status;
 
 	if (!ok || !amend_conflict_kind_of(kind, &out->kind))
@@ -122,10 +147,11 @@ static enum amend_status take_row(const struct amend_rows *rows, size_t row, boo
 	out->mark = keep(arena, amend_rows_at(rows, row, MARK), &ok);
 	out->why = keep(arena, amend_rows_at(rows, row, WHY), &ok);
 	out->because = keep(arena, amend_rows_at(rows, row, BECAUSE), &ok);
-	if (!ok)
+	found = keep(arena, amend_rows_at(rows, row, FOUND), &ok);
+	if (!ok || !digest_of(kind, out->pk, fields, digest))
 		return amend_no_memory(err);
-	status = amend_conflict_fields_parse(amend_rows_at(rows, row, FIELDS)->as.text, typed,
-					     arena, out, err);
+	out->as_found = found && strcmp(found, digest) == 0;
+	status = amend_conflict_fields_parse(fields, typed, arena, out, err);
 	if (status == AMEND_OK)
 		status = amend_conflict_choices_parse(amend_rows_at(rows, row, CHOICES)->as.text,
 						      typed, arena, out, err);
@@ -372,8 +398,10 @@ enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend
 {
 	static const char *const set[] = {"pk",  "kind", "fields", "note", "line",
 					  "run", "at",   "who",    "why",  NULL};
+	const char *kind = amend_conflict_kind_name(spec->kind);
 	struct amend_buffer fields = AMEND_BUFFER_INIT, open_key = AMEND_BUFFER_INIT;
 	struct amend_rows rows = AMEND_ROWS_INIT;
+	char found[AMEND_DIGEST_HEX];
 	struct amend_sql sql;
 	enum amend_status status;
 	int64_t run = 0;
@@ -382,10 +410,10 @@ enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend
 	status = amend_run_need(db, &run, err);
 	if (status != AMEND_OK)
 		goto out;
-	amend_conflict_fields_text(&fields, spec->table, spec->fields, spec->n_fields);
+	amend_conflict_fields_text(&fields, spec->table, spec->fields, spec->terms, spec->n_fields);
 	if (*spec->source)
 		add_open_key(&open_key, spec->source, spec->table, spec->first_key);
-	if (fields.failed || open_key.failed) {
+	if (fields.failed || open_key.failed || !digest_of(kind, spec->pk, fields.data, found)) {
 		status = amend_no_memory(err);
 		goto out;
 	}
@@ -393,7 +421,7 @@ enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend
 	amend_sql_ledger(&sql, "conflict");
 	amend_sql_text(&sql,
 		       " (source, tbl, pk, first_key, open_key, kind, fields, note, line, run, at, "
-		       "who, why, mark, state, taken) VALUES (");
+		       "who, why, mark, state, taken, found) VALUES (");
 	amend_sql_string(&sql, spec->source);
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, spec->table->qualified);
@@ -404,7 +432,7 @@ enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, *spec->source ? open_key.data : NULL);
 	amend_sql_text(&sql, ", ");
-	amend_sql_string(&sql, amend_conflict_kind_name(spec->kind));
+	amend_sql_string(&sql, kind);
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, fields.data);
 	amend_sql_text(&sql, ", ");
@@ -418,8 +446,10 @@ enum amend_status amend_conflict_store(struct amend_conn *db, const struct amend
 	amend_sql_text(&sql, ", ");
 	amend_sql_string(&sql, amend_author_why(db));
 	amend_sql_printf(&sql, ", %s", db->dialect->random_secret);
-	amend_sql_text(&sql, ", 'open', '')");
-	/* What was chosen stays: choices against other values than these count no more. */
+	amend_sql_text(&sql, ", 'open', '', ");
+	amend_sql_string(&sql, found);
+	amend_sql_text(&sql, ")");
+	/* What was chosen stays: choices against other values than these count no more. And so does what it was found as. */
 	amend_sql_or_set(&sql, "open_key", set);
 	amend_sql_text(&sql, " RETURNING id");
 	status = amend_exec(db, &sql, &rows, err);
@@ -443,7 +473,7 @@ enum amend_status amend_conflict_change(struct amend_conn *db, const struct amen
 	enum amend_status status;
 
 	amend_sql_init(&sql, db);
-	amend_conflict_fields_text(&fields, table, row->fields, row->n_fields);
+	amend_conflict_fields_text(&fields, table, row->fields, row->terms, row->n_fields);
 	amend_conflict_choices_text(&choices, table, row);
 	if (fields.failed || choices.failed) {
 		status = amend_no_memory(err);

@@ -4,10 +4,11 @@
 
 #include "ledger/ledger.h"
 
-/* {"name":{"base":..,"current":..,"incoming":..}}; no base: the member is absent. */
+/* {"name":{"base":..,"current":..,"incoming":..}}; no base: the member is absent. With terms also "min", "max", "adds":true. */
 void amend_conflict_fields_text(struct amend_buffer *buffer, const struct amend_table *table,
-				const struct amend_conflict_field *fields, size_t n);
-/* {"name":{"current":..,"incoming":..,"take":"value","value":..,"who":".."}}; not chosen: without the last three. */
+				const struct amend_conflict_field *fields,
+				const struct amend_conflict_terms *terms, size_t n);
+/* {"name":{"current":..,"incoming":..,"take":"value","value":..,"who":".."}} */
 void amend_conflict_choices_text(struct amend_buffer *buffer, const struct amend_table *table,
 				 const struct amend_conflict_row *row);
 

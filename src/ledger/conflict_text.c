@@ -23,8 +23,24 @@ static void add_name(struct amend_buffer *buffer, bool first, const char *name)
 	amend_buffer_char(buffer, ':');
 }
 
+static void add_terms(struct amend_buffer *buffer, const struct amend_conflict_terms *terms,
+		      enum amend_class class_)
+{
+	if (terms->min.kind != AMEND_NULL) {
+		amend_buffer_text(buffer, ",\"min\":");
+		amend_json_value(buffer, &terms->min, class_);
+	}
+	if (terms->max.kind != AMEND_NULL) {
+		amend_buffer_text(buffer, ",\"max\":");
+		amend_json_value(buffer, &terms->max, class_);
+	}
+	if (terms->adds)
+		amend_buffer_text(buffer, ",\"adds\":true");
+}
+
 void amend_conflict_fields_text(struct amend_buffer *buffer, const struct amend_table *table,
-				const struct amend_conflict_field *fields, size_t n)
+				const struct amend_conflict_field *fields,
+				const struct amend_conflict_terms *terms, size_t n)
 {
 	amend_buffer_char(buffer, '{');
 	for (size_t i = 0; i < n; i++) {
@@ -42,6 +58,8 @@ void amend_conflict_fields_text(struct amend_buffer *buffer, const struct amend_
 		amend_json_value(buffer, &field->current, class_);
 		amend_buffer_text(buffer, ",\"incoming\":");
 		amend_json_value(buffer, &field->incoming, class_);
+		if (terms)
+			add_terms(buffer, &terms[i], class_);
 		amend_buffer_char(buffer, '}');
 	}
 	amend_buffer_char(buffer, '}');
@@ -85,7 +103,7 @@ void amend_conflict_choices_text(struct amend_buffer *buffer, const struct amend
 		const struct amend_conflict_field *field = &row->fields[i];
 		enum amend_class class_ = class_of(table, field->column);
 
-		if (!choice->seen)
+		if (!choice->chosen)
 			continue;
 		add_name(buffer, first, field->column);
 		first = false;
@@ -93,16 +111,25 @@ void amend_conflict_choices_text(struct amend_buffer *buffer, const struct amend
 		amend_json_value(buffer, &choice->current, class_);
 		amend_buffer_text(buffer, ",\"incoming\":");
 		amend_json_value(buffer, &field->incoming, class_);
-		if (choice->chosen) {
-			amend_buffer_printf(buffer,
-					    ",\"take\":\"%s\",\"value\":", take_name(choice->take));
-			amend_json_value(buffer, &choice->value, class_);
-			amend_buffer_text(buffer, ",\"who\":");
-			amend_json_string(buffer, choice->who, strlen(choice->who));
-		}
+		amend_buffer_printf(buffer, ",\"take\":\"%s\",\"value\":", take_name(choice->take));
+		amend_json_value(buffer, &choice->value, class_);
+		amend_buffer_text(buffer, ",\"who\":");
+		amend_json_string(buffer, choice->who, strlen(choice->who));
 		amend_buffer_char(buffer, '}');
 	}
 	amend_buffer_char(buffer, '}');
+}
+
+static bool read_terms(struct json_object *sides, bool typed, struct amend_arena *arena,
+		       struct amend_conflict_terms *out)
+{
+	struct json_object *part;
+
+	out->adds = json_object_object_get_ex(sides, "adds", NULL);
+	return (!json_object_object_get_ex(sides, "min", &part) ||
+		amend_json_read(part, typed, arena, &out->min)) &&
+	       (!json_object_object_get_ex(sides, "max", &part) ||
+		amend_json_read(part, typed, arena, &out->max));
 }
 
 enum amend_status amend_conflict_fields_parse(const char *text, bool typed,
@@ -112,7 +139,9 @@ enum amend_status amend_conflict_fields_parse(const char *text, bool typed,
 {
 	struct json_object *json = json_tokener_parse(text), *part;
 	struct amend_conflict_field *fields;
+	struct amend_conflict_terms *terms = NULL;
 	enum amend_status status = AMEND_OK;
+	bool any = false;
 	size_t i = 0;
 
 	if (!json_object_is_type(json, json_type_object)) {
@@ -120,12 +149,14 @@ enum amend_status amend_conflict_fields_parse(const char *text, bool typed,
 		goto out;
 	}
 	fields = amend_arena_array(arena, (size_t)json_object_object_length(json), sizeof(*fields));
-	if (!fields) {
+	terms = amend_arena_array(arena, (size_t)json_object_object_length(json), sizeof(*terms));
+	if (!fields || !terms) {
 		status = amend_no_memory(err);
 		goto out;
 	}
 	json_object_object_foreach(json, name, sides)
 	{
+		struct amend_conflict_terms *term = &terms[i];
 		struct amend_conflict_field *field = &fields[i++];
 		bool ok = json_object_is_type(sides, json_type_object);
 
@@ -137,24 +168,27 @@ enum amend_status amend_conflict_fields_parse(const char *text, bool typed,
 		ok = ok && json_object_object_get_ex(sides, "current", &part) &&
 		     amend_json_read(part, typed, arena, &field->current);
 		ok = ok && json_object_object_get_ex(sides, "incoming", &part) &&
-		     amend_json_read(part, typed, arena, &field->incoming);
+		     amend_json_read(part, typed, arena, &field->incoming) &&
+		     read_terms(sides, typed, arena, term);
+		any = any || term->adds || term->min.kind || term->max.kind;
 		if (!ok) {
 			status = amend_json_malformed(err, text);
 			goto out;
 		}
 	}
 	out->fields = fields;
+	out->terms = any ? terms : NULL;
 	out->n_fields = i;
 out:
 	json_object_put(json);
 	return status;
 }
 
-/* False: malformed. A choice against another incoming value than the field has is none. */
+/* False: malformed. A choice against another incoming value than the field has is none; nor is what an older amend has shown. */
 static bool read_choice(struct json_object *json, bool typed, struct amend_arena *arena,
 			const struct amend_conflict_field *field, struct amend_conflict_choice *out)
 {
-	struct amend_conflict_choice choice = {.seen = true, .who = ""};
+	struct amend_conflict_choice choice = {.who = ""};
 	struct amend_value incoming;
 	struct json_object *part;
 
@@ -174,7 +208,7 @@ static bool read_choice(struct json_object *json, bool typed, struct amend_arena
 			return false;
 		choice.who = amend_arena_text(arena, json_object_get_string(part));
 	}
-	if (choice.who && amend_value_equal(&incoming, &field->incoming))
+	if (choice.chosen && choice.who && amend_value_equal(&incoming, &field->incoming))
 		*out = choice;
 	return choice.who != NULL;
 }

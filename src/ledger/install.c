@@ -153,6 +153,12 @@ static const char *const step_8[] = {
 	NULL,
 };
 
+/* A conflict's digest when it was found: whether it still is what it was then. */
+static const char *const step_9[] = {
+	"ALTER TABLE {ledger}conflict ADD COLUMN found {text} NOT NULL DEFAULT ''",
+	NULL,
+};
+
 enum { GUARD_STEP = 5 };
 
 static const struct step steps[] = {{1, step_1},
@@ -162,7 +168,8 @@ static const struct step steps[] = {{1, step_1},
 				    {GUARD_STEP, step_5},
 				    {AMEND_LEDGER_HAS_SUMS, step_6},
 				    {AMEND_LEDGER_HAS_CHOICES, step_7},
-				    {AMEND_LEDGER_HAS_ADDITIVE, step_8}};
+				    {AMEND_LEDGER_HAS_ADDITIVE, step_8},
+				    {AMEND_LEDGER_HAS_FOUND, step_9}};
 
 enum { LATEST = sizeof(steps) / sizeof(steps[0]) };
 _Static_assert((int)LATEST == (int)AMEND_LEDGER_VERSION, "a step was added");

@@ -16,7 +16,7 @@
 #include "sql/conn.h"
 
 /* What this program makes and writes to; install.c has the steps to it. */
-enum { AMEND_LEDGER_VERSION = 8 };
+enum { AMEND_LEDGER_VERSION = 9 };
 
 /*
  * The columns of the table in which what is added counts, as `amend guard --additive` has named them, by
@@ -285,6 +285,12 @@ enum amend_status amend_seen_store(struct amend_conn *db, const char *source,
 
 /* ---- conflicts ---- */
 
+/* What a save asked of a field beside its value: it holds for who settles its conflict too. */
+struct amend_conflict_terms {
+	bool adds;                   /* what incoming adds to base is added to what is there */
+	struct amend_value min, max; /* canonical; NULL: open */
+};
+
 struct amend_conflict_spec {
 	const char *source;
 	const struct amend_table *table;
@@ -292,18 +298,15 @@ struct amend_conflict_spec {
 	const char *pk; /* NULL: no row */
 	const char *first_key; /* names the input record; never "" (a later key where the first is blank) */
 	const struct amend_conflict_field *fields;
+	const struct amend_conflict_terms *terms; /* one a field; NULL: none of any */
 	size_t n_fields;
 	const char *note;
 	int64_t line;
 };
 
-/*
- * What is decided of a field of a conflict, or has been shown of it, since it was found. It
- * counts while the field's incoming value is the one it was decided against.
- */
+/* What is decided of a field of a conflict. It counts while the field's incoming value is the one it was decided against. */
 struct amend_conflict_choice {
-	bool seen;                  /* there is one */
-	struct amend_value current; /* what the database held when it was decided, or shown */
+	struct amend_value current; /* what the database held when it was decided */
 	bool chosen;                /* it is decided.. */
 	enum amend_take take;       /* ..as this side (NOTHING: a value of its own).. */
 	struct amend_value value;   /* ..which is this.. */
@@ -316,10 +319,12 @@ struct amend_conflict_row {
 	const char *source, *table, *pk, *first_key, *note, *at, *who;
 	const char *why;  /* the incoming values came with this reason; "" */
 	const char *mark; /* no other conflict has it; "" of one that is older than marks */
+	bool as_found;    /* kind, primary key and fields are what they were when it was found */
 	const char *state, *taken, *ended_at, *ended_by, *because; /* NULL or "" while it is open */
 	enum amend_conflict_kind kind;
 	const struct amend_conflict_field *fields;
 	const struct amend_conflict_choice *choices; /* one a field */
+	const struct amend_conflict_terms *terms;    /* one a field; NULL: none of any */
 	size_t n_fields;
 	int64_t line;
 };

@@ -13,6 +13,7 @@ enum {
 	AMEND_LEDGER_HAS_SUMS = 6,
 	AMEND_LEDGER_HAS_CHOICES = 7,  /* columns of conflict */
 	AMEND_LEDGER_HAS_ADDITIVE = 8, /* a column of guard */
+	AMEND_LEDGER_HAS_FOUND = 9,    /* a column of conflict */
 };
 
 struct amend_ledger {

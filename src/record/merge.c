@@ -33,6 +33,7 @@ struct merging {
 	struct part *parts;
 	size_t n;
 	struct amend_conflict_field *fields;
+	struct amend_conflict_terms *terms; /* one a field */
 	size_t n_fields;
 	size_t clashes, theirs;
 };
@@ -330,7 +331,8 @@ static enum amend_status keep(struct merging *merging, struct amend_error *err)
 	enum amend_status status = AMEND_OK;
 
 	merging->fields = amend_arena_array(call->work.arena, merging->n, sizeof(*merging->fields));
-	if (!merging->fields)
+	merging->terms = amend_arena_array(call->work.arena, merging->n, sizeof(*merging->terms));
+	if (!merging->fields || !merging->terms)
 		return amend_no_memory(err);
 	for (size_t i = 0; i < merging->n && status == AMEND_OK; i++) {
 		const struct part *part = &merging->parts[i];
@@ -344,6 +346,11 @@ static enum amend_status keep(struct merging *merging, struct amend_error *err)
 			.has_base = !merging->known || merging->known[column],
 			.base = merging->base[column],
 			.incoming = part->wanted,
+		};
+		merging->terms[merging->n_fields] = (struct amend_conflict_terms){
+			.adds = part->put.op == AMEND_ADD || call->rules[column] == BY_SUM,
+			.min = part->put.min,
+			.max = part->put.max,
 		};
 		if (merging->current)
 			field->current = merging->current[column];
@@ -402,6 +409,7 @@ static enum amend_status store(struct merging *merging, enum amend_conflict_kind
 		.pk = pk,
 		.first_key = pk && !merging->by_history ? pk : key_text(call),
 		.fields = merging->fields,
+		.terms = merging->terms,
 		.n_fields = merging->n_fields,
 	};
 	enum amend_status status = amend_ledger_need(call->db, err);
@@ -589,6 +597,9 @@ enum amend_status amend_call_merge_gone(struct amend_call *call, struct amend_er
 	if (!proven)
 		status = base_of_originals(&merging, err);
 	memcpy(call->puts, call->set, call->n_set * sizeof(*call->puts));
+	call->n_puts = call->n_set;
+	if (status == AMEND_OK)
+		status = amend_call_bounds(call, err);
 	if (status == AMEND_OK)
 		status = amend_request_canonical(call->db, call->table, NULL, call->puts,
 						 call->n_set, call->work.arena, err);

@@ -105,12 +105,11 @@ static enum amend_status gone(struct amend_conn *db, struct amend_settlement *s,
 	s->conflict.note = "deleted since the conflict was found";
 	s->conflict.fields = fields;
 	amend_settle_void(s);
-	if (s->how->take == AMEND_TAKE_CURRENT && s->how->n_decisions == 0)
+	if (s->shown || (s->how->take == AMEND_TAKE_CURRENT && s->how->n_decisions == 0))
 		return amend_settle_absent(db, s, err);
-	return amend_settle_wait(s, NULL, AMEND_STALE,
-				 "the record was deleted since; nothing was written (hint: --take "
-				 "incoming brings it back, --take current leaves it so)",
-				 err);
+	return amend_settle_stale(s, NULL, "the record was deleted since; nothing was written",
+				  ": --take incoming brings it back, --take current leaves it so",
+				  err);
 }
 
 /* The row under this primary key bears another key, and nobody has said that it is this record all the same. */
@@ -171,10 +170,9 @@ static enum amend_status other_key(struct amend_settlement *s, const struct amen
 	s->conflict.fields = fields;
 	s->conflict.choices = s->choices;
 	s->conflict.n_fields = n;
-	return amend_settle_wait(s, row->values, AMEND_STALE,
-				 "the row has another key now; nothing was written (hint: --take "
-				 "current lets the row keep its key and be this record)",
-				 err);
+	return amend_settle_stale(s, row->values, "the row has another key now; nothing was written",
+				  ": --take current lets the row keep its key and be this record",
+				  err);
 }
 
 /* There is one again, or another has created it: the conflict is about its fields from now on. */
@@ -251,6 +249,24 @@ static enum amend_status by_kind(struct amend_conn *db, struct amend_settlement 
 	return found ? amend_settle_row(db, s, row, err) : amend_settle_absent(db, s, err);
 }
 
+/* Whoever decides has seen what the conflict is, or was when it was found: of anything else nothing is taken. */
+static enum amend_status check_shown(struct amend_settlement *s, const struct amend_value *now,
+				     struct amend_error *err)
+{
+	const char *version = amend_settle_version(s, now);
+
+	if (!version)
+		return amend_no_memory(err);
+	s->shown = s->how->version && strcmp(s->how->version, version) == 0;
+	if (s->how->version ? s->shown : s->conflict.as_found)
+		return AMEND_OK;
+	return amend_settle_stale(s, now,
+				  s->how->version
+					  ? "it is not what was shown any more; nothing was written"
+					  : "it has changed since it was found; nothing was written",
+				  ", what it is now", err);
+}
+
 static enum amend_status settle(struct amend_conn *db, void *context, struct amend_error *err)
 {
 	struct amend_settlement *s = context;
@@ -259,7 +275,10 @@ static enum amend_status settle(struct amend_conn *db, void *context, struct ame
 	enum amend_status status = begin(db, s, &row, &found, err);
 
 	if (status == AMEND_OK)
-		status = by_kind(db, s, &row, found, err);
+		status = check_shown(s, found ? row.values : NULL, err);
+	if (status != AMEND_OK || s->waits != AMEND_OK)
+		return status;
+	status = by_kind(db, s, &row, found, err);
 	if (status == AMEND_OK)
 		status = amend_conflict_change(db, &s->conflict, s->table, &moved, err);
 	if (status == AMEND_OK && !moved && s->waits == AMEND_OK)

@@ -37,6 +37,7 @@ struct amend_settlement {
 	struct amend_field_plan *plan;         /* one a field */
 	struct amend_put *puts;
 	size_t n_puts;
+	bool shown; /* the decisions are about what is there now: it is the version that they name */
 	enum amend_status waits; /* not OK: it goes on, and the call ends so.. */
 	const char *why;         /* ..for this reason */
 };
@@ -72,16 +73,37 @@ enum amend_status amend_settle_decide(struct amend_conn *db, struct amend_settle
 				      const struct amend_value *now,
 				      struct amend_error *err) AMEND_CHECK;
 
-/* The conflict goes on: the call ends with `status` for this reason (NULL: no memory); the record is as it is now, NULL: gone. */
+/*
+ * The conflict goes on: the call ends with CONFLICT for this reason, or with STALE where `hint` says what is to be decided
+ * of it as it is by then (either NULL: no memory); the record is as it is now, NULL: gone.
+ */
 enum amend_status amend_settle_wait(struct amend_settlement *s, const struct amend_value *now,
-				    enum amend_status status, const char *why,
-				    struct amend_error *err) AMEND_CHECK;
+				    const char *why, struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_settle_stale(struct amend_settlement *s, const struct amend_value *now,
+				     const char *why, const char *hint,
+				     struct amend_error *err) AMEND_CHECK;
 
 /* What was decided of the fields one by one counts no more: the record as a whole goes, or stays away. */
 void amend_settle_void(struct amend_settlement *s);
 
-/* What the database held when this field was last decided or shown. */
-const struct amend_value *amend_settle_seen(const struct amend_settlement *s, size_t field);
+/* ---- resolve_terms.c: what a save asked for beside its values ---- */
+
+/* What `incoming` comes to where it counts: its difference to base, added to what is there now. `*sums` false: it does not count, or cannot. */
+enum amend_status amend_settle_sum(struct amend_conn *db, struct amend_settlement *s, size_t field,
+				   const struct amend_value *now, struct amend_value *out,
+				   bool *sums, struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_settle_in_bounds(struct amend_conn *db, const struct amend_settlement *s,
+					 size_t field, const struct amend_value *value, bool *hold,
+					 struct amend_error *err) AMEND_CHECK;
+/* CONSTRAINT */
+enum amend_status amend_settle_out_of_bounds(const struct amend_settlement *s, size_t field,
+					     const struct amend_value *value,
+					     struct amend_error *err) AMEND_CHECK;
+
+/* ---- resolve_show.c ---- */
+
+/* What the conflict is now, of a record with these values (NULL: there is none), as one word in the arena; NULL: no memory. */
+const char *amend_settle_version(const struct amend_settlement *s, const struct amend_value *now);
 
 /* ---- resolve_write.c: the record ---- */
 

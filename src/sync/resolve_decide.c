@@ -4,16 +4,8 @@
  */
 #include "sync/resolve.h"
 
-const struct amend_value *amend_settle_seen(const struct amend_settlement *s, size_t field)
-{
-	const struct amend_conflict_choice *choice = &s->conflict.choices[field];
-
-	return choice->seen ? &choice->current : &s->conflict.fields[field].current;
-}
-
-enum amend_status amend_settle_wait(struct amend_settlement *s, const struct amend_value *now,
-				    enum amend_status status, const char *why,
-				    struct amend_error *err)
+static enum amend_status wait_as(struct amend_settlement *s, const struct amend_value *now,
+				 enum amend_status status, const char *why, struct amend_error *err)
 {
 	struct amend_result *result = s->work.result;
 	struct amend_field *incoming = amend_arena_array(s->arena, s->conflict.n_fields,
@@ -33,6 +25,24 @@ enum amend_status amend_settle_wait(struct amend_settlement *s, const struct ame
 	return AMEND_OK;
 }
 
+enum amend_status amend_settle_wait(struct amend_settlement *s, const struct amend_value *now,
+				    const char *why, struct amend_error *err)
+{
+	return wait_as(s, now, AMEND_CONFLICT, why, err);
+}
+
+enum amend_status amend_settle_stale(struct amend_settlement *s, const struct amend_value *now,
+				     const char *why, const char *hint, struct amend_error *err)
+{
+	const char *version = amend_settle_version(s, now);
+
+	if (!why || !hint || !version)
+		return amend_no_memory(err);
+	why = amend_arena_printf(s->arena, "%s (hint: decide on %lld@%s%s)", why,
+				 (long long)s->conflict.id, version, hint);
+	return wait_as(s, now, AMEND_STALE, why, err);
+}
+
 void amend_settle_void(struct amend_settlement *s)
 {
 	for (size_t i = 0; i < s->conflict.n_fields; i++)
@@ -44,17 +54,22 @@ void amend_settle_void(struct amend_settlement *s)
 struct choosing {
 	enum amend_take take;
 	struct amend_value value, seen;
-	bool unseen; /* nobody knows what that was: it is not what is there */
+	bool unseen;   /* nobody knows what that was: it is not what is there */
+	bool outdated; /* ..nor what it was decided against */
+	bool sums;     /* it is added to what is there, whatever that is */
 	const char *who;
 };
 
+/* `now` NULL: there is no record. */
 static bool choose(struct amend_conn *db, const struct amend_settlement *s, size_t i,
-		   uint32_t column, struct choosing *out)
+		   uint32_t column, const struct amend_value *now, struct choosing *out)
 {
 	const struct amend_conflict_choice *choice = &s->conflict.choices[i];
 	int given = amend_settle_given(s, column);
 
-	*out = (struct choosing){.take = s->how->take, .seen = *amend_settle_seen(s, i)};
+	/* Not what an earlier decision saw: who decides now may have seen no more than what was found. */
+	*out = (struct choosing){.take = s->how->take,
+				 .seen = s->shown && now ? *now : s->conflict.fields[i].current};
 	if (given >= 0) {
 		const struct amend_decision *decision = &s->how->decisions[given];
 
@@ -63,9 +78,11 @@ static bool choose(struct amend_conn *db, const struct amend_settlement *s, size
 		if (decision->seen)
 			out->seen = *decision->seen;
 		out->unseen = decision->unseen;
+		out->outdated = decision->outdated;
 	} else if (choice->chosen && !s->how->anew) {
 		out->take = choice->take;
 		out->value = choice->value;
+		out->seen = choice->current;
 		out->who = choice->who;
 		return true;
 	} else if (s->how->take == AMEND_TAKE_NOTHING) {
@@ -76,7 +93,7 @@ static bool choose(struct amend_conn *db, const struct amend_settlement *s, size
 }
 
 /* The value that it stands for; `now` NULL: there is no record. */
-static enum amend_status valued(const struct amend_settlement *s, size_t i,
+static enum amend_status valued(struct amend_conn *db, struct amend_settlement *s, size_t i,
 				const struct amend_value *now, struct choosing *choosing,
 				struct amend_error *err)
 {
@@ -94,7 +111,7 @@ static enum amend_status valued(const struct amend_settlement *s, size_t i,
 		return AMEND_OK;
 	case AMEND_TAKE_INCOMING:
 		choosing->value = field->incoming;
-		return AMEND_OK;
+		return amend_settle_sum(db, s, i, now, &choosing->value, &choosing->sums, err);
 	case AMEND_TAKE_BASE:
 		if (!field->has_base)
 			return amend_error_set(
@@ -111,11 +128,15 @@ static enum amend_status valued(const struct amend_settlement *s, size_t i,
 /* A decision is a write over what its maker saw: the three-way rule, with that as the base. */
 static enum amend_field_verdict judge(const struct choosing *choosing, const struct amend_value *now)
 {
+	if (choosing->outdated)
+		return AMEND_FIELD_ANEW;
 	/* Of what is not there nothing is written over. */
 	if (!now)
 		return AMEND_FIELD_WRITE;
 	if (choosing->take == AMEND_TAKE_CURRENT || amend_value_equal(&choosing->value, now))
 		return AMEND_FIELD_STAY;
+	if (choosing->sums)
+		return AMEND_FIELD_WRITE;
 	if (choosing->unseen)
 		return AMEND_FIELD_ANEW;
 	if (amend_value_equal(&choosing->seen, now))
@@ -132,13 +153,15 @@ static enum amend_field_verdict judge(const struct choosing *choosing, const str
  * a save, all of which is in its conflict, only one side has changed it.
  */
 static enum amend_field_verdict undecided(const struct amend_settlement *s, size_t i,
-					  const struct amend_value *now, struct amend_value *value)
+					  const struct amend_value *now,
+					  const struct amend_value *sum)
 {
 	const struct amend_conflict_field *field = &s->conflict.fields[i];
 
-	*value = field->incoming;
 	if (!now)
 		return AMEND_FIELD_OPEN;
+	if (sum)
+		return amend_value_equal(sum, now) ? AMEND_FIELD_STAY : AMEND_FIELD_WRITE;
 	if (amend_value_equal(now, &field->incoming))
 		return AMEND_FIELD_STAY;
 	if (s->conflict.kind != AMEND_CONFLICT_SAVE || !field->has_base)
@@ -149,6 +172,25 @@ static enum amend_field_verdict undecided(const struct amend_settlement *s, size
 								 : AMEND_FIELD_OPEN;
 }
 
+static enum amend_status leave_undecided(struct amend_conn *db, struct amend_settlement *s, size_t i,
+					 const struct amend_value *now, struct amend_error *err)
+{
+	struct amend_field_plan *plan = &s->plan[i];
+	enum amend_status status;
+	bool sums, hold = true;
+
+	plan->value = s->conflict.fields[i].incoming;
+	status = amend_settle_sum(db, s, i, now, &plan->value, &sums, err);
+	if (status != AMEND_OK)
+		return status;
+	plan->verdict = undecided(s, i, now, sums ? &plan->value : NULL);
+	if (plan->verdict == AMEND_FIELD_WRITE)
+		status = amend_settle_in_bounds(db, s, i, &plan->value, &hold, err);
+	if (!hold)
+		plan->verdict = AMEND_FIELD_OPEN;
+	return status;
+}
+
 static enum amend_status decide_field(struct amend_conn *db, struct amend_settlement *s, size_t i,
 				      const struct amend_value *now, struct amend_error *err)
 {
@@ -157,21 +199,25 @@ static enum amend_status decide_field(struct amend_conn *db, struct amend_settle
 	const struct amend_value held = now ? *now : amend_null();
 	struct choosing choosing;
 	enum amend_status status;
+	bool hold = true;
 
 	*kept = s->conflict.choices[i];
 	if (s->how->anew)
 		kept->chosen = false;
-	if (!choose(db, s, i, plan->column, &choosing)) {
-		plan->verdict = undecided(s, i, now, &plan->value);
-		return AMEND_OK;
-	}
-	status = valued(s, i, now, &choosing, err);
+	if (!choose(db, s, i, plan->column, now, &choosing))
+		return leave_undecided(db, s, i, now, err);
+	status = valued(db, s, i, now, &choosing, err);
 	if (status != AMEND_OK)
 		return status;
 	plan->value = choosing.value;
 	plan->verdict = judge(&choosing, now);
+	if (plan->verdict == AMEND_FIELD_WRITE)
+		status = amend_settle_in_bounds(db, s, i, &plan->value, &hold, err);
+	if (status != AMEND_OK)
+		return status;
+	if (!hold)
+		return amend_settle_out_of_bounds(s, i, &plan->value, err);
 	*kept = (struct amend_conflict_choice){
-		.seen = true,
 		.current = held,
 		.chosen = plan->verdict != AMEND_FIELD_ANEW,
 		.take = choosing.take,
@@ -203,23 +249,24 @@ static enum amend_status wait_for_more(struct amend_settlement *s, const struct 
 				       bool anew, struct amend_error *err)
 {
 	const char *open = names(s, AMEND_FIELD_OPEN, false), *kept = names(s, 0, true);
-	const char *again = names(s, AMEND_FIELD_ANEW, false), *why;
+	const char *again = names(s, AMEND_FIELD_ANEW, false), *and;
 
 	if (!open || !kept || !again)
 		return amend_no_memory(err);
+	and = *kept ? "; kept as decided: " : "";
 	if (anew)
-		why = amend_arena_printf(
-			s->arena,
-			"changed since by another: %s; nothing was written%s%s%s (hint: decide it "
-			"anew%s%s)",
-			again, *open ? ", and not decided yet: " : "", open, "",
-			*kept ? "; kept as decided: " : "", kept);
-	else
-		why = amend_arena_printf(s->arena,
-					 "not decided yet: %s (hint: --take current|incoming|base, "
-					 "or COL=VALUE%s%s)",
-					 open, *kept ? "; kept as decided: " : "", kept);
-	return amend_settle_wait(s, now, anew ? AMEND_STALE : AMEND_CONFLICT, why, err);
+		return amend_settle_stale(
+			s, now,
+			amend_arena_printf(s->arena,
+					   "changed since by another: %s; nothing was written%s%s",
+					   again, *open ? ", and not decided yet: " : "", open),
+			amend_arena_printf(s->arena, " anew%s%s", and, kept), err);
+	return amend_settle_wait(s, now,
+				 amend_arena_printf(s->arena,
+						    "not decided yet: %s (hint: --take "
+						    "current|incoming|base, or COL=VALUE%s%s)",
+						    open, and, kept),
+				 err);
 }
 
 enum amend_status amend_settle_decide(struct amend_conn *db, struct amend_settlement *s,

@@ -45,10 +45,9 @@ static enum amend_status check_edits(struct amend_settlement *s, const struct am
 
 		fields[i] = s->conflict.fields[i];
 		s->choices[i] = s->conflict.choices[i];
-		if (at < 0 || amend_value_equal(amend_settle_seen(s, i), &row->values[at]))
+		if (at < 0 || s->shown || amend_value_equal(&fields[i].current, &row->values[at]))
 			continue;
-		s->choices[i] = (struct amend_conflict_choice){
-			.seen = true, .current = row->values[at], .who = ""};
+		s->choices[i] = (struct amend_conflict_choice){.who = ""};
 		moved = true;
 	}
 	for (uint32_t c = 0; c < s->table->n_columns; c++) {
@@ -68,10 +67,8 @@ static enum amend_status check_edits(struct amend_settlement *s, const struct am
 	s->conflict.fields = fields;
 	s->conflict.choices = s->choices;
 	s->conflict.n_fields = n;
-	return amend_settle_wait(s, row->values, AMEND_STALE,
-				 "the record changed since; nothing was deleted (hint: --take "
-				 "incoming again deletes it as it is now)",
-				 err);
+	return amend_settle_stale(s, row->values, "the record changed since; nothing was deleted",
+				  ": --take incoming deletes it as it is now", err);
 }
 
 /* The row goes, or where another source has it only this source's base. */

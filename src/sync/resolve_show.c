@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "core/digest.h"
 #include "core/json_text.h"
 #include "sync/resolve.h"
 
@@ -15,6 +16,48 @@ struct showing {
 	amend_conflict_fn each;
 	void *context;
 };
+
+/* What the database holds of a field; false: there is no record, or no such column any more. */
+static bool held_now(const struct amend_settlement *s, const struct amend_value *now, size_t field,
+		     struct amend_value *out)
+{
+	int at = now && s->table ? amend_table_column(s->table, s->conflict.fields[field].column)
+				 : -1;
+
+	if (at >= 0)
+		*out = now[at];
+	return at >= 0;
+}
+
+const char *amend_settle_version(const struct amend_settlement *s, const struct amend_value *now)
+{
+	const struct amend_value kind = amend_text(amend_conflict_kind_name(s->conflict.kind));
+	const struct amend_value pk = amend_text(s->conflict.pk), there = amend_integer(now != NULL);
+	struct amend_buffer pack = AMEND_BUFFER_INIT;
+	unsigned char digest[AMEND_DIGEST_SIZE];
+	char hex[AMEND_DIGEST_HEX];
+	const char *version = NULL;
+
+	amend_pack_add(&pack, "kind", &kind);
+	amend_pack_add(&pack, "pk", &pk);
+	amend_pack_add(&pack, "there", &there);
+	for (size_t i = 0; i < s->conflict.n_fields; i++) {
+		struct amend_conflict_field field = s->conflict.fields[i];
+
+		held_now(s, now, i, &field.current);
+		if (field.has_base)
+			amend_pack_add(&pack, "base", &field.base);
+		amend_pack_add(&pack, "current", &field.current);
+		amend_pack_add(&pack, field.column, &field.incoming);
+	}
+	if (!pack.failed) {
+		amend_digest(pack.data, pack.size, digest);
+		amend_digest_hex(digest, hex);
+		version = amend_arena_text_n(s->arena, hex, AMEND_CONFLICT_VERSION - 1);
+	}
+	amend_buffer_release(&pack);
+	return version;
+}
 
 /* A side of each field, as it is shown. */
 static enum amend_status take_fields(struct showing *showing, const struct amend_row *row,
@@ -30,19 +73,24 @@ static enum amend_status take_fields(struct showing *showing, const struct amend
 		return amend_no_memory(err);
 	for (size_t i = 0; i < stored->n_fields; i++) {
 		const struct amend_conflict_choice *choice = &stored->choices[i];
-		int at = row ? amend_table_column(showing->s.table, stored->fields[i].column) : -1;
 
 		fields[i] = stored->fields[i];
-		if (row && at >= 0)
-			fields[i].current = row->values[at];
+		if (held_now(&showing->s, row ? row->values : NULL, i, &fields[i].current) &&
+		    !amend_value_equal(&fields[i].current, &stored->fields[i].current))
+			out->as_found = false;
 		more[i] = (struct amend_conflict_more){
 			.found = stored->fields[i].current,
-			.seen = *amend_settle_seen(&showing->s, i),
+			.seen = choice->chosen ? choice->current : stored->fields[i].current,
 			.chosen = choice->chosen,
 			.take = choice->take,
 			.value = choice->value,
 			.who = choice->chosen ? choice->who : "",
 		};
+		if (!stored->terms)
+			continue;
+		more[i].adds = stored->terms[i].adds;
+		more[i].min = stored->terms[i].min;
+		more[i].max = stored->terms[i].max;
 	}
 	out->fields = fields;
 	out->more = more;
@@ -112,6 +160,8 @@ static enum amend_status show(struct showing *showing, const struct amend_confli
 {
 	struct amend_conflict conflict = {
 		.id = stored->id,
+		.version = "",
+		.as_found = stored->as_found,
 		.mark = stored->mark,
 		.source = stored->source,
 		.table = stored->table,
@@ -128,7 +178,7 @@ static enum amend_status show(struct showing *showing, const struct amend_confli
 		.because = stored->because,
 	};
 	struct amend_field *key = NULL;
-	struct amend_row row;
+	struct amend_row row = {.values = NULL};
 	enum amend_status status;
 
 	showing->s.conflict = *stored;
@@ -143,6 +193,15 @@ static enum amend_status show(struct showing *showing, const struct amend_confli
 		status = take_first_key(showing, &conflict, err);
 	if (status == AMEND_OK)
 		status = take_fields(showing, conflict.there ? &row : NULL, &conflict, err);
+	if (status == AMEND_OK && strcmp(stored->state, "open") == 0) {
+		/* It was about a record then. */
+		if (!conflict.there && !amend_settle_is_absent(&showing->s))
+			conflict.as_found = false;
+		conflict.version = amend_settle_version(&showing->s,
+							conflict.there ? row.values : NULL);
+		if (!conflict.version)
+			status = amend_no_memory(err);
+	}
 	return status == AMEND_OK ? showing->each(&conflict, showing->context, err) : status;
 }
 

@@ -24,7 +24,7 @@ and cases; each case has a database and a folder of its own:
 A line that begins with [sqlite] or [postgresql] is for that engine only; so is
 a case whose name ends that way. In what is expected:
 
-    {any} {n} {seconds} {time} {token}  stand for what they say
+    {any} {n} {seconds} {time} {token} {version}  stand for what they say (a conflict's version)
     {token:A}                           and makes it $A in the commands that follow
     {db}                                the database, quoted or not as a shell needs it
 
@@ -49,6 +49,7 @@ PATTERNS = {
     "seconds": r"\d+(?:\.\d+)?(?:e-\d+)?",
     "time": r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?: UTC|Z)?",
     "token": r"[A-Za-z0-9._~+/=-]{16,}",
+    "version": r"[0-9a-f]{12}",
 }
 
 
@@ -229,7 +230,7 @@ class Postgres:
 def pattern_of(line, db):
     """What a line of expected output matches, and the names that it captures."""
     pattern, names = "", []
-    for part in re.split(r"(\{(?:any|n|seconds|time|token|db)(?::[A-Z]+)?\})", line):
+    for part in re.split(r"(\{(?:any|n|seconds|time|token|version|db)(?::[A-Z]+)?\})", line):
         match = re.fullmatch(r"\{(\w+)(?::([A-Z]+))?\}", part)
         if match and match[1] == "db":
             pattern += f"(?:{re.escape(shlex.quote(db))}|{re.escape(db)})"

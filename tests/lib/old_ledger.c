@@ -47,6 +47,8 @@ static const struct back steps[] = {
 	 "DROP COLUMN because"},
 	{"ALTER TABLE amend_guard DROP COLUMN additive",
 	 "ALTER TABLE amend.guard DROP COLUMN additive"},
+	{"ALTER TABLE amend_conflict DROP COLUMN found",
+	 "ALTER TABLE amend.conflict DROP COLUMN found"},
 };
 
 _Static_assert(sizeof(steps) / sizeof(steps[0]) == AMEND_LEDGER_VERSION - 1, "a step was added");

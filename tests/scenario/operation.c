@@ -24,6 +24,7 @@ struct operation {
 	struct amend_value version;
 	struct amend_expect expect;
 	bool with_token, merge;
+	bool as_shown;
 	enum amend_take take;
 	struct amend_decision decisions[8]; /* sides of single columns; `set` has the values */
 	size_t n_decisions;
@@ -195,6 +196,8 @@ static bool take_word(struct operation *op, char *word)
 		op->strength = AMEND_FOR_SHARE;
 	else if (strcmp(word, "merge") == 0)
 		op->merge = true;
+	else if (strcmp(word, "shown") == 0)
+		op->as_shown = true;
 	else if (strncmp(word, "take:", 5) == 0)
 		return take_side(op, word + 5);
 	else if (strcmp(word, "seen") == 0) {
@@ -329,6 +332,36 @@ static char *state_before(const struct operation *op, const struct amend_result 
 	return state;
 }
 
+static bool adds_to(const struct operation *op, const char *column)
+{
+	for (size_t i = 0; i < op->n_set; i++) {
+		if (strcmp(op->set[i].column, column) == 0)
+			return op->set[i].op == AMEND_ADD;
+	}
+	return false;
+}
+
+/* A merge writes on what others have written, but over no field that they have. */
+static void check_merged(struct operation *op, const struct step *step,
+			 const struct amend_result *result)
+{
+	for (size_t i = 0; i < result->n_changes; i++) {
+		const struct amend_change *change = &result->changes[i];
+		struct amend_buffer text = AMEND_BUFFER_INIT;
+		const char *loaded = saw(op, change->column);
+
+		facts_value(&text, &change->before);
+		if (amend_table_column(op->table, change->column) != op->table->version &&
+		    !adds_to(op, change->column) &&
+		    strcmp(loaded ? loaded : "NULL", amend_buffer_string(&text)) != 0)
+			facts_wrong(&op->session->run->facts,
+				    "%s.%s overwrote %s unseen: it had seen %s, wrote on %s",
+				    op->session->plan->name, step->name, change->column,
+				    loaded ? loaded : "NULL", amend_buffer_string(&text));
+		amend_buffer_release(&text);
+	}
+}
+
 static void acknowledge(struct operation *op, const struct step *step,
 			const struct amend_result *result)
 {
@@ -348,7 +381,9 @@ static void acknowledge(struct operation *op, const struct step *step,
 		before = strdup("none");
 	else
 		before = state_before(op, result);
-	if (op->with_token && (!seen->state || strcmp(seen->state, before) != 0))
+	if (op->merge)
+		check_merged(op, step, result);
+	else if (op->with_token && (!seen->state || strcmp(seen->state, before) != 0))
 		facts_wrong(&session->run->facts,
 			    "%s.%s overwrote unseen: it had seen %s, wrote on %s",
 			    session->plan->name, step->name, seen->state ? seen->state : "nothing",
@@ -378,19 +413,37 @@ static enum amend_status write(struct operation *op, enum amend_mode mode,
 	return amend_write(op->session->db, op->table, &write, result, err);
 }
 
-/* The conflict that the last save left which was not merged. */
+static enum amend_status see_version(const struct amend_conflict *conflict, void *context,
+				     struct amend_error *err)
+{
+	struct session *session = context;
+
+	(void)err;
+	snprintf(session->version, sizeof(session->version), "%s", conflict->version);
+	return AMEND_OK;
+}
+
+/* The conflict that the last save left which was not merged. Whoever comes too late is shown it as it is. */
 static enum amend_status settle(struct operation *op, struct amend_result *result,
 				struct amend_error *err)
 {
+	const struct amend_conflict_filter filter = {.id = atomic_load(&op->session->run->conflict)};
+	struct amend_error ignored;
+	enum amend_status status;
 	const struct amend_resolution how = {.id = atomic_load(&op->session->run->conflict),
 					     .take = op->take,
 					     .decisions = op->decisions,
-					     .n_decisions = op->n_decisions + op->n_set};
+					     .n_decisions = op->n_decisions + op->n_set,
+					     .version = op->as_shown ? op->session->version : NULL};
 
 	for (size_t i = 0; i < op->n_set; i++)
 		op->decisions[op->n_decisions + i] = (struct amend_decision){
 			.column = op->set[i].column, .value = op->set[i].value};
-	return amend_resolve(op->session->db, &how, result, err);
+	status = amend_resolve(op->session->db, &how, result, err);
+	if (status == AMEND_STALE && amend_conflicts(op->session->db, &filter, see_version,
+						     op->session, &ignored) != AMEND_OK)
+		return ignored.status;
+	return status;
 }
 
 static enum amend_status call(struct operation *op, struct amend_result *result,

@@ -153,6 +153,7 @@ struct session {
 	pthread_t thread;
 	bool started;
 	struct seen seen[MAX_TABLES];
+	char version[AMEND_CONFLICT_VERSION]; /* of the conflict, as a settlement that came too late was shown it */
 
 	/* SQLite: its write lock, as the driver's trace tells of it */
 	atomic_bool beginning, holds;

@@ -475,13 +475,33 @@ int64_t feed_conflict(struct feed *feed)
 	return listing.id;
 }
 
+static enum amend_status copy_version(const struct amend_conflict *conflict, void *context,
+				      struct amend_error *err)
+{
+	(void)err;
+	snprintf(context, AMEND_CONFLICT_VERSION, "%s", conflict->version);
+	return AMEND_OK;
+}
+
+const char *feed_version(struct feed *feed)
+{
+	const struct amend_conflict_filter filter = {.id = feed_conflict(feed)};
+	char version[AMEND_CONFLICT_VERSION] = "";
+
+	expect_ok(amend_conflicts(feed->db, &filter, copy_version, version, &feed->err), &feed->err);
+	return engine_printf(feed->engine, "%s", version);
+}
+
 enum amend_status feed_resolve(struct feed *feed, int64_t id, enum amend_take take,
 			       const struct amend_assign *set, size_t n, struct amend_result *result)
 {
 	struct amend_decision *decisions = amend_arena_array(engine_arena(feed->engine), n,
 							     sizeof(*decisions));
-	const struct amend_resolution how = {
-		.id = id, .take = take, .decisions = decisions, .n_decisions = n};
+	const struct amend_resolution how = {.id = id,
+					     .take = take,
+					     .decisions = decisions,
+					     .n_decisions = n,
+					     .version = feed->version};
 
 	for (size_t i = 0; i < n; i++)
 		decisions[i] = (struct amend_decision){.column = set[i].column,

@@ -44,6 +44,7 @@ struct feed {
 	void *context;
 	bool quiet; /* do not collect what is told */
 	struct amend_buffer plan;
+	const char *version; /* of the conflict that feed_resolve settles; NULL: as it was found */
 };
 
 /* `match`: keys parted by "; ", each "COL" or "COL,COL". */
@@ -88,8 +89,9 @@ const char *feed_bases(struct feed *feed);
 const char *feed_conflicts(struct feed *feed);
 #define conflicts(feed, text) \
 	expect_text_at(feed_conflicts(feed), text, "conflicts", __FILE__, __LINE__)
-/* The id of the only one. */
+/* The id of the only one, and what it is shown as now. */
 int64_t feed_conflict(struct feed *feed);
+const char *feed_version(struct feed *feed);
 /* amend_resolve, with values for single columns; what it says is in feed->err. */
 enum amend_status feed_resolve(struct feed *feed, int64_t id, enum amend_take take,
 			       const struct amend_assign *set, size_t n,

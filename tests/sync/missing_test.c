@@ -757,6 +757,7 @@ static void unknown_is_not_deleted(struct engine *engine)
 	missing(feed, AMEND_MISSING_DELETE, 100);
 	fed(feed, germany, "unchanged=1 missing_conflicts=1 new_conflicts=1 open_conflicts=1");
 	engine_expect(engine, by_code, "DE|Germany|live\nFR|ours|live");
+	feed->version = feed_version(feed);
 	assert_int_equal(feed_resolve(feed, feed_conflict(feed), AMEND_TAKE_BASE, NULL, 0, &result),
 			 AMEND_INVALID);
 	expect_contains(feed->err.text, "column name has no base");

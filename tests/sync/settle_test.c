@@ -109,10 +109,14 @@ static void third_writer(struct engine *engine)
 	expect_contains(feed->err.text, "changed since by another: name");
 	expect_contains(feed->err.text, "kept as decided: note");
 	engine_expect(engine, all, "SZ|Kangwane|b");
-	expect_text(said(feed, id), "open ; name: found Ngwane seen Kangwane now Kangwane; "
+	expect_text(said(feed, id), "open ; name: found Ngwane seen Ngwane now Kangwane; "
 				    "note: found b seen b now b is 0 d");
-	/* Now that it has been shown, the same decision is one about what is there. */
-	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .take = AMEND_TAKE_INCOMING);
+	/* That one has been shown what is there does not let another write over it. */
+	decide(feed, AMEND_STALE, AMEND_IS_STALE, .take = AMEND_TAKE_INCOMING);
+	engine_expect(engine, all, "SZ|Kangwane|b");
+	/* Of what is shown now, the same decision is one about what is there. */
+	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .take = AMEND_TAKE_INCOMING,
+	       .version = feed_version(feed));
 	engine_expect(engine, all, "SZ|Eswatini|d");
 	bases(feed, "{\"code\":\"SZ\"} code=SZ name=Eswatini note=c");
 	fed(feed, eswatini, "kept=1");
@@ -129,7 +133,8 @@ static void kept_choice_is_overtaken(struct engine *engine)
 	engine_exec(engine, "UPDATE country SET name = 'Kangwane'");
 	decide(feed, AMEND_STALE, AMEND_IS_STALE, .decisions = &note, .n_decisions = 1);
 	engine_expect(engine, all, "SZ|Kangwane|b");
-	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .decisions = &name, .n_decisions = 1);
+	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .decisions = &name, .n_decisions = 1,
+	       .version = feed_version(feed));
 	engine_expect(engine, all, "SZ|Eswatini|a");
 	conflicts(feed, "");
 }
@@ -181,14 +186,87 @@ static void source_moves_on(struct engine *engine)
 	fed_once(feed, "code,name,note\nSZ,Kingdom,c\n", "conflicts=1 open_conflicts=1");
 	expect_text(said(feed, id), "open ; name: found Ngwane seen Ngwane now Ngwane; "
 				    "note: found b seen b now b");
-	decide(feed, AMEND_CONFLICT, AMEND_IS_CONFLICT, .decisions = both + 1, .n_decisions = 1);
+	decide(feed, AMEND_CONFLICT, AMEND_IS_CONFLICT, .decisions = both + 1, .n_decisions = 1,
+	       .version = feed_version(feed));
 	expect_contains(feed->err.text, "not decided yet: name ");
 	/* And with `anew` the others are open again too. */
 	decide(feed, AMEND_CONFLICT, AMEND_IS_CONFLICT, .decisions = both, .n_decisions = 1,
-	       .anew = true);
+	       .anew = true, .version = feed_version(feed));
 	expect_contains(feed->err.text, "not decided yet: note ");
-	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .take = AMEND_TAKE_INCOMING);
+	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .take = AMEND_TAKE_INCOMING,
+	       .version = feed_version(feed));
 	engine_expect(engine, all, "SZ|Kingdom|c");
+}
+
+/* A sync has brought the conflict up to date: no side is taken, and nothing written over, that its taker has not seen. */
+static void renewed(struct engine *engine)
+{
+	struct feed *feed = clash(engine);
+	const struct amend_decision name = {.column = "name", .value = amend_text("both")};
+	const char *before = feed_version(feed);
+
+	fed_once(feed, "code,name,note\nSZ,Kingdom,c\n", "conflicts=1 open_conflicts=1");
+	for (int take = AMEND_TAKE_NOTHING; take <= AMEND_TAKE_BASE; take++) {
+		decide(feed, AMEND_STALE, AMEND_IS_STALE, .take = (enum amend_take)take,
+		       .decisions = &name, .n_decisions = take == AMEND_TAKE_NOTHING);
+		expect_contains(feed->err.text, "it has changed since it was found");
+		expect_contains(feed->err.text, feed_version(feed));
+		decide(feed, AMEND_STALE, AMEND_IS_STALE, .take = (enum amend_take)take,
+		       .decisions = &name, .n_decisions = take == AMEND_TAKE_NOTHING,
+		       .version = before);
+		expect_contains(feed->err.text, "it is not what was shown any more");
+	}
+	engine_expect(engine, all, "SZ|Ngwane|b");
+	bases(feed, "{\"code\":\"SZ\"} code=SZ name=Swaziland note=a");
+	/* What is again what it was is that. */
+	fed_once(feed, eswatini, "conflicts=1 open_conflicts=1");
+	expect_text(feed_version(feed), before);
+	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .take = AMEND_TAKE_INCOMING);
+	engine_expect(engine, all, "SZ|Eswatini|c");
+}
+
+/* What a third writer made of it has been seen by the sync, and by nobody else. */
+static void current_renewed(struct engine *engine)
+{
+	struct feed *feed = clash(engine);
+	const char *before = feed_version(feed), *after;
+
+	engine_exec(engine, "UPDATE country SET name = 'Kangwane'");
+	after = feed_version(feed);
+	fed_once(feed, eswatini, "conflicts=1 open_conflicts=1");
+	expect_text(feed_version(feed), after);
+	decide(feed, AMEND_STALE, AMEND_IS_STALE, .take = AMEND_TAKE_INCOMING);
+	decide(feed, AMEND_STALE, AMEND_IS_STALE, .take = AMEND_TAKE_INCOMING, .version = before);
+	engine_expect(engine, all, "SZ|Kangwane|b");
+	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .take = AMEND_TAKE_INCOMING, .version = after);
+	engine_expect(engine, all, "SZ|Eswatini|c");
+}
+
+/* Nobody knows any more what the one of an older ledger was found as. */
+static void found_by_an_older_amend(struct engine *engine)
+{
+	struct feed *feed = clash(engine);
+
+	engine_execf(engine, "UPDATE %sconflict SET found = ''",
+		     engine_pick(engine, "amend_", "amend."));
+	decide(feed, AMEND_STALE, AMEND_IS_STALE, .take = AMEND_TAKE_INCOMING);
+	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .take = AMEND_TAKE_INCOMING,
+	       .version = feed_version(feed));
+	engine_expect(engine, all, "SZ|Eswatini|c");
+}
+
+/* A decision that was made against another incoming value clashes anew, also where it comes to what is there. */
+static void outdated(struct engine *engine)
+{
+	struct feed *feed = clash(engine);
+	const struct amend_decision both[] = {
+		{.column = "name", .value = amend_text("Ngwane"), .outdated = true},
+		{.column = "note", .take = AMEND_TAKE_INCOMING},
+	};
+
+	decide(feed, AMEND_STALE, AMEND_IS_STALE, .decisions = both, .n_decisions = 2);
+	expect_contains(feed->err.text, "changed since by another: name");
+	bases(feed, "{\"code\":\"SZ\"} code=SZ name=Swaziland note=a");
 }
 
 /* Deleted by a third writer: then it is whether the record comes back. It does under its key, with all that it had. */
@@ -210,9 +288,23 @@ static void deleted_meanwhile(struct engine *engine)
 		  "deleted code=SZ name: Swaziland|NULL|Eswatini, note: a|NULL|c (deleted since the "
 		  "conflict was found)");
 	engine_expect(engine, all, "");
-	decide(feed, AMEND_OK, AMEND_IS_CREATED, .take = AMEND_TAKE_INCOMING);
+	decide(feed, AMEND_OK, AMEND_IS_CREATED, .take = AMEND_TAKE_INCOMING,
+	       .version = feed_version(feed));
 	engine_expect(engine, "SELECT id, code, slug, name, note FROM country",
 		      "1|SZ|sz|Eswatini|c");
+	bases(feed, "{\"code\":\"SZ\"} code=SZ name=Eswatini note=c");
+	fed(feed, eswatini, "unchanged=1");
+}
+
+/* Who was shown that it is gone has no need to be told first. */
+static void shown_as_gone(struct engine *engine)
+{
+	struct feed *feed = clash(engine);
+
+	engine_exec(engine, "DELETE FROM country");
+	decide(feed, AMEND_OK, AMEND_IS_CREATED, .take = AMEND_TAKE_INCOMING,
+	       .version = feed_version(feed));
+	engine_expect(engine, all, "SZ|Eswatini|c");
 	bases(feed, "{\"code\":\"SZ\"} code=SZ name=Eswatini note=c");
 	fed(feed, eswatini, "unchanged=1");
 }
@@ -250,10 +342,11 @@ static void name_is_taken(struct engine *engine)
 	engine_exec(engine, "DELETE FROM country");
 	decide(feed, AMEND_STALE, AMEND_IS_STALE, .take = AMEND_TAKE_INCOMING);
 	engine_exec(engine, "INSERT INTO country (id, code) VALUES (1, 'FR')");
-	decide(feed, AMEND_CONSTRAINT, AMEND_IS_REJECTED, .take = AMEND_TAKE_INCOMING);
+	decide(feed, AMEND_CONSTRAINT, AMEND_IS_REJECTED, .take = AMEND_TAKE_INCOMING,
+	       .version = feed_version(feed));
 	expect_contains(feed->err.text, "{\"id\":1}: that is another record now");
 	decide(feed, AMEND_OK, AMEND_IS_CREATED, .take = AMEND_TAKE_INCOMING, .decisions = &other,
-	       .n_decisions = 1);
+	       .n_decisions = 1, .version = feed_version(feed));
 	engine_expect(engine, "SELECT id, code, name FROM country ORDER BY id",
 		      "1|FR|NULL\n7|SZ|Eswatini");
 }
@@ -270,7 +363,8 @@ static void came_back(struct engine *engine)
 	engine_exec(engine, "INSERT INTO country (id, code, name) VALUES (9, 'FR', 'ours')");
 	decide(feed, AMEND_STALE, AMEND_IS_STALE, .take = AMEND_TAKE_INCOMING);
 	engine_expect(engine, all, "FR|ours|NULL");
-	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .take = AMEND_TAKE_INCOMING);
+	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .take = AMEND_TAKE_INCOMING,
+	       .version = feed_version(feed));
 	engine_expect(engine, "SELECT id, code, name, note FROM country", "9|FR|Francia|a");
 	bases(feed, "{\"code\":\"FR\"} code=FR name=Francia note=a");
 	fed(feed, "code,name,note\nFR,Francia,a\n", "unchanged=1");
@@ -292,7 +386,9 @@ static void missing_edited_again(struct engine *engine)
 	conflicts(feed,
 		  "missing code=FR name: France|ours|NULL, note: a|more|NULL (gone from the source, "
 		  "edited here: name)");
-	decide(feed, AMEND_OK, AMEND_IS_DELETED, .take = AMEND_TAKE_INCOMING);
+	decide(feed, AMEND_STALE, AMEND_IS_STALE, .take = AMEND_TAKE_INCOMING);
+	decide(feed, AMEND_OK, AMEND_IS_DELETED, .take = AMEND_TAKE_INCOMING,
+	       .version = feed_version(feed));
 	engine_expect(engine, all, "DE|Germany|b");
 	fed(feed, "code,name,note\nDE,Germany,b\n", "unchanged=1");
 }
@@ -459,7 +555,8 @@ static void saves(struct engine *engine)
 	engine_expect(engine, all, "FR|Ada's|NULL");
 	/* Bob has not seen what Ada's became. */
 	decide(feed, AMEND_STALE, AMEND_IS_STALE, .id = two, .take = AMEND_TAKE_INCOMING);
-	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .id = two, .take = AMEND_TAKE_INCOMING);
+	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .id = two, .take = AMEND_TAKE_INCOMING,
+	       .version = feed_version(feed));
 	engine_expect(engine, all, "FR|Bob's|NULL");
 	bases(feed, "");
 	conflicts(feed, "");
@@ -492,6 +589,95 @@ static void rest_of_a_save(struct engine *engine)
 	amend_table_close(table);
 	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .decisions = &name, .n_decisions = 1);
 	engine_expect(engine, "SELECT slug, name, note FROM country", "france|both|mine");
+}
+
+/* What a save kept, as it would have written it: base 10, two added, at least 0 and at most 20. */
+static struct feed *kept_sum(struct engine *engine, const char *current)
+{
+	const struct amend_conflict_field fields[] = {
+		{"name", true, amend_text("old"), amend_text("theirs"), amend_text("Ada's")},
+		{"n", true, amend_integer(10), amend_integer(atoi(current)), amend_integer(12)},
+	};
+	const struct amend_conflict_terms terms[] = {
+		{.adds = false}, {.adds = true, .min = amend_integer(0), .max = amend_integer(20)}};
+	struct storing storing = {{.source = "",
+				   .kind = AMEND_CONFLICT_SAVE,
+				   .pk = "{\"id\":1}",
+				   .first_key = "{\"id\":1}",
+				   .fields = fields,
+				   .terms = terms,
+				   .n_fields = 2},
+				  0};
+	struct feed *feed = countries(engine);
+	struct amend_table *table = NULL;
+
+	engine_exec(engine, "ALTER TABLE country ADD COLUMN n integer");
+	engine_execf(engine, "INSERT INTO country (id, name, n) VALUES (1, 'theirs', %s)", current);
+	expect_ok(amend_init(feed->db, NULL, &feed->err), &feed->err);
+	expect_ok(amend_table_open(feed->db, "country", &table, &feed->err), &feed->err);
+	storing.spec.table = table;
+	expect_ok(amend_atomic(feed->db, NULL, store, &storing, &feed->err), &feed->err);
+	amend_table_close(table);
+	return feed;
+}
+
+static const char *const sums = "SELECT name, n FROM country";
+
+/* What it added counts, whatever others have made of it: before and after it was kept. */
+static void sum_of_a_save(struct engine *engine)
+{
+	struct feed *feed = kept_sum(engine, "10");
+	const struct amend_decision name = {.column = "name", .value = amend_text("both")};
+
+	/* The same on both sides is twice that. */
+	engine_exec(engine, "UPDATE country SET n = 12");
+	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .decisions = &name, .n_decisions = 1);
+	engine_expect(engine, sums, "both|14");
+}
+
+static void sum_that_is_taken(struct engine *engine)
+{
+	struct feed *feed = kept_sum(engine, "7");
+
+	engine_exec(engine, "UPDATE country SET n = 15");
+	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .take = AMEND_TAKE_INCOMING);
+	engine_expect(engine, sums, "Ada's|17");
+}
+
+/* No way of settling it writes past the bounds that its save was made with. */
+static void bounds_of_a_save(struct engine *engine)
+{
+	struct feed *feed = kept_sum(engine, "19");
+	const struct amend_decision name = {.column = "name", .take = AMEND_TAKE_INCOMING};
+	const char *const outside[] = {"-1", "21", NULL};
+	struct amend_decision number = {.column = "n"};
+
+	decide(feed, AMEND_CONSTRAINT, AMEND_IS_REJECTED, .take = AMEND_TAKE_INCOMING);
+	expect_contains(feed->err.text,
+			"n would break the bounds of its save: found 21, expected at "
+			"least 0 and at most 20");
+	for (size_t i = 0; i < 3; i++) {
+		number.value = amend_text(outside[i]);
+		decide(feed, AMEND_CONSTRAINT, AMEND_IS_REJECTED, .take = AMEND_TAKE_INCOMING,
+		       .decisions = &number, .n_decisions = 1);
+	}
+	/* Nor is it decided for want of a decision. */
+	decide(feed, AMEND_CONFLICT, AMEND_IS_CONFLICT, .decisions = &name, .n_decisions = 1);
+	expect_contains(feed->err.text, "not decided yet: n ");
+	engine_expect(engine, sums, "theirs|19");
+	engine_exec(engine, "UPDATE country SET n = 18");
+	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .decisions = &name, .n_decisions = 1);
+	engine_expect(engine, sums, "Ada's|20");
+}
+
+static void bound_of_a_value(struct engine *engine)
+{
+	struct feed *feed = kept_sum(engine, "19");
+	const struct amend_decision number = {.column = "n", .value = amend_text("20")};
+
+	decide(feed, AMEND_OK, AMEND_IS_UPDATED, .take = AMEND_TAKE_INCOMING, .decisions = &number,
+	       .n_decisions = 1);
+	engine_expect(engine, sums, "Ada's|20");
 }
 
 static void save_of_a_deleted_record(struct engine *engine)
@@ -594,7 +780,12 @@ static const struct engine_test tests[] = {
 	 third_writer_agrees},
 	{"a decision may say what it was made against", seen_elsewhere},
 	{"when the source moves, what was decided against it counts no more; anew", source_moves_on},
+	{"renewed by a sync: nothing is taken that was not shown", renewed},
+	{"so is what a third writer made of it", current_renewed},
+	{"of an older ledger: to be shown first", found_by_an_older_amend},
+	{"a decision against another incoming value clashes anew", outdated},
 	{"deleted meanwhile: it may come back, under its key, with what it had", deleted_meanwhile},
+	{"deleted meanwhile: who was shown that needs not be told", shown_as_gone},
 	{"deleted meanwhile: current is that it stays away", deleted_meanwhile_current},
 	{"its row has another key: identity, to be decided", key_is_taken},
 	{"deleted meanwhile, its primary key another's: that is said", name_is_taken},
@@ -607,6 +798,10 @@ static const struct engine_test tests[] = {
 	{"why, also where nothing changes; who asks for one that is over is told", reason_is_kept},
 	{"saves: each submission is a conflict of its own", saves},
 	{"saves: what of it does not clash is written with the decision", rest_of_a_save},
+	{"saves: what it added is added to what is there by then", sum_of_a_save},
+	{"saves: also when incoming is taken", sum_that_is_taken},
+	{"saves: their bounds hold for who settles them", bounds_of_a_save},
+	{"saves: a value within them is written", bound_of_a_value},
 	{"saves: a deleted record comes back under its key", save_of_a_deleted_record},
 	{"saves: what is in the way of that is named", no_way_back},
 	{"0 is no conflict's number", no_number},
