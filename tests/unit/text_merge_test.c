@@ -1,8 +1,10 @@
 /*
- * Merging text, held against `git merge-file`: random texts, and histories of real files.
+ * Merging text, held against `git merge-file`: random texts, random histories of real files, and the real
+ * histories of this checkout's own files.
  * Leaves the cases that people read to three_way_test.c.
  *
- * The arguments are files to begin histories with. Without git the test is skipped, where $CI is "true" it fails.
+ * The arguments are the checkout, and files to begin histories with. Without git the test is skipped, where $CI is
+ * "true" it fails; what a checkout without its history (an archive, a shallow clone) cannot tell is left out.
  */
 #include "checks.h"
 
@@ -13,7 +15,10 @@
 #include "merge/merge.h"
 
 enum { RANDOM = 1000, OF_A_FILE = 100, MOST_LINES = 4000, STEPS = 12 };
+/* Of each file of the checkout: revisions looked at, cases made of them; and the cases that make a history of it. */
+enum { REVISIONS = 24, OF_A_HISTORY = 60, ENOUGH = 300 };
 
+static const char *checkout;
 static char **files;
 static int n_files;
 
@@ -296,14 +301,99 @@ static void histories_of_files_merge_as_git_merges_them(void **state)
 	}
 }
 
+/* The newest revisions of a file, as FOLDER/revision.0 and on, the newest first; how many there are. */
+static int take_revisions(const char *folder, const char *path)
+{
+	char command[1000], count[200];
+	FILE *file;
+	int n = 0;
+
+	snprintf(command, sizeof(command),
+		 "n=0; cd '%s' 2>/dev/null && for r in $(git log --format=%%H -n %d -- %s "
+		 "2>/dev/null); do git show $r:%s >%s/revision.$n 2>/dev/null && n=$((n + 1)); "
+		 "done; echo $n >%s/count",
+		 checkout, REVISIONS, path, path, folder, folder);
+	run(command);
+	snprintf(count, sizeof(count), "%s/count", folder);
+	file = fopen(count, "r");
+	assert_non_null(file);
+	if (fscanf(file, "%d", &n) != 1)
+		n = 0;
+	fclose(file);
+	return n;
+}
+
+/*
+ * Three revisions as three sides, in any order: who went on from the oldest in two steps; from the middle one, with what
+ * was written since on one side, and what was written until then taken back on the other; or back from the newest.
+ */
+static void case_of_revisions(const char *folder, size_t number, int n)
+{
+	static const char *const names[] = {"base", "current", "incoming"};
+	int revisions[3];
+
+	for (int side = 0; side < 3;) {
+		revisions[side] = (int)chance((size_t)n);
+		if ((side < 1 || revisions[side] != revisions[0]) &&
+		    (side < 2 || revisions[side] != revisions[1]))
+			side++;
+	}
+	for (int side = 0; side < 3; side++) {
+		char from[100], to[200];
+
+		snprintf(from, sizeof(from), "revision.%d", revisions[side]);
+		snprintf(to, sizeof(to), "%s/%zu.%s", folder, number, names[side]);
+		assert_int_equal(symlink(from, to), 0);
+	}
+}
+
+static void real_histories_merge_as_git_merges_them(void **state)
+{
+	static const char *const paths[] = {
+		"HACKING.md",      "README.md",           "docs/ledger.md",   "docs/sync.md",
+		"src/meson.build", "src/record/record.c", "src/sync/chunk.c", "src/sync/sync.h",
+		"src/cli/sync.c",  "tests/meson.build"};
+	size_t cases = 0, clean = 0;
+
+	(void)state;
+	if (!can_compare()) {
+		say_left_out(__func__, "no git");
+		return;
+	}
+	for (size_t i = 0; i < COUNT(paths); i++) {
+		char folder[100];
+		int n;
+
+		make_folder(folder);
+		n = take_revisions(folder, paths[i]);
+		for (size_t k = 0; k < OF_A_HISTORY && n >= 3; k++)
+			case_of_revisions(folder, k, n);
+		if (n >= 3) {
+			compare(folder, OF_A_HISTORY, &clean);
+			cases += OF_A_HISTORY;
+		}
+		remove_folder(folder);
+	}
+	if (cases < ENOUGH) {
+		say_left_out(__func__, "the checkout has not enough history");
+		return;
+	}
+	printf("# %zu cases of real histories, %zu of them clean\n", cases, clean);
+	assert_true(clean > 0 && clean < cases);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_texts_merge_as_git_merges_them),
 		cmocka_unit_test(histories_of_files_merge_as_git_merges_them),
+		cmocka_unit_test(real_histories_merge_as_git_merges_them),
 	};
 
-	files = argv + 1;
-	n_files = argc - 1;
+	if (argc < 2)
+		return 2;
+	checkout = argv[1];
+	files = argv + 2;
+	n_files = argc - 2;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
