@@ -110,6 +110,95 @@ static void add_literal(struct amend_sql *sql, const struct amend_sql_array *arr
 	amend_sql_value(sql, &literal);
 }
 
+/* --- the same as PostgreSQL's wire has it: nothing to quote, and to parse there --- */
+
+enum { BINARY_MOST = 64, BINARY_HEAD = 20, BINARY_LENGTH = 4 };
+
+/* The number of the elements' type; 0: they are sent as text. */
+static unsigned number_of(const struct amend_sql *sql, const struct amend_sql_array *array,
+			  enum amend_kind *kind)
+{
+	const struct amend_dialect *dialect = sql->dialect;
+	const char *type = array->column ? array->column->cast : array->type;
+
+	if (strcmp(type, dialect->text_type) == 0) {
+		*kind = AMEND_TEXT;
+		return dialect->text_number;
+	}
+	if (array->column)
+		return 0;
+	*kind = strcmp(type, dialect->bytes_type) == 0 ? AMEND_BLOB : AMEND_INTEGER;
+	if (*kind == AMEND_BLOB)
+		return dialect->bytes_number;
+	return strcmp(type, dialect->integer_type) == 0 ? dialect->integer_number : 0;
+}
+
+/* 0: there is one that is of another kind, or that only text refuses in a line of its own. */
+static size_t binary_size(const struct amend_sql_array *array, size_t n_rows, enum amend_kind kind)
+{
+	size_t size = BINARY_HEAD;
+
+	for (size_t i = 0; i < n_rows; i++) {
+		const struct amend_value *value = element(array, i);
+		size_t own = kind == AMEND_INTEGER ? 8 : value->size;
+
+		if (value->kind == AMEND_NULL)
+			own = 0;
+		else if (value->kind != kind || own > INT32_MAX / 2 - size)
+			return 0;
+		if (value->kind == AMEND_TEXT && own > 0 && memchr(value->as.text, '\0', own))
+			return 0;
+		size += BINARY_LENGTH + own;
+		if (size > INT32_MAX / 2)
+			return 0;
+	}
+	return size;
+}
+
+static char *put_bits(char *to, uint64_t bits, unsigned n_bytes)
+{
+	for (unsigned i = n_bytes; i-- > 0;)
+		*to++ = (char)(unsigned char)(bits >> 8 * i);
+	return to;
+}
+
+/* False: it cannot be, and goes as text. */
+static bool add_binary(struct amend_sql *sql, const struct amend_sql_array *array, size_t n_rows)
+{
+	enum amend_kind kind = AMEND_NULL;
+	unsigned number = number_of(sql, array, &kind);
+	size_t size = number && n_rows > 0 ? binary_size(array, n_rows, kind) : 0;
+	struct amend_value literal;
+	char *bytes, *to;
+
+	if (size == 0 || sql->n_values >= BINARY_MOST)
+		return false;
+	bytes = amend_arena_alloc(&sql->kept, size);
+	if (!bytes) {
+		sql->text.failed = true;
+		return true;
+	}
+	/* Of one dimension, perhaps with NULL in it; so many elements, the first of them 1. */
+	to = put_bits(put_bits(put_bits(bytes, 1, 4), 1, 4), number, 4);
+	to = put_bits(put_bits(to, n_rows, 4), 1, 4);
+	for (size_t i = 0; i < n_rows; i++) {
+		const struct amend_value *value = element(array, i);
+
+		if (value->kind == AMEND_NULL) {
+			to = put_bits(to, UINT32_MAX, 4);
+		} else if (value->kind == AMEND_INTEGER) {
+			to = put_bits(put_bits(to, 8, 4), (uint64_t)value->as.integer, 8);
+		} else {
+			to = put_bits(to, value->size, 4);
+			to = value->size > 0 ? put_plain(to, value->as.text, value->size) : to;
+		}
+	}
+	literal = amend_blob(bytes, size);
+	sql->binary |= UINT64_C(1) << sql->n_values;
+	amend_sql_value(sql, &literal);
+	return true;
+}
+
 /*
  * A SELECT hides the array from the planner: knowing how long it is, it would
  * rather read the whole table and hash it than look up each row by its index.
@@ -117,7 +206,8 @@ static void add_literal(struct amend_sql *sql, const struct amend_sql_array *arr
 static void unnest(struct amend_sql *sql, const struct amend_sql_array *array, size_t n_rows)
 {
 	amend_sql_text(sql, array->lookup ? "pg_catalog.unnest((SELECT " : "pg_catalog.unnest(");
-	add_literal(sql, array, n_rows, array->column ? array->column->delimiter : ',');
+	if (!add_binary(sql, array, n_rows))
+		add_literal(sql, array, n_rows, array->column ? array->column->delimiter : ',');
 	amend_sql_text(sql, "::");
 	amend_sql_text(sql, array->column ? array->column->cast : array->type);
 	amend_sql_text(sql, array->lookup ? "[]))" : "[])");

@@ -101,6 +101,8 @@ struct amend_dialect {
 	const char *integer_type; /* 64 bits */
 	const char *text_type;
 	const char *bytes_type;
+	/* Numbers of these three, for arrays of them that are sent in the form of PostgreSQL's wire; 0: as text. */
+	unsigned integer_number, text_number, bytes_number;
 	const char *name_type;    /* text that is compared byte by byte */
 	const char *lookup_index; /* before an index's column: one for equality alone */
 	const char *may_number; /* whether this role may draw the ledger's numbers itself: a condition; "": nobody can */
@@ -113,7 +115,8 @@ struct amend_statement {
 	const char *sql;
 	const struct amend_value *values;
 	size_t n_values;
-	bool once; /* not worth preparing: DDL, or a text that will not come again */
+	bool once;       /* not worth preparing: DDL, or a text that will not come again */
+	uint64_t binary; /* bit i: value i, which is BLOB, is in the engine's own form of its type */
 	bool raw; /* of a scan: all columns are text or bytes, and may come as BLOB, whichever they are */
 	uint64_t hash; /* amend_sql_hash of the text, where it is known already; else 0 */
 	/*

@@ -261,6 +261,7 @@ struct amend_statement amend_sql_statement(const struct amend_sql *sql)
 	struct amend_statement statement = {
 		.values = sql->values,
 		.n_values = sql->n_values,
+		.binary = sql->binary,
 		.once = sql->once,
 		.raw = sql->raw,
 		.unless_there = sql->unless_there,

@@ -54,7 +54,8 @@ struct amend_sql {
 	struct amend_value *values; /* their bytes are borrowed until the statement has run */
 	size_t n_values, room;
 	struct amend_arena kept;      /* amend_sql_kept's copies */
-	bool once, raw, unless_there; /* as in amend_statement */
+	uint64_t binary;              /* as in amend_statement */
+	bool once, raw, unless_there; /* likewise */
 	const char *unless_key;       /* likewise; borrowed */
 };
 

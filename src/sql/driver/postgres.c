@@ -205,6 +205,9 @@ static const struct amend_dialect dialect = {
 	.integer_type = "bigint",
 	.text_type = "text",
 	.bytes_type = "bytea",
+	.integer_number = AMEND_PG_INT8,
+	.text_number = AMEND_PG_TEXT,
+	.bytes_number = AMEND_PG_BYTEA,
 	.name_type = "text COLLATE pg_catalog.\"C\"",
 	/* Half the size of a tree of texts, and a third of its time to fill. */
 	.lookup_index = "USING hash ",

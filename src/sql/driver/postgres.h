@@ -157,6 +157,15 @@ bool amend_postgres_begins(const char *sql, const char *const *words);
 /* postgres_value.c */
 
 /* As text that PostgreSQL reads, NUL-terminated; NULL for SQL's NULL and, with `failed` set, without memory. */
+/* A statement's values as libpq wants them; they are the arena's, or the statement's. */
+struct amend_postgres_params {
+	const char **values;
+	int *lengths, *formats;
+	size_t bytes;
+};
+/* False: no memory. */
+bool amend_postgres_params(struct amend_arena *arena, const struct amend_statement *statement,
+			   struct amend_postgres_params *out);
 const char *amend_postgres_text(struct amend_arena *arena, const struct amend_value *value,
 				bool *failed);
 /* Takes `result` over (also when it fails) and hands its cells out. */

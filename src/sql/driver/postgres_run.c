@@ -83,21 +83,17 @@ static bool send_statement(struct amend_session *session, struct slice *slice,
 			   const struct amend_statement *statement,
 			   const struct amend_postgres_prepared *entry, size_t *bytes)
 {
-	const char **values = amend_arena_array(&slice->arena, statement->n_values, sizeof(*values));
-	bool failed = !values;
+	struct amend_postgres_params params;
+	int n = (int)statement->n_values;
 
-	for (size_t i = 0; !failed && i < statement->n_values; i++) {
-		values[i] = amend_postgres_text(&slice->arena, &statement->values[i], &failed);
-		*bytes += values[i] ? strlen(values[i]) : 0;
-	}
-	*bytes += strlen(statement->sql);
-	if (failed)
+	if (!amend_postgres_params(&slice->arena, statement, &params))
 		return false;
+	*bytes += params.bytes + strlen(statement->sql);
 	if (!entry)
-		return PQsendQueryParams(session->conn, statement->sql, (int)statement->n_values,
-					 NULL, values, NULL, NULL, 0) == 1;
-	return PQsendQueryPrepared(session->conn, entry->name, (int)statement->n_values, values,
-				   NULL, NULL, 0) == 1;
+		return PQsendQueryParams(session->conn, statement->sql, n, NULL, params.values,
+					 params.lengths, params.formats, 0) == 1;
+	return PQsendQueryPrepared(session->conn, entry->name, n, params.values, params.lengths,
+				   params.formats, 0) == 1;
 }
 
 static bool send_step(struct amend_session *session, struct slice *slice, enum step_kind kind,

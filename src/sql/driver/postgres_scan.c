@@ -228,16 +228,14 @@ static void take_rows(struct scan *scan, const PGresult *result)
 static bool send_values(struct scan *scan, const struct amend_statement *statement)
 {
 	struct amend_arena arena = AMEND_ARENA_INIT;
-	const char **values = amend_arena_array(&arena, statement->n_values, sizeof(*values));
-	bool failed = !values, sent;
+	struct amend_postgres_params params;
+	bool sent = amend_postgres_params(&arena, statement, &params);
 
-	for (size_t i = 0; !failed && i < statement->n_values; i++)
-		values[i] = amend_postgres_text(&arena, &statement->values[i], &failed);
-	if (failed)
+	if (!sent)
 		scan->status = amend_no_memory(scan->err);
-	sent = !failed &&
+	sent = sent &&
 	       PQsendQueryParams(scan->session->conn, statement->sql, (int)statement->n_values,
-				 NULL, values, NULL, NULL, 0) == 1 &&
+				 NULL, params.values, params.lengths, params.formats, 0) == 1 &&
 	       PQsetSingleRowMode(scan->session->conn) == 1;
 	amend_arena_release(&arena);
 	return sent;

@@ -54,6 +54,34 @@ const char *amend_postgres_text(struct amend_arena *arena, const struct amend_va
 	return text;
 }
 
+bool amend_postgres_params(struct amend_arena *arena, const struct amend_statement *statement,
+			   struct amend_postgres_params *out)
+{
+	size_t n = statement->n_values;
+	bool failed = false;
+
+	out->values = amend_arena_array(arena, n, sizeof(*out->values));
+	out->lengths = amend_arena_array(arena, n, sizeof(*out->lengths));
+	out->formats = amend_arena_array(arena, n, sizeof(*out->formats));
+	out->bytes = 0;
+	if (!out->values || !out->lengths || !out->formats)
+		return false;
+	for (size_t i = 0; i < n && !failed; i++) {
+		const struct amend_value *value = &statement->values[i];
+
+		if (i < 64 && (statement->binary >> i & 1)) {
+			out->values[i] = value->as.text;
+			out->lengths[i] = (int)value->size;
+			out->formats[i] = 1;
+			out->bytes += value->size;
+			continue;
+		}
+		out->values[i] = amend_postgres_text(arena, value, &failed);
+		out->bytes += out->values[i] ? strlen(out->values[i]) : 0;
+	}
+	return !failed;
+}
+
 static void clear_result(void *result)
 {
 	PQclear(result);
