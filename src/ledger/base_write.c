@@ -83,6 +83,11 @@ static bool same_place(const struct amend_base_bulk *item)
 	       strcmp(item->seen->source, item->base->source) == 0;
 }
 
+static bool same_name(const struct amend_base_bulk *item)
+{
+	return strcmp(item->seen->first_key, item->base->first_key) == 0;
+}
+
 /* ---- one statement for many ---- */
 
 static void add_set(struct amend_sql *sql, const struct part *part, const int *columns, size_t n)
@@ -143,20 +148,21 @@ static enum amend_status remove_arrays(struct part *part, struct amend_error *er
 	return status;
 }
 
-static enum amend_status update_arrays(struct part *part, struct amend_error *err)
+static enum amend_status update_arrays(struct part *part, bool rename, struct amend_error *err)
 {
-	static const int columns[] = {FEED, PK, SEEN, FIRST_KEY, DIGEST, PACK};
+	static const int columns[] = {FEED, PK, SEEN, DIGEST, PACK, FIRST_KEY};
 	enum amend_status status;
 	struct amend_sql sql;
 
 	amend_sql_init(&sql, part->db);
 	amend_sql_text(&sql, "UPDATE ");
 	amend_sql_ledger(&sql, "base");
-	amend_sql_text(&sql,
-		       " b SET first_key = w.first_key, digest = w.digest, pack = w.pack FROM ");
-	add_set(&sql, part, columns, 6);
-	amend_sql_text(&sql, " WITH ORDINALITY AS w (feed, pk, seen, first_key, digest, pack, i) "
-			     "WHERE b.feed = w.feed AND b.pk = w.pk AND b.digest = w.seen "
+	amend_sql_text(&sql, " b SET digest = w.digest, pack = w.pack");
+	amend_sql_text(&sql, rename ? ", first_key = w.first_key FROM " : " FROM ");
+	add_set(&sql, part, columns, rename ? 6 : 5);
+	amend_sql_text(&sql, " WITH ORDINALITY AS w (feed, pk, seen, digest, pack, ");
+	amend_sql_text(&sql, rename ? "first_key, i) " : "i) ");
+	amend_sql_text(&sql, "WHERE b.feed = w.feed AND b.pk = w.pk AND b.digest = w.seen "
 			     "RETURNING w.i");
 	status = run_places(part, &sql, err);
 	amend_sql_release(&sql);
@@ -303,7 +309,7 @@ static enum amend_status remove_each(struct part *part, struct amend_error *err)
 	return status;
 }
 
-static enum amend_status update_each(struct part *part, struct amend_error *err)
+static enum amend_status update_each(struct part *part, bool rename, struct amend_error *err)
 {
 	static const int columns[] = {FIRST_KEY, DIGEST, PACK, FEED, PK, SEEN};
 	enum amend_status status;
@@ -312,14 +318,19 @@ static enum amend_status update_each(struct part *part, struct amend_error *err)
 	amend_sql_init(&sql, part->db);
 	amend_sql_text(&sql, "UPDATE ");
 	amend_sql_ledger(&sql, "base");
-	amend_sql_text(&sql, " SET first_key = ");
-	amend_sql_string(&sql, NULL);
-	amend_sql_text(&sql, ", digest = ");
+	amend_sql_text(&sql, " SET ");
+	if (rename) {
+		amend_sql_text(&sql, "first_key = ");
+		amend_sql_string(&sql, NULL);
+		amend_sql_text(&sql, ", ");
+	}
+	amend_sql_text(&sql, "digest = ");
 	amend_sql_bytes(&sql, NULL, 0);
 	amend_sql_text(&sql, ", pack = ");
 	amend_sql_bytes(&sql, NULL, 0);
 	add_where(&sql);
-	status = repeat(part, &sql, columns, 6, err);
+	status = rename ? repeat(part, &sql, columns, 6, err)
+			: repeat(part, &sql, columns + 1, 5, err);
 	amend_sql_release(&sql);
 	return status;
 }
@@ -352,7 +363,8 @@ static enum amend_status insert_each(struct part *part, struct amend_error *err)
 
 /* ---- the whole ---- */
 
-enum effect { REMOVE = 1, INSERT = 2, UPDATE = REMOVE | INSERT };
+/* RENAME: an update that changes the first key as well. */
+enum effect { REMOVE = 1, INSERT = 2, UPDATE = REMOVE | INSERT, RENAME = UPDATE | 4 };
 
 static enum amend_status add_up(struct part *part, struct amend_error *err)
 {
@@ -394,7 +406,9 @@ static enum amend_status flush(struct part *part, const struct amend_table *tabl
 			status = arrays ? remove_arrays(part, err) : remove_each(part, err);
 			break;
 		case UPDATE:
-			status = arrays ? update_arrays(part, err) : update_each(part, err);
+		case RENAME:
+			status = arrays ? update_arrays(part, effect == RENAME, err)
+					: update_each(part, effect == RENAME, err);
 			break;
 		case INSERT:
 			status = arrays ? insert_arrays(part, err) : insert_each(part, err);
@@ -429,21 +443,22 @@ static enum amend_status remove_all(struct part *part, const struct amend_table 
 	return status == AMEND_OK ? flush(part, table, REMOVE, err) : status;
 }
 
+/* One that names an indexed column has that index written anew, also where the value stays: SQLite does. */
 static enum amend_status update_all(struct part *part, const struct amend_table *table,
-				    struct amend_base_bulk **items, size_t n,
+				    struct amend_base_bulk **items, size_t n, enum effect effect,
 				    struct amend_error *err)
 {
 	enum amend_status status = AMEND_OK;
 
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
-		if (!same_place(items[i]))
+		if (!same_place(items[i]) || same_name(items[i]) != (effect == UPDATE))
 			continue;
 		add_new(part->values + part->n * WIDTH, items[i]->base);
 		status = add_seen(part, table, items[i], err);
 		if (status == AMEND_OK && part->n == SLICE)
-			status = flush(part, table, UPDATE, err);
+			status = flush(part, table, effect, err);
 	}
-	return status == AMEND_OK ? flush(part, table, UPDATE, err) : status;
+	return status == AMEND_OK ? flush(part, table, effect, err) : status;
 }
 
 /* Also those that went from another place, if they were there. */
@@ -475,7 +490,9 @@ static enum amend_status write_all(struct part *part, const struct amend_table *
 	enum amend_status status = remove_all(part, table, sorted, n, err);
 
 	if (status == AMEND_OK)
-		status = update_all(part, table, sorted, n, err);
+		status = update_all(part, table, sorted, n, UPDATE, err);
+	if (status == AMEND_OK)
+		status = update_all(part, table, sorted, n, RENAME, err);
 	if (status == AMEND_OK)
 		status = insert_all(part, table, sorted, n, err);
 	return status == AMEND_OK ? add_up(part, err) : status;
