@@ -141,15 +141,33 @@ static struct amend_value copy_value(const struct amend_value *value, char **at)
 	return copy;
 }
 
-/* One piece of memory for all of its values. */
+size_t amend_row_size(const struct amend_table *table, const struct amend_row *row)
+{
+	size_t size = table->n_columns * sizeof(struct amend_value) + bytes_of(&row->version);
+
+	for (size_t i = 0; i < table->n_columns; i++)
+		size += bytes_of(&row->values[i]);
+	return size;
+}
+
+void amend_row_copy(const struct amend_table *table, const struct amend_row *row, void *room,
+		    struct amend_row *out)
+{
+	struct amend_value *values = room;
+	char *at = (char *)(values + table->n_columns);
+
+	for (size_t i = 0; i < table->n_columns; i++)
+		values[i] = copy_value(&row->values[i], &at);
+	*out = (struct amend_row){
+		.values = values, .rowid = row->rowid, .version = copy_value(&row->version, &at)};
+}
+
 enum amend_status amend_row_keep(const struct amend_table *table, const struct amend_row *row,
 				 struct amend_arena *arena, struct amend_row *out,
 				 struct amend_error *err)
 {
-	size_t size = table->n_columns * sizeof(struct amend_value) + bytes_of(&row->version);
 	struct amend_buffer pk = AMEND_BUFFER_INIT;
-	struct amend_value *values;
-	char *at;
+	void *room;
 
 	for (size_t i = 0; i < table->n_identity; i++) {
 		if (row->values[table->identity[i]].kind == AMEND_NULL)
@@ -158,18 +176,11 @@ enum amend_status amend_row_keep(const struct amend_table *table, const struct a
 					       "names it",
 					       table->qualified);
 	}
-	for (size_t i = 0; i < table->n_columns; i++)
-		size += bytes_of(&row->values[i]);
-	values = amend_arena_alloc(arena, size);
-	if (!values)
+	room = amend_arena_alloc(arena, amend_row_size(table, row));
+	if (!room)
 		return amend_no_memory(err);
-	at = (char *)(values + table->n_columns);
-	for (size_t i = 0; i < table->n_columns; i++)
-		values[i] = copy_value(&row->values[i], &at);
-	out->version = copy_value(&row->version, &at);
-	out->values = values;
-	out->rowid = row->rowid;
-	amend_pk_text(&pk, table, values, &out->rowid);
+	amend_row_copy(table, row, room, out);
+	amend_pk_text(&pk, table, out->values, &out->rowid);
 	out->pk = pk.failed ? NULL : amend_arena_text_n(arena, pk.data, pk.size);
 	amend_buffer_release(&pk);
 	return out->pk ? AMEND_OK : amend_no_memory(err);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sync/early.h"
 #include "sync/sync.h"
 
 enum { PROGRESS = 1000 };
@@ -82,6 +83,8 @@ enum amend_status amend_sync_read(struct amend_sync *sync, struct amend_error *e
 		amend_sync_progress(sync, "read", sync->store.n, 0);
 		if (status == AMEND_OK)
 			status = amend_check_interrupted(sync->db, err);
+		if (status == AMEND_OK && !sync->early)
+			status = amend_early_begin(sync, err);
 	}
 	free(fields);
 	return status;

@@ -89,6 +89,7 @@ static long read_memory(struct amend_input *input, void *bytes, size_t size, str
 		memcpy(bytes, memory->bytes, size);
 	memory->bytes += size;
 	memory->size -= size;
+	input->taken += size;
 	return (long)size;
 }
 
@@ -103,6 +104,7 @@ struct amend_input *amend_input_memory(const void *bytes, size_t size)
 
 	if (!memory)
 		return NULL;
-	*memory = (struct memory_input){{.read = read_memory, .close = close_memory}, bytes, size};
+	*memory = (struct memory_input){
+		{.read = read_memory, .close = close_memory, .size = size}, bytes, size};
 	return &memory->input;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "sync/codes.h"
+#include "sync/early.h"
 #include "sync/sync.h"
 
 enum {
@@ -85,9 +86,13 @@ void amend_lost_free(struct amend_lost *lost)
 enum amend_status amend_lost_many(struct amend_sync *sync, bool *many, struct amend_error *err)
 {
 	uint64_t most = sync->store.n + MANY, n = 0;
-	enum amend_status status = amend_base_count(sync->db, sync->source_name, sync->table,
-						    most + 1, &n, err);
+	enum amend_status status = AMEND_OK;
 
+	if (sync->early)
+		n = (uint64_t)amend_early_bases(sync->early)->sum.n;
+	else
+		status = amend_base_count(sync->db, sync->source_name, sync->table, most + 1, &n,
+					  err);
 	*many = n > most;
 	return status;
 }

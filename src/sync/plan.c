@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sync/early.h"
 #include "sync/sync.h"
 
 static bool grow(struct amend_record ***list, size_t *room)
@@ -77,10 +78,18 @@ static enum amend_status enlist_rest(struct amend_sync *sync, struct amend_error
 	return status;
 }
 
+enum amend_status amend_sync_look(struct amend_sync *sync, struct amend_error *err)
+{
+	enum amend_status status = amend_data_version(sync->db, &sync->version, &sync->versioned,
+						      err);
+
+	return status == AMEND_OK ? amend_sync_open_conflicts(sync, err) : status;
+}
+
 enum amend_status amend_sync_sift(struct amend_sync *sync, struct amend_error *err)
 {
 	struct amend_store_reader reader;
-	enum amend_status status;
+	enum amend_status status = AMEND_OK;
 
 	/* The unit in which a new table is planned may run again. */
 	sync->n_all = sync->n_list = 0;
@@ -89,15 +98,16 @@ enum amend_status amend_sync_sift(struct amend_sync *sync, struct amend_error *e
 	amend_hash_release(&sync->held);
 	amend_sieve_free(sync->sieve);
 	sync->sieve = NULL;
-	sync->baseless = false;
-	status = amend_data_version(sync->db, &sync->version, &sync->versioned, err);
-	if (status == AMEND_OK)
-		status = amend_sync_open_conflicts(sync, err);
+	if (!sync->early) {
+		sync->baseless = false;
+		status = amend_sync_look(sync, err);
+	}
 	if (status == AMEND_OK && !sync->create_sql) {
 		amend_store_begin(&sync->store, &reader);
 		status = amend_sieve_run(sync, &reader, 0, sync->store.n, &sync->sieve, err);
 		amend_store_end(&reader);
 	}
+	amend_early_end(sync);
 	return status == AMEND_OK ? enlist_rest(sync, err) : status;
 }
 

@@ -301,9 +301,8 @@ static enum amend_status estimate_rows(struct amend_sync *sync, int64_t *out,
 	return status;
 }
 
-/* Whether reading the whole table costs less than looking up every record. */
-static enum amend_status choose(struct amend_sync *sync, uint64_t n, bool *scan,
-				struct amend_error *err)
+enum amend_status amend_sieve_scans(struct amend_sync *sync, uint64_t n, bool *scan,
+				    struct amend_error *err)
 {
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_sql sql;
@@ -352,8 +351,10 @@ enum amend_status amend_sieve_run(struct amend_sync *sync, struct amend_store_re
 	if (status != AMEND_OK || (!sieve->compares && !sync->slices))
 		return status;
 	/* Every slice would read it all; and what only the database compares it is asked. */
-	if (!sync->slices && !amend_sync_odd(sync))
-		status = choose(sync, n, &scan, err);
+	if (sync->early)
+		scan = true;
+	else if (!sync->slices && !amend_sync_odd(sync))
+		status = amend_sieve_scans(sync, n, &scan, err);
 	if (status != AMEND_OK)
 		return status;
 	return scan ? amend_sieve_by_scan(*out, err) : amend_sieve_by_key(*out, err);

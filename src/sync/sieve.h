@@ -22,6 +22,20 @@ enum amend_status amend_sieve_run(struct amend_sync *sync, struct amend_store_re
 				  struct amend_error *err) AMEND_CHECK;
 void amend_sieve_free(struct amend_sieve *sieve);
 
+/* Whether for about so many records reading the whole table costs less than looking up each. */
+enum amend_status amend_sieve_scans(struct amend_sync *sync, uint64_t n, bool *scan,
+				    struct amend_error *err) AMEND_CHECK;
+
+/* What the ledger says of the source's bases before the table is read. */
+struct amend_sieve_bases {
+	bool known; /* their sum: */
+	struct amend_base_sum sum;
+	unsigned char salt[AMEND_BASE_SALT_SIZE];
+};
+/* And whether there are some, in sync->baseless. */
+enum amend_status amend_sieve_look(struct amend_sync *sync, struct amend_sieve_bases *out,
+				   struct amend_error *err) AMEND_CHECK;
+
 /* NULL sieve: nothing was settled. */
 bool amend_sieve_settled(const struct amend_sieve *sieve, uint64_t index);
 uint64_t amend_sieve_count(const struct amend_sieve *sieve);

@@ -81,8 +81,9 @@ enum amend_status amend_sieve_take_row(struct amend_sieve *sieve, struct amend_s
 				       struct amend_error *err) AMEND_CHECK;
 void amend_sieve_settle(struct amend_sieve *sieve, struct amend_sieve_entry *entry);
 
-/* sieve_sum.c: before rows are read; a row that is nobody's, or nobody knows whose; after the last row */
+/* sieve_sum.c: before rows are taken; a row that is nobody's, or nobody knows whose; after the last row */
 enum amend_status amend_sieve_begin_sum(struct amend_sieve *sieve,
+					const struct amend_sieve_bases *bases,
 					struct amend_error *err) AMEND_CHECK;
 enum amend_status amend_sieve_set_aside(struct amend_sieve *sieve, const struct amend_row *row,
 					struct amend_error *err) AMEND_CHECK;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sync/early.h"
 #include "sync/sieve_inside.h"
 
 enum {
@@ -162,6 +163,25 @@ static enum amend_status take_row(struct amend_sieve *sieve, const struct waitin
 	return amend_sieve_set_aside(sieve, &waiting->row, err);
 }
 
+/* Among those that wait. */
+static struct waiting *add_row(struct ahead *ahead, uint64_t code)
+{
+	struct waiting *waiting = &ahead->waiting[ahead->n++];
+
+	waiting->code = code;
+	fetch(&ahead->sieve->slots[code & ahead->sieve->mask]);
+	return waiting;
+}
+
+/* Of its first key; false: that is blank. */
+static bool code_of(struct amend_sieve *sieve, const struct amend_row *row, uint64_t *code)
+{
+	if (!amend_sieve_key_text(sieve, row->values))
+		return false;
+	*code = amend_sieve_key_code(sieve, sieve->text.data, sieve->text.size);
+	return true;
+}
+
 static enum amend_status each_row(void *context, const struct amend_row *row,
 				  struct amend_error *err)
 {
@@ -173,19 +193,16 @@ static enum amend_status each_row(void *context, const struct amend_row *row,
 	enum amend_status status;
 	uint64_t code;
 
-	if (!amend_sieve_key_text(sieve, row->values))
-		return AMEND_OK;
 	/* Before those that wait are taken, for which the text serves too. */
-	code = amend_sieve_key_code(sieve, sieve->text.data, sieve->text.size);
+	if (!code_of(sieve, row, &code))
+		return AMEND_OK;
 	for (size_t i = 0; i < n_columns; i++)
 		size += has_bytes(&row->values[i]) ? row->values[i].size + 1 : 0;
 	status = make_room(ahead, size, err);
 	if (status != AMEND_OK)
 		return status;
 	values = ahead->values + ahead->n * n_columns;
-	waiting = &ahead->waiting[ahead->n++];
-	waiting->code = code;
-	fetch(&sieve->slots[code & sieve->mask]);
+	waiting = add_row(ahead, code);
 	for (size_t i = 0; i < n_columns; i++)
 		values[i] = keep_value(ahead, &row->values[i]);
 	waiting->row = *row;
@@ -194,17 +211,45 @@ static enum amend_status each_row(void *context, const struct amend_row *row,
 	return AMEND_OK;
 }
 
+/* Those that were read early stay until the next are asked for. */
+static enum amend_status take_early(struct ahead *ahead, struct amend_error *err)
+{
+	struct amend_early *early = ahead->sieve->sync->early;
+	const struct amend_row *rows;
+	enum amend_status status;
+	uint64_t code;
+	size_t n;
+
+	do {
+		status = amend_early_next(early, &rows, &n, err);
+		for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+			if (!code_of(ahead->sieve, &rows[i], &code))
+				continue;
+			if (ahead->n == AHEAD)
+				status = take_waiting(ahead, err);
+			add_row(ahead, code)->row = rows[i];
+		}
+		if (status == AMEND_OK)
+			status = take_waiting(ahead, err);
+	} while (n > 0 && status == AMEND_OK);
+	return status;
+}
+
 static enum amend_status read_rows(struct amend_sieve *sieve, struct amend_error *err)
 {
 	struct ahead ahead;
 	enum amend_status status = begin(&ahead, sieve, err);
 
 	ahead.take = take_row;
-	if (status == AMEND_OK)
+	if (status == AMEND_OK && sieve->sync->early)
+		status = take_early(&ahead, err);
+	else if (status == AMEND_OK)
 		status = amend_row_scan(sieve->sync->db, sieve->sync->table, each_row, &ahead, err);
 	if (status == AMEND_OK)
 		status = take_waiting(&ahead, err);
 	release(&ahead);
+	/* What follows asks for bases. */
+	amend_early_end(sieve->sync);
 	return status;
 }
 
@@ -333,13 +378,17 @@ static enum amend_status read_bases(struct amend_sieve *sieve, struct amend_erro
 enum amend_status amend_sieve_by_scan(struct amend_sieve *sieve, struct amend_error *err)
 {
 	struct amend_sync *sync = sieve->sync;
-	enum amend_status status = amend_base_none(sync->db, sync->source_name, sync->table,
-						   &sync->baseless, err);
+	struct amend_sieve_bases bases;
+	enum amend_status status = AMEND_OK;
 	bool settled = false;
 
+	if (sync->early)
+		bases = *amend_early_bases(sync->early);
+	else
+		status = amend_sieve_look(sync, &bases, err);
 	sieve->firsts = sync->baseless && amend_sync_may_settle_firsts(sync);
-	if (status == AMEND_OK && !sync->baseless)
-		status = amend_sieve_begin_sum(sieve, err);
+	if (status == AMEND_OK)
+		status = amend_sieve_begin_sum(sieve, &bases, err);
 	if (status == AMEND_OK)
 		status = read_rows(sieve, err);
 	if (status == AMEND_OK && sieve->firsts) {

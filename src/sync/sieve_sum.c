@@ -20,24 +20,42 @@ void amend_sieve_settle_equal(struct amend_sieve *sieve)
 	}
 }
 
-enum amend_status amend_sieve_begin_sum(struct amend_sieve *sieve, struct amend_error *err)
+enum amend_status amend_sieve_look(struct amend_sync *sync, struct amend_sieve_bases *out,
+				   struct amend_error *err)
 {
-	struct amend_sync *sync = sieve->sync;
-	struct amend_base_sum sum;
-	enum amend_status status = amend_base_sum_read(sync->db, sync->source_name, sync->table,
-						       &sum, err);
+	enum amend_status status = amend_base_none(sync->db, sync->source_name, sync->table,
+						   &sync->baseless, err);
+	bool salted = false;
 
-	if (status != AMEND_OK || !sum.known || sum.n < 0)
+	*out = (struct amend_sieve_bases){.known = false};
+	if (status != AMEND_OK || sync->baseless)
 		return status;
-	sieve->rest_most = (size_t)sum.n / FEW < LEAST ? LEAST : (size_t)sum.n / FEW;
+	status = amend_base_sum_read(sync->db, sync->source_name, sync->table, &out->sum, err);
+	if (status == AMEND_OK && out->sum.known && out->sum.n >= 0)
+		status = amend_base_salt(sync->db, sync->source_name, sync->table, out->salt,
+					 &salted, err);
+	out->known = salted;
+	return status;
+}
+
+enum amend_status amend_sieve_begin_sum(struct amend_sieve *sieve,
+					const struct amend_sieve_bases *bases,
+					struct amend_error *err)
+{
+	size_t n = bases->known ? (size_t)bases->sum.n : 0;
+
+	if (!bases->known)
+		return AMEND_OK;
+	sieve->rest_most = n / FEW < LEAST ? LEAST : n / FEW;
 	/* What is looked up is about rows that are no record's: fewer than that many. */
-	if ((uint64_t)sum.n > sieve->n + sieve->rest_most)
+	if (n > sieve->n + sieve->rest_most)
 		return AMEND_OK;
 	sieve->rest = calloc(sieve->rest_most, sizeof(*sieve->rest));
 	if (!sieve->rest)
 		return amend_no_memory(err);
-	return amend_base_salt(sync->db, sync->source_name, sync->table, sieve->salt,
-			       &sieve->salted, err);
+	memcpy(sieve->salt, bases->salt, sizeof(sieve->salt));
+	sieve->salted = true;
+	return AMEND_OK;
 }
 
 static enum amend_status add(struct amend_sieve *sieve, const char *name, size_t size,

@@ -255,11 +255,23 @@ static unsigned char *room_for(struct amend_store *store, size_t size)
 }
 
 /* A small record costs as much as others once it is taken apart: so they are counted too. */
+static size_t limit_of(const struct amend_store *store)
+{
+	return store->limit ? store->limit : AMEND_STORE_LIMIT;
+}
+
 static bool is_full(const struct amend_store *store, size_t more)
 {
-	size_t limit = store->limit ? store->limit : AMEND_STORE_LIMIT;
+	size_t limit = limit_of(store);
 
 	return store->in_memory + more > limit || store->n >= limit / RECORD_LEAST;
+}
+
+bool amend_store_keeps(const struct amend_store *store, uint64_t n)
+{
+	uint64_t size = store->n > 0 ? store->size / store->n + 1 : 1;
+
+	return !store->file && n < limit_of(store) / RECORD_LEAST && n < limit_of(store) / size;
 }
 
 enum amend_status amend_store_add(struct amend_store *store, int64_t line, const char *problem,

@@ -35,6 +35,9 @@ enum { AMEND_STORE_LIMIT = 24 << 20 };
 /* All zero is an empty one. */
 void amend_store_release(struct amend_store *store);
 
+/* Whether `n` records like those that are in would stay in memory. */
+bool amend_store_keeps(const struct amend_store *store, uint64_t n);
+
 /* Copies the record; `problem` is its text, or NULL: then it has n fields. */
 enum amend_status amend_store_add(struct amend_store *store, int64_t line, const char *problem,
 				  const struct amend_value *fields, size_t n,

@@ -10,6 +10,7 @@
 
 #include "core/clock.h"
 #include "core/json_text.h"
+#include "sync/early.h"
 
 enum { EXAMPLES = 3 };
 
@@ -44,6 +45,8 @@ enum amend_status amend_sync_plan_all(struct amend_sync *sync, struct amend_erro
 	if (status != AMEND_OK)
 		return status;
 	if (sync->store.file || many) {
+		amend_early_end(sync);
+		sync->baseless = false;
 		status = amend_slices_plan(sync, err);
 		sync->n_open_before = sync->n_open;
 		return status;
@@ -71,6 +74,7 @@ static enum amend_status plan_table(struct amend_sync *sync, struct amend_error 
 		status = amend_sync_read(sync, err);
 	if (status == AMEND_OK)
 		status = amend_sync_plan_all(sync, err);
+	amend_early_end(sync);
 	return status;
 }
 

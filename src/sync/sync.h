@@ -2,6 +2,7 @@
  * What the parts of a sync share. The order of a run:
  *
  *	input.c      reads every record, keeps what is used in store.c
+ *	early.c      reads the table meanwhile, where it will be read as a whole
  *	sieve.c      settles what is plainly unchanged, by reading the table once
  *	             (sieve_scan.c), or by key (sieve_keys.c)
  *	mapping.c    which source column goes to which table column; the keys
@@ -191,7 +192,9 @@ struct amend_sync {
 	struct amend_put *on_create;
 	size_t n_on_create;
 
-	struct amend_store store;  /* every record of the input */
+	struct amend_store store; /* every record of the input */
+	struct amend_early *
+		early; /* the table is being read (early.c), and the connection is its; NULL: not now */
 	struct amend_sieve *sieve; /* which of them need no decision; NULL: it was not asked */
 	uint64_t n_first;          /* of those, how many get their first base */
 	uint64_t passed;           /* records of the store before the slice */
@@ -443,6 +446,8 @@ void amend_untold_reject(struct amend_untold *untold, int64_t line, const char *
 enum amend_status amend_sync_examine(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 void amend_sync_examine_anew(struct amend_sync *sync);
 
+/* plan.c: what must be looked at before the first row is read */
+enum amend_status amend_sync_look(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 /* plan.c: which records are to be decided, once the input is read and the table known */
 enum amend_status amend_sync_sift(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 /* plan.c: all of the above for `list`, after the input is read and the table known */

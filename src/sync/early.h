@@ -1,0 +1,30 @@
+/*
+ * The table read in a thread of its own while the input is still being read: what is compared then is there
+ * sooner. As long as it is under way the connection is the thread's, and nobody else runs a statement on it.
+ */
+#ifndef AMEND_SYNC_EARLY_H
+#define AMEND_SYNC_EARLY_H
+
+#include "record/road.h"
+#include "sync/sieve.h"
+
+struct amend_sync;
+struct amend_early;
+
+/*
+ * Once some records are in the store: begins, as sync->early, where the whole table is to be read, and
+ * where reading it is in nobody's way even if it waits for the input; else sync->early stays NULL.
+ * What must be looked at before rows are (amend_sync_look, amend_sieve_look) has been by then.
+ */
+enum amend_status amend_early_begin(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
+
+const struct amend_sieve_bases *amend_early_bases(const struct amend_early *early);
+
+/* The next rows; they live until the next call. `*n` 0: there are no more. */
+enum amend_status amend_early_next(struct amend_early *early, const struct amend_row **rows,
+				   size_t *n, struct amend_error *err) AMEND_CHECK;
+
+/* Ends it, wherever it is: the connection is the caller's again, and sync->early NULL. Nothing where it is NULL. */
+void amend_early_end(struct amend_sync *sync);
+
+#endif
