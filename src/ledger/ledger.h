@@ -78,6 +78,9 @@ struct amend_run_spec {
 };
 void amend_run_begin(struct amend_conn *db, const struct amend_run_spec *spec);
 void amend_run_end(struct amend_conn *db);
+/* The same run as another connection's, whose row is committed. */
+enum amend_status amend_run_join(struct amend_conn *db, const struct amend_run_spec *spec,
+				 int64_t id, struct amend_error *err) AMEND_CHECK;
 /* The run's id, its row made if there is none yet; 0 when no run has begun. Inside a unit. */
 enum amend_status amend_run_need(struct amend_conn *db, int64_t *id,
 				 struct amend_error *err) AMEND_CHECK;

@@ -163,6 +163,16 @@ void amend_run_begin(struct amend_conn *db, const struct amend_run_spec *spec)
 	ledger->run = 0;
 }
 
+enum amend_status amend_run_join(struct amend_conn *db, const struct amend_run_spec *spec,
+				 int64_t id, struct amend_error *err)
+{
+	if (!amend_ledger_state(db, err))
+		return AMEND_NO_MEMORY;
+	amend_run_begin(db, spec);
+	db->ledger->run = id;
+	return AMEND_OK;
+}
+
 void amend_run_end(struct amend_conn *db)
 {
 	if (!db->ledger)

@@ -217,6 +217,27 @@ enum amend_status amend_reconnect(struct amend_conn *db, int64_t until, struct a
 	}
 }
 
+enum amend_status amend_twin(struct amend_conn *db, struct amend_conn **out, struct amend_error *err)
+{
+	struct amend_session *session = NULL;
+	enum amend_status status;
+
+	*out = NULL;
+	if (!db->driver->twin || db->adopted)
+		return amend_error_set(err, AMEND_UNSUPPORTED,
+				       "%s has no use of a second connection", db->driver->name);
+	status = db->driver->twin(db->session, &db->options, &session, err);
+	if (status == AMEND_OK)
+		status = amend_conn_new(db->driver, session, &db->options, false, out, err);
+	if (status == AMEND_OK)
+		status = amend_set_author(*out, db->who, db->why, db->program, err);
+	if (status != AMEND_OK) {
+		amend_close(*out);
+		*out = NULL;
+	}
+	return status;
+}
+
 bool amend_in_transaction(const struct amend_conn *db)
 {
 	return db->depth > 0 || db->borrowed;

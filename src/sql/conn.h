@@ -96,6 +96,13 @@ enum amend_status amend_reconnect(struct amend_conn *db, int64_t until,
 				  struct amend_error *err) AMEND_CHECK;
 
 /*
+ * Another connection to the same server, with the same settings and author, for work beside this one's; the caller closes
+ * it. UNSUPPORTED: two would be of no use, or are not to be had: adopted, traced, settings changed by statements.
+ */
+enum amend_status amend_twin(struct amend_conn *db, struct amend_conn **out,
+			     struct amend_error *err) AMEND_CHECK;
+
+/*
  * Runs a statement. An error inside a unit makes the unit fail; in a failed unit it is refused.
  * `rows` may be NULL; otherwise it is released by the caller also after an error.
  */

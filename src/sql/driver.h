@@ -207,6 +207,15 @@ struct amend_driver {
 				       bool (*stop)(const void *context), const void *context,
 				       struct amend_error *err);
 
+	/*
+	 * Of a session that was opened: another one to the same server, with the same settings, for work beside its own.
+	 * UNSUPPORTED: a statement has changed a setting since. NULL: a writer holds the database, and two would only
+	 * wait for each other.
+	 */
+	enum amend_status (*twin)(const struct amend_session *session,
+				  const struct amend_open_options *options,
+				  struct amend_session **out, struct amend_error *err);
+
 	/* Wraps the application's handle; pins nothing yet. */
 	enum amend_status (*adopt)(void *handle, const struct amend_open_options *options,
 				   struct amend_session **out, struct amend_error *err);

@@ -2,6 +2,7 @@
  * Phase 2: chunk after chunk, and again what moved meanwhile.
  * Leaves a chunk's own writes to chunk.c.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -133,16 +134,38 @@ size_t amend_sync_next_size(size_t size, int64_t ms)
 	return ms < AMEND_SYNC_CHUNK_MS / 3 && size < AMEND_SYNC_CHUNK_MOST ? size * 2 : size;
 }
 
-static enum amend_status run_chunks(struct amend_sync *sync, struct amend_record **moved,
+/* What the other half did is in, whatever became of this one; returns where it got to. */
+static size_t take_half(struct amend_sync *sync, struct amend_half *half,
+			struct amend_record **moved, size_t *n_moved, enum amend_status *status,
+			struct amend_error *err)
+{
+	struct amend_chunk *done;
+	size_t n, from = amend_half_end(half, sync, *status != AMEND_OK, &done, &n);
+	struct amend_error ignored;
+
+	for (size_t i = 0; i < n; i++) {
+		if (*status == AMEND_OK)
+			*status = settle(&done[i], moved, n_moved, err);
+		else
+			(void)!settle(&done[i], moved, n_moved, &ignored);
+		amend_arena_release(&done[i].arena);
+	}
+	free(done);
+	return from;
+}
+
+/* `parts`: a half may be written beside the other. */
+static enum amend_status run_chunks(struct amend_sync *sync, bool parts, struct amend_record **moved,
 				    size_t *n_moved, struct amend_error *err)
 {
 	struct amend_chunk chunk = {.sync = sync};
 	size_t batch = sync->options->batch, size = batch ? batch : AMEND_SYNC_CHUNK;
-	size_t single_until = 0;
+	size_t single_until = 0, end = sync->n_todo;
+	struct amend_half *half = NULL;
 	enum amend_status status = AMEND_OK;
 
 	amend_sync_progress(sync, "apply", sync->n_first, sync->n_first + sync->n_todo);
-	while (status == AMEND_OK && (chunk.from < sync->n_todo || sync->create_sql)) {
+	while (status == AMEND_OK && (chunk.from < end || sync->create_sql)) {
 		size_t from = chunk.from;
 		int64_t begun = amend_clock_ms();
 
@@ -151,6 +174,8 @@ static enum amend_status run_chunks(struct amend_sync *sync, struct amend_record
 			break;
 		}
 		chunk.limit = chunk.from < single_until ? 1 : size;
+		if (half && chunk.limit > end - chunk.from)
+			chunk.limit = end - chunk.from;
 		status = run_chunk(&chunk, err);
 		/* Once COMMIT has refused a chunk, what is near goes one by one. */
 		if (chunk.limit == 1 && single_until <= from)
@@ -168,7 +193,19 @@ static enum amend_status run_chunks(struct amend_sync *sync, struct amend_record
 		chunk.from = chunk.to;
 		amend_sync_progress(sync, "apply", sync->n_first + chunk.to,
 				    sync->n_first + sync->n_todo);
+		if (parts && status == AMEND_OK)
+			half = amend_half_begin(sync, chunk.from, size, &end);
+		parts = parts && !half;
+		if (half && (status != AMEND_OK || chunk.from == end)) {
+			chunk.from = take_half(sync, half, moved, n_moved, &status, err);
+			end = sync->n_todo;
+			half = NULL;
+			amend_sync_progress(sync, "apply", sync->n_first + chunk.from,
+					    sync->n_first + sync->n_todo);
+		}
 	}
+	if (half)
+		take_half(sync, half, moved, n_moved, &status, err);
 	amend_arena_release(&chunk.arena);
 	return status;
 }
@@ -306,9 +343,24 @@ enum amend_status amend_sync_skip_leased(struct amend_sync *sync, struct amend_e
 	return status;
 }
 
+/* Those whose base was there after all are decided with the others. */
+static enum amend_status end_firsts(struct amend_sync *sync, struct amend_firsts **firsts,
+				    enum amend_status status, struct amend_record **moved,
+				    size_t *n_moved, struct amend_error *err)
+{
+	size_t n = sync->n_list;
+
+	status = amend_sync_end_firsts(*firsts, status, err);
+	*firsts = NULL;
+	for (; n < sync->n_list && status == AMEND_OK; n++)
+		moved[(*n_moved)++] = sync->list[n];
+	return status;
+}
+
 enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *err)
 {
 	enum amend_status status = amend_sync_confirm(sync, err);
+	struct amend_firsts *firsts = NULL;
 	size_t n_decided;
 
 	if (status == AMEND_OK)
@@ -320,13 +372,12 @@ enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *
 	n_decided = sync->n_list;
 	status = amend_ledger_need(sync->db, err);
 	if (status == AMEND_OK && sync->n_first > 0)
-		status = amend_sync_write_firsts(sync, err);
-	if (status != AMEND_OK)
-		return status;
+		status = amend_sync_begin_firsts(sync, &firsts, err);
 	while (status == AMEND_OK) {
 		size_t n_moved = sync->n_list - n_decided;
 		struct amend_record **moved = amend_arena_array(
-			&sync->arena, sync->n_todo + n_moved, sizeof(struct amend_record *));
+			&sync->arena, sync->n_todo + n_moved + (firsts ? sync->n_first : 0),
+			sizeof(struct amend_record *));
 
 		if (!moved) {
 			status = amend_no_memory(err);
@@ -335,7 +386,9 @@ enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *
 		if (n_moved > 0)
 			memcpy(moved, sync->list + n_decided,
 			       n_moved * sizeof(struct amend_record *));
-		status = run_chunks(sync, moved, &n_moved, err);
+		status = run_chunks(sync, !firsts, moved, &n_moved, err);
+		if (firsts)
+			status = end_firsts(sync, &firsts, status, moved, &n_moved, err);
 		if (status == AMEND_OK)
 			status = await_leases(sync, moved, &n_moved, err);
 		if (status != AMEND_OK || n_moved == 0)
@@ -352,7 +405,7 @@ enum amend_status amend_sync_apply(struct amend_sync *sync, struct amend_error *
 		if (status == AMEND_OK)
 			status = tell_quiet(sync, err);
 	}
-	return status;
+	return firsts ? amend_sync_end_firsts(firsts, status, err) : status;
 }
 
 void amend_sync_run_begin(struct amend_sync *sync)

@@ -476,8 +476,13 @@ void amend_sync_count_open(struct amend_sync *sync);
  * where another source has a say, are enlisted, as if they had only been read.
  */
 bool amend_sync_may_settle_firsts(const struct amend_sync *sync);
-enum amend_status amend_sync_write_firsts(struct amend_sync *sync,
+/* Writes them; or, `*out` not NULL: they are being written beside what the caller now does, and end_firsts is called. */
+struct amend_firsts;
+enum amend_status amend_sync_begin_firsts(struct amend_sync *sync, struct amend_firsts **out,
 					  struct amend_error *err) AMEND_CHECK;
+/* Waits, and enlists. `so_far` other than OK comes back, and what is not in stays so. */
+enum amend_status amend_sync_end_firsts(struct amend_firsts *firsts, enum amend_status so_far,
+					struct amend_error *err) AMEND_CHECK;
 
 /* apply.c: writes what is in todo; between run_begin and run_end, which make its revisions one run */
 /* The next chunk, after one of `size` that took so long: as much as others can well wait for. */
@@ -520,6 +525,17 @@ enum amend_status amend_sync_base_moved(struct amend_chunk *chunk, struct amend_
 					struct amend_error *err) AMEND_CHECK;
 /* Whether what failed is one record's fault: a constraint, a value. */
 bool amend_sync_isolates(const struct amend_error *err);
+
+/*
+ * half.c: writes the later half of what is left of todo, from `*middle` on, beside the caller; NULL where it cannot be
+ * parted (`*middle` is then the end). `end` waits, soon where it shall `stop`, and returns where the half got to; the
+ * chunks that are in have their memory, which the caller releases, as he does `*done`.
+ */
+struct amend_half;
+struct amend_half *amend_half_begin(struct amend_sync *sync, size_t from, size_t size,
+				    size_t *middle);
+size_t amend_half_end(struct amend_half *half, struct amend_sync *sync, bool stop,
+		      struct amend_chunk **done, size_t *n_done);
 
 /* segment.c: where the records that can be written together end; `from` where there is none */
 size_t amend_segment_end(const struct amend_chunk *chunk, size_t from);

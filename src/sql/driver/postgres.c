@@ -345,6 +345,39 @@ static void close_session(struct amend_session *session)
 	free(session);
 }
 
+/* Takes `conn` over. `url` only to keep its secrets out of the text. */
+static enum amend_status begin_session(PGconn *conn, const char *url,
+				       const struct amend_open_options *options,
+				       struct amend_session **out, struct amend_error *err)
+{
+	struct amend_session *session = NULL;
+	enum amend_status status = AMEND_OK;
+
+	*out = NULL;
+	if (!conn)
+		return amend_no_memory(err);
+	PQsetNoticeReceiver(conn, silence, NULL);
+	if (PQstatus(conn) != CONNECTION_OK)
+		status = amend_postgres_open_error(conn, url, err);
+	if (status == AMEND_OK)
+		status = check_server(conn, err);
+	if (status == AMEND_OK) {
+		session = new_session(conn, options, false);
+		if (!session)
+			status = amend_no_memory(err);
+	}
+	if (!session) {
+		PQfinish(conn);
+		return status;
+	}
+	status = amend_postgres_pin_opened(session, err);
+	if (status == AMEND_OK)
+		*out = session;
+	else
+		close_session(session);
+	return status;
+}
+
 /*
  * What the URI leaves open libpq takes from PGHOST, PGUSER, PGPASSWORD, PGSSLMODE
  * and so on, as with every program that uses it. Those that change what values
@@ -355,39 +388,58 @@ static enum amend_status open_session(const char *url, const struct amend_open_o
 {
 	const char *const names[] = {"dbname", "fallback_application_name", "client_encoding", NULL};
 	const char *const values[] = {url, "amend", "UTF8", NULL};
-	struct amend_session *session = NULL;
-	PGconn *conn = NULL;
 	enum amend_status status = check_url(url, err);
 
 	*out = NULL;
-	if (status != AMEND_OK)
-		return status;
-	conn = PQconnectdbParams(names, values, 1);
-	if (!conn)
-		return amend_no_memory(err);
-	PQsetNoticeReceiver(conn, silence, NULL);
-	if (PQstatus(conn) != CONNECTION_OK) {
-		status = amend_postgres_open_error(conn, url, err);
-		if (status != AMEND_OK)
-			goto out;
+	return status == AMEND_OK
+		       ? begin_session(PQconnectdbParams(names, values, 1), url, options, out, err)
+		       : status;
+}
+
+/* As the session was opened, but of several hosts the one that it came to. */
+static const char *twin_value(const PGconn *conn, const PQconninfoOption *option)
+{
+	if (strcmp(option->keyword, "host") == 0)
+		return PQhost(conn);
+	if (strcmp(option->keyword, "hostaddr") == 0)
+		return PQhostaddr(conn);
+	if (strcmp(option->keyword, "port") == 0)
+		return PQport(conn);
+	return option->val;
+}
+
+static enum amend_status twin(const struct amend_session *session,
+			      const struct amend_open_options *options, struct amend_session **out,
+			      struct amend_error *err)
+{
+	PQconninfoOption *all;
+	const char **names, **values;
+	enum amend_status status;
+	size_t n = 0, count = 0;
+
+	*out = NULL;
+	if (session->adopted || session->altered)
+		return amend_error_set(err, AMEND_UNSUPPORTED,
+				       "the session has settings that another would not have");
+	all = PQconninfo(session->conn);
+	while (all && all[n].keyword)
+		n++;
+	names = calloc(n + 1, sizeof(*names));
+	values = calloc(n + 1, sizeof(*values));
+	for (size_t i = 0; names && values && i < n; i++) {
+		const char *value = twin_value(session->conn, &all[i]);
+
+		if (!value || !*value)
+			continue;
+		names[count] = all[i].keyword;
+		values[count++] = value;
 	}
-	status = check_server(conn, err);
-	if (status != AMEND_OK)
-		goto out;
-	session = new_session(conn, options, false);
-	if (!session) {
-		status = amend_no_memory(err);
-		goto out;
-	}
-	conn = NULL;
-	status = amend_postgres_pin_opened(session, err);
-	if (status == AMEND_OK) {
-		*out = session;
-		session = NULL;
-	}
-out:
-	close_session(session);
-	PQfinish(conn);
+	status = all && names && values
+			 ? begin_session(PQconnectdbParams(names, values, 0), "", options, out, err)
+			 : amend_no_memory(err);
+	PQconninfoFree(all);
+	free(names);
+	free(values);
 	return status;
 }
 
@@ -542,6 +594,7 @@ static const struct amend_driver driver = {
 	.dialect = &dialect,
 	.accepts = accepts,
 	.open = open_session,
+	.twin = twin,
 	.reconnect = amend_postgres_reconnect,
 	.adopt = adopt,
 	.close = close_session,

@@ -57,6 +57,7 @@ struct amend_session {
 	bool nameless; /* prepares nothing: adopted, or something in between loses what is prepared */
 	bool broken;   /* libpq and we disagree on what comes next: treated as lost */
 	bool read_only; /* what the caller asked for at open */
+	bool altered;   /* a statement has changed a setting: another session would not have it */
 	int lock_timeout_ms;
 
 	/* postgres_pins.c */
@@ -156,7 +157,6 @@ bool amend_postgres_begins(const char *sql, const char *const *words);
 
 /* postgres_value.c */
 
-/* As text that PostgreSQL reads, NUL-terminated; NULL for SQL's NULL and, with `failed` set, without memory. */
 /* A statement's values as libpq wants them; they are the arena's, or the statement's. */
 struct amend_postgres_params {
 	const char **values;
@@ -166,6 +166,7 @@ struct amend_postgres_params {
 /* False: no memory. */
 bool amend_postgres_params(struct amend_arena *arena, const struct amend_statement *statement,
 			   struct amend_postgres_params *out);
+/* As text that PostgreSQL reads, NUL-terminated; NULL for SQL's NULL and, with `failed` set, without memory. */
 const char *amend_postgres_text(struct amend_arena *arena, const struct amend_value *value,
 				bool *failed);
 /* Takes `result` over (also when it fails) and hands its cells out. */

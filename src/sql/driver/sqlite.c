@@ -238,6 +238,7 @@ static const struct amend_driver driver = {
 	.dialect = &dialect,
 	.accepts = amend_sqlite_accepts,
 	.open = amend_sqlite_open,
+	.twin = NULL,
 	.reconnect = NULL, /* the answer of a COMMIT is a return value */
 	.adopt = adopt,
 	.close = amend_sqlite_close,

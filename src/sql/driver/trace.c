@@ -622,6 +622,7 @@ enum amend_status amend_trace_wrap(const struct amend_driver *driver, struct ame
 	self->driver.accepts = NULL;
 	self->driver.open = NULL;
 	self->driver.adopt = NULL;
+	self->driver.twin = NULL; /* nobody would see what it does */
 	self->driver.reconnect = driver->reconnect ? trace_reconnect : NULL;
 	self->driver.close = trace_close;
 	self->driver.pin = trace_pin;
