@@ -352,7 +352,11 @@ bool cli_conflict_says(const char *text, size_t size)
 		const char *newline = memchr(text, '\n', (size_t)(end - text));
 		const char *next = newline ? newline + 1 : end;
 
-		if (*text != '#' && text + strspn(text, " \t\r\n") < next)
+		bool comment = *text == '#';
+
+		while (text < next && strchr(" \t\r\n", *text) && *text)
+			text++;
+		if (text < next && !comment)
 			return true;
 		text = next;
 	}
