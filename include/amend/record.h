@@ -262,7 +262,10 @@ AMEND_API enum amend_status amend_write(struct amend_conn *db, const struct amen
 					const struct amend_write *write, struct amend_result *result,
 					struct amend_error *err) AMEND_CHECK;
 
-/* NOT_FOUND when there is none. `expect` may be NULL. */
+/*
+ * NOT_FOUND when there is none. `expect` may be NULL. CONSTRAINT also where the database would delete or
+ * change others with it (ON DELETE CASCADE, SET NULL) and no guard's triggers would record that.
+ */
 AMEND_API enum amend_status amend_delete(struct amend_conn *db, const struct amend_table *table,
 					 const struct amend_match *key,
 					 const struct amend_expect *expect, enum amend_wait wait,

@@ -70,6 +70,15 @@ struct amend_foreign_key {
 	const char *const *references; /* its columns */
 };
 
+/* A foreign key, of another table or of this one, by which rows go or change when one here is deleted. */
+struct amend_dependent {
+	const char *schema, *table; /* whose it is */
+	const char *const *columns; /* there */
+	const uint32_t *references; /* here */
+	size_t n_columns;
+	bool goes; /* ON DELETE CASCADE; else SET NULL or SET DEFAULT */
+};
+
 struct amend_table {
 	const char *schema; /* PostgreSQL: the schema; SQLite: "main" or an attached name */
 	const char *name;
@@ -85,6 +94,8 @@ struct amend_table {
 	size_t n_keys;
 	const struct amend_foreign_key *foreign_keys;
 	size_t n_foreign_keys;
+	const struct amend_dependent *dependents; /* SQLite: where the connection enforces foreign keys */
+	size_t n_dependents;
 	int version; /* the version column, or -1 */
 	bool version_is_time;
 	bool settles_late; /* what a statement returns may not be what is stored in the end: AFTER triggers (SQLite: any), rules, partitions */

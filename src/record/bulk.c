@@ -7,6 +7,7 @@
 
 #include "ledger/lease.h"
 #include "record/bulk.h"
+#include "record/cascade.h"
 
 enum kind { DELETE, UPDATE, INSERT };
 
@@ -106,6 +107,24 @@ static enum amend_status pass(struct amend_batch *batch, size_t n, struct amend_
 	return any ? AMEND_OK : status;
 }
 
+/* Held too: nobody can come to refer to them now. */
+static enum amend_status check_cascades(struct amend_batch *batch, size_t n, struct amend_error *err)
+{
+	const struct amend_row **rows;
+	size_t count = 0;
+
+	if (batch->table->n_dependents == 0)
+		return AMEND_OK;
+	rows = amend_arena_array(&batch->work, n, sizeof(const struct amend_row *));
+	if (!rows)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		if (!batch->items[i].moved && kind_of(&batch->items[i]) == DELETE)
+			rows[count++] = batch->items[i].row;
+	}
+	return amend_cascades_check(batch->db, batch->table, rows, count, &batch->others, err);
+}
+
 /* ---- groups ---- */
 
 struct shaped {
@@ -144,13 +163,25 @@ static int by_kind_and_place(const void *a, const void *b)
 	return kinds ? kinds : (x->members[0] > y->members[0]) - (x->members[0] < y->members[0]);
 }
 
+/* What goes with them and is recorded belongs to this revision. */
+static enum amend_status remove_group(const struct amend_batch_group *group, struct amend_error *err)
+{
+	struct amend_conn *db = group->batch->db;
+	bool others = group->batch->others && !group->batch->table->guard_history;
+	enum amend_status status = others ? amend_handover_begin(db, err) : AMEND_OK;
+
+	if (status == AMEND_OK)
+		status = way_of(db)->remove(group, err);
+	return status == AMEND_OK && others ? amend_handover_end(db, err) : status;
+}
+
 static enum amend_status write_group(const struct amend_batch_group *group, struct amend_error *err)
 {
 	const struct amend_batch_way *way = way_of(group->batch->db);
 
 	switch (kind_of(group->first)) {
 	case DELETE:
-		return way->remove(group, err);
+		return remove_group(group, err);
 	case UPDATE:
 		return way->update(group, err);
 	case INSERT:
@@ -416,6 +447,8 @@ enum amend_status amend_rows_write(struct amend_conn *db, const struct amend_tab
 		status = prove(&batch, n, err);
 	if (status == AMEND_OK && n > 0)
 		status = pass(&batch, n, err);
+	if (status == AMEND_OK && n > 0)
+		status = check_cascades(&batch, n, err);
 	if (status == AMEND_OK && n > 0) {
 		wrote = true;
 		status = table->guard_history ? write_recorded(&batch, n, err)

@@ -12,6 +12,7 @@ struct amend_batch {
 	struct amend_bulk *items;
 	struct amend_arena *arena; /* the caller's: rows after the write */
 	struct amend_arena work;   /* until the call ends */
+	bool others; /* go with those that are deleted, recorded by their own triggers */
 	bool plain; /* a row after its update is known without asking: no triggers, no generated columns */
 };
 

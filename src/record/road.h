@@ -174,7 +174,8 @@ struct amend_bulk {
  * open unit, with few round trips: rows are locked in the order of their names, those that were
  * not `held` are proved to be what was read by the write itself, and all changes are recorded in
  * the order of `items`, deletions first (a new row may bear the name of one that went). What deletes goes first, then updates, then creations: the caller sees to it
- * that no value stands twice in between. The first row that the database refuses fails them all.
+ * that no value stands twice in between. The first row that the database refuses fails them all; so does one with
+ * which others would go unrecorded (record/cascade.h).
  */
 enum amend_status amend_rows_write(struct amend_conn *db, const struct amend_table *table,
 				   const struct amend_key *key, struct amend_bulk *items, size_t n,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ledger/lease.h"
+#include "record/cascade.h"
 
 static const struct amend_lock for_update = {true, AMEND_FOR_UPDATE, AMEND_WAIT};
 
@@ -415,12 +416,20 @@ static enum amend_status delete_held(struct amend_conn *db, void *context, struc
 {
 	struct step *step = context;
 	struct amend_rows rows = AMEND_ROWS_INIT;
-	struct amend_sql sql;
 	struct amend_row now;
+	const struct amend_row *const held = &now;
+	struct amend_sql sql;
 	enum amend_status status = hold(db, step, &now, err);
-	bool found;
+	bool found, others = false;
 
+	if (status == AMEND_OK && !step->out->moved)
+		status = amend_cascades_check(db, step->table, &held, 1, &others, err);
 	if (status != AMEND_OK || step->out->moved)
+		return status;
+	others = others && !step->table->guard_history;
+	if (others)
+		status = amend_handover_begin(db, err);
+	if (status != AMEND_OK)
 		return status;
 	amend_sql_init(&sql, db);
 	amend_sql_text(&sql, "DELETE FROM ");
@@ -430,6 +439,8 @@ static enum amend_status delete_held(struct amend_conn *db, void *context, struc
 	step->wrote = found = rows.changes > 0;
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
+	if (status == AMEND_OK && others)
+		status = amend_handover_end(db, err);
 	if (status == AMEND_OK && !found)
 		status = amend_write_refused(step->table, "deleted no row of", err);
 	if (status != AMEND_OK)
@@ -513,8 +524,10 @@ enum amend_status amend_row_delete(struct amend_conn *db, const struct amend_tab
 				   struct amend_written *out, struct amend_error *err)
 {
 	struct step step = {table, NULL, row, NULL, 0, arena, out, false};
-	bool one;
-	enum amend_status status = in_one(db, table, row, &one, err);
+	bool one = false;
+	/* What goes with it is looked for under a hold. */
+	enum amend_status status = table->n_dependents ? AMEND_OK
+						       : in_one(db, table, row, &one, err);
 
 	if (status != AMEND_OK)
 		return status;

@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "ledger/lease.h"
+#include "record/cascade.h"
 #include "record/write.h"
 #include "sync/park.h"
 #include "sync/sync.h"
@@ -179,9 +180,14 @@ static enum amend_status remove_parked(struct amend_sync *sync, const struct ame
 				       struct amend_error *err)
 {
 	const struct amend_action *action = record->action;
+	const struct amend_row *const row = &action->now;
 	struct amend_sql sql;
-	enum amend_status status;
+	bool others;
+	enum amend_status status = amend_cascades_check(sync->db, sync->table, &row, 1, &others,
+							err);
 
+	if (status != AMEND_OK)
+		return status;
 	amend_sql_init(&sql, sync->db);
 	amend_sql_text(&sql, "DELETE FROM ");
 	amend_sql_text(&sql, sync->table->sql);

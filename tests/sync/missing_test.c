@@ -446,6 +446,28 @@ static void foreign_key_keeps_it(struct engine *engine)
 	conflicts(feed, "");
 }
 
+/* Nor is a row deleted with which others would go that nothing records. */
+static void others_would_go_with_it(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+
+	/* A plan leaves it alone: plan_test. */
+	if (feed_planned())
+		return;
+	engine_exec(engine, "CREATE TABLE city (name TEXT PRIMARY KEY, country TEXT REFERENCES "
+			    "country (code) ON DELETE CASCADE)");
+	fed_once(feed, both, "created=2");
+	missing(feed, AMEND_MISSING_DELETE, 100);
+	engine_exec(engine, "INSERT INTO city VALUES ('Paris', 'FR')");
+	fed_once(feed, "code,name\nDE,Germany\nIT,Italy\n",
+		 "created=1 unchanged=1 missing_conflicts=1 new_conflicts=1 open_conflicts=1");
+	expect_contains(feed_conflicts(feed), "1 record of city refers to it, and would be deleted "
+					      "with it: {\"name\":\"Paris\"}");
+	engine_expect(engine, "SELECT count(*) FROM city", "1");
+	engine_exec(engine, "DELETE FROM city");
+	fed(feed, "code,name\nDE,Germany\nIT,Italy\n", "unchanged=2 deleted=1");
+}
+
 static void a_child_that_stays(struct engine *engine)
 {
 	struct feed *feed;
@@ -888,6 +910,8 @@ static const struct engine_test tests[] = {
 	{"children are deleted before their parents", children_before_parents},
 	{"a child takes its deleted parent's value", takes_its_parents_value},
 	{"a deletion that a foreign key refuses is a conflict", foreign_key_keeps_it},
+	{"a deletion with which others would go, unrecorded, is a conflict",
+	 others_would_go_with_it},
 	{"so is one whose child stays, also at COMMIT", a_child_that_stays},
 	{"COL=VALUE marks; a return takes it back", marked_and_back},
 	{"a return takes the mark back under keep too", marked_returns_as_it_was},

@@ -121,6 +121,22 @@ static const char foreign_keys_sql[] =
 	"AND u.conrelid = o.conrelid) "
 	"ORDER BY o.conname, o.oid, k.place";
 
+/* By the triggers of the table that is referred to, for which there is an index. */
+static const char dependents_sql[] =
+	"SELECT o.oid, n.nspname, c.relname, a.attname, k.ref, o.confdeltype = 'c' "
+	"FROM pg_catalog.pg_constraint o JOIN pg_catalog.pg_class c ON c.oid = o.conrelid "
+	"JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+	"CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(o.conkey), pg_catalog.unnest(o.confkey)) "
+	"WITH ORDINALITY AS k(attnum, ref, place) "
+	"JOIN pg_catalog.pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = k.attnum "
+	"WHERE o.oid IN (SELECT t.tgconstraint FROM pg_catalog.pg_trigger t "
+	"WHERE t.tgrelid = $1::pg_catalog.oid AND t.tgisinternal) "
+	"AND o.confrelid = $1::pg_catalog.oid AND o.contype = 'f' "
+	"AND o.confdeltype IN ('c', 'n', 'd') "
+	"AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint u WHERE u.oid = o.conparentid "
+	"AND (u.conrelid = o.conrelid OR u.confrelid = o.confrelid)) "
+	"ORDER BY o.conname, o.oid, k.place";
+
 static const char near_sql[] =
 	"SELECT c.relname, n.nspname, pg_catalog.pg_table_is_visible(c.oid) "
 	"FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
@@ -395,6 +411,37 @@ static bool read_foreign_keys(const struct amend_rows *rows, const struct amend_
 	return true;
 }
 
+/* Likewise; which columns are set to NULL or their default (PostgreSQL 15) does not matter. */
+static bool read_dependents(const struct amend_rows *rows, const struct amend_rows *columns,
+			    struct amend_arena *arena, struct amend_table *table)
+{
+	struct amend_dependent *list = amend_arena_array(arena, rows->n_rows, sizeof(*list));
+	uint32_t *places = amend_arena_array(arena, rows->n_rows, sizeof(*places));
+	const char **names = amend_arena_array(arena, rows->n_rows, sizeof(*names));
+	struct amend_dependent *one = NULL;
+
+	if (!list || !places || !names)
+		return false;
+	for (size_t i = 0; i < rows->n_rows; i++) {
+		if (!one || strcmp(cell(rows, i, 0), cell(rows, i - 1, 0)) != 0) {
+			one = &list[table->n_dependents++];
+			one->schema = amend_arena_text(arena, cell(rows, i, 1));
+			one->table = amend_arena_text(arena, cell(rows, i, 2));
+			one->columns = names + i;
+			one->references = places + i;
+			one->goes = cell_true(rows, i, 5);
+			if (!one->schema || !one->table)
+				return false;
+		}
+		names[i] = amend_arena_text(arena, cell(rows, i, 3));
+		if (!names[i] || !place_of(columns, cell(rows, i, 4), &places[i]))
+			return false;
+		one->n_columns++;
+	}
+	table->dependents = list;
+	return true;
+}
+
 /* In the arguments of a trigger bytes that are not ASCII stand as \\303. */
 static void read_guard(struct amend_table *table, const char *escaped)
 {
@@ -431,7 +478,8 @@ enum amend_status amend_postgres_describe(struct amend_session *session, const c
 	const struct amend_value asked[] = {amend_text(name), amend_text(schema)};
 	const struct amend_statement find = {.sql = find_sql, .values = asked, .n_values = 2};
 	struct amend_rows found = AMEND_ROWS_INIT;
-	struct amend_rows rows[3] = {AMEND_ROWS_INIT, AMEND_ROWS_INIT, AMEND_ROWS_INIT};
+	struct amend_rows rows[4] = {AMEND_ROWS_INIT, AMEND_ROWS_INIT, AMEND_ROWS_INIT,
+				     AMEND_ROWS_INIT};
 	enum amend_status status = amend_postgres_run(session, &find, 1, &found, NULL, false, err);
 	const char *guarded_by;
 	char kind;
@@ -465,17 +513,19 @@ enum amend_status amend_postgres_describe(struct amend_session *session, const c
 		{.sql = columns_sql, .values = amend_rows_at(&found, 0, 0), .n_values = 1},
 		{.sql = keys_sql, .values = amend_rows_at(&found, 0, 0), .n_values = 1},
 		{.sql = foreign_keys_sql, .values = amend_rows_at(&found, 0, 0), .n_values = 1},
+		{.sql = dependents_sql, .values = amend_rows_at(&found, 0, 0), .n_values = 1},
 	};
-	status = amend_postgres_run(session, read, 3, rows, NULL, true, err);
+	status = amend_postgres_run(session, read, 4, rows, NULL, true, err);
 	if (status == AMEND_OK &&
 	    (!table->schema || !table->name || !read_columns(session, &rows[0], arena, table) ||
 	     !read_keys(&rows[1], &rows[0], arena, table) ||
-	     !read_foreign_keys(&rows[2], &rows[0], arena, table)))
+	     !read_foreign_keys(&rows[2], &rows[0], arena, table) ||
+	     !read_dependents(&rows[3], &rows[0], arena, table)))
 		status = amend_no_memory(err);
 	if (status == AMEND_OK && *guarded_by)
 		read_guard(table, guarded_by);
 out:
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 4; i++)
 		amend_rows_release(&rows[i]);
 	amend_rows_release(&found);
 	return status;

@@ -453,6 +453,82 @@ static enum amend_status read_foreign_keys(struct reader *reader)
 	return status;
 }
 
+/* The primary key's column at this place, where a foreign key names none. */
+static int primary_column(const struct amend_table *table, size_t place)
+{
+	for (size_t i = 0; i < table->n_keys; i++) {
+		if (table->keys[i].primary && place < table->keys[i].n_columns)
+			return (int)table->keys[i].columns[place];
+	}
+	return -1;
+}
+
+/* Rows `first` to `end` are one foreign key; one that names what is not there is none. */
+static enum amend_status read_dependent(struct reader *reader, const struct amend_rows *rows,
+					size_t first, size_t end, struct amend_dependent *one)
+{
+	size_t n = end - first;
+	const char **names = amend_arena_array(reader->arena, n, sizeof(*names));
+	uint32_t *places = amend_arena_array(reader->arena, n, sizeof(*places));
+
+	one->schema = reader->table->schema;
+	one->table = amend_arena_text(reader->arena, text_at(rows, first, 0));
+	if (!names || !places || !one->table)
+		return amend_no_memory(reader->err);
+	for (size_t i = 0; i < n; i++) {
+		int at = is_null(rows, first + i, 3)
+				 ? primary_column(reader->table, i)
+				 : amend_table_column(reader->table, text_at(rows, first + i, 3));
+
+		names[i] = amend_arena_text(reader->arena, text_at(rows, first + i, 2));
+		if (!names[i])
+			return amend_no_memory(reader->err);
+		if (at < 0)
+			return AMEND_OK;
+		places[i] = (uint32_t)at;
+	}
+	one->columns = names;
+	one->references = places;
+	one->n_columns = n;
+	one->goes = strcmp(text_at(rows, first, 4), "CASCADE") == 0;
+	reader->table->n_dependents++;
+	return AMEND_OK;
+}
+
+static enum amend_status read_dependents(struct reader *reader)
+{
+	struct amend_table *table = reader->table;
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_buffer sql = AMEND_BUFFER_INIT;
+	struct amend_dependent *list;
+	enum amend_status status;
+
+	amend_buffer_text(&sql, "SELECT m.name, f.id, f.\"from\", f.\"to\", f.on_delete FROM ");
+	amend_quote_name(&sql, amend_driver_sqlite->dialect, table->schema);
+	amend_buffer_text(&sql, ".sqlite_master m, pragma_foreign_key_list(m.name, ?2) f "
+				"WHERE m.type = 'table' AND m.sql LIKE '%REFERENCES%' "
+				"AND f.\"table\" = ?1 COLLATE NOCASE "
+				"AND f.on_delete NOT IN ('NO ACTION', 'RESTRICT') "
+				"AND (SELECT foreign_keys FROM pragma_foreign_keys) "
+				"ORDER BY m.rowid, f.id, f.seq");
+	status = sql.failed ? amend_no_memory(reader->err)
+			    : query(reader, sql.data, table->name, table->schema, &rows);
+	amend_buffer_release(&sql);
+	list = amend_arena_array(reader->arena, rows.n_rows, sizeof(*list));
+	if (status == AMEND_OK && !list)
+		status = amend_no_memory(reader->err);
+	for (size_t i = 0, end; list && i < rows.n_rows && status == AMEND_OK; i = end) {
+		end = i + 1;
+		while (end < rows.n_rows && integer_at(&rows, end, 1) == integer_at(&rows, i, 1) &&
+		       strcmp(text_at(&rows, end, 0), text_at(&rows, i, 0)) == 0)
+			end++;
+		status = read_dependent(reader, &rows, i, end, &list[table->n_dependents]);
+	}
+	table->dependents = list;
+	amend_rows_release(&rows);
+	return status;
+}
+
 /* What acts when a row is written: triggers, also temporary ones, and a row that refers to another of its table. */
 static enum amend_status read_triggers(struct reader *reader)
 {
@@ -525,7 +601,7 @@ enum amend_status amend_sqlite_describe(struct amend_session *session, const cha
 	if (!primary)
 		return amend_no_memory(err);
 	*visible = false;
-	table->n_keys = table->n_foreign_keys = 0;
+	table->n_keys = table->n_foreign_keys = table->n_dependents = 0;
 	table->rowid = NULL;
 	table->folds_case = true;
 	status = find_table(&reader, schema ? schema : "main", name, visible);
@@ -537,6 +613,8 @@ enum amend_status amend_sqlite_describe(struct amend_session *session, const cha
 		status = read_keys(&reader, primary, n_primary);
 	if (status == AMEND_OK)
 		status = read_foreign_keys(&reader);
+	if (status == AMEND_OK)
+		status = read_dependents(&reader);
 	if (status == AMEND_OK)
 		status = read_triggers(&reader);
 	if (status == AMEND_OK && table->has_triggers)

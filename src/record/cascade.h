@@ -1,0 +1,48 @@
+/*
+ * Records that the database deletes or changes with one that is deleted: ON DELETE CASCADE, SET NULL, SET DEFAULT.
+ * Nobody has seen them, and unless their table is guarded nobody records them; for src/record and the layers above.
+ */
+#ifndef AMEND_RECORD_CASCADE_H
+#define AMEND_RECORD_CASCADE_H
+
+#include "record/road.h"
+
+enum { AMEND_CASCADE_SHOWN = 3, AMEND_CASCADE_MOST = 1000 };
+
+/* What depends on one row by one foreign key. Lives during the call. */
+struct amend_cascade {
+	size_t row;                           /* its index */
+	const char *table;                    /* whose records they are, as the ledger names it */
+	uint64_t n;                           /* how many; AMEND_CASCADE_MOST: that many or more */
+	const char *pks[AMEND_CASCADE_SHOWN]; /* the first of them; NULL: no more, or nothing names them */
+	bool goes;                            /* they are deleted; else changed */
+	bool recorded; /* by the triggers of `amend guard`, and all that goes with them */
+};
+
+struct amend_cascade_search {
+	/* Whether the record of that table goes anyway, or will not depend on it any more. NULL: none does. */
+	bool (*apart)(void *context, const struct amend_dependent *key,
+		      const struct amend_table *table, const char *pk);
+	enum amend_status (*each)(void *context, const struct amend_cascade *found,
+				  struct amend_error *err);
+	void *context;
+};
+
+/* Calls `each` for each row and foreign key by which others depend on it. Rows without values are left out. */
+enum amend_status amend_cascades_find(struct amend_conn *db, const struct amend_table *table,
+				      const struct amend_row *const *rows, size_t n,
+				      const struct amend_cascade_search *search,
+				      struct amend_error *err) AMEND_CHECK;
+
+/* "2 records of orders refer to it, and would be deleted with it: {"id":5}, {"id":6}" */
+void amend_cascade_text(struct amend_buffer *text, const struct amend_cascade *found);
+
+/*
+ * Of rows that are held and about to be deleted together. CONSTRAINT: others would go or change and nothing would record it.
+ * `*recorded`: some do, and are recorded: their triggers are to be handed the revision.
+ */
+enum amend_status amend_cascades_check(struct amend_conn *db, const struct amend_table *table,
+				       const struct amend_row *const *rows, size_t n,
+				       bool *recorded, struct amend_error *err) AMEND_CHECK;
+
+#endif
