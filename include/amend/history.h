@@ -19,6 +19,7 @@
 #define AMEND_HISTORY_H
 
 #include <amend/ledger.h>
+#include <amend/violation.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -90,7 +91,7 @@ enum amend_revert_problem {
 	AMEND_REVERT_TAKEN,  /* another record has the unique value now */
 	AMEND_REVERT_GONE,   /* the record was deleted since */
 	AMEND_REVERT_EXISTS, /* it was to come back, and is there, with another value in this field */
-	AMEND_REVERT_USED, /* it was to go, and was edited since, or is not the one that was created */
+	AMEND_REVERT_USED, /* it was to go, and was edited since, is not the one that was created, or others would go or change with it */
 	AMEND_REVERT_NO_FIELD, /* the table has no such column any more */
 };
 
@@ -115,6 +116,9 @@ struct amend_revert_entry {
 	size_t n_changes;
 	const struct amend_revert_conflict *conflicts;
 	size_t n_conflicts;
+	/* What the database would refuse of it, or has refused: all of it, as far as it can be known. */
+	const struct amend_violation *violations;
+	size_t n_violations;
 };
 
 typedef enum amend_status (*amend_revert_fn)(const struct amend_revert_entry *entry, void *context,
@@ -125,6 +129,7 @@ struct amend_revert_report {
 	uint64_t updated, created, deleted, unchanged;
 	uint64_t conflicts; /* records with any */
 	uint64_t open; /* of these, those for which `on_conflict` has no answer: above 0 nothing is written */
+	uint64_t refused; /* records with violations, of the first two hundred */
 	uint64_t bases;   /* that became what they were */
 	int64_t revision; /* that recorded it; 0: nothing was written */
 };
@@ -144,7 +149,10 @@ struct amend_revert {
 		ignore; /* columns that stay as they are and whose later edits do not count (of any table) */
 	size_t n_ignore;
 	bool dry_run;
-	/* Once for each record, before `confirm`; without that, after all is written (or tried). NULL: nobody looks. */
+	/*
+	 * Once for each record, before `confirm`; without that, after all is written, or tried: where the database
+	 * refused it, for those records alone that are to blame. NULL: nobody looks.
+	 */
 	amend_revert_fn each;
 	/* false: nothing is written, INTERRUPTED. Nothing is held meanwhile: if it is another plan afterwards, STALE. */
 	bool (*confirm)(const struct amend_revert_report *report, void *context);
@@ -158,7 +166,7 @@ struct amend_revert {
 
 /*
  * NOT_FOUND: no such revision or run, or it has no part in this record. CONFLICT: see `open`; the
- * conflicts, all of them, have been shown. CONSTRAINT: the database refuses it.
+ * conflicts, all of them, have been shown. CONSTRAINT, INVALID: the database refuses it, see `violations`.
  */
 AMEND_API enum amend_status amend_revert(struct amend_conn *db, const struct amend_revert *revert,
 					 struct amend_revert_report *report,

@@ -14,6 +14,7 @@
 #include "plain.h"
 #include "print.h"
 #include "session.h"
+#include "violations.h"
 
 enum { SHOWN = 20, LONGEST = 80 };
 
@@ -74,7 +75,7 @@ static enum amend_status print_entry(const struct amend_revert_entry *entry, voi
 	(void)err;
 	if (entry->outcome == AMEND_IS_UNCHANGED)
 		return AMEND_OK;
-	if (!entry->n_conflicts && !showing->all && showing->n >= SHOWN) {
+	if (!entry->n_conflicts && !entry->n_violations && !showing->all && showing->n >= SHOWN) {
 		showing->left_out++;
 		return AMEND_OK;
 	}
@@ -84,6 +85,10 @@ static enum amend_status print_entry(const struct amend_revert_entry *entry, voi
 	cli_print_changes(&pool, stdout, "  ", entry->changes, entry->n_changes);
 	for (size_t i = 0; i < entry->n_conflicts; i++)
 		print_conflict(&pool, &entry->conflicts[i]);
+	for (size_t i = 0; i < entry->n_violations; i++) {
+		cli_ink(stdout, CLI_NOTE, "  refused: ");
+		printf("%s\n", cli_plain(&pool, entry->violations[i].text));
+	}
 	cli_pool_release(&pool);
 	return AMEND_OK;
 }
@@ -119,6 +124,10 @@ static enum amend_status add_entry(const struct amend_revert_entry *entry, void 
 	for (size_t i = 0; i < entry->n_conflicts; i++)
 		json_object_array_add(conflicts, conflict_json(entry->table, &entry->conflicts[i]));
 	cli_json_add(object, "conflicts", conflicts);
+	if (entry->n_violations > 0)
+		cli_json_add(object, "violations",
+			     cli_json_violations(entry->table, entry->violations,
+						 entry->n_violations));
 	json_object_array_add(showing->changes, object);
 	return AMEND_OK;
 }
@@ -140,7 +149,8 @@ static void print_counts(const struct amend_revert_report *report, FILE *out)
 		      {report->created, "to bring back"},
 		      {report->deleted, "to remove"},
 		      {report->unchanged, "as they were already"},
-		      {report->conflicts, "in conflict"}};
+		      {report->conflicts, "in conflict"},
+		      {report->refused, "that the database would refuse"}};
 	const char *before = "records: ";
 
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
@@ -233,7 +243,7 @@ static int revert(struct cli_session *session, struct amend_revert *revert)
 	if (!revert->dry_run && !cli_has(session->args, "yes"))
 		revert->confirm = agreed;
 	status = amend_revert(session->db, revert, &report, &session->err);
-	if (json && (status == AMEND_OK || status == AMEND_CONFLICT)) {
+	if (json && (status == AMEND_OK || status == AMEND_CONFLICT || report.refused)) {
 		print_json(revert, &report, &showing, status);
 		showing.changes = NULL;
 	} else if (status == AMEND_OK) {
@@ -242,9 +252,12 @@ static int revert(struct cli_session *session, struct amend_revert *revert)
 		print_left_out(&showing);
 	}
 	json_object_put(showing.changes);
+	if (status == AMEND_OK && report.open)
+		return CLI_STALE;
 	if (status == AMEND_OK)
-		return report.open ? CLI_STALE : CLI_DONE;
-	return status == AMEND_CONFLICT ? cli_complain_of(session) : cli_fail(session);
+		return revert->dry_run && report.refused ? CLI_FAILED : CLI_DONE;
+	return status == AMEND_CONFLICT || report.refused ? cli_complain_of(session)
+							  : cli_fail(session);
 }
 
 static int open_and_revert(const struct cli_args *args, struct amend_revert *what,

@@ -9,6 +9,7 @@
 #include "core/digest.h"
 #include "core/json_text.h"
 #include "history/revert.h"
+#include "record/violations.h"
 
 /* One call under way. */
 struct call {
@@ -50,6 +51,7 @@ static void count(struct undo *undo)
 static enum amend_status make_plan(struct call *call, bool hold, struct amend_error *err)
 {
 	enum amend_status status;
+	bool again = true;
 
 	begin(call, hold);
 	status = amend_undo_read(&call->undo, err);
@@ -57,8 +59,13 @@ static enum amend_status make_plan(struct call *call, bool hold, struct amend_er
 		status = amend_undo_rows(&call->undo, err);
 	if (status == AMEND_OK)
 		status = amend_undo_decide(&call->undo, err);
-	if (status == AMEND_OK)
+	while (again && status == AMEND_OK) {
 		status = amend_undo_unique(&call->undo, err);
+		if (status == AMEND_OK)
+			status = amend_undo_children(&call->undo, &again, err);
+		/* Where nothing will be written, that is said once. */
+		again = again && call->revert->on_conflict == AMEND_REVERT_CURRENT;
+	}
 	if (status == AMEND_OK)
 		count(&call->undo);
 	return status;
@@ -89,8 +96,12 @@ static void add_record(struct amend_hasher *hasher, struct amend_buffer *buffer,
 		if (record->row.values)
 			add_value(hasher, buffer, &record->row.values[record->puts[i].column]);
 	}
-	for (size_t i = 0; i < record->n_conflicts; i++)
+	for (size_t i = 0; i < record->n_conflicts; i++) {
+		const char *note = record->conflicts[i].note;
+
 		add_value(hasher, buffer, &record->conflicts[i].current);
+		amend_hasher_add(hasher, note, strlen(note) + 1);
+	}
 	/* Of what goes all that goes with it was shown. */
 	for (size_t i = 0; record->outcome == AMEND_IS_DELETED && i < table->n_columns; i++)
 		add_value(hasher, buffer, &record->row.values[i]);
@@ -131,6 +142,8 @@ static enum amend_status show_record(const struct undo *undo, const struct undo_
 		.changes = changes,
 		.conflicts = record->conflicts,
 		.n_conflicts = record->n_conflicts,
+		.violations = record->violations,
+		.n_violations = record->n_violations,
 	};
 	struct amend_field *key = NULL;
 	enum amend_status status;
@@ -158,13 +171,18 @@ static enum amend_status show_record(const struct undo *undo, const struct undo_
 	return status;
 }
 
-static enum amend_status show(const struct undo *undo, struct amend_error *err)
+/* All of them, or only those that the database refuses. */
+static enum amend_status show(const struct undo *undo, bool refused, struct amend_error *err)
 {
 	enum amend_status status = AMEND_OK;
 
 	for (size_t i = 0; undo->revert && undo->revert->each && i < undo->n_tables; i++) {
-		for (size_t j = 0; j < undo->tables[i]->n && status == AMEND_OK; j++)
-			status = show_record(undo, undo->tables[i]->list[j], err);
+		for (size_t j = 0; j < undo->tables[i]->n && status == AMEND_OK; j++) {
+			const struct undo_record *record = undo->tables[i]->list[j];
+
+			if (!refused || record->n_violations > 0)
+				status = show_record(undo, record, err);
+		}
 	}
 	return status;
 }
@@ -250,7 +268,9 @@ static enum amend_status ask(struct call *call, struct amend_error *err)
 	if (status == AMEND_OK)
 		status = digest(&call->undo, call->shown, err);
 	if (status == AMEND_OK)
-		status = show(&call->undo, err);
+		status = amend_undo_refused(&call->undo, err);
+	if (status == AMEND_OK)
+		status = show(&call->undo, false, err);
 	if (status != AMEND_OK || call->revert->dry_run)
 		return status;
 	if (call->undo.report.open > 0)
@@ -272,6 +292,20 @@ static enum amend_status check_asked(const struct amend_revert *revert, struct a
 	return AMEND_OK;
 }
 
+/* The engine stopped at the first: what else is in the way is asked of what is there now. */
+static void explain(struct call *call)
+{
+	const struct amend_conn *db = call->db;
+	struct amend_error ignored;
+
+	if (db->depth > 0 && db->levels[db->depth - 1].failed)
+		return;
+	if (make_plan(call, false, &ignored) != AMEND_OK ||
+	    amend_undo_refused(&call->undo, &ignored) != AMEND_OK ||
+	    show(&call->undo, true, &ignored) != AMEND_OK)
+		return; /* what was said before stands */
+}
+
 static enum amend_status revert_all(struct call *call, struct amend_error *err)
 {
 	bool asks = call->revert->confirm || call->revert->dry_run;
@@ -284,9 +318,12 @@ static enum amend_status revert_all(struct call *call, struct amend_error *err)
 		status = amend_atomic(call->db, NULL, carry_out, call, err);
 	if (!asks && (status == AMEND_OK || status == AMEND_CONFLICT)) {
 		struct amend_error ignored;
-		enum amend_status shown = show(&call->undo, status == AMEND_OK ? err : &ignored);
+		enum amend_status shown = show(&call->undo, false,
+					       status == AMEND_OK ? err : &ignored);
 
 		status = status == AMEND_OK ? shown : status;
+	} else if (!asks && amend_violations_worth(err)) {
+		explain(call);
 	}
 	return status;
 }

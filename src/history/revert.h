@@ -5,6 +5,8 @@
  *	undo_rows.c    the rows and bases as they are
  *	undo_decide.c  what becomes of each record, three-way
  *	undo_unique.c  values that would stand twice
+ *	undo_children.c what would go with records that are removed
+ *	undo_refused.c what else the database would refuse
  *	undo_write.c   all of it written, in an order that foreign keys allow
  *	revert.c       the call: planning, showing, asking, doing
  *
@@ -17,6 +19,7 @@
 #include <amend/history.h>
 
 #include "record/road.h"
+#include "sql/violations.h"
 #include "sync/hash.h"
 
 struct undo_table;
@@ -59,6 +62,8 @@ struct undo_record {
 	size_t n_conflicts, conflicts_room;
 	bool open;   /* a conflict for which the policy has no answer */
 	bool *parks; /* by key of the table: it makes way with its value; NULL: with none */
+	const struct amend_violation *violations;
+	size_t n_violations;
 	size_t mark; /* undo_write.c */
 	const char *after_pk;
 };
@@ -107,6 +112,13 @@ bool amend_undo_counts(const struct undo_table *table, size_t column);
 enum amend_status amend_undo_unique(struct undo *undo, struct amend_error *err) AMEND_CHECK;
 /* The column's value once the record is written; NULL: it will be gone, or is left to the database. */
 const struct amend_value *amend_undo_final(const struct undo_record *record, size_t column);
+
+/* undo_children.c; `*again`: a record stays for their sake, which may be in the way of others. */
+enum amend_status amend_undo_children(struct undo *undo, bool *again,
+				      struct amend_error *err) AMEND_CHECK;
+
+/* undo_refused.c: what stands in the way of each record, for who looks; of the first two hundred that would be written. */
+enum amend_status amend_undo_refused(struct undo *undo, struct amend_error *err) AMEND_CHECK;
 
 /* undo_write.c: inside a unit, of a plan whose rows are held. */
 enum amend_status amend_undo_write(struct undo *undo, struct amend_error *err) AMEND_CHECK;

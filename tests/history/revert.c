@@ -49,6 +49,13 @@ static enum amend_status see(const struct amend_revert_entry *entry, void *conte
 		if (*conflict->note)
 			amend_buffer_printf(text, " (%s)", conflict->note);
 	}
+	for (size_t i = 0; i < entry->n_violations; i++) {
+		const struct amend_violation *violation = &entry->violations[i];
+
+		amend_buffer_printf(text, "; refused %s", amend_violation_name(violation->kind));
+		for (size_t j = 0; j < violation->n_columns; j++)
+			amend_buffer_printf(text, "%s%s", j ? "," : " ", violation->columns[j]);
+	}
 	return AMEND_OK;
 }
 

@@ -17,7 +17,7 @@ struct asked_revert {
 	bool (*confirm)(const struct amend_revert_report *report, void *context);
 };
 
-/* Its status; `*report` may be NULL. What was shown: a line each, "updated t id=1 v: b -> a; edited w: base|current|incoming". */
+/* Its status; `*report` may be NULL. What was shown: a line each, "updated t id=1 v: b -> a; edited w: base|current|incoming; refused check w". */
 const char *road_revert(struct road *road, const struct asked_revert *asked,
 			enum amend_status *status, struct amend_revert_report *report);
 

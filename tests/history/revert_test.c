@@ -400,6 +400,18 @@ static enum amend_status family(struct amend_conn *db, void *context, struct ame
 	return AMEND_OK;
 }
 
+/* What the revert itself puts right is nothing that the database would refuse. */
+static void refuses_nothing(struct road *road, int64_t revision)
+{
+	struct amend_revert_report report;
+	enum amend_status status;
+
+	(void)road_revert(road, &(const struct asked_revert){.revision = revision, .dry_run = true},
+			  &status, &report);
+	expect_ok(status, &road->err);
+	assert_int_equal(report.refused, 0);
+}
+
 /* Written parents first and children first, whatever order the ids are in. */
 static void foreign_keys(struct engine *engine)
 {
@@ -412,8 +424,10 @@ static void foreign_keys(struct engine *engine)
 	road = road_open(engine, "child");
 	connect_exec(engine, road->db, engine_pick(engine, "PRAGMA foreign_keys = ON", "SELECT 1"));
 	expect_ok(road_atomic(road, family, road), &road->err);
+	refuses_nothing(road, 1);
 	reverts(road, AMEND_OK, NULL, .revision = 1);
 	engine_expect(engine, "SELECT count(*) FROM parent", "0");
+	refuses_nothing(road, 2);
 	reverts(road, AMEND_OK, NULL, .revision = 2);
 	engine_expect(engine, "SELECT id, up FROM parent ORDER BY id", "0|2\n1|NULL\n2|1");
 	engine_expect(engine, "SELECT id, parent FROM child", "1|2");
