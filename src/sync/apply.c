@@ -85,7 +85,8 @@ static enum amend_status reject_chunk(struct amend_chunk *chunk, struct amend_er
 
 	mark_all(chunk, AMEND_EFFECT_REJECTED);
 	for (size_t i = chunk->from; i < chunk->to; i++) {
-		chunk->sync->todo[i]->problem = amend_arena_text(&chunk->sync->arena, why.text);
+		chunk->sync->todo[i]->problem = amend_sync_reason(chunk->sync, chunk->sync->todo[i],
+								  &why);
 		if (!chunk->sync->todo[i]->problem)
 			return amend_no_memory(err);
 	}

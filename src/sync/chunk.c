@@ -540,11 +540,9 @@ bool amend_sync_isolates(const struct amend_error *err)
 /* So many rejects of a run are told all that is in their way: asking for it costs more than the write did. */
 enum { EXPLAINED = 200 };
 
-/* What the engine stopped at; and all that is in the record's way, where that is more. NULL: no memory. */
-static const char *reason(const struct amend_chunk *chunk, const struct amend_record *record,
-			  const struct amend_error *why)
+const char *amend_sync_reason(struct amend_sync *sync, const struct amend_record *record,
+			      const struct amend_error *why)
 {
-	struct amend_sync *sync = chunk->sync;
 	const struct amend_action *action = record->action;
 	struct amend_arena arena = AMEND_ARENA_INIT;
 	struct amend_violations list = {.arena = &arena};
@@ -597,7 +595,7 @@ static enum amend_status blame(const struct group *group, const struct amend_err
 		return AMEND_OK;
 	}
 	culprit->effect = AMEND_EFFECT_REJECTED;
-	culprit->problem = reason(chunk, culprit, why);
+	culprit->problem = amend_sync_reason(chunk->sync, culprit, why);
 	return culprit->problem ? AMEND_OK : amend_no_memory(err);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "record/result.h"
+#include "record/violations.h"
 #include "sync/resolve.h"
 
 static const struct amend_lock for_update = {true, AMEND_FOR_UPDATE, AMEND_WAIT};
@@ -196,6 +197,7 @@ static enum amend_status begin(struct amend_conn *db, struct amend_settlement *s
 	s->table = NULL;
 	s->arena = s->work.arena;
 	s->n_puts = 0;
+	s->tried = false;
 	s->waits = AMEND_OK;
 	status = amend_conflict_by_id(db, s->how->id, false, s->arena, &s->conflict, err);
 	if (status == AMEND_OK)
@@ -274,6 +276,7 @@ static enum amend_status settle(struct amend_conn *db, void *context, struct ame
 	bool found = false, moved = false;
 	enum amend_status status = begin(db, s, &row, &found, err);
 
+	s->now = status == AMEND_OK && found ? row : (struct amend_row){0};
 	if (status == AMEND_OK)
 		status = check_shown(s, found ? row.values : NULL, err);
 	if (status != AMEND_OK || s->waits != AMEND_OK)
@@ -286,6 +289,23 @@ static enum amend_status settle(struct amend_conn *db, void *context, struct ame
 	if (status == AMEND_OK && moved)
 		status = amend_error_set(err, AMEND_RETRY, "another settled the conflict meanwhile");
 	return status;
+}
+
+/* All that is in the way of what was to be written, into the result. */
+static void explain(struct amend_conn *db, struct amend_settlement *s, const struct amend_error *err)
+{
+	struct amend_violations list = {.arena = s->arena};
+	struct amend_error ignored;
+
+	if (!s->tried || !amend_violations_worth(err) ||
+	    (db->depth > 0 && db->levels[db->depth - 1].failed))
+		return;
+	if (amend_row_violations(db, s->table, s->now.values ? &s->now : NULL, s->puts, s->n_puts,
+				 &list, &ignored) != AMEND_OK ||
+	    (!*err->sqlstate && !list.unfit))
+		return;
+	s->work.result->violations = list.all;
+	s->work.result->n_violations = list.n;
 }
 
 enum amend_status amend_resolve(struct amend_conn *db, const struct amend_resolution *how_,
@@ -306,10 +326,12 @@ enum amend_status amend_resolve(struct amend_conn *db, const struct amend_resolu
 		status = amend_ledger_need(db, err);
 	if (status == AMEND_OK)
 		status = amend_atomic(db, NULL, settle, &s, err);
-	amend_table_close(s.table);
 	if (status == AMEND_OK && s.waits != AMEND_OK)
 		status = amend_error_set(err, s.waits, "conflict %lld: %s", (long long)how_->id,
 					 s.why);
 	amend_result_status(result, status);
+	if (status != AMEND_OK)
+		explain(db, &s, err);
+	amend_table_close(s.table);
 	return amend_leave(db, status, err);
 }

@@ -38,6 +38,8 @@ struct amend_settlement {
 	struct amend_put *puts;
 	size_t n_puts;
 	bool shown; /* the decisions are about what is there now: it is the version that they name */
+	struct amend_row now; /* as it was found; `values` NULL: it is not there */
+	bool tried; /* to write `puts`; or they are what was given, and cannot be written */
 	enum amend_status waits; /* not OK: it goes on, and the call ends so.. */
 	const char *why;         /* ..for this reason */
 };

@@ -73,6 +73,16 @@ static enum amend_status check_text(const struct amend_settlement *s, uint32_t c
 			       s->table->qualified, s->table->columns[column].name);
 }
 
+/* As they were given: what is wrong with them is listed, all of it. */
+static void put_given(struct amend_settlement *s)
+{
+	for (size_t i = 0; i < s->how->n_decisions; i++) {
+		if (s->how->decisions[i].take == AMEND_TAKE_NOTHING)
+			amend_settle_put(s, s->given_columns[i], &s->how->decisions[i].value);
+	}
+	s->tried = true;
+}
+
 enum amend_status amend_settle_read_given(struct amend_conn *db, struct amend_settlement *s,
 					  struct amend_error *err)
 {
@@ -107,9 +117,11 @@ enum amend_status amend_settle_read_given(struct amend_conn *db, struct amend_se
 	if (n_canon)
 		status = amend_canonicalise(db, canon, n_canon, s->arena, err);
 	for (size_t i = 0; i < n_canon && status == AMEND_OK; i++) {
-		if (canon[i].problem)
+		if (canon[i].problem) {
+			put_given(s);
 			return amend_error_set(err, AMEND_INVALID, "column %s: %s",
 					       canon[i].column->name, canon[i].problem);
+		}
 		s->given[which[i]] = canon[i].out;
 	}
 	return status;

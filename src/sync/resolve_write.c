@@ -11,6 +11,7 @@ enum amend_status amend_settle_write(struct amend_conn *db, struct amend_settlem
 {
 	enum amend_status status;
 
+	s->tried = true;
 	/* With its source and base: whoever undoes it gets the base back, and a sync asks again. */
 	*out = (struct amend_bulk){
 		.row = row,

@@ -525,6 +525,9 @@ enum amend_status amend_sync_base_moved(struct amend_chunk *chunk, struct amend_
 					struct amend_error *err) AMEND_CHECK;
 /* Whether what failed is one record's fault: a constraint, a value. */
 bool amend_sync_isolates(const struct amend_error *err);
+/* What the engine stopped at; and all that is in the record's way, where that is more. NULL: no memory. */
+const char *amend_sync_reason(struct amend_sync *sync, const struct amend_record *record,
+			      const struct amend_error *why);
 
 /*
  * half.c: writes the later half of what is left of todo, from `*middle` on, beside the caller; NULL where it cannot be
