@@ -53,8 +53,9 @@ typedef enum amend_status (*amend_unit_fn)(struct amend_conn *db, void *context,
 
 /*
  * Runs `fn` as a unit. Returns its status after undoing it, or AMEND_OK after
- * COMMIT; AMEND_OUTCOME_UNKNOWN when the connection died in COMMIT (never
- * rerun). On an adopted connection inside the application's transaction it is
+ * COMMIT. Where the connection died in COMMIT and amend has recorded something in the unit,
+ * that tells whether it is in (amend/once.h says how): then it is done, or run again. Else
+ * AMEND_OUTCOME_UNKNOWN, never rerun. On an adopted connection inside the application's transaction it is
  * a savepoint, and AMEND_RETRY goes to the caller.
  */
 AMEND_API enum amend_status amend_atomic(struct amend_conn *db,

@@ -321,7 +321,12 @@ static void say_where(struct cli_session *session, const struct cli_subject *sub
 		amend_error_wrap(&session->err, "%s %s", subject->table, subject->key);
 		break;
 	case AMEND_OUTCOME_UNKNOWN:
-		if (result->once)
+		if (result->once && !cli_takes(session->args, "once"))
+			amend_error_set(
+				&session->err, AMEND_OUTCOME_UNKNOWN,
+				"%s (hint: it is in, or it is not: amend once %s %s shows which)",
+				why, cli_quote(pool, session->args->words[0]), result->once);
+		else if (result->once)
 			amend_error_set(
 				&session->err, AMEND_OUTCOME_UNKNOWN,
 				"%s (hint: it is in, or it is not: run again with --once %s, and "

@@ -125,9 +125,9 @@ static enum amend_status add_entry(const struct amend_revert_entry *entry, void 
 		json_object_array_add(conflicts, conflict_json(entry->table, &entry->conflicts[i]));
 	cli_json_add(object, "conflicts", conflicts);
 	if (entry->n_violations > 0)
-		cli_json_add(object, "violations",
-			     cli_json_violations(entry->table, entry->violations,
-						 entry->n_violations));
+		cli_json_add(
+			object, "violations",
+			cli_json_violations(entry->table, entry->violations, entry->n_violations));
 	json_object_array_add(showing->changes, object);
 	return AMEND_OK;
 }
@@ -229,6 +229,17 @@ static void print_end(const struct amend_revert *revert, const struct amend_reve
 	printf("\n");
 }
 
+static void say_again(struct cli_session *session)
+{
+	const char *why = cli_copy(session->args->pool, session->err.text,
+				   strlen(session->err.text));
+
+	amend_error_set(&session->err, AMEND_OUTCOME_UNKNOWN,
+			"%s (hint: it is in, or it is not: run it again, what is undone already is "
+			"found so)",
+			why);
+}
+
 static int revert(struct cli_session *session, struct amend_revert *revert)
 {
 	bool json = cli_has(session->args, "json");
@@ -256,6 +267,8 @@ static int revert(struct cli_session *session, struct amend_revert *revert)
 		return CLI_STALE;
 	if (status == AMEND_OK)
 		return revert->dry_run && report.refused ? CLI_FAILED : CLI_DONE;
+	if (status == AMEND_OUTCOME_UNKNOWN)
+		say_again(session);
 	return status == AMEND_CONFLICT || report.refused ? cli_complain_of(session)
 							  : cli_fail(session);
 }

@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "core/rows.h"
+#include "ledger/fate.h"
 #include "ledger/state.h"
 
 /*
@@ -242,6 +243,7 @@ struct amend_ledger *amend_ledger_state(struct amend_conn *db, struct amend_erro
 	if (!db->ledger) {
 		db->ledger = calloc(1, sizeof(*db->ledger));
 		db->ledger_free = amend_ledger_free;
+		db->witness = amend_revision_fate;
 		if (!db->ledger)
 			amend_no_memory(err);
 	}

@@ -98,6 +98,25 @@ enum amend_status amend_operation_run(struct amend_conn *db,
 	return amend_error_wrap(err, "operation %s", operation->id);
 }
 
+enum amend_status amend_operation_run_made_up(struct amend_conn *db,
+					      char id[static AMEND_OPERATION_ID], amend_unit_fn fn,
+					      void *context, struct amend_error *err)
+{
+	struct amend_arena arena = AMEND_ARENA_INIT;
+	struct amend_operation operation = {.id = id, .arena = &arena};
+	enum amend_status status;
+
+	*id = '\0';
+	if (!amend_may_reconnect(db) || amend_in_transaction(db))
+		return amend_atomic(db, NULL, fn, context, err);
+	amend_operation_make_id(id);
+	/* If it is there already then by this call, whose earlier run has got through after all. */
+	status = amend_operation_run(db, NULL, &operation, fn, context, err);
+	amend_buffer_release(&operation.answer);
+	amend_arena_release(&arena);
+	return status;
+}
+
 /* ---- for applications ---- */
 
 /* Told from the digests of single writes by its first bytes. */

@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "core/json_text.h"
 #include "core/rows.h"
+#include "ledger/fate.h"
 #include "ledger/state.h"
 
 enum { LONGEST_ID = 200 };
@@ -178,58 +179,29 @@ enum amend_status amend_operation_answer(struct amend_conn *db,
 
 /* ---- the fate of a COMMIT ---- */
 
-/*
- * By inserting the same id: that waits for the transaction if it is still under
- * way, where a look would come too early. Without amend_atomic: the lost
- * unit's hooks are still waiting for what this finds out.
- */
-static enum amend_status look(struct amend_conn *db, const struct amend_operation *operation,
-			      int64_t until, bool *in, struct amend_error *err)
+static enum amend_status look(struct amend_conn *db, void *context, bool *in,
+			      struct amend_error *err)
 {
-	int64_t left = until - amend_clock_ms();
-	const struct amend_begin begin = {.lock_timeout_ms = left > 1 ? (int)left : 1};
+	const struct amend_operation *operation = context;
 	struct amend_arena arena = AMEND_ARENA_INIT;
 	struct amend_operation_row row = {.maker = NULL};
-	struct amend_error ignored;
 	bool claimed = false, found = false;
-	enum amend_status status = db->driver->begin(db->session, &begin, err);
+	enum amend_status status = amend_operation_claim(db, operation, &claimed, err);
 
-	if (status != AMEND_OK)
-		return status;
-	status = amend_operation_claim(db, operation, &claimed, err);
 	if (status == AMEND_OK && !claimed)
 		status = amend_operation_find(db, operation->id, &arena, &found, &row, err);
 	*in = found && row.maker && strcmp(row.maker, operation->maker) == 0;
 	amend_arena_release(&arena);
-	/* Should this fail, the connection is gone, and with it what was claimed. */
-	(void)!db->driver->rollback(db->session, &ignored);
 	return status;
 }
 
 enum amend_status amend_operation_fate(struct amend_conn *db, void *context, struct amend_error *err)
 {
 	struct amend_operation *operation = context;
-	struct amend_error why;
-	enum amend_status status;
-	bool in = false;
 
 	if (!operation->until)
 		operation->until = amend_clock_ms() + db->options.resolve_ms;
-	do {
-		status = amend_reconnect(db, operation->until, &why);
-		if (status == AMEND_OK)
-			status = look(db, operation, operation->until, &in, &why);
-		if (status == AMEND_OK && in)
-			return AMEND_OK;
-		/* The ledger itself would have come with the lost unit: the next run waits for its installer. */
-		if (status == AMEND_OK || status == AMEND_NOT_FOUND)
-			return amend_error_set(err, AMEND_RETRY,
-					       "the connection broke during COMMIT, and nothing of "
-					       "it is in");
-		if (status != AMEND_INTERRUPTED)
-			amend_clock_sleep_ms(20);
-	} while (status != AMEND_INTERRUPTED && amend_clock_ms() < operation->until);
-	return err->status;
+	return amend_fate_find_out(db, operation->until, look, operation, err);
 }
 
 /* ---- forgetting ---- */

@@ -56,6 +56,14 @@ enum amend_status amend_operation_run(struct amend_conn *db,
 				      struct amend_operation *operation, amend_unit_fn fn,
 				      void *context, struct amend_error *err) AMEND_CHECK;
 
+/*
+ * amend_atomic under an id that is made up, so that a COMMIT that nobody answers is found out about whatever the
+ * unit has written; "" where that cannot be. What `fn` leaves behind is of the run that counts.
+ */
+enum amend_status amend_operation_run_made_up(struct amend_conn *db,
+					      char id[static AMEND_OPERATION_ID], amend_unit_fn fn,
+					      void *context, struct amend_error *err) AMEND_CHECK;
+
 /* ---- operation.c, for once.c ---- */
 
 void amend_operation_begin(struct amend_operation *operation);

@@ -64,6 +64,7 @@ struct amend_conn {
 	int64_t deadline;               /* monotonic ms, of the open outermost unit; 0: none */
 	amend_fate_fn fate;             /* of the next outermost unit, which takes it; NULL: none */
 	void *fate_context;
+	amend_fate_fn witness; /* the ledger's, of every other unit; NULL: none */
 
 	char *who, *why, *program;
 	struct amend_ledger *ledger;

@@ -331,6 +331,8 @@ static enum amend_status run_once(struct amend_conn *db, const struct amend_unit
 	/* Before the hooks are dropped: it may be in. */
 	if (status == AMEND_OUTCOME_UNKNOWN && fate->fn)
 		status = fate->fn(db, fate->context, err);
+	else if (status == AMEND_OUTCOME_UNKNOWN && db->witness)
+		status = db->witness(db, NULL, err);
 	if (status == AMEND_OK)
 		return AMEND_OK;
 	amend_hooks_undo(db, 0);

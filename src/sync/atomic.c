@@ -324,7 +324,7 @@ enum amend_status amend_sync_atomic(struct amend_sync *sync, struct amend_error 
 	if (status == AMEND_OUTCOME_UNKNOWN)
 		return amend_error_wrap(err,
 					"whether the %llu records are in is not known (run it "
-					"again to go on)",
+					"again to go on: what is in is found so)",
 					(unsigned long long)sync->store.n);
 	return amend_error_wrap(err, "nothing was written");
 }

@@ -168,7 +168,7 @@ static enum amend_status explain(const struct amend_sync *sync, const struct ame
 	if (sync->n_unknown)
 		return amend_error_wrap(err,
 					"%llu of %zu entries are in; whether the next %zu are is not "
-					"known (apply it again to go on)",
+					"known (apply it again to go on: what is in is found so)",
 					(unsigned long long)in, plan->n_lines, sync->n_unknown);
 	return amend_error_wrap(err,
 				"%llu of %zu entries are in, the rest is not (apply it again to go "

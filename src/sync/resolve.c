@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "ledger/operation.h"
 #include "record/result.h"
 #include "record/violations.h"
 #include "sync/resolve.h"
@@ -314,6 +315,7 @@ enum amend_status amend_resolve(struct amend_conn *db, const struct amend_resolu
 	struct amend_settlement s = {.how = how_};
 	enum amend_status status = amend_result_begin(result, &s.work, err);
 	struct amend_conflict_row ignored;
+	char id[AMEND_OPERATION_ID] = "";
 
 	if (status != AMEND_OK)
 		return status;
@@ -325,13 +327,15 @@ enum amend_status amend_resolve(struct amend_conn *db, const struct amend_resolu
 	if (status == AMEND_OK)
 		status = amend_ledger_need(db, err);
 	if (status == AMEND_OK)
-		status = amend_atomic(db, NULL, settle, &s, err);
+		status = amend_operation_run_made_up(db, id, settle, &s, err);
 	if (status == AMEND_OK && s.waits != AMEND_OK)
 		status = amend_error_set(err, s.waits, "conflict %lld: %s", (long long)how_->id,
 					 s.why);
 	amend_result_status(result, status);
 	if (status != AMEND_OK)
 		explain(db, &s, err);
+	if (status == AMEND_OUTCOME_UNKNOWN && *id)
+		result->once = amend_arena_text(s.work.arena, id);
 	amend_table_close(s.table);
 	return amend_leave(db, status, err);
 }

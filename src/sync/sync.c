@@ -246,7 +246,7 @@ static enum amend_status explain(const struct amend_sync *sync, struct amend_err
 		return amend_error_wrap(
 			err,
 			"%llu of %zu records are in; whether the next %zu are is not "
-			"known (run it again to go on)",
+			"known (run it again to go on: what is in is found so)",
 			(unsigned long long)in, (size_t)sync->store.n, sync->n_unknown);
 	if (!sync->committed)
 		return amend_error_wrap(err, "nothing was written");

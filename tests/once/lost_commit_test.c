@@ -209,6 +209,62 @@ static void still_under_way(struct engine *engine)
 	engine_expect(engine, "SELECT n FROM counter", "1");
 }
 
+/* --- without an id: by what the unit recorded --- */
+
+struct unit {
+	struct road *road;
+	int runs;
+};
+
+static enum amend_status add_two(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct unit *unit = context;
+
+	unit->runs++;
+	for (int i = 0; i < 2; i++) {
+		if (road_write(unit->road, ask(.keys = "id=1", .set = "n+=1")) != AMEND_OK) {
+			*err = unit->road->err;
+			return err->status;
+		}
+	}
+	(void)db;
+	return AMEND_OK;
+}
+
+static void by_its_revision(struct engine *engine)
+{
+	struct road *road = open_counter(engine);
+	struct unit unit = {.road = road};
+
+	for (int after = 0; after < 2; after++) {
+		road->trace.fault = after ? unanswered : not_arrived;
+		expect_ok(road_atomic(road, add_two, &unit), &road->err);
+		assert_true(road->trace.fault.fired);
+		assert_int_equal(unit.runs, 2 + after);
+	}
+	engine_expect(engine, "SELECT n FROM counter", "4");
+	engine_expect(engine, "SELECT count(*) FROM amend.change", "4");
+	engine_expect(engine, "SELECT count(DISTINCT revision) FROM amend.change", "2");
+	engine_expect(engine, "SELECT count(*) FROM amend.revision", "2");
+	engine_expect(engine, "SELECT count(*) FROM amend.operation", "0");
+}
+
+/* The number is said, by which it can be looked for. */
+static void a_revision_that_nobody_can_ask_for(struct engine *engine)
+{
+	struct road *road = open_counter(engine);
+	struct unit unit = {.road = road};
+
+	road->trace.context = road;
+	road->trace.before = no_way_back;
+	refuse_to_reconnect = 1000;
+	road->trace.fault = unanswered;
+	expect_status(AMEND_OUTCOME_UNKNOWN, road_atomic(road, add_two, &unit), &road->err);
+	assert_int_equal(unit.runs, 1);
+	expect_contains(road->err.text, "revision 1: ");
+	engine_expect(engine, "SELECT id FROM amend.revision", "1");
+}
+
 /* --- handlers and their hooks --- */
 
 struct handled {
@@ -274,6 +330,10 @@ static const struct engine_test tests[] = {
 	{"no server at all: unknown, and the id settles it", no_server_at_all, .only = "postgresql"},
 	{"nobody wants the connection opened again", not_wanted, .only = "postgresql"},
 	{"one that is still under way is waited for", still_under_way, .only = "postgresql"},
+	{"a unit without an id is found out about by its revision", by_its_revision,
+	 .only = "postgresql"},
+	{"no server at all: a unit without an id names its revision",
+	 a_revision_that_nobody_can_ask_for, .only = "postgresql"},
 	{"hooks run once, after what is in", hooks_of_a_lost_commit, .only = "postgresql"},
 };
 

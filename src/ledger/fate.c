@@ -1,0 +1,94 @@
+/*
+ * Finding out what became of a COMMIT that nobody answered.
+ * Leaves operations, which have an id of their own for it, to operation.c.
+ */
+#include "ledger/fate.h"
+
+#include "core/clock.h"
+#include "core/rows.h"
+#include "ledger/state.h"
+
+/* Without amend_atomic: the lost unit's hooks are still waiting for what this finds out. */
+static enum amend_status look_once(struct amend_conn *db, int64_t until, amend_fate_look_fn look,
+				   void *context, bool *in, struct amend_error *err)
+{
+	int64_t left = until - amend_clock_ms();
+	const struct amend_begin begin = {.lock_timeout_ms = left > 1 ? (int)left : 1};
+	struct amend_error ignored;
+	enum amend_status status = db->driver->begin(db->session, &begin, err);
+
+	*in = false;
+	if (status != AMEND_OK)
+		return status;
+	status = look(db, context, in, err);
+	/* Should this fail, the connection is gone, and with it what was written. */
+	(void)!db->driver->rollback(db->session, &ignored);
+	return status;
+}
+
+enum amend_status amend_fate_find_out(struct amend_conn *db, int64_t until, amend_fate_look_fn look,
+				      void *context, struct amend_error *err)
+{
+	struct amend_error why;
+	enum amend_status status;
+	bool in = false;
+
+	do {
+		status = amend_reconnect(db, until, &why);
+		if (status == AMEND_OK)
+			status = look_once(db, until, look, context, &in, &why);
+		if (status == AMEND_OK && in)
+			return AMEND_OK;
+		/* The ledger itself would have come with the lost unit: the next run waits for its installer. */
+		if (status == AMEND_OK || status == AMEND_NOT_FOUND)
+			return amend_error_set(err, AMEND_RETRY,
+					       "the connection broke during COMMIT, and nothing of "
+					       "it is in");
+		if (status != AMEND_INTERRUPTED)
+			amend_clock_sleep_ms(20);
+	} while (status != AMEND_INTERRUPTED && amend_clock_ms() < until);
+	return err->status;
+}
+
+static enum amend_status look_for_revision(struct amend_conn *db, void *context, bool *in,
+					   struct amend_error *err)
+{
+	const int64_t *id = context;
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	enum amend_status status;
+
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "INSERT INTO ");
+	amend_sql_ledger(&sql, "revision");
+	amend_sql_text(&sql, " (id, at, who, why, program) VALUES (");
+	amend_sql_integer(&sql, *id);
+	amend_sql_text(&sql, ", ");
+	amend_sql_text(&sql, db->dialect->now);
+	amend_sql_text(&sql, ", '', '', '')");
+	amend_sql_unless_there(&sql, "id");
+	status = amend_exec(db, &sql, &rows, err);
+	*in = status == AMEND_OK && rows.changes == 0;
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
+enum amend_status amend_revision_fate(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	int64_t id = db->ledger ? db->ledger->revision : 0, run = db->ledger ? db->ledger->run : 0;
+	enum amend_status status = err->status;
+
+	(void)context;
+	if (id == 0)
+		return status;
+	if (amend_may_reconnect(db))
+		status = amend_fate_find_out(db, amend_clock_ms() + db->options.resolve_ms,
+					     look_for_revision, &id, err);
+	if (status != AMEND_OUTCOME_UNKNOWN)
+		return status;
+	if (run)
+		return amend_error_wrap(err, "run %lld, revision %lld", (long long)run,
+					(long long)id);
+	return amend_error_wrap(err, "revision %lld", (long long)id);
+}

@@ -1,0 +1,211 @@
+/*
+ * Units without an id of their own, cut on the wire around COMMIT: a unit of an application, a sync, a conflict
+ * that is settled, a revert. What they recorded tells whether they are in: no false success, no false failure,
+ * nothing twice, nothing unknown while the server can be reached.
+ * Leaves what is done under an id, and all other moments, to cut_test.c.
+ */
+#include <amend/history.h>
+
+#include <stdlib.h>
+
+#include "feed.h"
+#include "proxy.h"
+#include "sync/source.h"
+
+#undef refused /* each of the two has one; neither is used here */
+#include "ask.h"
+
+enum { LAST = 4, LAST_OF_SYNC = 8 };
+enum kind { UNIT, SYNC, SETTLE, KEEP, REVERT, KINDS };
+
+static const char *const names[KINDS] = {"a unit", "a sync", "a settlement",
+					 "a settlement that writes no record", "a revert"};
+
+struct stage {
+	struct engine *engine;
+	struct proxy *proxy;
+	struct feed *feed;
+	struct road *direct;
+	unsigned round;
+	int64_t id; /* of what is settled, or undone */
+	unsigned done, refused;
+};
+
+static enum amend_status add_both(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct road *road = context;
+
+	if (road_write(road, ask(.keys = "id=1", .set = "n+=1")) != AMEND_OK) {
+		*err = road->err;
+		return err->status;
+	}
+	return amend_query(db, "UPDATE counter SET other = other + 1", NULL, 0, NULL, err);
+}
+
+/* What is to be settled, or undone; on a connection that nobody cuts. */
+static void prepare(struct stage *stage, enum kind kind)
+{
+	struct engine *engine = stage->engine;
+
+	stage->round++;
+	if (kind == SETTLE || kind == KEEP) {
+		fed_once(stage->feed, engine_printf(engine, "code,name\nB%u,base\n", stage->round),
+			 "created=1");
+		engine_exec(engine, "UPDATE country SET name = 'mine' WHERE name = 'base'");
+		fed_once(stage->feed, engine_printf(engine, "code,name\nB%u,theirs\n", stage->round),
+			 "conflicts=1 new_conflicts=1 open_conflicts=1");
+		stage->id = feed_conflict(stage->feed);
+	} else if (kind == REVERT) {
+		ok(stage->direct, .keys = "id=2", .set = "n+=1");
+		stage->id = stage->direct->result.revision;
+	}
+}
+
+static enum amend_status settle(struct road *road, int64_t id, enum amend_take take)
+{
+	const struct amend_resolution how = {.id = id, .take = take};
+
+	amend_result_release(&road->result);
+	return amend_resolve(road->db, &how, &road->result, &road->err);
+}
+
+static enum amend_status undo(struct road *road, int64_t revision)
+{
+	struct amend_revert revert = AMEND_REVERT_INIT;
+	struct amend_revert_report report;
+
+	revert.revision = revision;
+	return amend_revert(road->db, &revert, &report, &road->err);
+}
+
+static enum amend_status sync(struct stage *stage, struct road *road)
+{
+	const char *csv = engine_printf(stage->engine, "code,name\nA,name %u\n", stage->round);
+	struct amend_source_options format = AMEND_SOURCE_OPTIONS_INIT;
+	struct amend_sync_report report = {.read = 0};
+	struct amend_source *source = NULL;
+	enum amend_status status;
+
+	format.format = AMEND_FORMAT_CSV;
+	expect_ok(amend_source_new(amend_input_memory(csv, strlen(csv)), "a.csv", &format, &source,
+				   &road->err),
+		  &road->err);
+	status = amend_sync(road->db, source, "country", &stage->feed->options, &report, &road->err);
+	amend_source_close(source);
+	amend_sync_report_release(&report);
+	return status;
+}
+
+static enum amend_status operate(struct stage *stage, struct road *road, enum kind kind)
+{
+	switch (kind) {
+	case UNIT:
+		return amend_atomic(road->db, NULL, add_both, road, &road->err);
+	case SYNC:
+		return sync(stage, road);
+	case SETTLE:
+		return settle(road, stage->id, AMEND_TAKE_INCOMING);
+	case KEEP:
+		return settle(road, stage->id, AMEND_TAKE_CURRENT);
+	case REVERT:
+		return undo(road, stage->id);
+	case KINDS:
+		break;
+	}
+	return AMEND_INTERNAL;
+}
+
+/* Each adds one of these. */
+static long effects(struct stage *stage, enum kind kind)
+{
+	const char *n = engine_scalar(stage->engine,
+				      kind == KEEP ? "SELECT count(*) FROM amend.conflict WHERE "
+						     "state = 'settled'"
+						   : "SELECT count(*) FROM amend.change");
+
+	return strtol(n, NULL, 10);
+}
+
+static struct road *open_cut(struct stage *stage)
+{
+	return road_open_with(stage->engine, proxy_url(stage->proxy), NULL, "counter");
+}
+
+static void cut_one(struct stage *stage, enum kind kind, struct proxy_cut cut)
+{
+	struct road *road = open_cut(stage);
+	enum amend_status status;
+	long before, came;
+
+	prepare(stage, kind);
+	before = effects(stage, kind);
+	proxy_cut(stage->proxy, cut);
+	status = operate(stage, road, kind);
+	stage->done += status == AMEND_OK && proxy_fired(stage->proxy);
+	stage->refused += status != AMEND_OK;
+	road_close(road);
+	proxy_cut(stage->proxy, (struct proxy_cut){.message = 0});
+	proxy_settle(stage->proxy);
+	came = effects(stage, kind) - before;
+	if ((status != AMEND_OK && status != AMEND_UNREACHABLE) || came != (status == AMEND_OK))
+		fail_at(__FILE__, __LINE__,
+			"%s, cut of side %d, message %u, passes %d, late %d: %s (%s), and %ld came",
+			names[kind], (int)cut.side, cut.message, cut.passes, cut.late_ms,
+			amend_status_name(status), road->err.text, came);
+	/* Who was told that nothing is in does it again. */
+	if (status != AMEND_OK) {
+		road = open_cut(stage);
+		expect_ok(operate(stage, road, kind), &road->err);
+		assert_int_equal(effects(stage, kind) - before, 1);
+		road_close(road);
+	}
+}
+
+static void around_commit(struct engine *engine)
+{
+	static const struct proxy_cut cuts[] = {
+		{.side = PROXY_CLIENT},
+		{.side = PROXY_CLIENT, .late_ms = 40},
+		{.side = PROXY_SERVER},
+	};
+	struct stage stage = {.engine = engine};
+
+	engine_exec(engine,
+		    "CREATE TABLE counter (id integer PRIMARY KEY, n integer, other integer); "
+		    "INSERT INTO counter VALUES (1, 0, 0), (2, 0, 0); "
+		    "CREATE TABLE country (code text PRIMARY KEY, name text)");
+	stage.direct = road_open(engine, "counter");
+	expect_ok(amend_init(stage.direct->db, NULL, &stage.direct->err), &stage.direct->err);
+	stage.feed = feed_open(engine, "country", "code");
+	stage.proxy = proxy_open(engine);
+	for (enum kind kind = UNIT; kind < KINDS; kind++) {
+		unsigned n[2], last = kind == SYNC ? LAST_OF_SYNC : LAST;
+		struct road *road = open_cut(&stage);
+
+		/* How many messages there are. */
+		prepare(&stage, kind);
+		proxy_cut(stage.proxy, (struct proxy_cut){.message = 0});
+		expect_ok(operate(&stage, road, kind), &road->err);
+		n[PROXY_CLIENT] = proxy_messages(stage.proxy, PROXY_CLIENT);
+		n[PROXY_SERVER] = proxy_messages(stage.proxy, PROXY_SERVER);
+		road_close(road);
+		for (size_t i = 0; i < COUNT(cuts); i++) {
+			struct proxy_cut cut = cuts[i];
+			unsigned all = n[cut.side];
+
+			for (cut.message = all > last ? all - last + 1 : 1; cut.message <= all;
+			     cut.message++)
+				cut_one(&stage, kind, cut);
+		}
+	}
+	print_message("# %u done all the same, %u told that nothing is in\n", stage.done,
+		      stage.refused);
+	assert_true(stage.done > KINDS && stage.refused > KINDS);
+	engine_expect(engine, "SELECT n - other FROM counter WHERE id = 1", "0");
+}
+
+static const struct engine_test tests[] = {
+	{"cut around COMMIT: told as it is, done once", around_commit, .only = "postgresql"},
+};
+
+ENGINE_MAIN(tests)
