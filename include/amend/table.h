@@ -7,7 +7,8 @@
  *	amend_table_close(table);
  *
  * It is read once; a description that outlives an ALTER TABLE leads to errors
- * of the engine, not to wrong writes. It does not depend on the connection
+ * of the engine, not to wrong writes; one that outlives amend_guard or amend_unguard to
+ * INVALID, and nothing is written: open the table again. It does not depend on the connection
  * staying open, and may be used with any connection to the same database.
  */
 #ifndef AMEND_TABLE_H
@@ -101,9 +102,11 @@ struct amend_table {
 	bool settles_late; /* what a statement returns may not be what is stored in the end: AFTER triggers (SQLite: any), rules, partitions */
 	bool has_triggers; /* triggers, rules, partitions or tables that inherit: what is stored may not be what was written */
 	bool guard_version; /* amend guard: the database itself moves the version column, and refuses stale ones */
-	bool guard_history; /* amend guard: the database itself records what is changed */
-	bool folds_case;    /* names of columns are compared without ASCII case */
-	void *owner;        /* private */
+	bool guard_history;   /* amend guard: the database itself records what is changed */
+	bool folds_case;      /* names of columns are compared without ASCII case */
+	unsigned guard_state; /* the driver's: which of its triggers stood.. */
+	int64_t schema_version; /* ..in which layout of the schema; 0 where the engine does not number them */
+	void *owner;            /* private */
 };
 
 /*

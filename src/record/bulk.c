@@ -8,6 +8,7 @@
 #include "ledger/lease.h"
 #include "record/bulk.h"
 #include "record/cascade.h"
+#include "sql/table.h"
 
 enum kind { DELETE, UPDATE, INSERT };
 
@@ -453,7 +454,11 @@ enum amend_status amend_rows_write(struct amend_conn *db, const struct amend_tab
 		wrote = true;
 		status = table->guard_history ? write_recorded(&batch, n, err)
 					      : write_groups(&batch, n, err);
+		if (status != AMEND_OK)
+			status = amend_table_explain(table, err);
 	}
+	if (status == AMEND_OK && n > 0)
+		status = amend_table_stands(db, table, err);
 	if (status == AMEND_OK && n > 0)
 		status = settle(&batch, n, err);
 	if (status == AMEND_OK && n > 0)

@@ -10,6 +10,7 @@
 
 #include "ledger/lease.h"
 #include "sql/sqlstate.h"
+#include "sql/table.h"
 
 /* How often a row that keeps moving is read again before it is held. */
 enum { OPTIMISTIC_TRIES = 8, HELD_TRIES = 20 };
@@ -515,6 +516,8 @@ static enum amend_status run(struct amend_call *call, struct amend_error *err)
 			return status;
 		if (one_statement && i == 1)
 			status = amend_lease_gated(call->db, call->table, &gated, err);
+		if (one_statement && i == 1 && status == AMEND_OK)
+			status = amend_table_stands(call->db, call->table, err);
 		if (status != AMEND_OK)
 			return status;
 		if (!one_statement || gated)

@@ -11,6 +11,7 @@
 
 #include "ledger/lease.h"
 #include "record/cascade.h"
+#include "sql/table.h"
 
 static const struct amend_lock for_update = {true, AMEND_FOR_UPDATE, AMEND_WAIT};
 
@@ -287,7 +288,7 @@ enum amend_status amend_write_exec(struct amend_conn *db, const struct amend_tab
 	enum amend_status status = table->guard_history ? amend_handover_begin(db, err) : AMEND_OK;
 
 	if (status == AMEND_OK)
-		status = amend_exec(db, sql, rows, err);
+		status = amend_exec_standing(db, table, sql, rows, err);
 	if (status == AMEND_OK && table->guard_history)
 		status = amend_handover_end(db, err);
 	return status;

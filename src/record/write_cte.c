@@ -8,6 +8,7 @@
 #include "core/rows.h"
 #include "ledger/lease.h"
 #include "record/cte.h"
+#include "sql/table.h"
 
 /* Runs it; no row: nothing was written. */
 static enum amend_status run(struct amend_conn *db, const struct amend_sql *sql,
@@ -35,6 +36,7 @@ static void add_guard(struct amend_sql *sql, const struct amend_conn *db,
 		      const struct amend_table *table, const struct amend_row *row)
 {
 	amend_row_identity(sql, table, row);
+	amend_table_gate(sql, db, table);
 	if (row->held)
 		return;
 	amend_sql_text(sql, " AND (");
@@ -94,9 +96,33 @@ enum amend_status amend_cte_update(struct amend_conn *db, const struct amend_tab
 	if (status != AMEND_OK || !out->moved || !row->held)
 		return status;
 	/* Held, so it cannot have moved. */
+	status = amend_table_stands(db, table, err);
+	if (status != AMEND_OK)
+		return status;
 	out->moved = false;
 	out->out_of_bounds = amend_write_has_bounds(puts, n);
 	return out->out_of_bounds ? AMEND_OK : amend_write_refused(table, "changed no row of", err);
+}
+
+/* As amend_write_insertion, unless the table is guarded in another way by now; n is not 0: a key was put. */
+static void add_insertion(struct amend_sql *sql, const struct amend_conn *db,
+			  const struct amend_table *table, const struct amend_key *key,
+			  const struct amend_put *puts, size_t n)
+{
+	if (n == 0) {
+		amend_write_insertion(sql, table, key, puts, n);
+		return;
+	}
+	amend_write_insert_head(sql, table, puts, n);
+	amend_sql_text(sql, " SELECT ");
+	for (size_t i = 0; i < n; i++) {
+		amend_sql_comma(sql, i);
+		amend_sql_value_as(sql, &table->columns[puts[i].column], &puts[i].value);
+	}
+	amend_write_first_version(sql, table, puts, n);
+	amend_sql_text(sql, " WHERE true");
+	amend_table_gate(sql, db, table);
+	amend_write_unless_there(sql, table, key);
 }
 
 enum amend_status amend_cte_insert(struct amend_conn *db, const struct amend_table *table,
@@ -115,7 +141,7 @@ enum amend_status amend_cte_insert(struct amend_conn *db, const struct amend_tab
 	amend_shape_add(&shape, &key_at, sizeof(key_at));
 	amend_sql_init_shape(&sql, db, &shape);
 	amend_sql_text(&sql, "WITH u AS (");
-	amend_write_insertion(&sql, table, key, puts, n);
+	add_insertion(&sql, db, table, key, puts, n);
 	amend_sql_text(&sql, " RETURNING ");
 	amend_row_columns(&sql, db, table, "");
 	amend_cte_numbers(&sql, db);
@@ -129,6 +155,8 @@ enum amend_status amend_cte_insert(struct amend_conn *db, const struct amend_tab
 	amend_cte_result(&sql, db, "");
 	status = run(db, &sql, table, arena, out, true, err);
 	amend_sql_release(&sql);
+	if (status == AMEND_OK && out->moved)
+		status = amend_table_stands(db, table, err);
 	if (status == AMEND_OK && out->moved && !key)
 		status = amend_write_refused(table, "created no row in", err);
 	return status;
@@ -170,6 +198,8 @@ enum amend_status amend_cte_delete(struct amend_conn *db, const struct amend_tab
 	amend_buffer_release(&fields);
 	out->row = *row;
 	out->before = row->values;
+	if (status == AMEND_OK && out->moved && row->held)
+		status = amend_table_stands(db, table, err);
 	if (status == AMEND_OK && out->moved && row->held)
 		status = amend_write_refused(table, "deleted no row of", err);
 	return status;

@@ -9,6 +9,7 @@
 #include "core/rows.h"
 #include "ledger/lease.h"
 #include "record/cte.h"
+#include "sql/table.h"
 
 static bool adds(const struct amend_put *puts, size_t n)
 {
@@ -141,6 +142,7 @@ static void build(struct amend_sql *sql, struct amend_conn *db, const struct ame
 	add_not_null(sql, table, puts, n);
 	amend_write_bounds(sql, table, puts, n);
 	amend_lease_gate(sql, table);
+	amend_table_gate(sql, db, table);
 	if (!lock)
 		add_guess(sql, db, table, puts, n, differs);
 	amend_cte_returning(sql, table, reach);
@@ -277,6 +279,7 @@ enum amend_status amend_added_update(struct amend_conn *db, const struct amend_t
 	add_not_null(&sql, table, puts, n);
 	amend_write_bounds(&sql, table, puts, n);
 	amend_lease_gate(&sql, table);
+	amend_table_gate(&sql, db, table);
 	amend_sql_text(&sql, " RETURNING ");
 	amend_row_columns(&sql, db, table, "");
 	add_counted_back(&sql, table, puts, n);

@@ -97,6 +97,7 @@ struct amend_dialect {
 	const char *under_way[3];
 	const char *for_key_share; /* suffix: shares the row with whoever changes nothing that is unique, bars who does; "" where a writer holds the database */
 	const char *role; /* a query for this session's role, quoted; "" where there are none */
+	const char *schema_version; /* behind PRAGMA and a schema: a number that moves with each change of it; NULL: there is none */
 	const char *serial_type;  /* 64-bit key that rises: never reused */
 	const char *integer_type; /* 64 bits */
 	const char *text_type;
@@ -342,6 +343,11 @@ struct amend_driver {
 	enum amend_status (*guard_parts)(const struct amend_guard_spec *spec,
 					 struct amend_arena *arena, struct amend_guard_part **out,
 					 size_t *n, struct amend_error *err);
+	/*
+	 * Appends an expression: a number that says which of the triggers of amend guard stand on the table that
+	 * amend's own writes must know of (amend_table.guard_state). NULL: there are no guards.
+	 */
+	void (*guard_state)(struct amend_sql *sql, const struct amend_table *table);
 	/* Those that stand on it. */
 	enum amend_status (*guard_found)(struct amend_session *session,
 					 const struct amend_table *table, struct amend_arena *arena,

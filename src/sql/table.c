@@ -241,7 +241,8 @@ static enum amend_status make_digest(const struct amend_table *table,
 	add_text(&all, table->sql);
 	add_text(&all, table->qualified);
 	add_text(&all, table->rowid);
-	amend_buffer_printf(&all, "%d%d.", table->settles_late, table->has_triggers);
+	amend_buffer_printf(&all, "%d%d%u.", table->settles_late, table->has_triggers,
+			    table->guard_state);
 	for (size_t i = 0; i < table->n_columns; i++)
 		add_column(&all, &table->columns[i]);
 	add_columns(&all, table->identity, table->n_identity);

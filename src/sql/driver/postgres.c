@@ -616,6 +616,7 @@ static const struct amend_driver driver = {
 	.canonicalise = amend_postgres_canonicalise,
 	.check = amend_postgres_check,
 	.json_of = amend_postgres_json_of,
+	.guard_state = amend_postgres_guard_state,
 	.guard_column = amend_postgres_guard_column,
 	.guard_parts = amend_postgres_guard_parts,
 	.guard_found = amend_postgres_guard_found,

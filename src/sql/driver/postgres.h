@@ -196,6 +196,8 @@ enum amend_status amend_postgres_unpin(struct amend_session *session, struct ame
 
 /* postgres_describe.c, postgres_canon.c, postgres_check.c: the driver's functions of these names */
 
+/* Of its triggers, as driver.guard_state has it. */
+void amend_postgres_guard_state(struct amend_sql *sql, const struct amend_table *table);
 enum amend_status amend_postgres_describe(struct amend_session *session, const char *schema,
 					  const char *name, struct amend_arena *arena,
 					  struct amend_table *table, bool *visible,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sql/driver/postgres.h"
+#include "sql/sql.h"
 
 /*
  * Which relation the name means. Without a schema: the one that the bare name
@@ -507,6 +508,7 @@ enum amend_status amend_postgres_describe(struct amend_session *session, const c
 	table->has_triggers = cell_true(&found, 0, 5);
 	guarded_by = cell(&found, 0, 6);
 	table->guard_history = cell_true(&found, 0, 7);
+	table->guard_state = (*guarded_by ? 1u : 0u) + (table->guard_history ? 2u : 0u);
 	table->schema = amend_arena_text(arena, cell(&found, 0, 1));
 	table->name = amend_arena_text(arena, name);
 	const struct amend_statement read[] = {
@@ -529,4 +531,16 @@ out:
 		amend_rows_release(&rows[i]);
 	amend_rows_release(&found);
 	return status;
+}
+
+void amend_postgres_guard_state(struct amend_sql *sql, const struct amend_table *table)
+{
+	amend_sql_text(sql,
+		       "(SELECT coalesce(pg_catalog.max(CASE WHEN t.tgname = "
+		       "'zzz_amend_version' THEN 1 END), 0) + coalesce(pg_catalog.max(CASE "
+		       "WHEN t.tgname <> 'zzz_amend_version' THEN 2 END), 0) "
+		       "FROM pg_catalog.pg_trigger t WHERE t.tgrelid = pg_catalog.to_regclass(");
+	amend_sql_literal(sql, table->sql);
+	amend_sql_text(sql, ") AND t.tgname IN ('zzz_amend_version', 'zzz_amend_history', "
+			    "'zzz_amend_history_update') AND t.tgenabled IN ('O', 'A'))");
 }

@@ -573,6 +573,7 @@ static enum amend_status read_guard(struct reader *reader)
 	bool guarded = rows.n_rows > 0 && integer_at(&rows, 0, 0) != 0;
 
 	table->guard_history = guarded && integer_at(&rows, 0, 1) != 0;
+	table->guard_state = (guarded ? 1u : 0u) + (table->guard_history ? 2u : 0u);
 	amend_rows_release(&rows);
 	if (status != AMEND_OK || !guarded)
 		return status;
@@ -585,6 +586,45 @@ static enum amend_status read_guard(struct reader *reader)
 	}
 	amend_rows_release(&rows);
 	return status;
+}
+
+/* Before what is in it is read: what comes in between shows. */
+static enum amend_status read_schema_version(struct reader *reader)
+{
+	struct amend_buffer sql = AMEND_BUFFER_INIT;
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_statement statement = {.once = true};
+	enum amend_status status = AMEND_OK;
+	size_t failed;
+
+	amend_buffer_text(&sql, "PRAGMA ");
+	amend_quote_name(&sql, amend_driver_sqlite->dialect, reader->table->schema);
+	amend_buffer_text(&sql, amend_driver_sqlite->dialect->schema_version);
+	statement.sql = sql.failed ? NULL : sql.data;
+	if (!statement.sql)
+		status = amend_no_memory(reader->err);
+	else
+		status = amend_sqlite_run(reader->session, &statement, 1, &rows, &failed,
+					  reader->err);
+	if (status == AMEND_OK && rows.n_rows == 1)
+		reader->table->schema_version = integer_at(&rows, 0, 0);
+	amend_rows_release(&rows);
+	amend_buffer_release(&sql);
+	return status;
+}
+
+void amend_sqlite_guard_state(struct amend_sql *sql, const struct amend_table *table)
+{
+	if (strcmp(table->schema, "main") != 0) {
+		amend_sql_text(sql, "0");
+		return;
+	}
+	amend_sql_text(sql, "(SELECT coalesce(max(1 + 2 * (sql LIKE '%INSERT INTO amend\\_change%' "
+			    "ESCAPE '\\')), 0) FROM main.sqlite_master WHERE type = 'trigger' "
+			    "AND name LIKE 'amend\\_guard\\_update\\_%' ESCAPE '\\' "
+			    "AND tbl_name = ");
+	amend_sql_literal(sql, table->name);
+	amend_sql_text(sql, " COLLATE NOCASE)");
 }
 
 enum amend_status amend_sqlite_describe(struct amend_session *session, const char *schema,
@@ -605,6 +645,8 @@ enum amend_status amend_sqlite_describe(struct amend_session *session, const cha
 	table->rowid = NULL;
 	table->folds_case = true;
 	status = find_table(&reader, schema ? schema : "main", name, visible);
+	if (status == AMEND_OK)
+		status = read_schema_version(&reader);
 	if (status == AMEND_OK)
 		status = read_columns(&reader, primary, &n_primary);
 	if (status == AMEND_OK && !reader.without_rowid)
