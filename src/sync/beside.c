@@ -4,8 +4,13 @@
  */
 #include "sync/beside.h"
 
+#include <errno.h>
+#include <time.h>
+
 #include "core/thread.h"
 #include "sync/sync.h"
+
+enum { LOOK_MS = 50 }; /* how often it is looked whether the run is interrupted */
 
 bool amend_beside_begin(struct amend_beside *beside, struct amend_sync *sync,
 			void *(*work)(void *context), void *context)
@@ -29,11 +34,27 @@ bool amend_beside_stopped(const struct amend_beside *beside, const struct amend_
 	return atomic_load(&beside->stop) || sync->db->stopping || sync->db->interrupted;
 }
 
-void amend_beside_end(struct amend_beside *beside)
+/* False: it still goes on. */
+static bool join(struct amend_beside *beside)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += LOOK_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	return pthread_timedjoin_np(beside->thread, NULL, &until) != ETIMEDOUT;
+}
+
+void amend_beside_end(struct amend_beside *beside, const struct amend_sync *sync)
 {
 	if (!beside->db)
 		return;
-	pthread_join(beside->thread, NULL);
+	/* Its statement may wait for a lock, and nobody else knows of its connection. */
+	while (!join(beside)) {
+		if (sync->db->interrupted)
+			amend_interrupt(beside->db);
+	}
 	amend_close(beside->db);
 	beside->db = NULL;
 }

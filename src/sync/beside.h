@@ -23,7 +23,7 @@ bool amend_beside_begin(struct amend_beside *beside, struct amend_sync *sync,
 			void *(*work)(void *context), void *context);
 /* For the thread, between two of its units: it is to end here. */
 bool amend_beside_stopped(const struct amend_beside *beside, const struct amend_sync *sync);
-/* Waits for its end. Nothing where it is not under way. */
-void amend_beside_end(struct amend_beside *beside);
+/* Waits for its end; an interruption of the run meanwhile is one of what it waits for. Nothing where it is not under way. */
+void amend_beside_end(struct amend_beside *beside, const struct amend_sync *sync);
 
 #endif

@@ -180,7 +180,7 @@ enum amend_status amend_sync_end_firsts(struct amend_firsts *firsts, enum amend_
 
 	if (so_far != AMEND_OK)
 		atomic_store(&firsts->beside.stop, true);
-	amend_beside_end(&firsts->beside);
+	amend_beside_end(&firsts->beside, sync);
 	if (status == AMEND_OK) {
 		status = write_all(sync->db, firsts, err);
 		if (status == AMEND_OUTCOME_UNKNOWN)

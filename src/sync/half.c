@@ -111,7 +111,7 @@ size_t amend_half_end(struct amend_half *half, struct amend_sync *sync, bool sto
 
 	if (stop)
 		atomic_store(&half->beside.stop, true);
-	amend_beside_end(&half->beside);
+	amend_beside_end(&half->beside, sync);
 	from = half->from;
 	for (size_t i = 0; i < half->n_done; i++)
 		half->done[i].sync = sync;

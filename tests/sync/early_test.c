@@ -1,6 +1,10 @@
 /* Feeds so long that the table is read while they still are, and first bases written beside the rest. */
 #include "feed.h"
 
+#include <pthread.h>
+
+#include "core/clock.h"
+
 enum { ROWS = 4000 };
 
 static const char *const sums = "SELECT count(*), sum(n), max(code) FROM item";
@@ -164,6 +168,33 @@ static void halves(struct engine *engine)
 	fed_once(feed, items(feed, 1, 5000000, 0), "unchanged=3999 rejected=1");
 }
 
+static void *interrupt_soon(void *db)
+{
+	amend_clock_sleep_ms(500);
+	amend_interrupt(db);
+	return NULL;
+}
+
+/* Whichever connection waits for the row, in the later half: it is the run's own affair. */
+static void interrupted_while_a_half_waits(struct engine *engine)
+{
+	struct feed *feed = untraced(engine);
+	struct foreign *foreign = foreign_open(engine);
+	const char *csv = items(feed, 1, 7000000, 0);
+	pthread_t thread;
+
+	fed(feed, items(feed, 0, 0, 0), "unchanged=4000");
+	foreign_exec(foreign, engine_pick(engine, "BEGIN IMMEDIATE", "BEGIN"));
+	foreign_exec(foreign, "UPDATE item SET name = 'mine' WHERE id = 3990");
+	assert_int_equal(pthread_create(&thread, NULL, interrupt_soon, feed->db), 0);
+	assert_int_equal(feed_text(feed, csv), AMEND_INTERRUPTED);
+	pthread_join(thread, NULL);
+	foreign_exec(foreign, "COMMIT");
+	assert_int_equal(feed_text(feed, csv), AMEND_OK);
+	engine_expect(engine, "SELECT count(*) FROM item WHERE n > 7000000", "4000");
+	engine_expect(engine, "SELECT count(*) FROM item WHERE name = 'mine'", "1");
+}
+
 static const struct engine_test tests[] = {
 	{"a first run, a second one, and one that changes nothing", first_and_later_runs},
 	{"an edit while the table is read stays", edited_while_it_is_read},
@@ -171,6 +202,7 @@ static const struct engine_test tests[] = {
 	{"a run is interrupted while the table is read", interrupted_while_it_is_read},
 	{"first bases are written beside what changes", first_bases_beside},
 	{"two halves are written at once", halves},
+	{"a run is interrupted while a half of it waits for a row", interrupted_while_a_half_waits},
 };
 
 ENGINE_MAIN(tests)
