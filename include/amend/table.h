@@ -49,6 +49,7 @@ struct amend_column {
 	const char *number_cast; /* what an amount to add, and a bound, is cast to: what a domain stands for; else `cast` */
 	uint32_t number_id; /* PostgreSQL: its pg_type.oid */
 	uint32_t type_id;   /* PostgreSQL: pg_type.oid; else the driver's own */
+	bool numeric; /* SQLite: of NUMERIC affinity (DATE, BOOLEAN, DECIMAL, ...): a text that is a number is stored as one */
 	char delimiter; /* PostgreSQL: between the elements of an array of this type; '\0': none that comes apart into values of this type */
 };
 

@@ -18,6 +18,12 @@ struct amend_rows_owner *amend_rows_owner_new(void);
 /* A whole number, whether the engine hands it out as INTEGER or as text of digits; false when it is neither. */
 bool amend_value_number(const struct amend_value *value, int64_t *out);
 
+/*
+ * TEXT with a character that is in no number, or a sign where none can be: dates and words above all. False: it may be
+ * a number; who must know asks the database.
+ */
+bool amend_value_no_number(const struct amend_value *value);
+
 /* BLOB as it is; text `\x6869` (how PostgreSQL prints bytea) decoded into the arena. False when it is neither, or for want of memory. */
 bool amend_value_bytes(const struct amend_value *value, struct amend_arena *arena,
 		       struct amend_value *out);

@@ -109,6 +109,22 @@ bool amend_value_number(const struct amend_value *value, int64_t *out)
 	return errno == 0 && end == text + value->size;
 }
 
+bool amend_value_no_number(const struct amend_value *value)
+{
+	const char *text = value->as.text;
+
+	for (size_t i = 0; value->kind == AMEND_TEXT && i < value->size; i++) {
+		bool sign = text[i] == '-' || text[i] == '+';
+
+		if (sign && i > 0 && text[i - 1] >= '0' && text[i - 1] <= '9')
+			return true;
+		if (!sign && !(text[i] >= '0' && text[i] <= '9') &&
+		    (text[i] == '\0' || !strchr(".eE \t\n\v\f\r", text[i])))
+			return true;
+	}
+	return false;
+}
+
 /* 16: it is none. */
 static unsigned hex_digit(char c)
 {

@@ -8,12 +8,13 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/rows.h"
 #include "sync/sync.h"
 
 /*
  * The text is what the database itself printed for `stored`: storing it again
- * changes nothing (docs/decisions). Without typed storage that is so for text in
- * a text column, and for a whole number.
+ * changes nothing (docs/decisions/0027). Without typed storage that is so for text in
+ * a text column, for a whole number, and for text that no column takes for a number.
  */
 bool amend_sync_plainly(const struct amend_sync *sync, const struct amend_column *column,
 			const struct amend_value *text, const struct amend_value *stored)
@@ -26,10 +27,12 @@ bool amend_sync_plainly(const struct amend_sync *sync, const struct amend_column
 	switch (stored->kind) {
 	case AMEND_TEXT:
 		return (amend_has(sync->db, AMEND_HAS_TYPED_STORAGE) ||
-			column->class_ == AMEND_CLASS_TEXT) &&
+			column->class_ == AMEND_CLASS_TEXT ||
+			(column->numeric && amend_value_no_number(text))) &&
 		       amend_value_equal(text, stored);
 	case AMEND_INTEGER:
-		if (column->class_ != AMEND_CLASS_INTEGER && column->class_ != AMEND_CLASS_NUMBER)
+		if (column->class_ != AMEND_CLASS_INTEGER && column->class_ != AMEND_CLASS_NUMBER &&
+		    !column->numeric)
 			return false;
 		size = snprintf(digits, sizeof(digits), "%" PRId64, stored->as.integer);
 		return (size_t)size == text->size && memcmp(digits, text->as.text, text->size) == 0;

@@ -16,6 +16,7 @@
 #include <strings.h>
 
 #include "core/buffer.h"
+#include "core/rows.h"
 
 /* One kind of column; the order is that of `kinds`. */
 enum { N_KINDS = 11, LONGEST_SHOWN = 60 };
@@ -101,26 +102,6 @@ static bool plain_integer(const struct amend_value *value, int64_t *out)
 }
 
 /*
- * A character that is in no number, or a sign where none can be: such text is not converted,
- * dates and words above all. What may be a number SQLite is asked about.
- */
-static bool no_number(const struct amend_value *value)
-{
-	const char *text = value->as.text;
-
-	for (size_t i = 0; i < value->size; i++) {
-		bool sign = text[i] == '-' || text[i] == '+';
-
-		if (sign && i > 0 && text[i - 1] >= '0' && text[i - 1] <= '9')
-			return true;
-		if (!sign && !(text[i] >= '0' && text[i] <= '9') &&
-		    (text[i] == '\0' || !strchr(".eE \t\n\v\f\r", text[i])))
-			return true;
-	}
-	return false;
-}
-
-/*
  * True when `out` is known without asking. REAL columns keep whole numbers as
  * integers (-0.0 becomes 0), so those are asked for; blobs are kept as they are outside STRICT.
  */
@@ -138,7 +119,8 @@ static bool known(size_t kind, bool utf16, const struct amend_value *in, struct 
 		return !strict || kind == 8 || kind == 9;
 	if (in->kind == AMEND_TEXT && utf16)
 		return false;
-	if (in->kind == AMEND_TEXT && !strict && kind != AMEND_SQLITE_AS_BLOB && no_number(in))
+	if (in->kind == AMEND_TEXT && !strict && kind != AMEND_SQLITE_AS_BLOB &&
+	    amend_value_no_number(in))
 		return true;
 	switch ((enum amend_sqlite_affinity)(kind == 9 ? AMEND_SQLITE_AS_BLOB : kind % 5)) {
 	case AMEND_SQLITE_AS_TEXT:

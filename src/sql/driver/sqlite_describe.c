@@ -213,6 +213,8 @@ static enum amend_status read_column(struct reader *reader, const struct amend_r
 	if (!column->name || !column->type)
 		return amend_no_memory(reader->err);
 	column->class_ = class_of(column->type, reader->strict);
+	column->numeric = amend_sqlite_affinity(column->type, reader->strict) ==
+			  AMEND_SQLITE_AS_NUMERIC;
 	if (column->has_default) {
 		column->default_ = amend_arena_text(reader->arena, text_at(rows, i, 3));
 		if (!column->default_)
