@@ -11,6 +11,11 @@
 
 enum rule { RULE_BYTES, RULE_NOCASE, RULE_RTRIM };
 
+static bool is_citext(const struct amend_column *column)
+{
+	return strcasecmp(column->type, "citext") == 0 || strstr(column->type, ".citext");
+}
+
 /* The rules that fold ASCII can be followed here; what other collations call equal the database finds. */
 static enum rule rule_of(const struct amend_column *column)
 {
@@ -18,9 +23,7 @@ static enum rule rule_of(const struct amend_column *column)
 		return RULE_NOCASE;
 	if (strcasecmp(column->collation, "RTRIM") == 0)
 		return RULE_RTRIM;
-	if (strcasecmp(column->type, "citext") == 0 || strstr(column->type, ".citext"))
-		return RULE_NOCASE;
-	return RULE_BYTES;
+	return is_citext(column) ? RULE_NOCASE : RULE_BYTES;
 }
 
 static char folded(char c)
@@ -48,23 +51,37 @@ bool amend_sync_in_key(const struct amend_sync *sync, int key, uint32_t used)
 	return false;
 }
 
-bool amend_sync_odd(const struct amend_sync *sync)
+bool amend_sync_is_citext(const struct amend_sync *sync, uint32_t key)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < sync->keys[key].n; i++)
+		any = any || is_citext(&sync->table->columns[sync->keys[key].columns[i]]);
+	return any;
+}
+
+bool amend_sync_unknown_rule(const struct amend_sync *sync)
 {
 	for (uint32_t k = 0; k < sync->n_keys; k++) {
 		for (uint32_t i = 0; i < sync->keys[k].n; i++) {
 			const struct amend_column *column =
 				&sync->table->columns[sync->keys[k].columns[i]];
-			bool plain = !*column->collation ||
-				     strcasecmp(column->collation, "BINARY") == 0 ||
-				     strcasecmp(column->collation, "NOCASE") == 0 ||
-				     strcasecmp(column->collation, "RTRIM") == 0;
 
-			if (!plain || strcasecmp(column->type, "citext") == 0 ||
-			    strstr(column->type, ".citext"))
+			if (!column->bytewise && strcasecmp(column->collation, "NOCASE") != 0 &&
+			    strcasecmp(column->collation, "RTRIM") != 0)
 				return true;
 		}
 	}
 	return false;
+}
+
+bool amend_sync_odd(const struct amend_sync *sync)
+{
+	bool any = amend_sync_unknown_rule(sync);
+
+	for (uint32_t k = 0; k < sync->n_keys; k++)
+		any = any || amend_sync_is_citext(sync, k);
+	return any;
 }
 
 bool amend_sync_folds(const struct amend_sync *sync, uint32_t key)

@@ -44,7 +44,7 @@ static enum amend_status take_row(struct amend_sync *sync, struct amend_record *
 	if (!slot)
 		return amend_no_memory(err);
 	/* Two that reach one row by a key that only the database can compare: it is asked. */
-	if (*slot)
+	if (*slot || (amend_sync_odd(sync) && amend_sieve_claims(sync, row) >= 0))
 		return AMEND_OK;
 	*slot = record;
 	record->row = row;

@@ -424,19 +424,43 @@ static enum amend_status note_row(struct amend_sync *sync, const struct amend_re
 	return amend_slices_note(slices, record->index, false, thing, err);
 }
 
-/* Later keys: the row that one of two creates is found by the other. */
+/*
+ * Keys of citext are equal where the database's lower() of them is. What that makes of letters beyond ASCII it alone
+ * knows, and also of I and of K, which two of them become: left out of both, such keys are at least as equal.
+ */
+static void loosen(struct amend_buffer *text)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < text->size; i++) {
+		char c = text->data[i];
+
+		if ((unsigned char)c < 0x80 && !strchr("iIkK", c))
+			text->data[kept++] = c;
+	}
+	text->size = kept;
+}
+
+/* Later keys, and a first one of citext: the row that one of two creates is found by the other. */
 static enum amend_status note_keys(struct amend_sync *sync, const struct amend_record *record,
 				   struct amend_buffer *text, struct amend_buffer *thing,
 				   struct amend_error *err)
 {
 	enum amend_status status = AMEND_OK;
 
-	for (uint32_t k = 1; k < sync->n_keys && record->values && status == AMEND_OK; k++) {
+	for (uint32_t k = 0; k < sync->n_keys && record->values && status == AMEND_OK; k++) {
+		bool citext = amend_sync_is_citext(sync, k);
+
+		/* Which records have the same first key is known, but for those. */
+		if (k == 0 && (!citext || record->row))
+			continue;
 		if (!amend_sync_key_text(text, sync, k, record, NULL))
 			continue;
 		if (text->failed)
 			return amend_no_memory(err);
 		amend_sync_fold_key(sync, k, text->data, text->size);
+		if (citext)
+			loosen(text);
 		amend_buffer_reset(thing);
 		amend_buffer_text(thing, "match ");
 		amend_buffer_add(thing, text->data, text->size);

@@ -68,7 +68,7 @@ static enum amend_status plan_table(struct amend_sync *sync, struct amend_error 
 	enum amend_status status = amend_sync_bind(sync, err);
 
 	/* Slice by slice keys are compared here. */
-	if (status == AMEND_OK && amend_sync_odd(sync))
+	if (status == AMEND_OK && amend_sync_unknown_rule(sync))
 		sync->store.limit = SIZE_MAX / 2;
 	if (status == AMEND_OK)
 		status = amend_sync_read(sync, err);

@@ -384,6 +384,22 @@ static void equal_by_a_collation(struct engine *engine)
 	engine_expect(engine, "SELECT count(*) FROM word", "2");
 }
 
+/* Beyond ASCII citext is a rule of the database's as well; slices away the two are found all the same. */
+static void equal_beyond_ascii(struct engine *engine)
+{
+	struct feed *feed;
+
+	if (feed_planned())
+		return;
+	feed = folding(engine);
+	fed_once(feed, "w,n\nTH\xc3\x89,x\nb,y\nc,y\nd,y\nth\xc3\xa9,x\nKIND,z\nf,y\ng,y\nkind,z\n",
+		 "created=7 duplicates=2");
+	fed_once(feed, "w,n\nTH\xc3\x89,x\nb,y\nc,y\nd,y\nth\xc3\xa9,other\n",
+		 "unchanged=3 rejected=2");
+	fed_once(feed, "w,n\nP\xc3\x89,x\nh,y\nj,y\nl,y\np\xc3\xa9,other\n", "created=4 rejected=1");
+	engine_expect(engine, "SELECT n FROM word WHERE w = 'P\xc3\x89'", "x");
+}
+
 /* Also where one of them is as its row is, and needs no look, or is slices away. */
 static void duplicates_spelled_otherwise(struct engine *engine)
 {
@@ -449,6 +465,7 @@ static const struct engine_test tests[] = {
 	{"5: the same key twice: collapse, reject, first, last", same_key_twice},
 	{"5: many duplicates take linear time", many_duplicates},
 	{"5: the database's rule decides what is the same", equal_by_the_rule_of_the_database},
+	{"5: citext beyond ASCII", equal_beyond_ascii, .only = "postgresql"},
 	{"5: also where only the database knows the rule", equal_by_a_collation,
 	 .only = "postgresql"},
 };

@@ -66,7 +66,8 @@ static const char columns_sql[] =
 	"WHERE bt.oid = base.oid), "
 	/* Arrays and composites in an array do not come apart row by row, one column each. */
 	"CASE WHEN t.typarray <> 0 AND e.oid IS NULL "
-	"AND coalesce(base.typcategory, t.typcategory) <> 'C' THEN t.typdelim END "
+	"AND coalesce(base.typcategory, t.typcategory) <> 'C' THEN t.typdelim END, "
+	"coalesce(l.collisdeterministic, true) "
 	"FROM pg_catalog.pg_attribute a "
 	"JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
 	"CROSS JOIN LATERAL (SELECT t.typname, t.typcategory) x "
@@ -305,6 +306,7 @@ static bool read_columns(const struct amend_session *session, const struct amend
 					      ? amend_arena_text(arena, cell(rows, i, 14))
 					      : column->cast;
 		column->delimiter = *cell(rows, i, 15);
+		column->bytewise = cell_true(rows, i, 16);
 		column->class_ = class_of(column->number_id, *cell(rows, i, 6));
 		column->not_null = cell_true(rows, i, 7);
 		column->generated = generated != '\0' || identity == 'a';

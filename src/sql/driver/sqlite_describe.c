@@ -225,7 +225,8 @@ static enum amend_status read_column(struct reader *reader, const struct amend_r
 	if (rc != SQLITE_OK)
 		return amend_sqlite_fail(reader->session, rc, AMEND_SQLITE_PREPARING, false,
 					 reader->err);
-	if (collation && strcasecmp(collation, "BINARY") != 0) {
+	column->bytewise = !collation || strcasecmp(collation, "BINARY") == 0;
+	if (!column->bytewise) {
 		column->collation = amend_arena_text(reader->arena, collation);
 		if (!column->collation)
 			return amend_no_memory(reader->err);
