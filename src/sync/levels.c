@@ -139,17 +139,17 @@ static enum amend_status add_pair(void *context, uint64_t parent, uint64_t child
 	return AMEND_OK;
 }
 
-/* True: something is otherwise than before. What is apart is written first of all. */
+/* True: something is otherwise than before. Who is related to what is apart is decided with it. */
 static bool raise(struct amend_levels *levels, const struct pair *pair)
 {
 	unsigned level = levels->level[pair->parent] + 1u;
+	bool parent = is_apart(levels, pair->parent), child = is_apart(levels, pair->child);
 
-	if (is_apart(levels, pair->parent))
+	if (parent && child)
 		return false;
-	if (level > HIGHEST)
-		put_apart(levels, pair->child);
-	if (is_apart(levels, pair->child)) {
+	if (parent || child || level > HIGHEST) {
 		put_apart(levels, pair->parent);
+		put_apart(levels, pair->child);
 		return true;
 	}
 	if (levels->level[pair->child] >= level)

@@ -357,6 +357,12 @@ static void trees(struct engine *engine)
 	run_versions(engine, any_seed(), true, false);
 }
 
+/* A child of one that is decided with others. */
+static void trees_165(struct engine *engine)
+{
+	run_versions(engine, 165, true, false);
+}
+
 static const struct engine_test tests[] = {
 	{"swapped values, edits in between, all that --missing does", plain},
 	{"blank keys, second keys, duplicates", wild},
@@ -365,6 +371,7 @@ static const struct engine_test tests[] = {
 	{"two missing rows of one record", wild_38},
 	{"so many missing that all stay", wild_179},
 	{"rows that refer to others of the table", trees},
+	{"a parent that has something in common with others", trees_165},
 };
 
 ENGINE_MAIN(tests)
