@@ -130,7 +130,7 @@ enum { AMEND_CONFLICT_VERSION = 13 };
 struct amend_conflict {
 	int64_t id;
 	/*
-	 * What stands here of the record and its sides, as one word: a decision on this, and on nothing else,
+	 * What stands here: the record, its sides, what is decided so far, as one word: a decision on this, and on nothing else,
 	 * gives it (amend_resolution.version). "" when it is over.
 	 */
 	const char *version;

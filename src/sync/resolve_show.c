@@ -49,6 +49,12 @@ const char *amend_settle_version(const struct amend_settlement *s, const struct 
 			amend_pack_add(&pack, "base", &field.base);
 		amend_pack_add(&pack, "current", &field.current);
 		amend_pack_add(&pack, field.column, &field.incoming);
+		if (s->conflict.choices[i].chosen) {
+			const struct amend_value take = amend_integer(s->conflict.choices[i].take);
+
+			amend_pack_add(&pack, "take", &take);
+			amend_pack_add(&pack, "value", &s->conflict.choices[i].value);
+		}
 	}
 	if (!pack.failed) {
 		amend_digest(pack.data, pack.size, digest);
