@@ -44,6 +44,41 @@ uint64_t cli_conflict_hash(const struct amend_value *value)
 	return hash;
 }
 
+/* One the library sums up anew, on what is there by then. */
+static bool is_sum(const struct amend_conflict_more *more)
+{
+	return more->chosen && more->adds && more->take == AMEND_TAKE_INCOMING;
+}
+
+bool cli_conflict_stands(const struct amend_conflict *conflict, size_t i)
+{
+	const struct amend_conflict_field *field = &conflict->fields[i];
+	const struct amend_conflict_more *more = &conflict->more[i];
+
+	if (!more->chosen || !conflict->there)
+		return more->chosen;
+	return more->take == AMEND_TAKE_CURRENT || is_sum(more) ||
+	       amend_value_equal(&more->seen, &field->current) ||
+	       amend_value_equal(&more->value, &field->current);
+}
+
+const struct amend_value *cli_conflict_decided(const struct amend_conflict *conflict, size_t i)
+{
+	return conflict->there && conflict->more[i].take == AMEND_TAKE_CURRENT
+		       ? &conflict->fields[i].current
+		       : &conflict->more[i].value;
+}
+
+uint64_t cli_conflict_decision(const struct amend_conflict *conflict, size_t i)
+{
+	const struct amend_conflict_more *more = &conflict->more[i];
+
+	if (!cli_conflict_stands(conflict, i))
+		return 0;
+	/* Never 0. */
+	return (cli_conflict_hash(&more->value) * 0x100000001b3U ^ (uint64_t)more->take) | 1;
+}
+
 /* --- a value --- */
 
 /* It does not survive on a line of its own, or in an editor's hands. */
@@ -111,25 +146,35 @@ static const char *end_word(struct cli_pool *pool, const struct cli_lines *const
 	}
 }
 
+const char *cli_conflict_line(struct cli_pool *pool, const char *column,
+			      const struct amend_value *value)
+{
+	struct json_object *json;
+	const char *line;
+
+	if (needs_block(value))
+		return NULL;
+	if (value->kind == AMEND_TEXT)
+		return cli_format(pool, "%s=%.*s", column, (int)value->size, value->as.text);
+	json = cli_json_value(value, NULL, NULL);
+	line = cli_format(
+		pool, "%s:=%s", column,
+		json ? json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN |
+								    JSON_C_TO_STRING_NOSLASHESCAPE)
+		     : "null");
+	json_object_put(json);
+	return line;
+}
+
 static void write_value(struct cli_pool *pool, FILE *out, const char *column,
 			const struct amend_value *value)
 {
 	struct cli_lines lines;
 	const struct cli_lines *const all[] = {&lines};
-	const char *word;
+	const char *line = cli_conflict_line(pool, column, value), *word;
 
-	if (value->kind == AMEND_TEXT && !needs_block(value)) {
-		fprintf(out, "%s=%.*s\n", column, (int)value->size, value->as.text);
-		return;
-	}
-	if (value->kind != AMEND_TEXT) {
-		struct json_object *json = cli_json_value(value, NULL, NULL);
-
-		fprintf(out, "%s:=%s\n", column,
-			json ? json_object_to_json_string_ext(
-				       json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
-			     : "null");
-		json_object_put(json);
+	if (line) {
+		fprintf(out, "%s\n", line);
 		return;
 	}
 	lines = lines_of(pool, value);
@@ -205,6 +250,24 @@ static bool whole(const struct amend_conflict *conflict)
 	return !conflict->there || conflict->kind == AMEND_CONFLICT_MISSING;
 }
 
+/* Decided, and left as it is it stays that decision. */
+static void write_decided(struct cli_pool *pool, FILE *out, const struct amend_conflict *conflict,
+			  size_t i, const char *column)
+{
+	const struct amend_conflict_more *more = &conflict->more[i];
+	const struct amend_value *current = &conflict->fields[i].current;
+
+	fprintf(out, "#= decided %016" PRIx64 " %s\n", cli_conflict_decision(conflict, i), column);
+	fprintf(out, "# decided by %s: %s\n", cli_show_text(pool, more->who),
+		cli_take_name(more->take));
+	if (conflict->there && is_sum(more) && !amend_value_equal(&more->seen, current))
+		fprintf(out,
+			"# it came to this then; current is %s now: left as it is, it is added to "
+			"that\n",
+			cli_show(pool, current, 80));
+	write_value(pool, out, column, cli_conflict_decided(conflict, i));
+}
+
 static void write_field(struct cli_pool *pool, FILE *out, const struct amend_conflict *conflict,
 			size_t i)
 {
@@ -212,6 +275,8 @@ static void write_field(struct cli_pool *pool, FILE *out, const struct amend_con
 	const struct amend_conflict_more *more = &conflict->more[i];
 	const char *column = cli_conflict_column(pool, field->column);
 	int mark = mark_of(pool, field, more);
+	/* Decided against what is there no more: to be seen with all its sides. */
+	bool again = more->chosen && !cli_conflict_stands(conflict, i);
 
 	fprintf(out, "\n#= field %016" PRIx64 " %016" PRIx64 " %d %s\n",
 		cli_conflict_hash(&field->current), cli_conflict_hash(&field->incoming), mark,
@@ -221,18 +286,19 @@ static void write_field(struct cli_pool *pool, FILE *out, const struct amend_con
 			cli_show(pool, &more->found, 80));
 	if (cli_conflict_terms(pool, more))
 		fprintf(out, "# %s\n", cli_conflict_terms(pool, more));
-	if (more->chosen) {
-		fprintf(out, "# decided by %s: %s\n", cli_show_text(pool, more->who),
-			cli_take_name(more->take));
-		write_value(pool, out, column, &more->value);
+	if (again)
+		fprintf(out, "# was decided by %s: %s, before current was changed\n",
+			cli_show_text(pool, more->who), cli_show(pool, &more->value, 80));
+	if (more->chosen && !again) {
+		write_decided(pool, out, conflict, i, column);
 	} else if (amend_value_equal(&field->current, &field->incoming)) {
 		fprintf(out, "# both sides have it so by now\n");
 		write_value(pool, out, column, &field->current);
-	} else if (!whole(conflict) && field->has_base &&
+	} else if (!whole(conflict) && !again && field->has_base &&
 		   amend_value_equal(&field->base, &field->current)) {
 		fprintf(out, "# only incoming has changed it\n");
 		write_value(pool, out, column, &field->incoming);
-	} else if (!whole(conflict) && field->has_base &&
+	} else if (!whole(conflict) && !again && field->has_base &&
 		   amend_value_equal(&field->base, &field->incoming)) {
 		fprintf(out, "# only current has changed it\n");
 		write_value(pool, out, column, &field->current);

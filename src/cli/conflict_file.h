@@ -11,6 +11,10 @@
  *	name=Czechia
  *	>>>>>>> incoming
  *
+ *	#= field 2233... 4455... 7 note
+ *	#= decided 6677... note          which decision is shown: left as it is, it stays that
+ *	note=a text
+ *
  * What remains of a field is what it becomes: COL=TEXT, COL:=JSON, or COL<<END, a text line by line,
  * and END; its last newline is not part of it. A field of which nothing remains is not decided. Lines
  * that begin with # are comments; a mark that is left in is refused.
@@ -48,6 +52,14 @@ bool cli_conflict_says(const char *text, size_t size);
 /* conflict_file.c, for conflict_read.c: COL as it stands in the file; what tells one value from another. */
 char *cli_conflict_column(struct cli_pool *pool, const char *column);
 uint64_t cli_conflict_hash(const struct amend_value *value);
+/* The line that a value is written as, `column` as above; NULL: it is a text that takes several. */
+const char *cli_conflict_line(struct cli_pool *pool, const char *column,
+			      const struct amend_value *value);
+/* Whether a field is decided, and would be written so now: amend_resolve's rule, except that a value that was to stay does not. */
+bool cli_conflict_stands(const struct amend_conflict *conflict, size_t i);
+/* Of one that stands: the value in the file; and what tells the decision from another, 0: none stands. */
+const struct amend_value *cli_conflict_decided(const struct amend_conflict *conflict, size_t i);
+uint64_t cli_conflict_decision(const struct amend_conflict *conflict, size_t i);
 
 /*
  * conflict_edit.c: lets a person edit `text`. `path`: a new file, which is the caller's to remove. Returns 0, or the

@@ -14,7 +14,8 @@
 #include "json.h"
 #include "lines.h"
 
-static const char conflict_line[] = "#= conflict", field_line[] = "#= field";
+static const char conflict_line[] = "#= conflict", field_line[] = "#= field",
+		  decided_line[] = "#= decided";
 
 struct reading {
 	const struct cli_args *args;
@@ -27,7 +28,8 @@ struct reading {
 	bool bound;                   /* the line that says which conflict it is has been read */
 	bool crlf;                    /* that line ends so: an editor has given it to every line */
 	bool *shown;                  /* by field: what was shown of it has been read, .. */
-	uint64_t *current, *incoming; /* ..this */
+	uint64_t *current, *incoming; /* ..this.. */
+	uint64_t *decided;            /* ..and this decision; 0: none */
 	int *mark;
 };
 
@@ -99,22 +101,43 @@ static bool read_conflict(struct reading *r, const char *text)
 	return true;
 }
 
+/* The field of that name, as it stands in the file; -1: none, it may have left the conflict since. */
+static int spelled_field(const struct reading *r, const char *column)
+{
+	for (size_t i = 0; i < r->conflict->n_fields; i++) {
+		if (strcmp(cli_conflict_column(r->args->pool, r->conflict->fields[i].column),
+			   column) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+static bool read_decided(struct reading *r, const char *text)
+{
+	const char *at = text + strlen(decided_line);
+	uint64_t decided;
+	int field;
+
+	if (!read_number(&at, 16, &decided) || *at != ' ')
+		return refuse(r, "expected #= decided SEEN COL, found", text,
+			      "make the file anew, with --edit or --print");
+	field = spelled_field(r, at + 1);
+	if (field >= 0)
+		r->decided[field] = decided;
+	return true;
+}
+
 static bool read_field(struct reading *r, const char *text)
 {
 	const char *at = text + strlen(field_line);
 	uint64_t current, incoming, mark;
-	int field = -1;
+	int field;
 
 	if (!read_number(&at, 16, &current) || !read_number(&at, 16, &incoming) ||
 	    !read_number(&at, 10, &mark) || mark < 7 || mark > INT_MAX || *at != ' ')
 		return refuse(r, "expected #= field SEEN SEEN N COL, found", text,
 			      "make the file anew, with --edit or --print");
-	for (size_t i = 0; i < r->conflict->n_fields && field < 0; i++) {
-		if (strcmp(cli_conflict_column(r->args->pool, r->conflict->fields[i].column),
-			   at + 1) == 0)
-			field = (int)i;
-	}
-	/* It may have left the conflict since. */
+	field = spelled_field(r, at + 1);
 	if (field < 0)
 		return true;
 	r->shown[field] = true;
@@ -223,21 +246,22 @@ static bool read_json(struct reading *r, const char *column, const char *text,
 	return true;
 }
 
-static bool read_value(struct reading *r, const char *column, const char *rest,
-		       struct amend_value *out)
+/* The side, or the decision, that is written as this line: not every value has JSON that reads back as itself. */
+static const struct amend_value *value_of(const struct reading *r, int i, const char *text)
 {
-	int field = field_of(r, column);
+	const struct amend_conflict_field *field = &r->conflict->fields[i];
+	const struct amend_value *const all[] = {
+		&field->current, &field->incoming, field->has_base ? &field->base : NULL,
+		r->conflict->more[i].chosen ? &r->conflict->more[i].value : NULL};
+	const char *column = cli_conflict_column(r->args->pool, field->column);
 
-	if (rest[0] == '=') {
-		*out = amend_text(rest + 1);
-		return true;
+	for (size_t j = 0; j < sizeof(all) / sizeof(all[0]); j++) {
+		const char *line = all[j] ? cli_conflict_line(r->args->pool, column, all[j]) : NULL;
+
+		if (line && strcmp(line, text) == 0)
+			return all[j];
 	}
-	if (rest[0] == ':' && rest[1] == '=')
-		return read_json(r, column, rest + 2, out);
-	if (rest[0] == '<' && rest[1] == '<' && rest[2])
-		return read_block(r, rest + 2, field, out);
-	return refuse(r, "expected COL=TEXT, COL:=JSON or COL<<END, found", rest,
-		      "lines that begin with # are comments");
+	return NULL;
 }
 
 static struct amend_value *copy_value(struct cli_pool *pool, const struct amend_value *value)
@@ -250,6 +274,48 @@ static struct amend_value *copy_value(struct cli_pool *pool, const struct amend_
 	if (value->kind == AMEND_BLOB)
 		copy->as.blob = cli_copy(pool, value->as.blob, value->size);
 	return copy;
+}
+
+static bool read_value(struct reading *r, const char *column, const char *text, const char *rest,
+		       struct amend_value *out)
+{
+	int field = field_of(r, column);
+	const struct amend_value *side = field < 0 ? NULL : value_of(r, field, text);
+
+	if (side) {
+		*out = *copy_value(r->args->pool, side);
+		return true;
+	}
+	if (rest[0] == '=') {
+		*out = amend_text(rest + 1);
+		return true;
+	}
+	if (rest[0] == ':' && rest[1] == '=')
+		return read_json(r, column, rest + 2, out);
+	if (rest[0] == '<' && rest[1] == '<' && rest[2])
+		return read_block(r, rest + 2, field, out);
+	return refuse(r, "expected COL=TEXT, COL:=JSON or COL<<END, found", rest,
+		      "lines that begin with # are comments");
+}
+
+/* What is decided of the field is not what the file shows of it, nor what it says. */
+static bool decided_since(const struct reading *r, int i, const struct amend_value *value)
+{
+	const uint64_t now = cli_conflict_decision(r->conflict, (size_t)i);
+	const struct amend_conflict_more *more = &r->conflict->more[i];
+
+	if (r->decided[i] == now)
+		return false;
+	return r->decided[i] != 0 || (more->adds && more->take == AMEND_TAKE_INCOMING) ||
+	       !amend_value_equal(value, &more->value);
+}
+
+/* The decision that the file shows, as it stands. */
+static bool is_decision(const struct reading *r, int i, const struct amend_value *value)
+{
+	return r->conflict->there && r->conflict->kind != AMEND_CONFLICT_MISSING &&
+	       r->decided[i] != 0 &&
+	       amend_value_equal(value, cli_conflict_decided(r->conflict, (size_t)i));
 }
 
 /* A value that is a side is that side, for who reads later why it was settled so. */
@@ -271,9 +337,18 @@ static bool add(struct reading *r, const char *column, const struct amend_value 
 	if (!r->shown[i])
 		return refuse(r, "the line #= field is missing for", column,
 			      "make the file anew, with --edit or --print");
-	decision->outdated = r->incoming[i] != cli_conflict_hash(&field->incoming);
+	decision->outdated = r->incoming[i] != cli_conflict_hash(&field->incoming) ||
+			     decided_since(r, i, value);
 	if (decision->outdated)
 		return true;
+	if (is_decision(r, i, value)) {
+		const struct amend_conflict_more *more = &r->conflict->more[i];
+
+		decision->take = more->take;
+		decision->value = *copy_value(r->args->pool, &more->value);
+		decision->seen = copy_value(r->args->pool, &more->seen);
+		return true;
+	}
 	/* Unless it is as it was shown, nobody knows any more what that was. */
 	decision->unseen = r->current[i] != cli_conflict_hash(&field->current);
 	if (!decision->unseen)
@@ -300,6 +375,8 @@ static bool read_line(struct reading *r)
 		return read_conflict(r, text);
 	if (strncmp(text, field_line, strlen(field_line)) == 0)
 		return read_field(r, text);
+	if (strncmp(text, decided_line, strlen(decided_line)) == 0)
+		return read_decided(r, text);
 	if (text[strspn(text, " \t")] == '\0' || *text == '#')
 		return true;
 	if (cli_lines_is_mark(text, strlen(text), (int)strspn(text, "<|=>")) &&
@@ -312,7 +389,7 @@ static bool read_line(struct reading *r)
 	if (!column)
 		return refuse(r, "expected COL=TEXT, COL:=JSON or COL<<END, found", text,
 			      "lines that begin with # are comments");
-	return read_value(r, column, rest, &value) && add(r, column, &value);
+	return read_value(r, column, text, rest, &value) && add(r, column, &value);
 }
 
 bool cli_conflict_read(const struct cli_args *args, const char *name, const char *text, size_t size,
@@ -329,6 +406,7 @@ bool cli_conflict_read(const struct cli_args *args, const char *name, const char
 			    .shown = cli_alloc(pool, conflict->n_fields + 1, sizeof(bool)),
 			    .current = cli_alloc(pool, conflict->n_fields + 1, sizeof(uint64_t)),
 			    .incoming = cli_alloc(pool, conflict->n_fields + 1, sizeof(uint64_t)),
+			    .decided = cli_alloc(pool, conflict->n_fields + 1, sizeof(uint64_t)),
 			    .mark = cli_alloc(pool, conflict->n_fields + 1, sizeof(int))};
 
 	*out = (struct cli_decisions){

@@ -33,6 +33,7 @@ struct request {
 	size_t size;
 	char *made; /* as it is made of the conflict now; malloc */
 	size_t made_size;
+	const char *version; /* the conflict's then */
 	struct cli_decisions read;
 	bool refused;
 	struct json_object *json; /* where the conflict goes */
@@ -108,6 +109,8 @@ static enum amend_status make_file(const struct amend_conflict *conflict, void *
 	if (!out)
 		return amend_error_set(err, AMEND_NO_MEMORY, "out of memory");
 	request->refused = !cli_conflict_write(request->session->args, out, conflict);
+	request->version = cli_copy(request->session->args->pool, conflict->version,
+				    strlen(conflict->version));
 	fclose(out);
 	return AMEND_OK;
 }
@@ -268,6 +271,24 @@ static int settle_file(struct request *request)
 	return settle(request);
 }
 
+/* A file tells field by field what has changed since it was made; a version given beside it is of the whole, and now. */
+static int check_version(struct request *request)
+{
+	struct cli_session *session = request->session;
+	const struct amend_result result = {.outcome = AMEND_IS_STALE};
+	const char *given = request->how.version;
+
+	request->how.version = NULL;
+	if (!given || strcmp(given, request->version) == 0)
+		return 0;
+	amend_error_set(
+		&session->err, AMEND_STALE,
+		"conflict %lld: it is not what was shown any more; nothing was written (hint: "
+		"decide on %lld@%s, what it is now)",
+		(long long)request->how.id, (long long)request->how.id, request->version);
+	return print_waiting(request, &result);
+}
+
 /* No connection stays open while somebody thinks. */
 static int edit(struct request *request)
 {
@@ -297,6 +318,8 @@ static int by_file(struct request *request)
 	int code = with_conflict(request, make_file);
 
 	request->path = cli_value(args, "file");
+	if (code == 0)
+		code = check_version(request);
 	if (code == 0 && cli_has(args, "print")) {
 		fwrite(request->made, 1, request->made_size, stdout);
 		return CLI_DONE;

@@ -101,6 +101,7 @@ static void write_and_read(const struct cli_args *args, struct amend_conflict *c
 	/* What is beside it in the file is not to be in the way of it. */
 	fields[0].incoming = *value;
 	more[0].chosen = true;
+	more[0].take = AMEND_TAKE_CURRENT;
 	more[0].value = fields[0].current;
 	more[1].chosen = true;
 	more[1].value = *value;
@@ -109,7 +110,7 @@ static void write_and_read(const struct cli_args *args, struct amend_conflict *c
 	fclose(out);
 	check(read_back(args, file, size, conflict, &read));
 	check(read.n == 2 && read.list[0].take == AMEND_TAKE_CURRENT);
-	check(read.list[1].take != AMEND_TAKE_NOTHING ||
+	check(read.list[1].take == AMEND_TAKE_NOTHING &&
 	      amend_value_equal(&read.list[1].value, value));
 	free(file);
 }
