@@ -147,6 +147,8 @@ const char *amend_sql_whole(const struct amend_sql *sql, uint64_t *hash);
 /* As in amend_statement.hash. */
 uint64_t amend_sql_hash(const char *text);
 
+/* The ledger's spelling: quoted where a reader of `schema.name` could be misled. */
+void amend_ledger_name(struct amend_buffer *buffer, const char *name);
 /* Appends `name` quoted for `dialect`. */
 void amend_quote_name(struct amend_buffer *buffer, const struct amend_dialect *dialect,
 		      const char *name);

@@ -75,8 +75,7 @@ static bool is_plain_name(const char *name)
 	return true;
 }
 
-/* The ledger's spelling: quoted where a reader of `schema.name` could be misled. */
-static void add_name(struct amend_buffer *buffer, const char *name)
+void amend_ledger_name(struct amend_buffer *buffer, const char *name)
 {
 	static const struct amend_dialect standard = {.quote = '"'};
 
@@ -158,10 +157,10 @@ static enum amend_status complete(struct amend_conn *db, struct amend_table *tab
 	if (!table->schema || !table->name)
 		return amend_error_set(err, AMEND_INTERNAL, "the driver described no table");
 	if (strcmp(table->schema, db->dialect->default_schema) != 0) {
-		add_name(&qualified, table->schema);
+		amend_ledger_name(&qualified, table->schema);
 		amend_buffer_char(&qualified, '.');
 	}
-	add_name(&qualified, table->name);
+	amend_ledger_name(&qualified, table->name);
 	table->qualified = keep(arena, &qualified);
 	amend_quote_name(&sql, db->dialect, table->schema);
 	amend_buffer_char(&sql, '.');

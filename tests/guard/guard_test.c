@@ -175,6 +175,37 @@ static void who_counts_is_told_the_rule(struct engine *engine)
 	assert_null(strstr(tried(engine, "UPDATE t SET n = 2, v = v + 2"), hint));
 }
 
+/* The ledger writes such names in quotes. */
+static void names_that_need_quotes(struct engine *engine)
+{
+	static const char *const names[] = {"a b",   "it's",  "a.b",  "\u00fcn\u00ef",
+					    "order", "Stock", "\"q\""};
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		struct amend_buffer quoted = AMEND_BUFFER_INIT;
+		struct road *road;
+
+		amend_buffer_char(&quoted, '"');
+		for (const char *at = names[i]; *at; at++) {
+			amend_buffer_char(&quoted, *at);
+			if (*at == '"')
+				amend_buffer_char(&quoted, *at);
+		}
+		amend_buffer_char(&quoted, '"');
+		engine_execf(engine, "CREATE TABLE %s (id integer PRIMARY KEY, n integer)",
+			     amend_buffer_string(&quoted));
+		engine_execf(engine, "INSERT INTO %s VALUES (1, 1)", amend_buffer_string(&quoted));
+		road = road_open(engine, NULL);
+		guard(road, amend_buffer_string(&quoted), .history = true);
+		road_close(road);
+		road = road_open(engine, amend_buffer_string(&quoted));
+		ok(road, .keys = "id=1", .set = "n=2");
+		ok(road, .keys = "id=1", .set = "n=3");
+		road_close(road);
+		amend_buffer_release(&quoted);
+	}
+}
+
 static void added_column(struct engine *engine)
 {
 	struct road *road;
@@ -855,6 +886,7 @@ static void other_files(struct engine *engine)
 static const struct engine_test tests[] = {
 	{"versions: every write moves them, a no-op and an upsert too", every_write_moves},
 	{"stale rule equal: the version as read passes", equal_rule},
+	{"a table whose name needs quotes", names_that_need_quotes},
 	{"stale rule equal: a program that counts is told of the other rule",
 	 who_counts_is_told_the_rule},
 	{"stale rule either: the version as read and the next pass", either_rule},

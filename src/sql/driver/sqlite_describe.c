@@ -573,6 +573,7 @@ static enum amend_status read_guard(struct reader *reader)
 	struct amend_table *table = reader->table;
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	enum amend_status status = query(reader, triggers, table->name, table->schema, &rows);
+	struct amend_buffer name = AMEND_BUFFER_INIT;
 	bool guarded = rows.n_rows > 0 && integer_at(&rows, 0, 0) != 0;
 
 	table->guard_history = guarded && integer_at(&rows, 0, 1) != 0;
@@ -580,7 +581,11 @@ static enum amend_status read_guard(struct reader *reader)
 	amend_rows_release(&rows);
 	if (status != AMEND_OK || !guarded)
 		return status;
-	status = query(reader, column, table->name, table->schema, &rows);
+	amend_ledger_name(&name, table->name);
+	status = name.failed
+			 ? amend_no_memory(reader->err)
+			 : query(reader, column, amend_buffer_string(&name), table->schema, &rows);
+	amend_buffer_release(&name);
 	for (size_t i = 0; i < table->n_columns && rows.n_rows > 0; i++) {
 		if (strcasecmp(table->columns[i].name, text_at(&rows, 0, 0)) == 0) {
 			table->version = (int)i;
