@@ -306,7 +306,8 @@ class Replay:
             name = name or conflict["first_key"][self.key]
             if conflict["kind"] == "fields" and self.chance.random() < 0.5:
                 take = self.chance.choice(("incoming", "current"))
-                self.call("resolve", self.database.url, str(conflict["id"]), "--take", take, "--json")
+                shown = f"{conflict['id']}@{conflict['version']}"
+                self.call("resolve", self.database.url, shown, "--take", take, "--json")
                 self.model.settle(name, take)
 
     def edit_some(self, following, always):
