@@ -337,6 +337,35 @@ enum amend_status amend_base_none(struct amend_conn *db, const char *source,
 	return status;
 }
 
+enum amend_status amend_base_example(struct amend_conn *db, const char *source,
+				     const struct amend_table *table, struct amend_arena *arena,
+				     const char **first_key, struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	struct place place;
+	enum amend_status status = find_place(db, source, table, &place, err);
+
+	*first_key = NULL;
+	if (status != AMEND_OK || !place.any)
+		return status;
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "SELECT b.first_key FROM ");
+	amend_sql_ledger(&sql, "base");
+	amend_sql_text(&sql, " b WHERE ");
+	add_place(&sql, &place, false);
+	amend_sql_text(&sql, " AND b.first_key <> '' ORDER BY b.pk LIMIT 1");
+	status = amend_exec(db, &sql, &rows, err);
+	if (status == AMEND_OK && rows.n_rows > 0) {
+		*first_key = amend_arena_text(arena, amend_rows_at(&rows, 0, 0)->as.text);
+		if (!*first_key)
+			status = amend_no_memory(err);
+	}
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
 enum amend_status amend_base_count(struct amend_conn *db, const char *source,
 				   const struct amend_table *table, uint64_t most, uint64_t *n,
 				   struct amend_error *err)

@@ -206,6 +206,10 @@ typedef enum amend_status (*amend_base_fn)(void *context, const struct amend_bas
 enum amend_status amend_base_none(struct amend_conn *db, const char *source,
 				  const struct amend_table *table, bool *none,
 				  struct amend_error *err) AMEND_CHECK;
+/* The first key of one that has one, in the arena; NULL: none has. */
+enum amend_status amend_base_example(struct amend_conn *db, const char *source,
+				     const struct amend_table *table, struct amend_arena *arena,
+				     const char **first_key, struct amend_error *err) AMEND_CHECK;
 /* How many there are, or `most` if there are more: no more are read. */
 enum amend_status amend_base_count(struct amend_conn *db, const char *source,
 				   const struct amend_table *table, uint64_t most, uint64_t *n,

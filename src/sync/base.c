@@ -28,6 +28,77 @@ bool amend_key_names(const char *key, const char *column)
 	return named;
 }
 
+/* Whether the columns of the run's key are those, all of them. */
+static bool key_is(const struct amend_sync *sync, const struct amend_sync_key *key,
+		   const struct amend_field *fields, size_t n)
+{
+	bool same = key->n == n;
+
+	for (uint32_t i = 0; i < key->n && same; i++) {
+		same = false;
+		for (size_t f = 0; f < n && !same; f++)
+			same = strcmp(sync->table->columns[key->columns[i]].name,
+				      fields[f].column) == 0;
+	}
+	return same;
+}
+
+static bool is_one_of_the_keys(const struct amend_sync *sync, const struct amend_field *fields,
+			       size_t n)
+{
+	bool found = false;
+
+	for (uint32_t k = 0; k < sync->n_keys && !found; k++)
+		found = key_is(sync, &sync->keys[k], fields, n);
+	return found;
+}
+
+static bool is_used(const struct amend_sync *sync, const char *column)
+{
+	int at = amend_table_column(sync->table, column);
+
+	for (uint32_t u = 0; u < sync->n_used && at >= 0; u++) {
+		if (sync->used[u].column == (size_t)at)
+			return true;
+	}
+	return false;
+}
+
+enum amend_status amend_sync_known_by(struct amend_sync *sync, struct amend_error *err)
+{
+	struct amend_arena arena = AMEND_ARENA_INIT;
+	struct amend_buffer names = AMEND_BUFFER_INIT;
+	struct amend_field *fields = NULL;
+	const char *first_key;
+	enum amend_status status = amend_base_example(sync->db, sync->source_name, sync->table,
+						      &arena, &first_key, err);
+	bool known = first_key == NULL;
+	size_t n = 0;
+
+	if (status == AMEND_OK && first_key)
+		status = amend_pk_parse(first_key, true, &arena, &fields, &n, err);
+	known = known || is_one_of_the_keys(sync, fields, n);
+	for (size_t f = 0; f < n && !known; f++) {
+		/* The input has it no more: then it is no key that anybody could name. */
+		known = !is_used(sync, fields[f].column);
+		amend_buffer_printf(&names, "%s%s", f ? "," : "", fields[f].column);
+	}
+	if (status == AMEND_OK && !known)
+		status = names.failed
+				 ? amend_no_memory(err)
+				 : amend_error_set(
+					   err, AMEND_INVALID,
+					   "the records of source '%s' in %s are known by %s, "
+					   "which is none of the keys: what was edited or deleted "
+					   "here since could not be told (hint: --match %s --match "
+					   "%s; or another --source, which begins anew)",
+					   sync->source_name, sync->table->qualified, names.data,
+					   sync->keys[0].name, names.data);
+	amend_buffer_release(&names);
+	amend_arena_release(&arena);
+	return status;
+}
+
 /* Key `k` of record or row is what the base calls its first key; also where only the column's rule says so. */
 static bool key_agrees(const struct amend_sync *sync, uint32_t k, const struct amend_base *base,
 		       const struct amend_record *record, const struct amend_value *row,
@@ -57,6 +128,28 @@ static bool key_agrees(const struct amend_sync *sync, uint32_t k, const struct a
 	return true;
 }
 
+/* A key that the input has no more, and so is none of the run's: the row alone can agree with it. */
+static bool row_agrees(const struct amend_sync *sync, const struct amend_base *base,
+		       const struct amend_value *row)
+{
+	struct amend_arena arena = AMEND_ARENA_INIT;
+	struct amend_field *fields = NULL;
+	struct amend_error ignored;
+	size_t n = 0;
+	bool agrees = amend_pk_parse(base->first_key, amend_has(sync->db, AMEND_HAS_TYPED_STORAGE),
+				     &arena, &fields, &n, &ignored) == AMEND_OK &&
+		      n > 0 && !is_one_of_the_keys(sync, fields, n);
+
+	for (size_t i = 0; i < n && agrees; i++) {
+		int at = amend_table_column(sync->table, fields[i].column);
+
+		agrees = at >= 0 &&
+			 amend_sync_same_key(&sync->table->columns[at], &row[at], &fields[i].value);
+	}
+	amend_arena_release(&arena);
+	return agrees;
+}
+
 bool amend_sync_base_agrees(const struct amend_sync *sync, const struct amend_base *base,
 			    const struct amend_record *record, const struct amend_value *row)
 {
@@ -66,7 +159,7 @@ bool amend_sync_base_agrees(const struct amend_sync *sync, const struct amend_ba
 	for (uint32_t k = 0; k < sync->n_keys && !agrees; k++)
 		agrees = key_agrees(sync, k, base, record, row, &buffer);
 	amend_buffer_release(&buffer);
-	return agrees;
+	return agrees || (*base->first_key && row_agrees(sync, base, row));
 }
 
 void amend_base_merge(struct amend_buffer *pack, const struct amend_table *table,

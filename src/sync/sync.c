@@ -67,6 +67,8 @@ static enum amend_status plan_table(struct amend_sync *sync, struct amend_error 
 {
 	enum amend_status status = amend_sync_bind(sync, err);
 
+	if (status == AMEND_OK && sync->table)
+		status = amend_sync_known_by(sync, err);
 	/* Slice by slice keys are compared here. */
 	if (status == AMEND_OK && amend_sync_unknown_rule(sync))
 		sync->store.limit = SIZE_MAX / 2;

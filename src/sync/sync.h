@@ -356,6 +356,11 @@ enum amend_status amend_sync_values(struct amend_sync *sync, struct amend_error 
 /* base.c */
 /* Whether the key, as JSON, names this column; also one whose value is spelled like it does not. */
 bool amend_key_names(const char *key, const char *column);
+/*
+ * INVALID where the source's records are known by a key that is none of this run's: their bases, and which of
+ * them were deleted here, would not be found.
+ */
+enum amend_status amend_sync_known_by(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 #define AMEND_BASE_TIED \
 	"\001tied" /* a name in a base's pack: the first key of the row it is tied to */
 #define AMEND_BASE_GONE "gone:" /* begins the primary key of a base whose row is gone for good */

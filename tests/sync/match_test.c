@@ -440,7 +440,50 @@ static void a_parent_that_is_there(struct engine *engine)
 	fed(feed, "k,p\n8,5\n5,8\n", "created=1 updated=1");
 }
 
+/* Under a key that is none of the run's a base would not be found, nor who was deleted here. */
+static void another_key_than_before(struct engine *engine)
+{
+	static const char csv[] = "code,ean,name\na,111,Apple\nb,222,Banana\n";
+	struct feed *feed;
+
+	engine_exec(engine, "CREATE TABLE item (id INTEGER PRIMARY KEY, code TEXT UNIQUE NOT NULL, "
+			    "ean TEXT UNIQUE, name TEXT)");
+	engine_exec(engine, "INSERT INTO item VALUES (1, 'a', '111', 'Apple'), (2, 'b', '222', "
+			    "'Banana')");
+	feed = feed_open(engine, "item", "code");
+	feed->options.adopt = AMEND_ADOPT_INCOMING;
+	fed(feed, csv, "unchanged=2");
+	engine_exec(engine, "UPDATE item SET name = 'mine' WHERE id = 1");
+	engine_exec(engine, "DELETE FROM item WHERE id = 2");
+	feed_match(feed, "ean");
+	expect_status(AMEND_INVALID, feed_text(feed, csv), &feed->err);
+	expect_contains(feed->err.text, "are known by code");
+	expect_contains(feed->err.text, "--match ean --match code");
+	engine_expect(engine, "SELECT id, name FROM item", "1|mine");
+	/* As the message says: both, and from then on the new one. */
+	feed_match(feed, "ean; code");
+	fed_once(feed, csv, "kept=2");
+	engine_expect(engine, "SELECT id, name FROM item", "1|mine");
+}
+
+/* Who cannot be asked for the old key: what was edited stays all the same. */
+static void a_key_that_the_input_has_no_more(struct engine *engine)
+{
+	struct feed *feed;
+
+	engine_exec(engine, "CREATE TABLE item (code TEXT PRIMARY KEY, ean TEXT UNIQUE, name TEXT)");
+	feed = feed_open(engine, "item", "code");
+	feed->options.adopt = AMEND_ADOPT_INCOMING;
+	fed(feed, "code,ean,name\na,111,Apple\nb,222,Banana\n", "created=2");
+	engine_exec(engine, "UPDATE item SET name = 'mine' WHERE code = 'a'");
+	feed_match(feed, "ean");
+	fed_once(feed, "ean,name\n111,Apple\n222,Bananas\n", "updated=1 kept=1");
+	engine_expect(engine, "SELECT code, name FROM item ORDER BY code", "a|mine\nb|Bananas");
+}
+
 static const struct engine_test tests[] = {
+	{"another key than before: the run stops, and says what to do", another_key_than_before},
+	{"a key that the input has no more: edits stay", a_key_that_the_input_has_no_more},
 	{"5: duplicates that are spelled otherwise", duplicates_spelled_otherwise},
 	{"an open conflict is its own record's", a_conflict_is_its_record_s},
 	{"parents first, but a row that is there is none to wait for", a_parent_that_is_there},
