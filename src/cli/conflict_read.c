@@ -298,6 +298,18 @@ static bool read_value(struct reading *r, const char *column, const char *text, 
 		      "lines that begin with # are comments");
 }
 
+/* Also where a number has been given as text, as COL=8 does. */
+static bool says(const struct reading *r, const struct amend_value *given,
+		 const struct amend_value *value)
+{
+	const char *line = cli_conflict_line(r->args->pool, "", value);
+
+	return amend_value_equal(given, value) ||
+	       (given->kind == AMEND_TEXT &&
+		(value->kind == AMEND_INTEGER || value->kind == AMEND_REAL) && line &&
+		strcmp(line + strlen(":="), given->as.text) == 0);
+}
+
 /* What is decided of the field is not what the file shows of it, nor what it says. */
 static bool decided_since(const struct reading *r, int i, const struct amend_value *value)
 {
@@ -307,7 +319,7 @@ static bool decided_since(const struct reading *r, int i, const struct amend_val
 	if (r->decided[i] == now)
 		return false;
 	return r->decided[i] != 0 || (more->adds && more->take == AMEND_TAKE_INCOMING) ||
-	       !amend_value_equal(value, &more->value);
+	       !says(r, value, &more->value);
 }
 
 /* The decision that the file shows, as it stands. */
