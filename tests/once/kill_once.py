@@ -64,6 +64,8 @@ class Kills:
             said = process.communicate()[0]
             answered = said.endswith("}\n")
             self.killed += process.returncode < 0
+            # The machine's load changes: who came too late comes earlier from then on.
+            usual *= 0.85 if process.returncode >= 0 else 1.04
             self.answered += answered
             there = self.counted()
             if there not in ((n + 1,) if answered else (n, n + 1)):
