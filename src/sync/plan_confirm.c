@@ -32,8 +32,15 @@ static void collect(void *context, const struct amend_sync_change *change)
 		all->no_memory = true;
 		return;
 	}
-	if (change->n_key)
-		memcpy(key, change->key, change->n_key * sizeof(*key));
+	/* Of a missing record it lives during the call. */
+	for (size_t i = 0; i < change->n_key; i++) {
+		key[i].column = amend_arena_text(all->arena, change->key[i].column);
+		if (!key[i].column ||
+		    !amend_arena_value(all->arena, &change->key[i].value, &key[i].value)) {
+			all->no_memory = true;
+			return;
+		}
+	}
 	if (change->n_fields)
 		memcpy(fields, change->fields, change->n_fields * sizeof(*fields));
 	all->changes[all->n] = *change;
