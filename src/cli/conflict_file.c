@@ -84,11 +84,12 @@ uint64_t cli_conflict_decision(const struct amend_conflict *conflict, size_t i)
 /* It does not survive on a line of its own, or in an editor's hands. */
 static bool needs_block(const struct amend_value *value)
 {
-	const char *text = value->as.text, *end = text + value->size;
+	const char *text = value->as.text, *end;
 	uint32_t point;
 
 	if (value->kind != AMEND_TEXT || value->size == 0)
 		return false;
+	end = text + value->size;
 	if (*text == ' ' || end[-1] == ' ')
 		return true;
 	while (text < end) {

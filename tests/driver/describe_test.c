@@ -375,6 +375,7 @@ static void names(struct engine *engine)
 
 	expect_ok(amend_table_names(db, &rows, &err), &err);
 	assert_int_equal(rows.n_rows, 0);
+	amend_rows_release(&rows);
 	engine_exec(engine, "CREATE TABLE b (id integer PRIMARY KEY)");
 	engine_exec(engine, "CREATE TABLE \"a name, 'odd'\" (id integer PRIMARY KEY)");
 	engine_exec(engine, "CREATE VIEW v AS SELECT * FROM b");
