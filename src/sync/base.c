@@ -128,38 +128,55 @@ static bool key_agrees(const struct amend_sync *sync, uint32_t k, const struct a
 	return true;
 }
 
+bool amend_sync_row_holds(const struct amend_table *table, const struct amend_field *fields,
+			  size_t n, const struct amend_value *row)
+{
+	for (size_t i = 0; i < n; i++) {
+		int at = amend_table_column(table, fields[i].column);
+
+		if (at < 0 || !amend_sync_same_key(&table->columns[at], &row[at], &fields[i].value))
+			return false;
+	}
+	return n > 0;
+}
+
 /* A key that the input has no more, and so is none of the run's: the row alone can agree with it. */
-static bool row_agrees(const struct amend_sync *sync, const struct amend_base *base,
-		       const struct amend_value *row)
+static enum amend_status row_agrees(const struct amend_sync *sync, const struct amend_base *base,
+				    const struct amend_value *row, bool *agrees,
+				    struct amend_error *err)
 {
 	struct amend_arena arena = AMEND_ARENA_INIT;
 	struct amend_field *fields = NULL;
-	struct amend_error ignored;
 	size_t n = 0;
-	bool agrees = amend_pk_parse(base->first_key, amend_has(sync->db, AMEND_HAS_TYPED_STORAGE),
-				     &arena, &fields, &n, &ignored) == AMEND_OK &&
-		      n > 0 && !is_one_of_the_keys(sync, fields, n);
+	enum amend_status status = amend_pk_parse(base->first_key,
+						  amend_has(sync->db, AMEND_HAS_TYPED_STORAGE),
+						  &arena, &fields, &n, err);
 
-	for (size_t i = 0; i < n && agrees; i++) {
-		int at = amend_table_column(sync->table, fields[i].column);
-
-		agrees = at >= 0 &&
-			 amend_sync_same_key(&sync->table->columns[at], &row[at], &fields[i].value);
-	}
+	*agrees = status == AMEND_OK && !is_one_of_the_keys(sync, fields, n) &&
+		  amend_sync_row_holds(sync->table, fields, n, row);
 	amend_arena_release(&arena);
-	return agrees;
+	return status;
 }
 
-bool amend_sync_base_agrees(const struct amend_sync *sync, const struct amend_base *base,
-			    const struct amend_record *record, const struct amend_value *row)
+enum amend_status amend_sync_base_agrees(const struct amend_sync *sync,
+					 const struct amend_base *base,
+					 const struct amend_record *record,
+					 const struct amend_value *row, bool *agrees,
+					 struct amend_error *err)
 {
 	struct amend_buffer buffer = AMEND_BUFFER_INIT;
-	bool agrees = strcmp(base->first_key, record->key) == 0;
+	enum amend_status status = AMEND_OK;
 
-	for (uint32_t k = 0; k < sync->n_keys && !agrees; k++)
-		agrees = key_agrees(sync, k, base, record, row, &buffer);
+	*agrees = strcmp(base->first_key, record->key) == 0;
+	for (uint32_t k = 0; k < sync->n_keys && !*agrees; k++)
+		*agrees = key_agrees(sync, k, base, record, row, &buffer);
+	/* A base that does not count for want of memory would have an edit overwritten. */
+	if (buffer.failed)
+		status = amend_no_memory(err);
+	else if (!*agrees && *base->first_key)
+		status = row_agrees(sync, base, row, agrees, err);
 	amend_buffer_release(&buffer);
-	return agrees || (*base->first_key && row_agrees(sync, base, row));
+	return status;
 }
 
 void amend_base_merge(struct amend_buffer *pack, const struct amend_table *table,

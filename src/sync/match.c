@@ -238,8 +238,8 @@ static enum amend_status bases_of_rows(struct amend_sync *sync, struct amend_err
 		if (!lookup.bases[i].pack)
 			continue;
 		record->seen = &lookup.bases[i];
-		record->based = amend_sync_base_agrees(sync, record->seen, record,
-						       record->row->values);
+		status = amend_sync_base_agrees(sync, record->seen, record, record->row->values,
+						&record->based, err);
 	}
 	release_lookup(&lookup);
 	return status;

@@ -65,13 +65,7 @@ enum amend_status amend_settle_base_agrees(struct amend_conn *db, const struct a
 		return AMEND_OK;
 	status = amend_pk_parse(seen->first_key, amend_has(db, AMEND_HAS_TYPED_STORAGE), s->arena,
 				&fields, &n, err);
-	*out = status == AMEND_OK && n > 0;
-	for (size_t i = 0; *out && i < n; i++) {
-		int at = amend_table_column(s->table, fields[i].column);
-
-		*out = at >= 0 &&
-		       amend_sync_same_key(&s->table->columns[at], &row[at], &fields[i].value);
-	}
+	*out = status == AMEND_OK && amend_sync_row_holds(s->table, fields, n, row);
 	return status;
 }
 

@@ -365,8 +365,14 @@ enum amend_status amend_sync_known_by(struct amend_sync *sync, struct amend_erro
 	"\001tied" /* a name in a base's pack: the first key of the row it is tied to */
 #define AMEND_BASE_GONE "gone:" /* begins the primary key of a base whose row is gone for good */
 /* Whether the base is this record's: its first key agrees with record or row. */
-bool amend_sync_base_agrees(const struct amend_sync *sync, const struct amend_base *base,
-			    const struct amend_record *record, const struct amend_value *row);
+enum amend_status amend_sync_base_agrees(const struct amend_sync *sync,
+					 const struct amend_base *base,
+					 const struct amend_record *record,
+					 const struct amend_value *row, bool *agrees,
+					 struct amend_error *err) AMEND_CHECK;
+/* Whether the row has these values, by the columns' rules; of none it has not. */
+bool amend_sync_row_holds(const struct amend_table *table, const struct amend_field *fields,
+			  size_t n, const struct amend_value *row);
 /* The base after the run; `take[u]`: used column u has the incoming value now. */
 enum amend_status amend_sync_base(struct amend_sync *sync, struct amend_record *record,
 				  const bool *take, struct amend_action *action,
