@@ -79,7 +79,7 @@ static bool is_whole(const struct amend_value *text)
 }
 
 /*
- * SQLite takes any value into any column, unless the table is STRICT: its own rule, and rarely meant of a text
+ * A database without typed storage takes any value into any column: its own rule, and rarely meant of a text
  * where numbers or truth should be, or of a whole number of which it keeps the first digits.
  */
 void amend_sync_notice(struct amend_sync *sync, const struct amend_record *record, uint32_t used,
@@ -103,13 +103,13 @@ void amend_sync_notice(struct amend_sync *sync, const struct amend_record *recor
 	sync->used[used].noticed = true;
 	if (cut)
 		amend_error_set(&text, AMEND_INVALID,
-				"column %s is %s, and \"%.*s\" is stored in it as %.17g, as SQLite "
-				"does (hint: a TEXT column keeps every digit)",
+				"column %s is %s, and \"%.*s\" is stored in it as %.17g, as the "
+				"database does (hint: a TEXT column keeps every digit)",
 				column->name, column->type, shown, given->as.text, stored->as.real);
 	else
 		amend_error_set(&text, AMEND_INVALID,
-				"column %s is %s, and \"%.*s\" is stored in it as text, as SQLite "
-				"does (hint: a STRICT table, or a CHECK, refuses it)",
+				"column %s is %s, and \"%.*s\" is stored in it as text, as the "
+				"database does (hint: a STRICT table, or a CHECK, refuses it)",
 				column->name, column->type, shown, given->as.text);
 	sync->options->on_notice(sync->options->context, record->line, text.text);
 }

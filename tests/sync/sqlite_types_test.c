@@ -70,7 +70,7 @@ static void reals(struct engine *engine)
 
 	expect_text(
 		noted(feed, "id,v\n1,7\n2,0.1\n3,x\n", "created=3"),
-		"4 column v is DOUBLE PRECISION, and \"x\" is stored in it as text, as SQLite does "
+		"4 column v is DOUBLE PRECISION, and \"x\" is stored in it as text, as the database does "
 		"(hint: a STRICT table, or a CHECK, refuses it)\n");
 	holds(engine, "real|7.0\nreal|0.1\ntext|'x'");
 	fed(feed, "id,v\n1,7.00\n2,1e-1\n3,x\n", "unchanged=3");
@@ -81,8 +81,9 @@ static void text_where_a_number_should_be(struct engine *engine)
 	struct feed *feed = typed(engine, "INTEGER");
 	const char *notes = noted(feed, "id,v\n1,7\n2,seven\n3,eight\n", "created=3");
 
-	expect_text(notes, "3 column v is INTEGER, and \"seven\" is stored in it as text, as SQLite "
-			   "does (hint: a STRICT table, or a CHECK, refuses it)\n");
+	expect_text(notes,
+		    "3 column v is INTEGER, and \"seven\" is stored in it as text, as the database "
+		    "does (hint: a STRICT table, or a CHECK, refuses it)\n");
 	holds(engine, "integer|7\ntext|'seven'\ntext|'eight'");
 	/* Where it stands already nothing is said, and nothing is done. */
 	expect_text(noted(feed, "id,v\n1,7\n2,seven\n3,eight\n", "unchanged=3"), "");
@@ -125,9 +126,10 @@ static void numbers_beyond_64_bits(struct engine *engine)
 	const char *notes = noted(feed, "id,v\n1,9223372036854775807\n2,9223372036854775808\n",
 				  "created=2");
 
-	expect_text(notes, "3 column v is INTEGER, and \"9223372036854775808\" is stored in it as "
-			   "9.2233720368547758e+18, as SQLite does (hint: a TEXT column keeps every "
-			   "digit)\n");
+	expect_text(notes,
+		    "3 column v is INTEGER, and \"9223372036854775808\" is stored in it as "
+		    "9.2233720368547758e+18, as the database does (hint: a TEXT column keeps every "
+		    "digit)\n");
 	holds(engine, "integer|9223372036854775807\nreal|9.2233720368547758078e+18");
 	/* So this is no change: what would be stored is what is stored. */
 	fed(feed, "id,v\n1,9223372036854775807\n2,9223372036854775809\n", "unchanged=2");
@@ -173,9 +175,10 @@ static void booleans_are_what_is_sent(struct engine *engine)
 {
 	struct feed *feed = typed(engine, "BOOLEAN");
 
-	expect_text(noted(feed, "id,v\n1,1\n2,true\n", "created=2"),
-		    "3 column v is BOOLEAN, and \"true\" is stored in it as text, as SQLite does "
-		    "(hint: a STRICT table, or a CHECK, refuses it)\n");
+	expect_text(
+		noted(feed, "id,v\n1,1\n2,true\n", "created=2"),
+		"3 column v is BOOLEAN, and \"true\" is stored in it as text, as the database does "
+		"(hint: a STRICT table, or a CHECK, refuses it)\n");
 	holds(engine, "integer|1\ntext|'true'");
 	fed(feed, "id,v\n1,true\n2,true\n", "updated=1 unchanged=1");
 	/* A JSON document's is the same text. */
