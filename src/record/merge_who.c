@@ -54,7 +54,7 @@ static void add_rival(struct amend_buffer *text, const char *by, const char *at)
 {
 	amend_buffer_printf(text, "by %s", by && *by ? by : "somebody else");
 	if (by && at)
-		amend_buffer_printf(text, " at %s", at);
+		amend_buffer_printf(text, " at %.19s UTC", at);
 }
 
 static bool same_text(const char *a, const char *b)
