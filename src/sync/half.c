@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "ledger/lease.h"
 #include "sync/beside.h"
 #include "sync/sync.h"
 
@@ -42,6 +43,7 @@ static bool may_part(const struct amend_sync *sync, size_t from)
 	return from + LEAST <= sync->n_todo && !options->atomic && !options->skip_locked &&
 	       !options->on_confirm && sync->round == 0 && !table->has_triggers &&
 	       !table->guard_history && !table->settles_late && amend_run_current(sync->db) != 0 &&
+	       !amend_lease_claims(sync->db) && /* the other connection would carry none */
 	       !depends(sync, from);
 }
 

@@ -168,6 +168,27 @@ static void halves(struct engine *engine)
 	fed_once(feed, items(feed, 1, 5000000, 0), "unchanged=3999 rejected=1");
 }
 
+/* Of a record of the later half, and mandatory: no connection of the run is kept out by what the run itself holds. */
+static void a_lease_of_its_own(struct engine *engine)
+{
+	struct amend_lease_options options = AMEND_LEASE_OPTIONS_INIT;
+	const struct amend_field id = {"id", amend_integer(3990)};
+	const struct amend_match key = {&id, 1};
+	struct feed *feed = untraced(engine);
+	struct amend_lease_name name = {.key = &key};
+	struct amend_table *table;
+	struct amend_lease lease;
+
+	options.mandatory = true;
+	fed(feed, items(feed, 0, 0, 0), "unchanged=4000");
+	expect_ok(amend_table_open(feed->db, "item", &table, &feed->err), &feed->err);
+	name.table = table;
+	expect_ok(amend_lease_acquire(feed->db, &name, &options, &lease, &feed->err), &feed->err);
+	amend_table_close(table);
+	expect_ok(amend_use_lease(feed->db, lease.token, &feed->err), &feed->err);
+	fed_once(feed, items(feed, 1, 7000000, 0), "updated=4000");
+}
+
 static void *interrupt_soon(void *db)
 {
 	amend_clock_sleep_ms(500);
@@ -202,6 +223,7 @@ static const struct engine_test tests[] = {
 	{"a run is interrupted while the table is read", interrupted_while_it_is_read},
 	{"first bases are written beside what changes", first_bases_beside},
 	{"two halves are written at once", halves},
+	{"a lease that the run carries keeps no part of it out", a_lease_of_its_own},
 	{"a run is interrupted while a half of it waits for a row", interrupted_while_a_half_waits},
 };
 
