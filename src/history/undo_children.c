@@ -72,7 +72,7 @@ static enum amend_status look(struct undo *undo, const struct undo_table *table,
 	struct removal removal = {.undo = undo,
 				  .records = calloc(table->n + 1, sizeof(struct undo_record *))};
 	const struct amend_row **rows = calloc(table->n + 1, sizeof(const struct amend_row *));
-	const struct amend_cascade_search search = {apart, stands_in_the_way, &removal};
+	const struct amend_cascade_search search = {apart, stands_in_the_way, &removal, NULL};
 	enum amend_status status = removal.records && rows ? AMEND_OK : amend_no_memory(err);
 	size_t n = 0;
 

@@ -46,24 +46,43 @@ static enum amend_status open_child(struct amend_conn *db, const struct amend_de
 	return status == AMEND_UNSUPPORTED ? AMEND_OK : status;
 }
 
-/* By triggers, and so are those that go with its records. */
-static enum amend_status is_recorded(struct amend_conn *db, const struct amend_table *table,
-				     bool goes, int depth, bool *yes, struct amend_error *err)
+/* Tables whose records go with each other's, the one that was asked for last. */
+struct chain {
+	const struct amend_table *table;
+	const struct chain *up;
+	int length;
+};
+
+static bool is_on(const struct chain *chain, const struct amend_dependent *key)
 {
+	for (; chain; chain = chain->up) {
+		if (strcmp(key->schema, chain->table->schema) == 0 &&
+		    strcmp(key->table, chain->table->name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* By triggers, and so are those that go with its records. What is on the chain is answered for where it stands. */
+static enum amend_status is_recorded(struct amend_conn *db, const struct amend_table *table,
+				     bool goes, const struct chain *up, bool *yes,
+				     struct amend_error *err)
+{
+	const struct chain here = {table, up, up ? up->length + 1 : 1};
 	struct amend_arena arena = AMEND_ARENA_INIT;
 	enum amend_status status = AMEND_OK;
 
-	*yes = table && table->guard_history && depth < DEEPEST;
+	*yes = table && table->guard_history && here.length <= DEEPEST;
 	for (size_t i = 0; *yes && goes && i < table->n_dependents && status == AMEND_OK; i++) {
 		const struct amend_dependent *key = &table->dependents[i];
 		struct amend_table *child = NULL;
 		const char *name;
 
-		if (strcmp(key->schema, table->schema) == 0 && strcmp(key->table, table->name) == 0)
+		if (is_on(&here, key))
 			continue;
 		status = open_child(db, key, &arena, &name, &child, err);
 		if (status == AMEND_OK)
-			status = is_recorded(db, child, key->goes, depth + 1, yes, err);
+			status = is_recorded(db, child, key->goes, &here, yes, err);
 		amend_table_close(child);
 	}
 	amend_arena_release(&arena);
@@ -83,24 +102,32 @@ static bool values_of(const struct looking *looking, const struct amend_row *row
 }
 
 static enum amend_status list_named(struct looking *looking, const struct amend_value *values,
-				    struct amend_cascade *found, struct amend_error *err)
+				    struct amend_arena *arena, struct amend_cascade *found,
+				    struct amend_error *err)
 {
 	const struct amend_cascade_search *search = looking->search;
-	struct amend_row *rows = NULL;
-	size_t n = 0;
-	enum amend_status status = amend_row_find(
-		looking->db, looking->child, looking->columns, values, looking->key->n_columns,
-		NULL, AMEND_CASCADE_MOST, &looking->arena, &rows, &n, err);
+	enum amend_status status;
+	size_t limit = AMEND_CASCADE_MOST, n;
 
-	for (size_t i = 0; status == AMEND_OK && i < n; i++) {
-		if (search->apart &&
-		    search->apart(search->context, looking->key, looking->child, rows[i].pk))
-			continue;
-		if (found->n < AMEND_CASCADE_SHOWN)
-			found->pks[found->n] = rows[i].pk;
-		found->n++;
+	/* All of the first may go anyway: what comes behind them may not. */
+	for (;; limit *= 8) {
+		struct amend_row *rows = NULL;
+
+		status = amend_row_find(looking->db, looking->child, looking->columns, values,
+					looking->key->n_columns, NULL, limit, arena, &rows, &n, err);
+		for (size_t i = 0; status == AMEND_OK && i < n; i++) {
+			if (search->apart && search->apart(search->context, looking->key,
+							   looking->child, rows[i].pk))
+				continue;
+			if (found->n < AMEND_CASCADE_SHOWN)
+				found->pks[found->n] = rows[i].pk;
+			found->n++;
+		}
+		found->more = status == AMEND_OK && n == limit;
+		if (!found->more || found->n > 0)
+			return status;
+		amend_arena_release(arena);
 	}
-	return status;
 }
 
 static enum amend_status count_nameless(struct looking *looking, const struct amend_row *row,
@@ -127,6 +154,7 @@ static enum amend_status count_nameless(struct looking *looking, const struct am
 	if (status == AMEND_OK && rows.n_rows == 1 &&
 	    amend_value_number(amend_rows_at(&rows, 0, 0), &number))
 		found->n = (uint64_t)number;
+	found->more = found->n == AMEND_CASCADE_MOST;
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
 	return status;
@@ -140,11 +168,13 @@ static enum amend_status tell(struct looking *looking, const struct amend_row *r
 							      : looking->key->table,
 				      .goes = looking->key->goes,
 				      .recorded = looking->recorded};
-	enum amend_status status = looking->child ? list_named(looking, values, &found, err)
+	struct amend_arena arena = AMEND_ARENA_INIT;
+	enum amend_status status = looking->child ? list_named(looking, values, &arena, &found, err)
 						  : count_nameless(looking, row, &found, err);
 
 	if (status == AMEND_OK && found.n > 0)
 		status = looking->search->each(looking->search->context, &found, err);
+	amend_arena_release(&arena);
 	return status;
 }
 
@@ -184,10 +214,19 @@ static enum amend_status by_key(struct looking *looking, const struct amend_row 
 		if (values_of(looking, rows[i], values + count * width))
 			indices[count++] = i;
 	}
+	memset(has, looking->child == NULL, n);
 	if (count > 0 && looking->child)
 		status = which(looking, values, count, has, err);
+	if (status == AMEND_OK && memchr(has, 1, count))
+		status = is_recorded(looking->db, looking->child, looking->key->goes, NULL,
+				     &looking->recorded, err);
+	/* Who only refuses what nothing records need not be told of each. */
+	if (status == AMEND_OK && looking->recorded && looking->search->recorded) {
+		*looking->search->recorded = true;
+		goto out;
+	}
 	for (size_t i = 0; i < count && status == AMEND_OK; i++) {
-		if (!looking->child || has[i])
+		if (has[i])
 			status = tell(looking, rows[indices[i]], indices[i], values + i * width,
 				      err);
 	}
@@ -204,9 +243,6 @@ static enum amend_status open_looking(struct looking *looking, struct amend_erro
 	enum amend_status status = open_child(looking->db, key, &looking->arena, &looking->name,
 					      &looking->child, err);
 
-	if (status == AMEND_OK)
-		status = is_recorded(looking->db, looking->child, key->goes, 0, &looking->recorded,
-				     err);
 	if (status != AMEND_OK || !looking->child)
 		return status;
 	looking->columns = amend_arena_array(&looking->arena, key->n_columns,
@@ -251,11 +287,10 @@ enum amend_status amend_cascades_find(struct amend_conn *db, const struct amend_
 
 void amend_cascade_text(struct amend_buffer *text, const struct amend_cascade *found)
 {
-	amend_buffer_printf(text,
-			    "%s%" PRIu64 " record%s of %s refer%s to it, and would be %s with it",
-			    found->n >= AMEND_CASCADE_MOST ? "at least " : "", found->n,
-			    found->n == 1 ? "" : "s", found->table, found->n == 1 ? "s" : "",
-			    found->goes ? "deleted" : "changed");
+	amend_buffer_printf(
+		text, "%s%" PRIu64 " record%s of %s refer%s to it, and would be %s with it",
+		found->more ? "at least " : "", found->n, found->n == 1 ? "" : "s", found->table,
+		found->n == 1 ? "s" : "", found->goes ? "deleted" : "changed");
 	for (size_t i = 0; i < AMEND_CASCADE_SHOWN && found->pks[i]; i++)
 		amend_buffer_printf(text, "%s%s", i ? ", " : ": ", found->pks[i]);
 	if (found->pks[0] && found->n > AMEND_CASCADE_SHOWN)
@@ -269,7 +304,6 @@ struct deletion {
 	const char **pks; /* of those that are deleted, sorted */
 	size_t n;
 	const struct amend_row *const *rows;
-	bool recorded;
 };
 
 static int by_text(const void *a, const void *b)
@@ -290,14 +324,10 @@ static bool goes_too(void *context, const struct amend_dependent *key,
 static enum amend_status refuse(void *context, const struct amend_cascade *found,
 				struct amend_error *err)
 {
-	struct deletion *deletion = context;
+	const struct deletion *deletion = context;
 	struct amend_buffer text = AMEND_BUFFER_INIT;
 	const char *words;
 
-	if (found->recorded) {
-		deletion->recorded = true;
-		return AMEND_OK;
-	}
 	amend_cascade_text(&text, found);
 	words = text.failed ? "others refer to it" : text.data;
 	amend_error_set(err, AMEND_CONSTRAINT,
@@ -314,7 +344,7 @@ enum amend_status amend_cascades_check(struct amend_conn *db, const struct amend
 				       bool *recorded, struct amend_error *err)
 {
 	struct deletion deletion = {.table = table, .n = n, .rows = rows};
-	const struct amend_cascade_search search = {goes_too, refuse, &deletion};
+	const struct amend_cascade_search search = {goes_too, refuse, &deletion, recorded};
 	enum amend_status status;
 
 	*recorded = false;
@@ -327,7 +357,6 @@ enum amend_status amend_cascades_check(struct amend_conn *db, const struct amend
 		deletion.pks[i] = rows[i]->pk;
 	qsort(deletion.pks, n, sizeof(*deletion.pks), by_text);
 	status = amend_cascades_find(db, table, rows, n, &search, err);
-	*recorded = deletion.recorded;
 	free(deletion.pks);
 	return status;
 }

@@ -13,7 +13,8 @@ enum { AMEND_CASCADE_SHOWN = 3, AMEND_CASCADE_MOST = 1000 };
 struct amend_cascade {
 	size_t row;                           /* its index */
 	const char *table;                    /* whose records they are, as the ledger names it */
-	uint64_t n;                           /* how many; AMEND_CASCADE_MOST: that many or more */
+	uint64_t n;                           /* how many */
+	bool more;                            /* there may be more */
 	const char *pks[AMEND_CASCADE_SHOWN]; /* the first of them; NULL: no more, or nothing names them */
 	bool goes;                            /* they are deleted; else changed */
 	bool recorded; /* by the triggers of `amend guard`, and all that goes with them */
@@ -26,6 +27,8 @@ struct amend_cascade_search {
 	enum amend_status (*each)(void *context, const struct amend_cascade *found,
 				  struct amend_error *err);
 	void *context;
+	/* NULL, or: set where others depend on a row and are recorded; `each` is told of the rest alone. */
+	bool *recorded;
 };
 
 /* Calls `each` for each row and foreign key by which others depend on it. Rows without values are left out. */

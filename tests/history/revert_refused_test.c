@@ -225,6 +225,93 @@ static void recorded_children(struct engine *engine)
 	engine_expect(engine, ORDERS, "5|2");
 }
 
+enum { MANY = 1005 }; /* more than are looked at in one go */
+
+static enum amend_status import_many(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct road *road = context;
+	enum amend_status status = AMEND_OK;
+
+	(void)db;
+	road_table(road, "node");
+	for (int id = 1; id <= MANY && status == AMEND_OK; id++)
+		status = road_write(road, ask(.mode = AMEND_CREATE,
+					      .keys = engine_printf(road->engine, "id=%d", id),
+					      .set = id == 1 ? "up=NULL" : "up=1"));
+	*err = road->err;
+	return status;
+}
+
+/* Of those that refer to a record very many go anyway: the one behind them is somebody's. */
+static void one_behind_many(struct engine *engine)
+{
+	struct road *road;
+
+	engine_exec(engine,
+		    "CREATE TABLE node (id integer PRIMARY KEY, up integer REFERENCES node (id) "
+		    "ON DELETE CASCADE)");
+	road = open_enforced(engine, "node");
+	expect_ok(road_atomic(road, import_many, road), &road->err);
+	engine_exec(engine, "INSERT INTO node VALUES (5000, 1)");
+	reverts(road, AMEND_CONFLICT, NULL, .revision = 1);
+	engine_expect(engine, "SELECT count(*) FROM node", "1006");
+	reverts(road, AMEND_OK, NULL, .revision = 1, .on_conflict = AMEND_REVERT_CURRENT);
+	engine_expect(engine, "SELECT id, up FROM node ORDER BY id", "1|NULL\n5000|1");
+}
+
+/* Two guarded tables that refer to each other: all that goes is recorded, however far round. */
+static void a_recorded_circle(struct engine *engine)
+{
+	struct amend_guard_options options = AMEND_GUARD_OPTIONS_INIT;
+	struct road *road;
+
+	engine_exec(
+		engine,
+		engine_pick(
+			engine,
+			"CREATE TABLE a (id integer PRIMARY KEY, b integer REFERENCES b (id) ON DELETE CASCADE); "
+			"CREATE TABLE b (id integer PRIMARY KEY, a integer REFERENCES a (id) ON DELETE CASCADE)",
+			"CREATE TABLE a (id integer PRIMARY KEY, b integer); "
+			"CREATE TABLE b (id integer PRIMARY KEY, a integer REFERENCES a (id) ON DELETE CASCADE); "
+			"ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b (id) ON DELETE CASCADE"));
+	road = open_enforced(engine, "a");
+	options.history = true;
+	expect_ok(amend_guard(road->db, "a", &options, NULL, &road->err), &road->err);
+	expect_ok(amend_guard(road->db, "b", &options, NULL, &road->err), &road->err);
+	road_table(road, "a");
+	engine_exec(engine, "INSERT INTO a (id) VALUES (1)");
+	engine_exec(engine, "INSERT INTO b (id, a) VALUES (1, 1)");
+	engine_exec(engine, "INSERT INTO a (id, b) VALUES (2, 1)");
+	expect_ok(road_delete(road, ask(.keys = "id=1")), &road->err);
+	engine_expect(engine, "SELECT (SELECT count(*) FROM a) + (SELECT count(*) FROM b)", "0");
+	engine_expect(
+		engine,
+		engine_printf(
+			engine,
+			"SELECT count(*) FROM %schange WHERE op = 'delete' AND revision = %lld",
+			engine_pick(engine, "amend_", "amend."), (long long)road->result.revision),
+		"3");
+}
+
+/* By its own name a partition has those that refer to the whole. */
+static void children_of_a_partition(struct engine *engine)
+{
+	struct road *road;
+
+	engine_exec(
+		engine,
+		"CREATE TABLE customer (id integer PRIMARY KEY, name text) PARTITION BY RANGE (id); "
+		"CREATE TABLE few PARTITION OF customer FOR VALUES FROM (0) TO (100); "
+		"CREATE TABLE orders (id integer PRIMARY KEY, customer integer REFERENCES customer (id) "
+		"ON DELETE CASCADE); "
+		"INSERT INTO customer VALUES (1, 'ada'); INSERT INTO orders VALUES (5, 1)");
+	road = open_enforced(engine, "few");
+	expect_status(AMEND_CONSTRAINT, road_delete(road, ask(.keys = "id=1")), &road->err);
+	road_table(road, "customer");
+	expect_status(AMEND_CONSTRAINT, road_delete(road, ask(.keys = "id=1")), &road->err);
+	engine_expect(engine, "SELECT id, customer FROM orders", "5|1");
+}
+
 static enum amend_status import(struct amend_conn *db, void *context, struct amend_error *err)
 {
 	struct road *road = context;
@@ -288,6 +375,10 @@ static const struct engine_test tests[] = {
 	 children_of_a_deletion},
 	{"children that are recorded go with it, and come back with it", recorded_children},
 	{"a tree goes as a whole, or what stays keeps what it refers to", a_tree},
+	{"one that stays behind a thousand that go", one_behind_many},
+	{"two guarded tables that refer to each other", a_recorded_circle},
+	{"who refers to a partitioned table refers to its partitions", children_of_a_partition,
+	 .only = "postgresql"},
 	{"children that nothing names", nameless_children, .only = "postgresql"},
 };
 

@@ -136,7 +136,7 @@ static const char dependents_sql[] =
 	"AND o.confrelid = $1::pg_catalog.oid AND o.contype = 'f' "
 	"AND o.confdeltype IN ('c', 'n', 'd') "
 	"AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint u WHERE u.oid = o.conparentid "
-	"AND (u.conrelid = o.conrelid OR u.confrelid = o.confrelid)) "
+	"AND u.confrelid = o.confrelid) "
 	"ORDER BY o.conname, o.oid, k.place";
 
 static const char near_sql[] =
