@@ -197,6 +197,16 @@ static enum amend_status which(struct looking *looking, const struct amend_value
 	return status;
 }
 
+/* 2 says that there are several. */
+static bool any(const unsigned char *has, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (has[i])
+			return true;
+	}
+	return false;
+}
+
 static enum amend_status by_key(struct looking *looking, const struct amend_row *const *rows,
 				size_t n, struct amend_error *err)
 {
@@ -217,7 +227,7 @@ static enum amend_status by_key(struct looking *looking, const struct amend_row 
 	memset(has, looking->child == NULL, n);
 	if (count > 0 && looking->child)
 		status = which(looking, values, count, has, err);
-	if (status == AMEND_OK && memchr(has, 1, count))
+	if (status == AMEND_OK && any(has, count))
 		status = is_recorded(looking->db, looking->child, looking->key->goes, NULL,
 				     &looking->recorded, err);
 	/* Who only refuses what nothing records need not be told of each. */
