@@ -124,12 +124,12 @@ struct amend_revert_entry {
 typedef enum amend_status (*amend_revert_fn)(const struct amend_revert_entry *entry, void *context,
 					     struct amend_error *err);
 
-/* Records, but for `conflicts`, which are not among the others unless what is left of them is done. */
+/* Records: of a dry run what would be done. After a failure nothing is, and only what tells why is counted. */
 struct amend_revert_report {
 	uint64_t updated, created, deleted, unchanged;
-	uint64_t conflicts; /* records with any */
+	uint64_t conflicts; /* records with any: among the others only if what is left of them is done */
 	uint64_t open; /* of these, those for which `on_conflict` has no answer: above 0 nothing is written */
-	uint64_t refused; /* records with violations, of the first two hundred */
+	uint64_t refused; /* records with violations, not among those done; of the first two hundred */
 	uint64_t bases;   /* that became what they were */
 	int64_t revision; /* that recorded it; 0: nothing was written */
 };

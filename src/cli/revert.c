@@ -186,7 +186,8 @@ static void print_json(const struct amend_revert *revert, const struct amend_rev
 		uint64_t n;
 	} counts[] = {{"updated", report->updated},     {"created", report->created},
 		      {"deleted", report->deleted},     {"unchanged", report->unchanged},
-		      {"conflicts", report->conflicts}, {"bases", report->bases}};
+		      {"conflicts", report->conflicts}, {"refused", report->refused},
+		      {"bases", report->bases}};
 	struct json_object *object = json_object_new_object(), *what = json_object_new_object();
 
 	cli_json_add(what, revert->run ? "run" : "revision",

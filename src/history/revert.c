@@ -30,20 +30,25 @@ static void begin(struct call *call, bool hold)
 		.db = call->db, .revert = call->revert, .arena = &call->arena, .hold = hold};
 }
 
+/* What the database would refuse, where that has been looked for, is not among what is done. */
 static void count(struct undo *undo)
 {
 	struct amend_revert_report *report = &undo->report;
 
+	*report = (struct amend_revert_report){0};
 	for (size_t i = 0; i < undo->n_tables; i++) {
 		for (size_t j = 0; j < undo->tables[i]->n; j++) {
 			const struct undo_record *record = undo->tables[i]->list[j];
 
 			report->conflicts += record->n_conflicts > 0;
 			report->open += record->open;
+			report->unchanged += record->outcome == AMEND_IS_UNCHANGED;
+			report->refused += record->n_violations > 0;
+			if (record->n_violations > 0)
+				continue;
 			report->updated += record->outcome == AMEND_IS_UPDATED;
 			report->created += record->outcome == AMEND_IS_CREATED;
 			report->deleted += record->outcome == AMEND_IS_DELETED;
-			report->unchanged += record->outcome == AMEND_IS_UNCHANGED;
 		}
 	}
 }
@@ -211,7 +216,7 @@ static enum amend_status has_work(struct undo *undo, bool *work, struct amend_er
 	const struct amend_revert_report *report = &undo->report;
 	enum amend_status status = AMEND_OK;
 
-	*work = report->updated + report->created + report->deleted > 0;
+	*work = report->updated + report->created + report->deleted + report->refused > 0;
 	for (size_t i = 0; i < undo->n_tables && !*work && status == AMEND_OK; i++) {
 		if (undo->tables[i]->synced)
 			status = has_bases(undo, undo->tables[i], work, err);
@@ -269,8 +274,10 @@ static enum amend_status ask(struct call *call, struct amend_error *err)
 		status = digest(&call->undo, call->shown, err);
 	if (status == AMEND_OK)
 		status = amend_undo_refused(&call->undo, err);
-	if (status == AMEND_OK)
+	if (status == AMEND_OK) {
+		count(&call->undo);
 		status = show(&call->undo, false, err);
+	}
 	if (status != AMEND_OK || call->revert->dry_run)
 		return status;
 	if (call->undo.report.open > 0)
@@ -301,9 +308,11 @@ static void explain(struct call *call)
 	if (db->depth > 0 && db->levels[db->depth - 1].failed)
 		return;
 	if (make_plan(call, false, &ignored) != AMEND_OK ||
-	    amend_undo_refused(&call->undo, &ignored) != AMEND_OK ||
-	    show(&call->undo, true, &ignored) != AMEND_OK)
+	    amend_undo_refused(&call->undo, &ignored) != AMEND_OK)
 		return; /* what was said before stands */
+	count(&call->undo);
+	if (show(&call->undo, true, &ignored) != AMEND_OK)
+		return;
 }
 
 static enum amend_status revert_all(struct call *call, struct amend_error *err)
@@ -322,8 +331,10 @@ static enum amend_status revert_all(struct call *call, struct amend_error *err)
 					       status == AMEND_OK ? err : &ignored);
 
 		status = status == AMEND_OK ? shown : status;
-	} else if (!asks && amend_violations_worth(err)) {
-		explain(call);
+	} else if (amend_violations_worth(err)) {
+		if (!asks)
+			explain(call);
+		amend_error_wrap(err, "nothing was undone");
 	}
 	return status;
 }
@@ -341,6 +352,9 @@ enum amend_status amend_revert(struct amend_conn *db, const struct amend_revert 
 	if (status == AMEND_OK)
 		status = revert_all(&call, err);
 	*report = call.undo.report;
+	/* Nothing of it is in. */
+	if (status != AMEND_OK)
+		report->updated = report->created = report->deleted = report->bases = 0;
 	if (status != AMEND_OK)
 		report->revision = 0;
 	amend_undo_release(&call.undo);

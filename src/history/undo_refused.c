@@ -169,7 +169,6 @@ enum amend_status amend_undo_refused(struct undo *undo, struct amend_error *err)
 			if (!is_written(record) || looked++ >= MOST_LOOKED_AT)
 				continue;
 			status = look(undo, record, err);
-			undo->report.refused += record->n_violations > 0;
 		}
 	}
 	return status;

@@ -51,6 +51,7 @@ static void all_that_is_refused(struct engine *engine)
 			  &status, &report);
 	expect_ok(status, &road->err);
 	assert_int_equal(report.refused, 1);
+	assert_int_equal(report.updated, 0);
 	reverts(road, AMEND_OK, shown, .revision = 2, .dry_run = true);
 	reverts(road, AMEND_CONSTRAINT, shown, .revision = 2);
 	engine_expect(engine, "SELECT * FROM lamp WHERE id = 1", "1|bohr|1|10|NULL");
