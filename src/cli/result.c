@@ -37,7 +37,7 @@ static const struct amend_value *wanted(const struct amend_result *result, const
 /* Of a merge: whose each field is, and where what was asked for is kept. */
 static void add_merge(struct json_object *object, const struct amend_result *result)
 {
-	struct json_object *fields = json_object_new_object(), *rivals = NULL;
+	struct json_object *fields = json_object_new_object(), *rivals = NULL, *reasons = NULL;
 
 	for (size_t i = 0; i < result->n_merged; i++) {
 		const struct amend_merge_field *field = &result->merged[i];
@@ -45,6 +45,10 @@ static void add_merge(struct json_object *object, const struct amend_result *res
 
 		cli_json_add(fields, field->column,
 			     cli_json_text(amend_merge_from_name(field->from)));
+		if (field->from == AMEND_FROM_NEITHER && field->why) {
+			reasons = reasons ? reasons : json_object_new_object();
+			cli_json_add(reasons, field->column, cli_json_text(field->why));
+		}
 		if (!field->at)
 			continue;
 		rivals = rivals ? rivals : json_object_new_object();
@@ -55,6 +59,8 @@ static void add_merge(struct json_object *object, const struct amend_result *res
 		cli_json_add(rivals, field->column, rival);
 	}
 	cli_json_add(object, "merge", fields);
+	if (reasons)
+		cli_json_add(object, "reasons", reasons);
 	if (rivals)
 		cli_json_add(object, "rivals", rivals);
 	cli_json_add(object, "conflict", cli_json_id(result->conflict));

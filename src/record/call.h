@@ -104,6 +104,10 @@ void amend_call_keep_changes(struct amend_call *call);
 enum amend_status amend_call_check_addends(const struct amend_call *call,
 					   struct amend_error *err) AMEND_CHECK;
 
+/* " is 2, adding -5 would break its bounds (at least 0)": of one put, behind its column's name. */
+void amend_call_bound_text(const struct amend_call *call, const struct amend_put *put,
+			   struct amend_buffer *text);
+
 /* CONSTRAINT, naming the bounded columns. */
 enum amend_status amend_call_out_of_bounds(const struct amend_call *call, struct amend_error *err);
 

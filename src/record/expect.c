@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "merge/merge.h"
 #include "record/history.h"
 
 /* How far back a stale caller's state is looked for. */
@@ -62,19 +63,26 @@ static const struct amend_put *find_put(const struct amend_put *puts, size_t n, 
 	return NULL;
 }
 
-static enum amend_status fill_incoming(const struct amend_table *table,
-				       const struct amend_put *puts, size_t n,
+/* What is added is a value like the others: on top of what the caller saw (`from`; NULL: that is not known). */
+static enum amend_status fill_incoming(const struct amend_table *table, const struct amend_put *puts,
+				       size_t n, const struct amend_value *from,
 				       struct amend_outcome_work *work, struct amend_error *err)
 {
 	struct amend_field *incoming = amend_arena_array(work->arena, n, sizeof(*incoming));
+	const char *why;
 
 	if (!incoming)
 		return amend_no_memory(err);
 	for (size_t i = 0; i < n; i++) {
+		struct amend_value sum = puts[i].value;
+
+		if (puts[i].op == AMEND_ADD && from &&
+		    amend_merge_sum(&from[puts[i].column], &puts[i].value, work->arena, &sum,
+				    &why) == AMEND_MERGED_NO_MEMORY)
+			return amend_no_memory(err);
 		incoming[i].column = amend_arena_text(work->arena,
 						      table->columns[puts[i].column].name);
-		if (!incoming[i].column ||
-		    !amend_arena_value(work->arena, &puts[i].value, &incoming[i].value))
+		if (!incoming[i].column || !amend_arena_value(work->arena, &sum, &incoming[i].value))
 			return amend_no_memory(err);
 	}
 	work->result->incoming = incoming;
@@ -156,22 +164,24 @@ static void name_change(const struct amend_history *entry, struct amend_result *
 /* STALE: with all that is known of what came between. */
 static enum amend_status stale(struct amend_conn *db, const struct amend_table *table,
 			       const struct amend_seen *seen, const struct amend_row *row,
-			       const struct amend_put *puts, size_t n_puts,
+			       const struct amend_put *puts, size_t n_puts, const char *key_text,
 			       struct amend_outcome_work *work, struct amend_error *err)
 {
 	struct amend_result *result = work->result;
 	struct amend_history *entries = NULL;
 	size_t n = 0;
-	enum amend_status status = fill_incoming(table, puts, n_puts, work, err);
+	enum amend_status status;
 
 	result->outcome = AMEND_IS_STALE;
 	result->record = row->values;
-	if (status == AMEND_OK)
-		status = amend_history_since(
-			db, table, row->pk, seen->has_token ? seen->token.change : 0,
-			seen->has_token ? STEPS_BACK : 1, work->arena, &entries, &n, err);
+	status = amend_history_since(db, table, row->pk, seen->has_token ? seen->token.change : 0,
+				     seen->has_token ? STEPS_BACK : 1, work->arena, &entries, &n,
+				     err);
 	if (status == AMEND_OK && seen->has_token)
 		status = find_base(table, &seen->token, row, entries, n, work, err);
+	if (status == AMEND_OK)
+		status = fill_incoming(table, puts, n_puts,
+				       result->base ? result->base : row->values, work, err);
 	if (status != AMEND_OK)
 		return status;
 	if (n > 0 && still_there(table, &entries[0], row->values))
@@ -179,12 +189,12 @@ static enum amend_status stale(struct amend_conn *db, const struct amend_table *
 	if (result->by)
 		return amend_error_set(
 			err, AMEND_STALE,
-			"the record in %s was changed by %s at %s, after you loaded it",
-			table->qualified, result->by, result->at);
+			"the record %s in %s was changed by %s at %.19s UTC, after you loaded it",
+			key_text, table->qualified, result->by, result->at);
 	return amend_error_set(err, AMEND_STALE,
-			       "the record in %s is no longer what you loaded; who changed it is not "
-			       "known (a program that does not use amend)",
-			       table->qualified);
+			       "the record %s in %s is no longer what you loaded; who changed it is "
+			       "not known (a program that does not use amend)",
+			       key_text, table->qualified);
 }
 
 static enum amend_status check_originals(struct amend_conn *db, const struct amend_table *table,
@@ -239,14 +249,12 @@ static enum amend_status check_version(struct amend_conn *db, const struct amend
 
 enum amend_status amend_seen_check(struct amend_conn *db, const struct amend_table *table,
 				   struct amend_seen *seen, const struct amend_row *row,
-				   const struct amend_put *puts, size_t n_puts,
+				   const struct amend_put *puts, size_t n_puts, const char *key_text,
 				   struct amend_outcome_work *work, struct amend_error *err)
 {
 	enum amend_status status = AMEND_OK;
 	bool holds = true;
 
-	if (!seen->any)
-		return AMEND_OK;
 	if (seen->has_token) {
 		struct amend_token now;
 
@@ -263,7 +271,7 @@ enum amend_status amend_seen_check(struct amend_conn *db, const struct amend_tab
 		status = check_originals(db, table, seen, row, puts, n_puts, work, &holds, err);
 	if (status != AMEND_OK || holds)
 		return status;
-	return stale(db, table, seen, row, puts, n_puts, work, err);
+	return stale(db, table, seen, row, puts, n_puts, key_text, work, err);
 }
 
 /* What a deletion took away. */
@@ -310,7 +318,7 @@ enum amend_status amend_seen_missing(struct amend_conn *db, const struct amend_t
 	enum amend_status status;
 
 	result->outcome = AMEND_IS_MISSING;
-	status = seen->any ? fill_incoming(table, puts, n_puts, work, err) : AMEND_OK;
+	status = seen->any ? fill_incoming(table, puts, n_puts, NULL, work, err) : AMEND_OK;
 	if (status != AMEND_OK)
 		return status;
 	if (!seen->has_token)
@@ -323,6 +331,8 @@ enum amend_status amend_seen_missing(struct amend_conn *db, const struct amend_t
 			continue;
 		name_change(&entries[i], result);
 		status = base_of_deleted(db, table, &seen->token, &entries[i], work, err);
+		if (status == AMEND_OK)
+			status = fill_incoming(table, puts, n_puts, result->base, work, err);
 		break;
 	}
 	if (status != AMEND_OK)
@@ -330,7 +340,7 @@ enum amend_status amend_seen_missing(struct amend_conn *db, const struct amend_t
 	if (result->by)
 		return amend_error_set(
 			err, AMEND_NOT_FOUND,
-			"the record %s in %s was deleted by %s at %s, after you loaded it",
+			"the record %s in %s was deleted by %s at %.19s UTC, after you loaded it",
 			key_text, table->qualified, result->by, result->at);
 	return amend_error_set(
 		err, AMEND_NOT_FOUND,

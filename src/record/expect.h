@@ -24,12 +24,13 @@ enum amend_status amend_seen_resolve(struct amend_conn *db, const struct amend_t
 
 /*
  * OK, or STALE with base, incoming, by and at in the result. `puts`: what the call
- * would write, for `only_changed` and for the report. INVALID: the token is for another record.
+ * would write, for `only_changed` and for the report; what is to be added is there as the value it
+ * makes of what the caller saw. INVALID: the token is for another record.
  */
 enum amend_status amend_seen_check(struct amend_conn *db, const struct amend_table *table,
 				   struct amend_seen *seen, const struct amend_row *row,
 				   const struct amend_put *puts, size_t n_puts,
-				   struct amend_outcome_work *work,
+				   const char *key_text, struct amend_outcome_work *work,
 				   struct amend_error *err) AMEND_CHECK;
 
 /*

@@ -152,33 +152,42 @@ enum amend_status amend_call_check_addends(const struct amend_call *call, struct
 	return AMEND_OK;
 }
 
+void amend_call_bound_text(const struct amend_call *call, const struct amend_put *put,
+			   struct amend_buffer *text)
+{
+	const struct amend_column *column = &call->table->columns[put->column];
+
+	if (call->row.values) {
+		amend_buffer_text(text, " is ");
+		amend_json_value(text, &call->row.values[put->column], column->class_);
+		amend_buffer_char(text, ',');
+	}
+	amend_buffer_text(text, put->op == AMEND_ADD ? " adding " : " setting ");
+	amend_json_value(text, &put->value, column->class_);
+	amend_buffer_text(text, " would break its bounds (");
+	if (put->min.kind) {
+		amend_buffer_text(text, "at least ");
+		amend_json_value(text, &put->min, column->class_);
+	}
+	if (put->max.kind) {
+		amend_buffer_text(text, put->min.kind ? ", at most " : "at most ");
+		amend_json_value(text, &put->max, column->class_);
+	}
+	amend_buffer_char(text, ')');
+}
+
 enum amend_status amend_call_out_of_bounds(const struct amend_call *call, struct amend_error *err)
 {
 	struct amend_buffer text = AMEND_BUFFER_INIT;
 
 	for (size_t i = 0; i < call->n_puts; i++) {
 		const struct amend_put *put = &call->puts[i];
-		const struct amend_column *column = &call->table->columns[put->column];
 
 		if (!(put->min.kind || put->max.kind))
 			continue;
-		amend_buffer_printf(&text, "%s%s", text.size ? "; " : "", column->name);
-		if (call->row.values) {
-			amend_buffer_text(&text, " is ");
-			amend_json_value(&text, &call->row.values[put->column], column->class_);
-		}
-		amend_buffer_text(&text, put->op == AMEND_ADD ? ", adding " : ", setting ");
-		amend_json_value(&text, &put->value, column->class_);
-		amend_buffer_text(&text, " would break its bounds (");
-		if (put->min.kind) {
-			amend_buffer_text(&text, "at least ");
-			amend_json_value(&text, &put->min, column->class_);
-		}
-		if (put->max.kind) {
-			amend_buffer_text(&text, put->min.kind ? ", at most " : "at most ");
-			amend_json_value(&text, &put->max, column->class_);
-		}
-		amend_buffer_char(&text, ')');
+		amend_buffer_printf(&text, "%s%s", text.size ? "; " : "",
+				    call->table->columns[put->column].name);
+		amend_call_bound_text(call, put, &text);
 	}
 	amend_error_set(err, AMEND_CONSTRAINT, "%s; nothing was written",
 			text.failed ? "a value would break its bounds" : amend_buffer_string(&text));

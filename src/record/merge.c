@@ -229,19 +229,74 @@ static enum amend_status judge(struct merging *merging, struct part *part, struc
 	return AMEND_OK;
 }
 
+/* What a put makes of `from`, in the column's own form. CONSTRAINT: that is no number to add to. */
+static enum amend_status value_of(const struct merging *merging, const struct amend_put *given,
+				  const struct amend_value *from, struct amend_value *out,
+				  struct amend_error *err)
+{
+	struct amend_call *call = merging->call;
+	struct amend_put put = {.column = given->column, .value = given->value};
+	enum amend_merged merged = AMEND_MERGED_CLEAN;
+	const char *why = NULL;
+	enum amend_status status;
+
+	if (given->op == AMEND_ADD)
+		merged = amend_merge_sum(from, &given->value, call->work.arena, &put.value, &why);
+	if (merged == AMEND_MERGED_NO_MEMORY)
+		return amend_no_memory(err);
+	if (merged == AMEND_MERGED_CLASH)
+		return amend_error_set(err, AMEND_CONSTRAINT, "%s.%s cannot be added to: %s",
+				       call->table->qualified,
+				       call->table->columns[put.column].name, why);
+	status = amend_request_canonical(call->db, call->table, NULL, &put, 1, call->work.arena,
+					 err);
+	*out = put.value;
+	return status;
+}
+
 /* What is added up may leave the bounds that each side kept. */
 static enum amend_status judge_bounds(struct merging *merging, struct part *part,
 				      struct amend_error *err)
 {
 	struct amend_call *call = merging->call;
+	struct amend_buffer text = AMEND_BUFFER_INIT;
 	enum amend_status status;
 	bool hold;
 
-	if (!part->counts || part->from == AMEND_FROM_NEITHER)
+	if (part->put.op != AMEND_ADD || part->from == AMEND_FROM_NEITHER)
 		return AMEND_OK;
 	status = amend_call_bounds_hold(call, &call->row, &part->put, 1, &hold, err);
-	if (status == AMEND_OK && !hold)
-		clash(part, "the sum would break its bounds");
+	if (status != AMEND_OK || hold)
+		return status;
+	/* What is only to be added has no value yet. Where there was none to add to, the write says so. */
+	if (!part->counts) {
+		status = value_of(merging, &part->put, &merging->base[part->put.column],
+				  &part->wanted, err);
+		if (status != AMEND_OK)
+			return status == AMEND_CONSTRAINT ? AMEND_OK : status;
+	}
+	amend_buffer_text(&text, "it");
+	amend_call_bound_text(call, &part->put, &text);
+	clash(part, text.failed ? NULL : amend_arena_text_n(call->work.arena, text.data, text.size));
+	amend_buffer_release(&text);
+	return part->why ? AMEND_OK : amend_no_memory(err);
+}
+
+/* Of what is declared additive. What is only to be added is refused by its bounds, unless a conflict tells of more. */
+static enum amend_status judge_all_bounds(struct merging *merging, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+	bool clashes = false;
+
+	for (size_t i = 0; i < merging->n && status == AMEND_OK; i++) {
+		if (merging->parts[i].counts)
+			status = judge_bounds(merging, &merging->parts[i], err);
+		clashes = clashes || merging->parts[i].from == AMEND_FROM_NEITHER;
+	}
+	for (size_t i = 0; i < merging->n && status == AMEND_OK && clashes; i++) {
+		if (!merging->parts[i].dropped)
+			status = judge_bounds(merging, &merging->parts[i], err);
+	}
 	return status;
 }
 
@@ -297,34 +352,6 @@ static enum amend_status report(struct merging *merging, struct amend_error *err
 
 /* ---- the conflict ---- */
 
-/* What an assignment that does not clash would write, with base and current alike: so it is known from those that do. */
-static enum amend_status keep_clean(struct merging *merging, const struct part *part,
-				    struct amend_conflict_field *field, struct amend_error *err)
-{
-	struct amend_call *call = merging->call;
-	struct amend_put put = part->put;
-	enum amend_merged merged = AMEND_MERGED_CLEAN;
-	const char *why = NULL;
-	enum amend_status status;
-
-	field->base = field->current;
-	if (put.op == AMEND_ADD) {
-		put.op = AMEND_SET;
-		merged = amend_merge_sum(&field->current, &part->put.value, call->work.arena,
-					 &put.value, &why);
-	}
-	if (merged == AMEND_MERGED_NO_MEMORY)
-		return amend_no_memory(err);
-	if (merged == AMEND_MERGED_CLASH)
-		return amend_error_set(err, AMEND_CONSTRAINT, "%s.%s cannot be added to: %s",
-				       call->table->qualified, field->column, why);
-	put.min = put.max = amend_null();
-	status = amend_request_canonical(call->db, call->table, NULL, &put, 1, call->work.arena,
-					 err);
-	field->incoming = put.value;
-	return status;
-}
-
 static enum amend_status keep(struct merging *merging, struct amend_error *err)
 {
 	struct amend_call *call = merging->call;
@@ -354,8 +381,12 @@ static enum amend_status keep(struct merging *merging, struct amend_error *err)
 		};
 		if (merging->current)
 			field->current = merging->current[column];
-		if (merging->current && part->from != AMEND_FROM_NEITHER)
-			status = keep_clean(merging, part, field, err);
+		/* What does not clash is known by base and current being alike. */
+		if (merging->current && part->from != AMEND_FROM_NEITHER) {
+			field->base = field->current;
+			status = value_of(merging, &part->put, &field->current, &field->incoming,
+					  err);
+		}
 		merging->n_fields++;
 	}
 	return status;
@@ -470,9 +501,9 @@ enum amend_status amend_call_merge(struct amend_call *call, struct amend_error *
 		part->put = call->puts[i];
 		part->wanted = call->puts[i].value;
 		status = judge(&merging, part, err);
-		if (status == AMEND_OK)
-			status = judge_bounds(&merging, part, err);
 	}
+	if (status == AMEND_OK)
+		status = judge_all_bounds(&merging, err);
 	if (status == AMEND_OK)
 		status = report(&merging, err);
 	if (status != AMEND_OK)

@@ -99,6 +99,17 @@ static void add_names(struct amend_buffer *text, const struct amend_result *resu
 	}
 }
 
+/* "; qty: it is 2, adding -5 would break its bounds (at least 0)" */
+static void add_reasons(struct amend_buffer *text, const struct amend_result *result)
+{
+	for (size_t i = 0; i < result->n_merged; i++) {
+		const struct amend_merge_field *field = &result->merged[i];
+
+		if (field->from == AMEND_FROM_NEITHER && field->why)
+			amend_buffer_printf(text, "; %s: %s", field->column, field->why);
+	}
+}
+
 void amend_call_say_clash(struct amend_call *call)
 {
 	const struct amend_result *result = call->work.result;
@@ -112,6 +123,7 @@ void amend_call_say_clash(struct amend_call *call)
 		add_rival(&text, one->by, one->at);
 	else
 		amend_buffer_text(&text, "by others");
+	add_reasons(&text, result);
 	amend_error_set(&call->clash, AMEND_CONFLICT,
 			"%s; nothing was written, what you sent is kept as conflict %lld",
 			text.failed ? "fields were changed by both" : amend_buffer_string(&text),

@@ -88,14 +88,21 @@ static void sign_stale(struct amend_call *call)
 		call->work.result->token = NULL;
 }
 
+static enum amend_status check_seen(struct amend_call *call, const struct amend_put *puts, size_t n,
+				    struct amend_error *err)
+{
+	return call->seen.any ? amend_seen_check(call->db, call->table, &call->seen, &call->row,
+						 puts, n, amend_call_key(call), &call->work, err)
+			      : AMEND_OK;
+}
+
 static enum amend_status update(struct amend_call *call, struct amend_error *err)
 {
 	enum amend_outcome done = AMEND_IS_UPDATED;
 	struct amend_written what;
 	enum amend_status status;
 
-	status = amend_seen_check(call->db, call->table, &call->seen, &call->row, call->puts,
-				  call->n_puts, &call->work, err);
+	status = check_seen(call, call->puts, call->n_puts, err);
 	if (status == AMEND_STALE && call->write->merge) {
 		status = amend_call_merge(call, err);
 		done = call->work.result->outcome;
@@ -256,8 +263,7 @@ static enum amend_status create(struct amend_call *call, struct amend_error *err
 static enum amend_status delete_found(struct amend_call *call, struct amend_error *err)
 {
 	struct amend_written what;
-	enum amend_status status = amend_seen_check(call->db, call->table, &call->seen, &call->row,
-						    NULL, 0, &call->work, err);
+	enum amend_status status = check_seen(call, NULL, 0, err);
 
 	if (status == AMEND_OK)
 		status = amend_ledger_need(call->db, err);

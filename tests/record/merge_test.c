@@ -173,7 +173,8 @@ static void an_additive_sum_out_of_its_bounds_is_a_conflict(struct engine *engin
 		.bounds = "qty>=0", .token = token, .merge = true, .additive = "qty");
 	said(road, "conflict");
 	expect_text(road_merge(road), "title=incoming qty=conflict");
-	expect_text(road->result.merged[1].why, "the sum would break its bounds");
+	expect_text(road->result.merged[1].why,
+		    "it is 3, adding -5 would break its bounds (at least 0)");
 	expect_text(kept(road), "save ada qty: 10|3|5 title: old|old|mine");
 	engine_expect(engine, "SELECT title, qty FROM doc WHERE id = 1", "old|3");
 	ok(road, .keys = "id=1", .set = "qty=7", .bounds = "qty>=0", .token = token, .merge = true,
@@ -280,8 +281,8 @@ static void both_changed_a_field_nothing_is_written_all_is_kept(struct engine *e
 		.want_token = true);
 	said(road, "conflict");
 	expect_text(road_merge(road), "title=conflict body=incoming qty=sum price=both");
-	expect_text(road_incoming(road), engine_pick(engine, "title=mine body=too price=2 qty=1",
-						     "title=mine body=too price=2.00 qty=1"));
+	expect_text(road_incoming(road), engine_pick(engine, "title=mine body=too price=2 qty=11",
+						     "title=mine body=too price=2.00 qty=11"));
 	expect_contains(road->err.text, "title of the record");
 	expect_contains(road->err.text, "bob");
 	assert_int_equal(road->result.conflict, 1);
