@@ -16,6 +16,7 @@
 
 struct listing {
 	struct cli_session *session;
+	const char *subject; /* "stock sku=42": the record that is asked for; NULL: none */
 	struct cli_tables tables;
 	bool with_program;
 	int64_t revision;            /* whose heading was printed last */
@@ -197,6 +198,8 @@ static int list(struct cli_session *session, const struct amend_log_filter *filt
 		cli_json_add(object, "run", listing->run);
 	if (listing->entries)
 		cli_json_add(object, name, listing->entries);
+	if (status == AMEND_NOT_FOUND && listing->subject)
+		amend_error_wrap(&session->err, "%s", listing->subject);
 	if (status != AMEND_OK) {
 		json_object_put(object);
 		return cli_output_gone() ? CLI_DONE : cli_fail(session);
@@ -223,6 +226,8 @@ static int show_log(struct cli_session *session, struct cli_key *key,
 	if (args->n_words > 2) {
 		cli_key_make(args->pool, key, session->table);
 		filter->key = &key->match;
+		listing.subject = cli_format(args->pool, "%s %s", args->words[1],
+					     cli_key_text(args->pool, key));
 	}
 	return list(session, filter, &listing, "entries");
 }

@@ -30,7 +30,7 @@ static int show(struct cli_session *session, const char *id)
 		cli_json_add(object, "by", cli_json_text(done.who));
 		cli_json_print(object);
 	} else {
-		printf("%s", done.outcome ? done.outcome : "handled");
+		printf("%s: %s", cli_show_text(pool, id), done.outcome ? done.outcome : "handled");
 		if (done.revision)
 			printf(" (revision %lld)", (long long)done.revision);
 		printf(" by %s", cli_show_text(pool, done.who));

@@ -473,7 +473,8 @@ enum amend_status amend_lease_take_away(struct amend_conn *db, const struct amen
 	if (status == AMEND_OK)
 		status = amend_lease_look(db, at, db->dialect->for_update, out, &held, err);
 	if (status == AMEND_OK && !held)
-		return amend_error_set(err, AMEND_NOT_FOUND, "nobody has this lease");
+		return amend_error_set(err, AMEND_NOT_FOUND, "nobody has the lease %s%s%s", at->tbl,
+				       *at->tbl ? " " : "", at->pk);
 	if (status != AMEND_OK)
 		return status;
 	amend_clock_instant(&now);

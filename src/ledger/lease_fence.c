@@ -254,7 +254,9 @@ enum amend_status amend_lease_pass(struct amend_conn *db, const struct amend_tab
 	if (token)
 		return prove(db, &at, token, claim->strict, err);
 	if (amend_lease_wants_record(db))
-		return amend_error_set(err, AMEND_INVALID, "the lease is of another record");
+		return amend_error_set(err, AMEND_INVALID,
+				       "the lease is of another record than %s %s",
+				       table->qualified, pk ? pk : "that is created");
 	if (!pk)
 		return AMEND_OK;
 	status = read_marked(db, table, pk, &rows, err);

@@ -50,6 +50,9 @@ enum amend_status amend_call_match(struct amend_call *call, const struct amend_l
 /* Rivals that create and delete again can make some tries look as if the table itself refused. */
 enum { AMEND_REFUSED_TRIES = 9 };
 
+/* What the engine has refused may be a key: `err` says so then. */
+void amend_call_name_key(const struct amend_call *call, struct amend_error *err);
+
 /* The key, for messages. */
 const char *amend_call_key(const struct amend_call *call);
 

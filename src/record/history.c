@@ -430,6 +430,8 @@ static enum amend_status find_pk(struct amend_conn *db, const struct amend_table
 	status = amend_row_find(db, table, key.columns, key.values, key.n, NULL, 2, arena, &rows,
 				&n, err);
 	if (status != AMEND_OK)
+		amend_request_key_refused(db, table, &key, err);
+	if (status != AMEND_OK)
 		return status;
 	if (n > 1)
 		return amend_request_several(table, &key, err);

@@ -81,6 +81,8 @@ enum amend_status amend_hold(struct amend_conn *db, const struct amend_table *ta
 	else if (status == AMEND_OK)
 		status = hold_record(db, &holding, err);
 	amend_result_status(result, status);
+	if (status != AMEND_OK)
+		amend_call_name_key(&holding.call, err);
 	return amend_leave(db, status, err);
 }
 

@@ -49,6 +49,8 @@ static enum amend_status find_record(struct amend_conn *db, const struct amend_l
 	if (status == AMEND_OK)
 		status = amend_call_match(&call, &no_lock, &skip, err);
 	if (status != AMEND_OK)
+		amend_call_name_key(&call, err);
+	if (status != AMEND_OK)
 		return status;
 	leasing->at = (struct amend_lease_at){name->table->qualified, call.row.pk};
 	if (call.found)
@@ -95,7 +97,9 @@ static enum amend_status begin(struct amend_conn *db, const struct amend_lease_n
 	if (status == AMEND_OK)
 		status = find(db, name, must_exist, leasing, err);
 	if (status == AMEND_OK && token && !amend_lease_token_names(&leasing->token, &leasing->at))
-		status = amend_error_set(err, AMEND_INVALID, "the token is of another lease");
+		status = amend_error_set(
+			err, AMEND_INVALID, "the token is of another lease than %s%s%s",
+			leasing->at.tbl, *leasing->at.tbl ? " " : "", leasing->at.pk);
 	return status;
 }
 

@@ -78,6 +78,16 @@ enum amend_status amend_call_match(struct amend_call *call, const struct amend_l
 	return AMEND_OK;
 }
 
+void amend_call_name_key(const struct amend_call *call, struct amend_error *err)
+{
+	const enum amend_status status = err->status;
+
+	for (size_t i = 0; i < call->n_keys && err->status == status && *err->sqlstate; i++) {
+		if (!call->keys[i].blank)
+			amend_request_key_refused(call->db, call->table, &call->keys[i], err);
+	}
+}
+
 const char *amend_call_key(const struct amend_call *call)
 {
 	for (size_t i = 0; i < call->n_keys; i++) {

@@ -614,6 +614,8 @@ static enum amend_status travel(struct amend_conn *db, const struct amend_table 
 	amend_result_status(result, status);
 	explain_lock(err, status);
 	if (status != AMEND_OK && resolved)
+		amend_call_name_key(&call, err);
+	if (status != AMEND_OK && resolved)
 		amend_call_explain(&call, err);
 	return amend_leave(db, status, err);
 }
@@ -679,5 +681,7 @@ enum amend_status amend_get(struct amend_conn *db, const struct amend_table *tab
 		status = get(db, &call, err);
 	amend_result_status(result, status);
 	explain_lock(err, status);
+	if (status != AMEND_OK)
+		amend_call_name_key(&call, err);
 	return amend_leave(db, status, err);
 }

@@ -113,6 +113,30 @@ enum amend_status amend_request_not_unique(const struct amend_conn *db,
 	return AMEND_INVALID;
 }
 
+void amend_request_key_refused(struct amend_conn *db, const struct amend_table *table,
+			       const struct amend_request_key *key, struct amend_error *err)
+{
+	struct amend_arena arena = AMEND_ARENA_INIT;
+	struct amend_put *puts = amend_arena_array(&arena, key->n, sizeof(*puts));
+	struct amend_error why;
+
+	/* 22: a value is at fault. */
+	if (err->status != AMEND_INVALID || strncmp(err->sqlstate, "22", 2) != 0)
+		goto out;
+	if (db->depth > 0 && db->levels[db->depth - 1].failed) {
+		amend_error_wrap(err, "%s %s", table->qualified,
+				 amend_request_text(table, key, &arena));
+		goto out;
+	}
+	for (size_t i = 0; puts && i < key->n; i++)
+		puts[i] = (struct amend_put){.column = key->columns[i], .value = key->values[i]};
+	if (puts &&
+	    amend_request_canonical(db, table, NULL, puts, key->n, &arena, &why) == AMEND_INVALID)
+		*err = why;
+out:
+	amend_arena_release(&arena);
+}
+
 enum amend_status amend_request_pk(struct amend_conn *db, const struct amend_table *table,
 				   const struct amend_request_key *key, struct amend_arena *arena,
 				   const char **pk, struct amend_error *err)

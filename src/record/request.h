@@ -33,6 +33,13 @@ enum amend_status amend_request_not_unique(const struct amend_conn *db,
 					   const struct amend_request_key *key,
 					   struct amend_error *err);
 
+/*
+ * Once the engine has refused to look for a key: `err` names the column that cannot hold its part of it, and what
+ * that expects. Where the refusal is of something else it stays; in a unit that it ended it gets the key in front.
+ */
+void amend_request_key_refused(struct amend_conn *db, const struct amend_table *table,
+			       const struct amend_request_key *key, struct amend_error *err);
+
 /* The record's name if the key is its identity, canonical; else NULL. */
 enum amend_status amend_request_pk(struct amend_conn *db, const struct amend_table *table,
 				   const struct amend_request_key *key, struct amend_arena *arena,
