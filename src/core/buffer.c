@@ -35,19 +35,28 @@ bool amend_buffer_reserve(struct amend_buffer *buffer, size_t more)
 	return true;
 }
 
-void amend_buffer_integer(struct amend_buffer *buffer, int64_t integer)
+size_t amend_integer_digits(char digits[AMEND_INTEGER_ROOM], int64_t integer)
 {
 	uint64_t rest = integer < 0 ? -(uint64_t)integer : (uint64_t)integer;
-	char digits[24];
-	size_t at = sizeof(digits);
+	char backwards[AMEND_INTEGER_ROOM];
+	size_t at = sizeof(backwards);
 
 	do {
-		digits[--at] = (char)('0' + rest % 10);
+		backwards[--at] = (char)('0' + rest % 10);
 		rest /= 10;
 	} while (rest > 0);
 	if (integer < 0)
-		digits[--at] = '-';
-	amend_buffer_add(buffer, digits + at, sizeof(digits) - at);
+		backwards[--at] = '-';
+	memcpy(digits, backwards + at, sizeof(backwards) - at);
+	return sizeof(backwards) - at;
+}
+
+void amend_buffer_integer(struct amend_buffer *buffer, int64_t integer)
+{
+	char digits[AMEND_INTEGER_ROOM];
+	size_t size = amend_integer_digits(digits, integer);
+
+	amend_buffer_add(buffer, digits, size);
 }
 
 void amend_buffer_printf(struct amend_buffer *buffer, const char *format, ...)

@@ -55,12 +55,39 @@ bool amend_utf8_valid(const char *text, size_t size)
 	return true;
 }
 
+/* A control character, a quote or a backslash in eight bytes; a byte behind one may seem to be one too. */
+static bool has_escapes(const char *bytes)
+{
+	const uint64_t each = 0x0101010101010101u, top = 0x8080808080808080u;
+	uint64_t eight, quote, slash;
+
+	memcpy(&eight, bytes, sizeof(eight));
+	quote = eight ^ each * '"';
+	slash = eight ^ each * '\\';
+	return (((eight - each * ' ') & ~eight) | ((quote - each) & ~quote) |
+		((slash - each) & ~slash)) &
+	       top;
+}
+
+/* How many bytes at the beginning certainly stand for themselves. */
+static size_t plain_size(const char *text, size_t size)
+{
+	size_t i = 0;
+
+	while (size - i >= 8 && !has_escapes(text + i))
+		i += 8;
+	/* The last eight again rather than each of the rest. */
+	return size >= 8 && size - i < 8 && !has_escapes(text + size - 8) ? size : i;
+}
+
 void amend_json_string(struct amend_buffer *buffer, const char *text, size_t size)
 {
 	size_t start = 0;
 
+	if (!amend_buffer_reserve(buffer, size + 2))
+		return;
 	amend_buffer_char(buffer, '"');
-	for (size_t i = 0; i < size; i++) {
+	for (size_t i = plain_size(text, size); i < size; i++) {
 		unsigned char c = (unsigned char)text[i];
 		const char *escape = NULL;
 

@@ -33,31 +33,38 @@ static size_t put_bits(unsigned char *at, uint64_t bits)
 
 void amend_pack_add(struct amend_buffer *pack, const char *name, const struct amend_value *value)
 {
-	unsigned char head[LENGTH_MOST + 1];
-	size_t name_size = strlen(name), n = 1;
+	bool sized = value->kind == AMEND_TEXT || value->kind == AMEND_BLOB;
+	size_t name_size = strlen(name);
 	uint64_t bits = 0;
+	unsigned char *at;
 
-	amend_buffer_add(pack, head, put_length(head, name_size));
-	amend_buffer_add(pack, name, name_size);
-	head[0] = (unsigned char)value->kind;
+	if (!amend_buffer_reserve(pack, 2 * LENGTH_MOST + 1 + name_size + (sized ? value->size : 0)))
+		return;
+	at = (unsigned char *)pack->data + pack->size;
+	at += put_length(at, name_size);
+	memcpy(at, name, name_size);
+	at += name_size;
+	*at++ = (unsigned char)value->kind;
 	switch (value->kind) {
 	case AMEND_NULL:
 		break;
 	case AMEND_INTEGER:
-		n += put_bits(head + n, (uint64_t)value->as.integer);
+		at += put_bits(at, (uint64_t)value->as.integer);
 		break;
 	case AMEND_REAL:
 		memcpy(&bits, &value->as.real, sizeof(bits));
-		n += put_bits(head + n, bits);
+		at += put_bits(at, bits);
 		break;
 	case AMEND_TEXT:
 	case AMEND_BLOB:
-		n += put_length(head + n, value->size);
+		at += put_length(at, value->size);
+		if (value->size > 0)
+			memcpy(at, value->as.blob, value->size);
+		at += value->size;
 		break;
 	}
-	amend_buffer_add(pack, head, n);
-	if (value->kind == AMEND_TEXT || value->kind == AMEND_BLOB)
-		amend_buffer_add(pack, value->as.blob, value->size);
+	*at = '\0';
+	pack->size = (size_t)(at - (unsigned char *)pack->data);
 }
 
 static bool read_length(struct amend_pack_reader *reader, uint64_t *length)

@@ -24,6 +24,7 @@ struct batch {
 	struct batch *next;
 	size_t n, used, room;
 	struct amend_row rows[ROWS];
+	struct amend_fingerprint prints[ROWS];
 	max_align_t bytes[]; /* what the rows consist of */
 };
 
@@ -31,6 +32,8 @@ struct amend_early {
 	struct amend_conn *db;
 	const struct amend_table *table;
 	struct amend_sieve_bases bases;
+	bool baseless;
+	struct amend_fingerprinter printer; /* its buffers are the thread's */
 	pthread_t thread;
 	struct batch *filling; /* the thread's */
 	struct batch *taken;   /* the taker's */
@@ -109,6 +112,7 @@ static enum amend_status take_row(void *context, const struct amend_row *row,
 	struct batch *batch = early->filling;
 	size_t size = (amend_row_size(early->table, row) + align - 1) / align * align;
 	enum amend_status status = AMEND_OK;
+	struct amend_fingerprint *print;
 
 	if (batch && (batch->n == ROWS || batch->room - batch->used < size)) {
 		status = hand_over(early, err);
@@ -121,9 +125,11 @@ static enum amend_status take_row(void *context, const struct amend_row *row,
 	if (!batch)
 		return amend_no_memory(err);
 	amend_row_copy(early->table, row, (char *)batch->bytes + batch->used,
-		       &batch->rows[batch->n++]);
+		       &batch->rows[batch->n]);
 	batch->used += size;
-	return AMEND_OK;
+	print = &batch->prints[batch->n++];
+	return early->baseless ? amend_fingerprint_key(&early->printer, row, print, err)
+			       : amend_fingerprint(&early->printer, row, print, err);
 }
 
 static void *read_table(void *context)
@@ -150,8 +156,14 @@ const struct amend_sieve_bases *amend_early_bases(const struct amend_early *earl
 	return &early->bases;
 }
 
+const struct amend_fingerprinter *amend_early_printer(const struct amend_early *early)
+{
+	return &early->printer;
+}
+
 enum amend_status amend_early_next(struct amend_early *early, const struct amend_row **rows,
-				   size_t *n, struct amend_error *err)
+				   const struct amend_fingerprint **prints, size_t *n,
+				   struct amend_error *err)
 {
 	struct batch *batch;
 	enum amend_status status;
@@ -177,6 +189,7 @@ enum amend_status amend_early_next(struct amend_early *early, const struct amend
 	pthread_mutex_unlock(&early->lock);
 	early->taken = batch;
 	*rows = batch ? batch->rows : NULL;
+	*prints = batch ? batch->prints : NULL;
 	*n = batch ? batch->n : 0;
 	return status;
 }
@@ -199,6 +212,7 @@ void amend_early_end(struct amend_sync *sync)
 	free_batches(early->empty);
 	pthread_cond_destroy(&early->moved);
 	pthread_mutex_destroy(&early->lock);
+	amend_fingerprinter_release(&early->printer);
 	free(early);
 }
 
@@ -236,7 +250,9 @@ static struct amend_early *make(struct amend_sync *sync, const struct amend_siev
 
 	if (!early)
 		return NULL;
-	*early = (struct amend_early){.db = sync->db, .table = sync->table, .bases = *bases};
+	*early = (struct amend_early){
+		.db = sync->db, .table = sync->table, .bases = *bases, .baseless = sync->baseless};
+	amend_fingerprinter_begin(&early->printer, sync, bases->known ? bases->salt : NULL);
 	early->last = &early->first;
 	if (pthread_mutex_init(&early->lock, NULL) != 0) {
 		free(early);

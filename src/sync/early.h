@@ -6,6 +6,7 @@
 #define AMEND_SYNC_EARLY_H
 
 #include "record/road.h"
+#include "sync/fingerprint.h"
 #include "sync/sieve.h"
 
 struct amend_sync;
@@ -20,9 +21,16 @@ enum amend_status amend_early_begin(struct amend_sync *sync, struct amend_error 
 
 const struct amend_sieve_bases *amend_early_bases(const struct amend_early *early);
 
-/* The next rows; they live until the next call. `*n` 0: there are no more. */
+/* How the fingerprints of its rows are taken. */
+const struct amend_fingerprinter *amend_early_printer(const struct amend_early *early);
+
+/*
+ * The next rows, each with its fingerprint; they live until the next call. `*n` 0: there are no more.
+ * Of a source without bases the fingerprints are their codes alone.
+ */
 enum amend_status amend_early_next(struct amend_early *early, const struct amend_row **rows,
-				   size_t *n, struct amend_error *err) AMEND_CHECK;
+				   const struct amend_fingerprint **prints, size_t *n,
+				   struct amend_error *err) AMEND_CHECK;
 
 /* Ends it, wherever it is: the connection is the caller's again, and sync->early NULL. Nothing where it is NULL. */
 void amend_early_end(struct amend_sync *sync);

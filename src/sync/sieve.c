@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/rows.h"
+#include "sync/early.h"
 #include "sync/sieve_inside.h"
 
 enum {
@@ -31,24 +32,8 @@ void amend_sieve_free(struct amend_sieve *sieve)
 	free(sieve->fields);
 	amend_arena_release(&sieve->bytes);
 	amend_buffer_release(&sieve->text);
-	amend_buffer_release(&sieve->pack);
+	amend_fingerprinter_release(&sieve->printer);
 	free(sieve);
-}
-
-uint64_t amend_sieve_code(const struct amend_sieve *sieve, const char *text, size_t size)
-{
-	uint64_t code;
-
-	_Static_assert(crypto_shorthash_BYTES == sizeof(code), "SipHash-2-4");
-	crypto_shorthash((unsigned char *)&code, (const unsigned char *)text, size, sieve->secret);
-	return code ? code : 1;
-}
-
-uint64_t amend_sieve_key_code(const struct amend_sieve *sieve, char *text, size_t size)
-{
-	if (sieve->folds)
-		amend_sync_fold_key(sieve->sync, 0, text, size);
-	return amend_sieve_code(sieve, text, size);
 }
 
 /* The slot of the code: its entry's, or the free one where it would be. */
@@ -87,8 +72,10 @@ static enum amend_status make(struct amend_sync *sync, uint64_t first, uint64_t 
 	sieve->entries = calloc(sieve->n + 1, sizeof(*sieve->entries));
 	sieve->slots = calloc(room, sizeof(*sieve->slots));
 	sieve->fields = calloc(sync->n_used, sizeof(*sieve->fields));
-	sieve->folds = amend_sync_folds(sync, 0);
-	randombytes_buf(sieve->secret, sizeof(sieve->secret));
+	if (sync->early)
+		amend_fingerprinter_copy(&sieve->printer, amend_early_printer(sync->early));
+	else
+		amend_fingerprinter_begin(&sieve->printer, sync, NULL);
 	return sieve->entries && sieve->slots && sieve->fields ? AMEND_OK : amend_no_memory(err);
 }
 
@@ -122,39 +109,60 @@ static enum amend_status next_bytes(struct amend_sieve *sieve, struct amend_stor
 	return AMEND_OK;
 }
 
+/* The code of its first key, if it has one that can be told here. */
+static enum amend_status name_entry(struct amend_sieve *sieve, uint64_t i, struct amend_error *err)
+{
+	struct amend_sync *sync = sieve->sync;
+	struct amend_sieve_entry *entry = &sieve->entries[i];
+	const char *problem;
+
+	entry->state = AMEND_SIEVE_OPEN;
+	amend_store_decode(entry->bytes, sieve->fields, sync->n_used, &problem);
+	if (problem || !amend_sieve_key_text(sieve, NULL))
+		return AMEND_OK;
+	/* An open conflict may end now. */
+	if (!amend_sync_open_of(sync, sieve->text.data, sieve->text.size))
+		entry->state = AMEND_SIEVE_FRESH;
+	entry->code = amend_fingerprint_key_code(&sieve->printer, sieve->text.data,
+						 sieve->text.size);
+	return sync->slices ? amend_slices_key(sync->slices, sieve->first + i, sieve->text.data,
+					       sieve->text.size, err)
+			    : AMEND_OK;
+}
+
 /* Several with one key, or what seems to be one, are all left to be decided. */
+static void index_entry(struct amend_sieve *sieve, uint64_t i)
+{
+	struct amend_sieve_entry *entry = &sieve->entries[i];
+	struct amend_sieve_slot *slot;
+
+	if (entry->code == 0)
+		return;
+	slot = slot_of(sieve, entry->code);
+	if (slot->entry) {
+		sieve->entries[slot->entry - 1].state = AMEND_SIEVE_OPEN;
+		entry->state = AMEND_SIEVE_OPEN;
+		return;
+	}
+	*slot = (struct amend_sieve_slot){(uint32_t)(i + 1), (uint32_t)(entry->code >> 32)};
+}
+
+/* Some dozens at a time: while one is named, the slots of others are on their way from memory. */
 static enum amend_status enter(struct amend_sieve *sieve, struct amend_store_reader *reader,
 			       struct amend_error *err)
 {
-	struct amend_sync *sync = sieve->sync;
 	enum amend_status status = AMEND_OK;
 
-	for (uint64_t i = 0; i < sieve->n && status == AMEND_OK; i++) {
-		struct amend_sieve_entry *entry = &sieve->entries[i];
-		const char *problem;
-		struct amend_sieve_slot *slot;
-		bool conflict;
-
-		status = next_bytes(sieve, reader, &entry->bytes, err);
-		if (status != AMEND_OK)
-			break;
-		entry->state = AMEND_SIEVE_OPEN;
-		amend_store_decode(entry->bytes, sieve->fields, sync->n_used, &problem);
-		if (problem || !amend_sieve_key_text(sieve, NULL))
-			continue;
-		/* An open conflict may end now. */
-		conflict = amend_sync_open_of(sync, sieve->text.data, sieve->text.size) != NULL;
-		entry->code = amend_sieve_key_code(sieve, sieve->text.data, sieve->text.size);
-		if (sync->slices)
-			status = amend_slices_key(sync->slices, sieve->first + i, sieve->text.data,
-						  sieve->text.size, err);
-		slot = slot_of(sieve, entry->code);
-		if (slot->entry) {
-			sieve->entries[slot->entry - 1].state = AMEND_SIEVE_OPEN;
-			continue;
+	for (uint64_t from = 0, to; from < sieve->n && status == AMEND_OK; from = to) {
+		to = sieve->n - from < AMEND_SIEVE_AHEAD ? sieve->n : from + AMEND_SIEVE_AHEAD;
+		for (uint64_t i = from; i < to && status == AMEND_OK; i++) {
+			status = next_bytes(sieve, reader, &sieve->entries[i].bytes, err);
+			if (status == AMEND_OK)
+				status = name_entry(sieve, i, err);
+			amend_sieve_fetch(&sieve->slots[sieve->entries[i].code & sieve->mask]);
 		}
-		*slot = (struct amend_sieve_slot){(uint32_t)(i + 1), (uint32_t)(entry->code >> 32)};
-		entry->state = conflict ? AMEND_SIEVE_OPEN : AMEND_SIEVE_FRESH;
+		for (uint64_t i = from; i < to && status == AMEND_OK; i++)
+			index_entry(sieve, i);
 	}
 	return status;
 }
@@ -179,58 +187,31 @@ static bool same_fields(struct amend_sieve *sieve, const struct amend_sieve_entr
 }
 
 /* What the base under this row would be if the record were settled: whose, and its digest. */
-static enum amend_status expect_base(struct amend_sieve *sieve, struct amend_sieve_entry *entry,
-				     const struct amend_row *row, struct amend_error *err)
+static void expect_base(struct amend_sieve *sieve, struct amend_sieve_entry *entry,
+			const struct amend_fingerprint *print)
 {
-	const struct amend_sync *sync = sieve->sync;
-	const struct amend_table *table = sync->table;
-
-	amend_buffer_reset(&sieve->text);
-	amend_pk_text(&sieve->text, table, row->values, &row->rowid);
-	amend_buffer_reset(&sieve->pack);
-	for (uint32_t c = 0; c < table->n_columns; c++) {
-		int u = sync->used_of[c];
-
-		if (u >= 0 && (sync->used[u].update || amend_sync_in_key(sync, 0, (uint32_t)u)))
-			amend_pack_add(&sieve->pack, table->columns[c].name, &row->values[c]);
-	}
-	if (sieve->text.failed || sieve->pack.failed)
-		return amend_no_memory(err);
-	entry->pk = amend_sieve_code(sieve, sieve->text.data, sieve->text.size);
-	amend_base_digest(sieve->pack.data, sieve->pack.size, entry->digest);
-	if (!sieve->salted)
-		return AMEND_OK;
-	amend_buffer_reset(&sieve->pack);
-	amend_buffer_text(&sieve->pack, sieve->text.data);
-	if (!amend_sieve_key_text(sieve, row->values))
-		sieve->salted = false;
-	if (sieve->text.failed || sieve->pack.failed)
-		return amend_no_memory(err);
+	entry->pk = print->name;
+	memcpy(entry->digest, print->digest, sizeof(entry->digest));
 	sieve->n_equal++;
-	sieve->sum ^= amend_base_code(sieve->salt, sieve->pack.data, sieve->text.data,
-				      entry->digest);
-	return AMEND_OK;
+	sieve->sum ^= print->sum;
 }
 
-/* The same as a base that is kept, to be written: the record's first. */
+/* The same as a base that is kept, to be written: the record's first. The fingerprint has just been taken. */
 static enum amend_status keep_first_base(struct amend_sieve *sieve, struct amend_sieve_entry *entry,
-					 const struct amend_row *row, struct amend_error *err)
+					 struct amend_error *err)
 {
-	struct amend_sync *sync = sieve->sync;
-	struct amend_base *base = amend_arena_alloc(&sync->arena, sizeof(*base));
-	enum amend_status status = expect_base(sieve, entry, row, err);
+	const struct amend_fingerprinter *printer = &sieve->printer;
+	struct amend_arena *arena = &sieve->sync->arena;
+	struct amend_base *base = amend_arena_alloc(arena, sizeof(*base));
 
-	if (status != AMEND_OK || !base)
-		return status == AMEND_OK ? amend_no_memory(err) : status;
-	base->source = sync->source_name;
-	base->pk = amend_arena_text_n(&sync->arena, sieve->text.data, sieve->text.size);
-	base->pack = amend_arena_text_n(&sync->arena, sieve->pack.data, sieve->pack.size);
-	base->pack_size = sieve->pack.size;
-	memcpy(base->digest, entry->digest, sizeof(base->digest));
-	/* A row that has the record's key has no blank one. */
-	if (!amend_sieve_key_text(sieve, row->values))
+	if (!base)
 		return amend_no_memory(err);
-	base->first_key = amend_arena_text_n(&sync->arena, sieve->text.data, sieve->text.size);
+	base->source = sieve->sync->source_name;
+	base->pk = amend_arena_text_n(arena, printer->name.data, printer->name.size);
+	base->pack = amend_arena_text_n(arena, printer->pack.data, printer->pack.size);
+	base->pack_size = printer->pack.size;
+	base->first_key = amend_arena_text_n(arena, printer->key.data, printer->key.size);
+	memcpy(base->digest, entry->digest, sizeof(base->digest));
 	entry->base = base;
 	return base->pk && base->pack && base->first_key ? AMEND_OK : amend_no_memory(err);
 }
@@ -260,20 +241,31 @@ static enum amend_status keep_row(struct amend_sieve *sieve, struct amend_sieve_
 		return status;
 	entry->row = kept;
 	sieve->n_seen++;
-	entry->pk = amend_sieve_code(sieve, kept->pk, strlen(kept->pk));
+	entry->pk = amend_fingerprint_code(&sieve->printer, kept->pk, strlen(kept->pk));
 	return AMEND_OK;
 }
 
 /* One row that has the entry's key. */
 enum amend_status amend_sieve_take_row(struct amend_sieve *sieve, struct amend_sieve_entry *entry,
-				       const struct amend_row *row, struct amend_error *err)
+				       const struct amend_row *row,
+				       const struct amend_fingerprint *print,
+				       struct amend_error *err)
 {
+	struct amend_fingerprint own;
+	enum amend_status status = AMEND_OK;
+
 	/* Without a base there is one to write: what differs not even then is kept for that. */
 	if ((sieve->sync->baseless && !sieve->firsts) || !same_fields(sieve, entry, row->values))
 		return keep_row(sieve, entry, row, err);
 	entry->state = AMEND_SIEVE_EQUAL;
-	return sieve->firsts ? keep_first_base(sieve, entry, row, err)
-			     : expect_base(sieve, entry, row, err);
+	if (!print || sieve->firsts) {
+		status = amend_fingerprint(&sieve->printer, row, &own, err);
+		print = &own;
+	}
+	if (status != AMEND_OK)
+		return status;
+	expect_base(sieve, entry, print);
+	return sieve->firsts ? keep_first_base(sieve, entry, err) : AMEND_OK;
 }
 
 /* About how many rows the engine takes the table to have; -1: it does not know. */
@@ -426,8 +418,8 @@ int64_t amend_sieve_pull_key(struct amend_sieve *sieve, const char *key, size_t 
 	amend_buffer_add(&sieve->text, key, size);
 	entry = sieve->text.failed
 			? NULL
-			: amend_sieve_find(sieve,
-					   amend_sieve_key_code(sieve, sieve->text.data, size));
+			: amend_sieve_find(sieve, amend_fingerprint_key_code(
+							  &sieve->printer, sieve->text.data, size));
 	if (!entry || entry->state != AMEND_SIEVE_SETTLED)
 		return -1;
 	amend_sieve_pull(sieve, entry - sieve->entries);
@@ -445,7 +437,8 @@ bool amend_sieve_has_key(struct amend_sieve *sieve, const char *key, size_t size
 	/* Without memory for a look it is said to be there: then nothing is lost. */
 	if (sieve->text.failed)
 		return true;
-	entry = amend_sieve_find(sieve, amend_sieve_key_code(sieve, sieve->text.data, size));
+	entry = amend_sieve_find(
+		sieve, amend_fingerprint_key_code(&sieve->printer, sieve->text.data, size));
 	return entry && entry->state == AMEND_SIEVE_SETTLED;
 }
 
@@ -480,7 +473,7 @@ enum amend_status amend_sieve_has_pk(struct amend_sieve *sieve, const char *pk, 
 		status = index_names(sieve, err);
 	if (status != AMEND_OK)
 		return status;
-	code = amend_sieve_code(sieve, pk, size);
+	code = amend_fingerprint_code(&sieve->printer, pk, size);
 	for (at = code & sieve->mask; sieve->by_name[at] && !*has; at = (at + 1) & sieve->mask) {
 		const struct amend_sieve_entry *entry = &sieve->entries[sieve->by_name[at] - 1];
 
@@ -496,10 +489,10 @@ int64_t amend_sieve_claims(const struct amend_sync *sync, const struct amend_row
 
 	if (!sieve || sieve->n_settled == 0 || !amend_sieve_key_text(sieve, row->values))
 		return -1;
-	entry = amend_sieve_find(sieve,
-				 amend_sieve_key_code(sieve, sieve->text.data, sieve->text.size));
+	entry = amend_sieve_find(sieve, amend_fingerprint_key_code(&sieve->printer, sieve->text.data,
+								   sieve->text.size));
 	if (!entry || entry->state != AMEND_SIEVE_SETTLED ||
-	    entry->pk != amend_sieve_code(sieve, row->pk, strlen(row->pk)))
+	    entry->pk != amend_fingerprint_code(&sieve->printer, row->pk, strlen(row->pk)))
 		return -1;
 	return entry - sieve->entries;
 }

@@ -6,11 +6,22 @@
 #ifndef AMEND_SYNC_SIEVE_INSIDE_H
 #define AMEND_SYNC_SIEVE_INSIDE_H
 
-#include <sodium.h>
-
+#include "sync/fingerprint.h"
 #include "sync/sync.h"
 
-enum { AMEND_SIEVE_PROGRESS = 10000 }; /* rows between two words of progress */
+enum {
+	AMEND_SIEVE_PROGRESS = 10000, /* rows between two words of progress */
+	AMEND_SIEVE_AHEAD = 64,       /* whose entries come from memory at one time */
+};
+
+static inline void amend_sieve_fetch(const void *at)
+{
+#if defined(__GNUC__)
+	__builtin_prefetch(at);
+#else
+	(void)at;
+#endif
+}
 
 enum amend_sieve_state {
 	AMEND_SIEVE_FRESH,
@@ -45,8 +56,7 @@ struct amend_sieve {
 	struct amend_sieve_slot *slots; /* of entries, by code */
 	uint32_t *by_name; /* the same of settled ones, by the code of their row's name; made when asked for */
 	uint64_t mask;
-	bool folds; /* the first key is compared without ASCII case */
-	unsigned char secret[crypto_shorthash_KEYBYTES];
+	struct amend_fingerprinter printer;
 	struct amend_value *fields; /* of the record looked at */
 	struct amend_base *strays;  /* bases whose first key no record has */
 	size_t n_strays, strays_room;
@@ -57,10 +67,9 @@ struct amend_sieve {
 	bool firsts; /* the source has no bases: what is equal is settled, and gets its first one */
 	uint64_t n_found; /* rows that have a record's key, so far */
 	uint64_t n_seen;  /* those of them that differ and were kept */
-	struct amend_buffer text, pack;
-	/* With the salt of the source's bases: the sum that they have if they are those of all that is equal. */
-	bool salted;
-	unsigned char salt[AMEND_BASE_SALT_SIZE];
+	struct amend_buffer text;
+	/* As long as it may tell enough: the sum that the bases have if they are those of all that is equal. */
+	bool summed;
 	int64_t n_equal;
 	uint64_t sum;
 	/* Whose bases are looked up for the sum: primary keys of rows that differ, or are no record's, and then first keys. */
@@ -68,16 +77,13 @@ struct amend_sieve {
 	size_t n_rest, rest_most;
 };
 
-/* Never 0. */
-uint64_t amend_sieve_code(const struct amend_sieve *sieve, const char *text, size_t size);
-/* Of a first key; the text may be folded in place. */
-uint64_t amend_sieve_key_code(const struct amend_sieve *sieve, char *text, size_t size);
 struct amend_sieve_entry *amend_sieve_find(const struct amend_sieve *sieve, uint64_t code);
 /* The first key of `row`, or (NULL) of `fields`, as a base spells it, in `text`; false where it is blank. */
 bool amend_sieve_key_text(struct amend_sieve *sieve, const struct amend_value *row);
-/* One row that has the entry's key. */
+/* One row that has the entry's key. `print`: NULL where it is yet to be taken. */
 enum amend_status amend_sieve_take_row(struct amend_sieve *sieve, struct amend_sieve_entry *entry,
 				       const struct amend_row *row,
+				       const struct amend_fingerprint *print,
 				       struct amend_error *err) AMEND_CHECK;
 void amend_sieve_settle(struct amend_sieve *sieve, struct amend_sieve_entry *entry);
 

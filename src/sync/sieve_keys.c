@@ -87,7 +87,8 @@ static enum amend_status settle_equal(struct amend_sieve *sieve, struct batch *b
 		if (sieve->text.failed)
 			return amend_no_memory(err);
 		if (!sieve->text.size ||
-		    amend_sieve_key_code(sieve, sieve->text.data, sieve->text.size) != entry->code)
+		    amend_fingerprint_key_code(&sieve->printer, sieve->text.data,
+					       sieve->text.size) != entry->code)
 			continue;
 		amend_sieve_settle(sieve, entry);
 		if (sync->slices)
@@ -113,7 +114,8 @@ static enum amend_status note_keys(struct amend_sieve *sieve, const struct batch
 			sieve->fields[key->used[j]] = batch->values[i * key->n + j];
 		if (!amend_sieve_key_text(sieve, NULL))
 			continue;
-		if (amend_sieve_key_code(sieve, sieve->text.data, sieve->text.size) != entry->code)
+		if (amend_fingerprint_key_code(&sieve->printer, sieve->text.data,
+					       sieve->text.size) != entry->code)
 			status = amend_slices_key(sync->slices,
 						  sieve->first + (uint64_t)(entry - sieve->entries),
 						  sieve->text.data, sieve->text.size, err);
@@ -144,7 +146,7 @@ static enum amend_status look_up(struct amend_sieve *sieve, struct batch *batch,
 			batch->entries[i]->state = AMEND_SIEVE_OPEN;
 		else if (batch->n_found[i] == 1)
 			status = amend_sieve_take_row(sieve, batch->entries[i], &batch->rows[i],
-						      err);
+						      NULL, err);
 	}
 	amend_sync_progress(sync, "compare", 0, sieve->n);
 	if (status == AMEND_OK)

@@ -13,7 +13,6 @@
 #include "sync/sieve_inside.h"
 
 enum {
-	AHEAD = 64,       /* rows or bases that wait for their entries */
 	LINE = 64,        /* bytes that come from memory at once */
 	LINES = 3,        /* of a record */
 	ROOM = 64 * 1024, /* bytes of what waits */
@@ -21,7 +20,8 @@ enum {
 };
 
 struct waiting {
-	struct amend_row row; /* of rows .. */
+	struct amend_row row;                  /* of rows .. */
+	const struct amend_fingerprint *print; /* .. that were read early */
 	struct amend_base base;
 	uint64_t code;
 	struct amend_sieve_entry *entry;
@@ -29,23 +29,14 @@ struct waiting {
 
 struct ahead {
 	struct amend_sieve *sieve;
-	struct waiting waiting[AHEAD];
+	struct waiting waiting[AMEND_SIEVE_AHEAD];
 	size_t n;
-	struct amend_value *values; /* AHEAD times the table's columns */
+	struct amend_value *values; /* AMEND_SIEVE_AHEAD times the table's columns */
 	char *bytes;
 	size_t used, room;
 	enum amend_status (*take)(struct amend_sieve *sieve, const struct waiting *waiting,
 				  struct amend_error *err);
 };
-
-static void fetch(const void *at)
-{
-#if defined(__GNUC__)
-	__builtin_prefetch(at);
-#else
-	(void)at;
-#endif
-}
 
 /* The first entry that may have the code, without looking at it. */
 static struct amend_sieve_entry *candidate(const struct amend_sieve *sieve, uint64_t code)
@@ -65,8 +56,8 @@ static enum amend_status take_waiting(struct ahead *ahead, struct amend_error *e
 	for (size_t i = 0; i < ahead->n; i++) {
 		ahead->waiting[i].entry = candidate(sieve, ahead->waiting[i].code);
 		if (ahead->waiting[i].entry) {
-			fetch(ahead->waiting[i].entry);
-			fetch((const char *)(ahead->waiting[i].entry + 1) - 1);
+			amend_sieve_fetch(ahead->waiting[i].entry);
+			amend_sieve_fetch((const char *)(ahead->waiting[i].entry + 1) - 1);
 		}
 	}
 	for (size_t i = 0; i < ahead->n; i++) {
@@ -75,7 +66,7 @@ static enum amend_status take_waiting(struct ahead *ahead, struct amend_error *e
 		if (waiting->entry && waiting->entry->code != waiting->code)
 			waiting->entry = amend_sieve_find(sieve, waiting->code);
 		for (size_t line = 0; waiting->entry && waiting->row.values && line < LINES; line++)
-			fetch(waiting->entry->bytes + line * LINE);
+			amend_sieve_fetch(waiting->entry->bytes + line * LINE);
 	}
 	for (size_t i = 0; i < ahead->n && status == AMEND_OK; i++)
 		status = ahead->take(sieve, &ahead->waiting[i], err);
@@ -89,7 +80,7 @@ static enum amend_status make_room(struct ahead *ahead, size_t size, struct amen
 	enum amend_status status = AMEND_OK;
 	char *bytes;
 
-	if (ahead->n == AHEAD || ahead->room - ahead->used < size)
+	if (ahead->n == AMEND_SIEVE_AHEAD || ahead->room - ahead->used < size)
 		status = take_waiting(ahead, err);
 	if (status != AMEND_OK || ahead->room >= size)
 		return status;
@@ -131,7 +122,7 @@ static enum amend_status begin(struct ahead *ahead, struct amend_sieve *sieve,
 			       struct amend_error *err)
 {
 	*ahead = (struct ahead){.sieve = sieve, .room = ROOM};
-	ahead->values = calloc((size_t)AHEAD * sieve->sync->table->n_columns,
+	ahead->values = calloc((size_t)AMEND_SIEVE_AHEAD * sieve->sync->table->n_columns,
 			       sizeof(*ahead->values));
 	ahead->bytes = malloc(ROOM);
 	return ahead->values && ahead->bytes ? AMEND_OK : amend_no_memory(err);
@@ -155,9 +146,9 @@ static enum amend_status take_row(struct amend_sieve *sieve, const struct waitin
 	if (++sieve->n_found % AMEND_SIEVE_PROGRESS == 0)
 		amend_sync_progress(sieve->sync, "compare", sieve->n_found, sieve->n);
 	if (entry->state == AMEND_SIEVE_FRESH)
-		return amend_sieve_take_row(sieve, entry, &waiting->row, err);
+		return amend_sieve_take_row(sieve, entry, &waiting->row, waiting->print, err);
 	/* Two rows, so that the key is not unique, or an open conflict. */
-	sieve->salted = sieve->salted && entry->state == AMEND_SIEVE_OPEN && !entry->row;
+	sieve->summed = sieve->summed && entry->state == AMEND_SIEVE_OPEN && !entry->row;
 	entry->state = AMEND_SIEVE_OPEN;
 	entry->row = NULL;
 	return amend_sieve_set_aside(sieve, &waiting->row, err);
@@ -169,17 +160,9 @@ static struct waiting *add_row(struct ahead *ahead, uint64_t code)
 	struct waiting *waiting = &ahead->waiting[ahead->n++];
 
 	waiting->code = code;
-	fetch(&ahead->sieve->slots[code & ahead->sieve->mask]);
+	waiting->print = NULL;
+	amend_sieve_fetch(&ahead->sieve->slots[code & ahead->sieve->mask]);
 	return waiting;
-}
-
-/* Of its first key; false: that is blank. */
-static bool code_of(struct amend_sieve *sieve, const struct amend_row *row, uint64_t *code)
-{
-	if (!amend_sieve_key_text(sieve, row->values))
-		return false;
-	*code = amend_sieve_key_code(sieve, sieve->text.data, sieve->text.size);
-	return true;
 }
 
 static enum amend_status each_row(void *context, const struct amend_row *row,
@@ -190,19 +173,18 @@ static enum amend_status each_row(void *context, const struct amend_row *row,
 	size_t n_columns = sieve->sync->table->n_columns, size = row->version.size + 1;
 	struct amend_value *values;
 	struct waiting *waiting;
-	enum amend_status status;
-	uint64_t code;
+	struct amend_fingerprint print;
+	enum amend_status status = amend_fingerprint_key(&sieve->printer, row, &print, err);
 
-	/* Before those that wait are taken, for which the text serves too. */
-	if (!code_of(sieve, row, &code))
-		return AMEND_OK;
+	if (status != AMEND_OK || print.code == 0)
+		return status;
 	for (size_t i = 0; i < n_columns; i++)
 		size += has_bytes(&row->values[i]) ? row->values[i].size + 1 : 0;
 	status = make_room(ahead, size, err);
 	if (status != AMEND_OK)
 		return status;
 	values = ahead->values + ahead->n * n_columns;
-	waiting = add_row(ahead, code);
+	waiting = add_row(ahead, print.code);
 	for (size_t i = 0; i < n_columns; i++)
 		values[i] = keep_value(ahead, &row->values[i]);
 	waiting->row = *row;
@@ -215,19 +197,22 @@ static enum amend_status each_row(void *context, const struct amend_row *row,
 static enum amend_status take_early(struct ahead *ahead, struct amend_error *err)
 {
 	struct amend_early *early = ahead->sieve->sync->early;
+	const struct amend_fingerprint *prints;
 	const struct amend_row *rows;
 	enum amend_status status;
-	uint64_t code;
+	struct waiting *waiting;
 	size_t n;
 
 	do {
-		status = amend_early_next(early, &rows, &n, err);
+		status = amend_early_next(early, &rows, &prints, &n, err);
 		for (size_t i = 0; i < n && status == AMEND_OK; i++) {
-			if (!code_of(ahead->sieve, &rows[i], &code))
+			if (prints[i].code == 0)
 				continue;
-			if (ahead->n == AHEAD)
+			if (ahead->n == AMEND_SIEVE_AHEAD)
 				status = take_waiting(ahead, err);
-			add_row(ahead, code)->row = rows[i];
+			waiting = add_row(ahead, prints[i].code);
+			waiting->row = rows[i];
+			waiting->print = &prints[i];
 		}
 		if (status == AMEND_OK)
 			status = take_waiting(ahead, err);
@@ -258,7 +243,7 @@ static enum amend_status read_rows(struct amend_sieve *sieve, struct amend_error
 static bool is_base_of(const struct amend_sieve *sieve, const struct amend_sieve_entry *entry,
 		       const struct amend_base *base)
 {
-	return entry->pk == amend_sieve_code(sieve, base->pk, strlen(base->pk));
+	return entry->pk == amend_fingerprint_code(&sieve->printer, base->pk, strlen(base->pk));
 }
 
 static enum amend_status keep_base(struct amend_sieve *sieve, struct amend_sieve_entry *entry,
@@ -343,13 +328,13 @@ static enum amend_status each_base(void *context, const struct amend_base *base,
 	amend_buffer_add(&sieve->text, base->first_key, key_size);
 	if (sieve->text.failed)
 		return amend_no_memory(err);
-	code = amend_sieve_key_code(sieve, sieve->text.data, sieve->text.size);
+	code = amend_fingerprint_key_code(&sieve->printer, sieve->text.data, sieve->text.size);
 	status = make_room(ahead, pk_size + key_size + base->pack_size + 3, err);
 	if (status != AMEND_OK)
 		return status;
 	waiting = &ahead->waiting[ahead->n++];
 	waiting->code = code;
-	fetch(&sieve->slots[code & sieve->mask]);
+	amend_sieve_fetch(&sieve->slots[code & sieve->mask]);
 	waiting->base = *base;
 	waiting->base.pk = keep_bytes(ahead, base->pk, pk_size);
 	waiting->base.first_key = keep_bytes(ahead, base->first_key, key_size);
@@ -397,7 +382,7 @@ enum amend_status amend_sieve_by_scan(struct amend_sieve *sieve, struct amend_er
 	}
 	amend_sync_progress(sync, "compare", sieve->n_found, sieve->n);
 	sieve->scanned = !sync->slices;
-	if (status == AMEND_OK && sieve->salted)
+	if (status == AMEND_OK && sieve->summed)
 		status = amend_sieve_by_sum(sieve, &settled, err);
 	if (status == AMEND_OK && !sync->baseless && !settled)
 		status = read_bases(sieve, err);

@@ -53,8 +53,9 @@ enum amend_status amend_sieve_begin_sum(struct amend_sieve *sieve,
 	sieve->rest = calloc(sieve->rest_most, sizeof(*sieve->rest));
 	if (!sieve->rest)
 		return amend_no_memory(err);
-	memcpy(sieve->salt, bases->salt, sizeof(sieve->salt));
-	sieve->salted = true;
+	memcpy(sieve->printer.salt, bases->salt, sizeof(sieve->printer.salt));
+	sieve->printer.salted = true;
+	sieve->summed = true;
 	return AMEND_OK;
 }
 
@@ -62,8 +63,8 @@ static enum amend_status add(struct amend_sieve *sieve, const char *name, size_t
 			     struct amend_error *err)
 {
 	/* Too many: all bases are read. */
-	sieve->salted = sieve->salted && sieve->n_rest < sieve->rest_most;
-	if (!sieve->salted)
+	sieve->summed = sieve->summed && sieve->n_rest < sieve->rest_most;
+	if (!sieve->summed)
 		return AMEND_OK;
 	sieve->rest[sieve->n_rest] = amend_arena_text_n(&sieve->sync->arena, name, size);
 	return sieve->rest[sieve->n_rest++] ? AMEND_OK : amend_no_memory(err);
@@ -72,7 +73,7 @@ static enum amend_status add(struct amend_sieve *sieve, const char *name, size_t
 enum amend_status amend_sieve_set_aside(struct amend_sieve *sieve, const struct amend_row *row,
 					struct amend_error *err)
 {
-	if (!sieve->salted)
+	if (!sieve->summed)
 		return AMEND_OK;
 	amend_buffer_reset(&sieve->text);
 	amend_pk_text(&sieve->text, sieve->sync->table, row->values, &row->rowid);
@@ -85,7 +86,7 @@ static enum amend_status add_differing(struct amend_sieve *sieve, struct amend_e
 {
 	enum amend_status status = AMEND_OK;
 
-	for (uint64_t i = 0; i < sieve->n && status == AMEND_OK && sieve->salted; i++) {
+	for (uint64_t i = 0; i < sieve->n && status == AMEND_OK && sieve->summed; i++) {
 		const struct amend_row *row = sieve->entries[i].row;
 
 		if (row)
@@ -99,7 +100,7 @@ static enum amend_status add_keys(struct amend_sieve *sieve, struct amend_error 
 {
 	enum amend_status status = AMEND_OK;
 
-	for (uint64_t i = 0; i < sieve->n && status == AMEND_OK && sieve->salted; i++) {
+	for (uint64_t i = 0; i < sieve->n && status == AMEND_OK && sieve->summed; i++) {
 		const struct amend_sieve_entry *entry = &sieve->entries[i];
 		const char *problem;
 
@@ -143,8 +144,8 @@ static enum amend_status add_up(struct amend_sieve *sieve, struct amend_base *ba
 		} else {
 			*slot = &bases[i];
 			sum->n++;
-			sum->code ^= amend_base_code(sieve->salt, bases[i].pk, bases[i].first_key,
-						     bases[i].digest);
+			sum->code ^= amend_base_code(sieve->printer.salt, bases[i].pk,
+						     bases[i].first_key, bases[i].digest);
 		}
 	}
 	amend_hash_release(&names);
@@ -176,8 +177,9 @@ static enum amend_status take(struct amend_sieve *sieve, struct amend_base *base
 		if (sieve->text.failed)
 			return amend_no_memory(err);
 		if (sieve->text.size > 0)
-			entry = amend_sieve_find(sieve, amend_sieve_key_code(sieve, sieve->text.data,
-									     sieve->text.size));
+			entry = amend_sieve_find(
+				sieve, amend_fingerprint_key_code(&sieve->printer, sieve->text.data,
+								  sieve->text.size));
 		status = amend_sieve_take_base(sieve, entry, &bases[i], err);
 	}
 	return status;
@@ -195,7 +197,7 @@ enum amend_status amend_sieve_by_sum(struct amend_sieve *sieve, bool *settled,
 	*settled = false;
 	if (status == AMEND_OK)
 		status = add_keys(sieve, err);
-	if (status != AMEND_OK || !sieve->salted)
+	if (status != AMEND_OK || !sieve->summed)
 		return status;
 	bases = amend_arena_array(&sync->arena, sieve->n_rest, sizeof(*bases));
 	if (!bases)

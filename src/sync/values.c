@@ -2,8 +2,6 @@
  * Brings the fields of records into the form their columns store.
  * Asks the database only for what is not plainly equal to what it holds already.
  */
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -19,8 +17,8 @@
 bool amend_sync_plainly(const struct amend_sync *sync, const struct amend_column *column,
 			const struct amend_value *text, const struct amend_value *stored)
 {
-	char digits[24];
-	int size;
+	char digits[AMEND_INTEGER_ROOM];
+	size_t size;
 
 	if (text->kind != AMEND_TEXT)
 		return amend_value_equal(text, stored);
@@ -34,8 +32,8 @@ bool amend_sync_plainly(const struct amend_sync *sync, const struct amend_column
 		if (column->class_ != AMEND_CLASS_INTEGER && column->class_ != AMEND_CLASS_NUMBER &&
 		    !column->numeric)
 			return false;
-		size = snprintf(digits, sizeof(digits), "%" PRId64, stored->as.integer);
-		return (size_t)size == text->size && memcmp(digits, text->as.text, text->size) == 0;
+		size = amend_integer_digits(digits, stored->as.integer);
+		return size == text->size && memcmp(digits, text->as.text, size) == 0;
 	case AMEND_NULL:
 	case AMEND_REAL:
 	case AMEND_BLOB:

@@ -212,6 +212,20 @@ static void collations_hide_no_change(struct engine *engine)
 	holds(engine, "text|'ADA'");
 }
 
+/* As the row has it, not as it is compared, also where the first base is all that is to be written. */
+static void a_key_keeps_its_case(struct engine *engine)
+{
+	struct feed *feed;
+
+	engine_exec(engine, "CREATE TABLE word (w TEXT COLLATE NOCASE PRIMARY KEY, n INTEGER)");
+	engine_exec(engine, "INSERT INTO word VALUES ('Ada', 1), ('Bo', 2)");
+	feed = feed_open(engine, "word", "w");
+	fed(feed, "w,n\nAda,1\nBo,2\n", "unchanged=2");
+	engine_expect(engine, "SELECT first_key FROM amend_base ORDER BY pk",
+		      "{\"w\":\"Ada\"}\n{\"w\":\"Bo\"}");
+	fed(feed, "w,n\nAda,1\nBo,3\n", "updated=1 unchanged=1");
+}
+
 static const struct engine_test tests[] = {
 	{"INTEGER: 7, +7, 007, 7.0 and 7e0 are one number", spellings_of_a_whole_number,
 	 .only = "sqlite"},
@@ -235,6 +249,8 @@ static const struct engine_test tests[] = {
 	{"text that another type left in a column of numbers is no number", what_another_type_left,
 	 .only = "sqlite"},
 	{"a collation finds records, and hides no change", collations_hide_no_change,
+	 .only = "sqlite"},
+	{"a base names its record as the row does, whatever the collation", a_key_keeps_its_case,
 	 .only = "sqlite"},
 };
 

@@ -9,6 +9,7 @@
 
 #include "core/arena.h"
 #include "core/buffer.h"
+#include "core/json_text.h"
 #include "core/rows.h"
 #include "memory.h"
 
@@ -364,6 +365,55 @@ static void every_operation_survives_every_failed_allocation(void **state)
 	}
 }
 
+/* At each place of texts of each length around the eight bytes that are looked at together. */
+static void json_strings_escape_what_they_must(void **state)
+{
+	static const struct {
+		char byte;
+		const char *text;
+	} cases[] = {{'"', "\\\""},     {'\\', "\\\\"},   {'\n', "\\n"},    {'\x1f', "\\u001f"},
+		     {'\0', "\\u0000"}, {'\x7f', "\x7f"}, {'\xc3', "\xc3"}, {'!', "!"},
+		     {'#', "#"},        {' ', " "}};
+	struct amend_buffer buffer = AMEND_BUFFER_INIT;
+
+	(void)state;
+	for (size_t size = 0; size <= 27; size++) {
+		for (size_t at = 0; at <= size; at++) {
+			for (size_t i = 0; i < COUNT(cases); i++) {
+				char text[32], expected[64];
+
+				memset(text, 'a' + (int)(size % 26), size);
+				if (at < size)
+					text[at] = cases[i].byte;
+				snprintf(expected, sizeof(expected), "\"%.*s%s%.*s\"", (int)at,
+					 text, at < size ? cases[i].text : "",
+					 (int)(at < size ? size - at - 1 : 0), text + at + 1);
+				amend_buffer_reset(&buffer);
+				amend_json_string(&buffer, text, size);
+				expect_text(amend_buffer_string(&buffer), expected);
+			}
+		}
+	}
+	amend_buffer_release(&buffer);
+}
+
+static void integers_have_all_their_digits(void **state)
+{
+	static const int64_t numbers[] = {0,   7,         -7,        10,           99,
+					  100, INT64_MAX, INT64_MIN, INT64_MIN + 1};
+	struct amend_buffer buffer = AMEND_BUFFER_INIT;
+	char expected[32];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(numbers); i++) {
+		snprintf(expected, sizeof(expected), "%lld", (long long)numbers[i]);
+		amend_buffer_reset(&buffer);
+		amend_buffer_integer(&buffer, numbers[i]);
+		expect_text(amend_buffer_string(&buffer), expected);
+	}
+	amend_buffer_release(&buffer);
+}
+
 static void no_memory_is_said_without_memory(void **state)
 {
 	struct amend_error err;
@@ -389,6 +439,8 @@ int main(void)
 		cmocka_unit_test(blank_values_never_match),
 		cmocka_unit_test(rows_release_what_they_own),
 		cmocka_unit_test(every_operation_survives_every_failed_allocation),
+		cmocka_unit_test(json_strings_escape_what_they_must),
+		cmocka_unit_test(integers_have_all_their_digits),
 		cmocka_unit_test(no_memory_is_said_without_memory),
 	};
 
