@@ -258,8 +258,9 @@ static struct amend_value json_as(struct cli_pool *pool, struct json_object *doc
 		size = (size_t)json_object_get_string_len(document);
 		return amend_text_n(cli_copy(pool, json_object_get_string(document), size), size);
 	case json_type_object:
+		/* Broken ones have been refused. */
 		if (class_ == AMEND_CLASS_BLOB)
-			cli_json_bytes(pool, document, &value);
+			(void)cli_json_bytes(pool, document, &value);
 		return value;
 	case json_type_array:
 		break;
@@ -305,6 +306,30 @@ static enum amend_class class_of(const struct amend_table *table, const char *co
 	int i = table ? amend_table_column(table, column) : -1;
 
 	return i < 0 ? AMEND_CLASS_OTHER : table->columns[i].class_;
+}
+
+const char *cli_assign_problem(struct cli_pool *pool, const struct cli_assignment *assignment,
+			       const struct amend_table *table)
+{
+	enum { SHOWN = 40 };
+	const char *text = assignment->value, *problem = NULL, *why;
+	size_t size = assignment->size, at;
+	struct json_object *document = NULL;
+	struct amend_value bytes;
+
+	if (assignment->verb != CLI_JSON || class_of(table, assignment->column) != AMEND_CLASS_BLOB)
+		return NULL;
+	cli_json_trim(&text, &size);
+	if (cli_json_parse(text, size, &document, &why, &at) &&
+	    json_object_is_type(document, json_type_object) &&
+	    cli_json_bytes(pool, document, &bytes) == CLI_BROKEN_BYTES)
+		problem = cli_format(
+			pool,
+			"expected {\"base64\":\"...\"} with whole base64 and nothing else, "
+			"found %.*s%s",
+			size < SHOWN ? (int)size : SHOWN, text, size < SHOWN ? "" : "...");
+	json_object_put(document);
+	return problem;
 }
 
 struct amend_assign cli_assign_make(struct cli_pool *pool, const struct cli_assignment *assignment,
@@ -371,15 +396,29 @@ bool cli_assign_once(const struct cli_args *args, const char *option,
 	return true;
 }
 
-struct amend_assign *cli_assign_make_all(struct cli_pool *pool,
-					 const struct cli_assignment *assignments, size_t n,
-					 const struct amend_table *table)
+/* Complains. */
+static bool make_one(const struct cli_args *args, const struct cli_assignment *assignment,
+		     const struct amend_table *table, struct amend_assign *out)
 {
-	struct amend_assign *made = cli_alloc(pool, n, sizeof(*made));
+	const char *problem = cli_assign_problem(args->pool, assignment, table);
 
-	for (size_t i = 0; i < n; i++)
-		made[i] = cli_assign_make(pool, &assignments[i], table);
-	return made;
+	if (problem)
+		cli_usage(args, "%s: %s (hint: %s=TEXT takes text as it stands)",
+			  assignment->column, problem, assignment->column);
+	else
+		*out = cli_assign_make(args->pool, assignment, table);
+	return !problem;
+}
+
+bool cli_assign_make_all(const struct cli_args *args, const struct cli_assignment *assignments,
+			 size_t n, const struct amend_table *table, struct amend_assign **out)
+{
+	*out = cli_alloc(args->pool, n, sizeof(**out));
+	for (size_t i = 0; i < n; i++) {
+		if (!make_one(args, &assignments[i], table, &(*out)[i]))
+			return false;
+	}
+	return true;
 }
 
 bool cli_key_parse(const struct cli_args *args, const char *word, struct cli_key *out)
@@ -395,15 +434,26 @@ bool cli_key_parse(const struct cli_args *args, const char *word, struct cli_key
 	return cli_assign_parse_all(args, "KEY=VALUE", words, n + 1, true, &out->parts);
 }
 
-void cli_key_make(struct cli_pool *pool, struct cli_key *key, const struct amend_table *table)
+bool cli_assign_make_fields(const struct cli_args *args, const struct cli_assignment *assignments,
+			    size_t n, const struct amend_table *table, struct amend_field **out)
 {
-	key->fields = cli_alloc(pool, key->n, sizeof(*key->fields));
-	for (size_t i = 0; i < key->n; i++) {
-		struct amend_assign made = cli_assign_make(pool, &key->parts[i], table);
+	struct amend_assign made;
 
-		key->fields[i] = (struct amend_field){made.column, made.value};
+	*out = cli_alloc(args->pool, n, sizeof(**out));
+	for (size_t i = 0; i < n; i++) {
+		if (!make_one(args, &assignments[i], table, &made))
+			return false;
+		(*out)[i] = (struct amend_field){made.column, made.value};
 	}
+	return true;
+}
+
+bool cli_key_make(const struct cli_args *args, struct cli_key *key, const struct amend_table *table)
+{
+	if (!cli_assign_make_fields(args, key->parts, key->n, table, &key->fields))
+		return false;
 	key->match = (struct amend_match){key->fields, key->n};
+	return true;
 }
 
 const char *cli_key_text(struct cli_pool *pool, const struct cli_key *key)

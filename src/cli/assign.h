@@ -11,7 +11,8 @@
  * them, {"base64": ...} in a column of bytes those bytes.
  *
  * Parsing complains by itself and returns false: wrong use. It comes before a
- * database is opened; making needs the table and cannot fail.
+ * database is opened; making needs the table, and does the same where only the column shows what is wrong:
+ * {"base64": ...} that is broken.
  */
 #ifndef CLI_ASSIGN_H
 #define CLI_ASSIGN_H
@@ -34,7 +35,10 @@ struct cli_assignment {
 /* `name`: what was expected ("KEY=VALUE"), for messages. */
 bool cli_assign_parse(const struct cli_args *args, const char *name, const char *word,
 		      struct cli_assignment *out);
-/* `table` NULL: its columns are not known, as if they held text. */
+/* What the column cannot be given so; NULL: nothing. */
+const char *cli_assign_problem(struct cli_pool *pool, const struct cli_assignment *assignment,
+			       const struct amend_table *table);
+/* Of what has no problem. `table` NULL: its columns are not known, as if they held text. */
 struct amend_assign cli_assign_make(struct cli_pool *pool, const struct cli_assignment *assignment,
 				    const struct amend_table *table);
 
@@ -45,9 +49,10 @@ bool cli_assign_parse_all(const struct cli_args *args, const char *name, const c
 bool cli_assign_once(const struct cli_args *args, const char *option,
 		     const struct cli_assignment *assignments, size_t n,
 		     const struct amend_table *table);
-struct amend_assign *cli_assign_make_all(struct cli_pool *pool,
-					 const struct cli_assignment *assignments, size_t n,
-					 const struct amend_table *table);
+bool cli_assign_make_all(const struct cli_args *args, const struct cli_assignment *assignments,
+			 size_t n, const struct amend_table *table, struct amend_assign **out);
+bool cli_assign_make_fields(const struct cli_args *args, const struct cli_assignment *assignments,
+			    size_t n, const struct amend_table *table, struct amend_field **out);
 
 /* A key: the word and the --key options. Parsed, then made into fields. */
 struct cli_key {
@@ -58,7 +63,7 @@ struct cli_key {
 };
 
 bool cli_key_parse(const struct cli_args *args, const char *word, struct cli_key *out);
-void cli_key_make(struct cli_pool *pool, struct cli_key *key, const struct amend_table *table);
+bool cli_key_make(const struct cli_args *args, struct cli_key *key, const struct amend_table *table);
 /* "sku=42 place=3" */
 const char *cli_key_text(struct cli_pool *pool, const struct cli_key *key);
 

@@ -242,6 +242,9 @@ static bool read_json(struct reading *r, const char *column, const char *text,
 			      cli_format(r->args->pool, "%s at character %zu", problem, at + 1),
 			      "COL=TEXT takes text as it stands");
 	json_object_put(document);
+	problem = cli_assign_problem(r->args->pool, &assignment, r->table);
+	if (problem)
+		return refuse(r, column, problem, "COL=TEXT takes text as it stands");
 	*out = cli_assign_make(r->args->pool, &assignment, r->table).value;
 	return true;
 }

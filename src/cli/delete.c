@@ -29,7 +29,8 @@ static int remove_record(struct cli_session *session, struct cli_key *key)
 
 	if (code != 0)
 		return code;
-	cli_key_make(args->pool, key, session->table);
+	if (!cli_key_make(args, key, session->table))
+		return CLI_USAGE;
 	status = amend_delete(session->db, session->table, &key->match, &expect, AMEND_WAIT,
 			      &result, &session->err);
 	code = cli_print_result(session, &subject, status, &result);

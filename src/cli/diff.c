@@ -52,7 +52,8 @@ static int diff(struct cli_session *session, struct cli_key *key, const struct a
 
 	if (code != 0)
 		return code;
-	cli_key_make(args->pool, key, session->table);
+	if (!cli_key_make(args, key, session->table))
+		return CLI_USAGE;
 	status = amend_diff(session->db, session->table, &key->match, from, to, &result,
 			    &session->err);
 	if (status == AMEND_NOT_FOUND)

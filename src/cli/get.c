@@ -22,7 +22,8 @@ static int get(struct cli_session *session, struct cli_key *key, const struct am
 
 	if (code != 0)
 		return code;
-	cli_key_make(args->pool, key, session->table);
+	if (!cli_key_make(args, key, session->table))
+		return CLI_USAGE;
 	if (moment) {
 		status = amend_get_at(session->db, session->table, &key->match, moment, &result,
 				      &session->err);

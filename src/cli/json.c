@@ -128,24 +128,18 @@ bool cli_json_parse(const char *text, size_t size, struct json_object **out, con
 	return false;
 }
 
-bool cli_json_bytes(struct cli_pool *pool, struct json_object *object, struct amend_value *out)
+/* All of it: groups of four letters, the last one cut or filled up with =, and no bit left over. */
+static bool decode(const char *text, size_t size, char *bytes, size_t *n)
 {
-	struct json_object *value = NULL;
-	const char *text;
-	size_t size, n = 0;
 	unsigned bits = 0, held = 0;
-	char *bytes;
+	size_t padding = 0;
 
-	if (json_object_object_length(object) != 1 ||
-	    !json_object_object_get_ex(object, "base64", &value) ||
-	    !json_object_is_type(value, json_type_string))
+	while (padding < size && padding < 2 && text[size - 1 - padding] == '=')
+		padding++;
+	if (padding > 0 && size % 4 != 0)
 		return false;
-	text = json_object_get_string(value);
-	size = (size_t)json_object_get_string_len(value);
-	bytes = cli_alloc(pool, size, 1);
-	while (size > 0 && text[size - 1] == '=')
-		size--;
-	for (size_t i = 0; i < size; i++) {
+	*n = 0;
+	for (size_t i = 0; i < size - padding; i++) {
 		const char *letter = text[i] ? strchr(letters, text[i]) : NULL;
 
 		if (!letter)
@@ -154,11 +148,29 @@ bool cli_json_bytes(struct cli_pool *pool, struct json_object *object, struct am
 		held += 6;
 		if (held >= 8) {
 			held -= 8;
-			bytes[n++] = (char)(bits >> held & 0xff);
+			bytes[(*n)++] = (char)(bits >> held & 0xff);
 		}
 	}
+	return held < 6 && (bits & ((1u << held) - 1)) == 0;
+}
+
+enum cli_bytes cli_json_bytes(struct cli_pool *pool, struct json_object *object,
+			      struct amend_value *out)
+{
+	struct json_object *value = NULL;
+	char *bytes;
+	size_t size, n;
+
+	if (!json_object_object_get_ex(object, "base64", &value))
+		return CLI_NO_BYTES;
+	if (json_object_object_length(object) != 1 || !json_object_is_type(value, json_type_string))
+		return CLI_BROKEN_BYTES;
+	size = (size_t)json_object_get_string_len(value);
+	bytes = cli_alloc(pool, size, 1);
+	if (!decode(json_object_get_string(value), size, bytes, &n))
+		return CLI_BROKEN_BYTES;
 	*out = amend_blob(bytes, n);
-	return held < 6;
+	return CLI_BYTES;
 }
 
 /* --- writing --- */

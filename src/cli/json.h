@@ -52,7 +52,12 @@ bool cli_json_parse(const char *text, size_t size, struct json_object **out, con
 bool cli_json_is_number(const char *text, size_t size);
 /* The fewest digits that give the same double; 2.0 is not 2, which the database tells apart. */
 void cli_json_real(double real, char *text, size_t room);
-/* Bytes of {"base64": "..."}; false: it is something else. */
-bool cli_json_bytes(struct cli_pool *pool, struct json_object *object, struct amend_value *out);
+/*
+ * Bytes of {"base64": "..."}, with or without its padding. BROKEN: it has that member and is not just that, or
+ * the text is not base64 to its last bit.
+ */
+enum cli_bytes { CLI_NO_BYTES, CLI_BYTES, CLI_BROKEN_BYTES };
+enum cli_bytes cli_json_bytes(struct cli_pool *pool, struct json_object *object,
+			      struct amend_value *out);
 
 #endif

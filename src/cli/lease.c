@@ -43,7 +43,8 @@ int cli_lease_open(struct cli_session *session, const char *table, struct cli_le
 
 	if (code != 0 || !table)
 		return code;
-	cli_key_make(session->args->pool, &lease->key, session->table);
+	if (!cli_key_make(session->args, &lease->key, session->table))
+		return CLI_USAGE;
 	lease->name.table = session->table;
 	lease->name.key = &lease->key.match;
 	return 0;

@@ -224,7 +224,8 @@ static int show_log(struct cli_session *session, struct cli_key *key,
 		return code;
 	filter->table = session->table;
 	if (args->n_words > 2) {
-		cli_key_make(args->pool, key, session->table);
+		if (!cli_key_make(args, key, session->table))
+			return CLI_USAGE;
 		filter->key = &key->match;
 		listing.subject = cli_format(args->pool, "%s %s", args->words[1],
 					     cli_key_text(args->pool, key));

@@ -172,15 +172,16 @@ static int look(struct request *request)
 
 /* --- settling --- */
 
-static void make_decisions(struct request *request)
+static bool make_decisions(struct request *request)
 {
 	struct cli_session *session = request->session;
 	struct cli_pool *pool = session->args->pool;
 	size_t n = request->n_sides + request->n_set;
 	struct amend_decision *list = cli_alloc(pool, n, sizeof(*list));
-	const struct amend_assign *set = cli_assign_make_all(pool, request->set, request->n_set,
-							     session->table);
+	struct amend_assign *set;
 
+	if (!cli_assign_make_all(session->args, request->set, request->n_set, session->table, &set))
+		return false;
 	for (size_t i = 0; i < request->n_sides; i++) {
 		list[i].column = request->sides[i].left;
 		read_side(request->sides[i].right, &list[i].take);
@@ -190,6 +191,7 @@ static void make_decisions(struct request *request)
 								     .value = set[i].value};
 	request->how.decisions = list;
 	request->how.n_decisions = n;
+	return true;
 }
 
 /* It goes on: what is in it, and why. */
@@ -403,8 +405,7 @@ static int run(const struct cli_args *args)
 	} else if (code == 0 && !cli_has(args, "take") && request.n_set == 0) {
 		code = by_file(&request);
 	} else if (code == 0) {
-		make_decisions(&request);
-		code = settle(&request);
+		code = make_decisions(&request) ? settle(&request) : CLI_USAGE;
 	}
 	free(request.made);
 	cli_close(&session);

@@ -291,7 +291,8 @@ static int open_and_revert(const struct cli_args *args, struct amend_revert *wha
 	if (code == 0 && table)
 		code = cli_open_table(&session, table);
 	if (code == 0 && table) {
-		cli_key_make(args->pool, key, session.table);
+		if (!cli_key_make(args, key, session.table))
+			code = CLI_USAGE;
 		what->table = session.table;
 		what->key = &key->match;
 	}

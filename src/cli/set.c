@@ -160,24 +160,17 @@ static void make_rules(const struct cli_args *args, struct amend_write *write)
 	write->n_rules = total;
 }
 
-/* What the columns held when the caller saw them. */
-static void make_originals(struct cli_pool *pool, const struct request *request,
-			   const struct amend_table *table, struct amend_write *write)
-{
-	struct amend_field *originals = cli_alloc(pool, request->n_was, sizeof(*originals));
-
-	for (size_t i = 0; i < request->n_was; i++) {
-		originals[i].column = request->was[i].column;
-		originals[i].value = cli_assign_make(pool, &request->was[i], table).value;
-	}
-	write->expect.originals = originals;
-	write->expect.n_originals = request->n_was;
-}
-
-static void make(const struct cli_args *args, struct request *request,
+static bool make(const struct cli_args *args, struct request *request,
 		 const struct amend_table *table, struct amend_write *write)
 {
-	cli_key_make(args->pool, &request->key, table);
+	struct amend_assign *set, *on_create;
+	struct amend_field *originals;
+
+	if (!cli_key_make(args, &request->key, table) ||
+	    !cli_assign_make_all(args, request->set, request->n_set, table, &set) ||
+	    !cli_assign_make_all(args, request->on_create, request->n_on_create, table, &on_create) ||
+	    !cli_assign_make_fields(args, request->was, request->n_was, table, &originals))
+		return false;
 	make_bounds(args->pool, request, table, write);
 	write->mode = cli_has(args, "create-only") ? AMEND_GET_OR_CREATE
 		      : cli_has(args, "create")    ? AMEND_UPDATE_OR_CREATE
@@ -187,17 +180,19 @@ static void make(const struct cli_args *args, struct request *request,
 						     : AMEND_WAIT;
 	write->keys = &request->key.match;
 	write->n_keys = 1;
-	write->set = cli_assign_make_all(args->pool, request->set, request->n_set, table);
+	write->set = set;
 	write->n_set = request->n_set;
-	write->on_create = cli_assign_make_all(args->pool, request->on_create, request->n_on_create,
-					       table);
+	write->on_create = on_create;
 	write->n_on_create = request->n_on_create;
 	make_rules(args, write);
-	make_originals(args->pool, request, table, write);
+	/* What the columns held when the caller saw them. */
+	write->expect.originals = originals;
+	write->expect.n_originals = request->n_was;
 	write->expect.token = cli_value(args, "if-version");
 	write->expect.once = cli_once(args);
 	write->expect.lease = cli_value(args, "lease");
 	write->want_token = true;
+	return true;
 }
 
 /* The look at the record that a stale write needs before it is tried again. */
@@ -238,9 +233,9 @@ static int set(struct cli_session *session, struct request *request)
 		return code;
 	if (!cli_assign_once(args, "on-create", request->on_create, request->n_on_create,
 			     session->table) ||
-	    !cli_assign_once(args, "was", request->was, request->n_was, session->table))
+	    !cli_assign_once(args, "was", request->was, request->n_was, session->table) ||
+	    !make(args, request, session->table, &write))
 		return CLI_USAGE;
-	make(args, request, session->table, &write);
 	status = amend_write(session->db, session->table, &write, &result, &session->err);
 	code = cli_print_result(session, &subject, status, &result);
 	amend_result_release(&result);

@@ -281,6 +281,7 @@ static int sync_source(struct cli_session *session, struct request *request,
 		.quiet = cli_has(args, "quiet"),
 		.json = cli_has(args, "json"),
 	};
+	struct amend_assign *on_create, *mark;
 	struct amend_sync_report report;
 	enum amend_status status;
 	int code = open_table(session, args->words[2], options->create_table);
@@ -288,7 +289,10 @@ static int sync_source(struct cli_session *session, struct request *request,
 	if (code != 0)
 		return code;
 	if (!cli_assign_once(args, "on-create", request->on_create, options->n_on_create,
-			     session->table))
+			     session->table) ||
+	    !cli_assign_make_all(args, request->on_create, options->n_on_create, session->table,
+				 &on_create) ||
+	    !cli_assign_make_all(args, request->mark, request->mark ? 1 : 0, session->table, &mark))
 		return CLI_USAGE;
 	code = cli_changes_open(session, &output.changes, "changes");
 	if (code == 0)
@@ -301,10 +305,9 @@ static int sync_source(struct cli_session *session, struct request *request,
 		cli_rejects_close(session, &output.kept, source, false);
 		return code;
 	}
-	options->on_create = cli_assign_make_all(args->pool, request->on_create,
-						 options->n_on_create, session->table);
+	options->on_create = on_create;
 	if (request->mark)
-		options->mark = cli_assign_make_all(args->pool, request->mark, 1, session->table);
+		options->mark = mark;
 	options->on_change = cli_has(args, "changes") ? cli_sync_on_change : NULL;
 	options->on_reject = cli_sync_on_reject;
 	options->on_progress = cli_sync_on_progress;

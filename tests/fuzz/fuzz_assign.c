@@ -21,8 +21,11 @@ static void make_values(struct cli_pool *pool, const struct cli_assignment *assi
 		struct amend_column column = {
 			.name = assignment->column, .type = "", .cast = "", .class_ = classes[i]};
 		const struct amend_table table = {.columns = &column, .n_columns = 1};
-		struct amend_assign made = cli_assign_make(pool, assignment, &table);
+		struct amend_assign made;
 
+		if (cli_assign_problem(pool, assignment, &table))
+			continue;
+		made = cli_assign_make(pool, assignment, &table);
 		if (!made.column)
 			abort();
 	}
