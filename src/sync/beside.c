@@ -39,11 +39,11 @@ static bool join(struct amend_beside *beside)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += LOOK_MS * 1000000L;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
-	return pthread_timedjoin_np(beside->thread, NULL, &until) != ETIMEDOUT;
+	return pthread_clockjoin_np(beside->thread, NULL, CLOCK_MONOTONIC, &until) != ETIMEDOUT;
 }
 
 void amend_beside_end(struct amend_beside *beside, const struct amend_sync *sync)

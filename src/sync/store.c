@@ -254,12 +254,12 @@ static unsigned char *room_for(struct amend_store *store, size_t size)
 	return at;
 }
 
-/* A small record costs as much as others once it is taken apart: so they are counted too. */
 static size_t limit_of(const struct amend_store *store)
 {
 	return store->limit ? store->limit : AMEND_STORE_LIMIT;
 }
 
+/* A small record costs as much as others once it is taken apart: so they are counted too. */
 static bool is_full(const struct amend_store *store, size_t more)
 {
 	size_t limit = limit_of(store);

@@ -315,7 +315,6 @@ enum amend_status amend_sync_keys(struct amend_sync *sync, struct amend_error *e
 enum amend_status amend_sync_recall(struct amend_sync *sync, uint64_t index,
 				    struct amend_record **out, struct amend_error *err) AMEND_CHECK;
 bool amend_sync_in_key(const struct amend_sync *sync, int key, uint32_t used);
-/* Whether the key's columns are compared without ASCII case; without trailing blanks. */
 /*
  * A column of a key is compared by a rule that only the database knows; and it is not citext's, of which is known here
  * what it may call equal.
@@ -323,6 +322,7 @@ bool amend_sync_in_key(const struct amend_sync *sync, int key, uint32_t used);
 bool amend_sync_odd(const struct amend_sync *sync);
 bool amend_sync_unknown_rule(const struct amend_sync *sync);
 bool amend_sync_is_citext(const struct amend_sync *sync, uint32_t key);
+/* Whether the key's columns are compared without ASCII case; without trailing blanks. */
 bool amend_sync_folds(const struct amend_sync *sync, uint32_t key);
 bool amend_sync_trims(const struct amend_sync *sync, uint32_t key);
 /* The text of a key without ASCII case where the key's columns are compared so. Names fold with it: no harm. */
