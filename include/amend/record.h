@@ -264,7 +264,8 @@ AMEND_API enum amend_status amend_write(struct amend_conn *db, const struct amen
 
 /*
  * NOT_FOUND when there is none. `expect` may be NULL. CONSTRAINT also where the database would delete or
- * change others with it (ON DELETE CASCADE, SET NULL) and no guard's triggers would record that.
+ * change others with it (ON DELETE CASCADE, SET NULL) and no guard's triggers would record that. It is looked
+ * for with the rights of who writes: DENIED where these may not read the other table; what row security hides is not seen.
  */
 AMEND_API enum amend_status amend_delete(struct amend_conn *db, const struct amend_table *table,
 					 const struct amend_match *key,

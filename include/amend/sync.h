@@ -166,7 +166,11 @@ struct amend_sync_options {
 	int64_t max_missing; /* more rows missing stop the run before its first write; of 100 rows that have a base, if: */
 	bool max_missing_percent;
 	const char *source_name; /* NULL: "default" */
-	/* Callbacks; NULL for none. Both are told of a record once, when what became of it is final. */
+	/*
+	 * Callbacks; NULL for none. All run in the thread of the call. The connection is the sync's until it returns:
+	 * they may call amend_interrupt and amend_stop with it, and nothing else. Of a record on_change and
+	 * on_reject are told once, when what became of it is final.
+	 */
 	void (*on_change)(void *context, const struct amend_sync_change *change);
 	void (*on_reject)(void *context, int64_t line,
 			  const char *text); /* line 0: a row that the input lacks */
@@ -240,7 +244,8 @@ AMEND_API bool amend_source_unmodified(const struct amend_source *source);
  * Runs one sync. Before the first write INVALID: wrong mapping, a needed decision (`adopt`), more missing records than
  * allowed; CONSTRAINT: more rejects than allowed. All rejects are told then, and the report holds what would have
  * been done. On a failure after some chunks it holds what is in, and the text says so; a
- * rerun finishes the rest. Must not be called inside a unit.
+ * rerun finishes the rest. Must not be called inside a unit. A large one has a thread of its own, and on
+ * PostgreSQL a second connection to the same server, until it returns; on an adopted or traced connection neither.
  */
 AMEND_API enum amend_status amend_sync(struct amend_conn *db, struct amend_source *source,
 				       const char *table, const struct amend_sync_options *options,
