@@ -156,6 +156,16 @@ void amend_write_first_version(struct amend_sql *sql, const struct amend_table *
 		amend_sql_value_as(sql, &table->columns[table->version], &first);
 }
 
+void amend_write_values(struct amend_sql *sql, const struct amend_table *table,
+			const struct amend_put *puts, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		amend_sql_comma(sql, i);
+		amend_sql_value_as(sql, &table->columns[puts[i].column], &puts[i].value);
+	}
+	amend_write_first_version(sql, table, puts, n);
+}
+
 void amend_write_unless_there(struct amend_sql *sql, const struct amend_table *table,
 			      const struct amend_key *key)
 {
@@ -173,11 +183,7 @@ void amend_write_insertion(struct amend_sql *sql, const struct amend_table *tabl
 	} else {
 		amend_write_insert_head(sql, table, puts, n);
 		amend_sql_text(sql, " VALUES (");
-		for (size_t i = 0; i < n; i++) {
-			amend_sql_comma(sql, i);
-			amend_sql_value_as(sql, &table->columns[puts[i].column], &puts[i].value);
-		}
-		amend_write_first_version(sql, table, puts, n);
+		amend_write_values(sql, table, puts, n);
 		amend_sql_text(sql, ")");
 	}
 	amend_write_unless_there(sql, table, key);

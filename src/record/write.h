@@ -17,9 +17,11 @@ void amend_write_bounds(struct amend_sql *sql, const struct amend_table *table,
 /* "INTO t (a, b) VALUES (..) ON CONFLICT (key) DO NOTHING" */
 void amend_write_insertion(struct amend_sql *sql, const struct amend_table *table,
 			   const struct amend_key *key, const struct amend_put *puts, size_t n);
-/* Its parts: "INSERT INTO t (a, b, version)"; ", 1" behind the values; " ON CONFLICT (key) DO NOTHING". */
+/* Its parts: "INSERT INTO t (a, b, version)"; "'x', 'y', 1"; of that ", 1" alone; " ON CONFLICT (key) DO NOTHING". */
 void amend_write_insert_head(struct amend_sql *sql, const struct amend_table *table,
 			     const struct amend_put *puts, size_t n);
+void amend_write_values(struct amend_sql *sql, const struct amend_table *table,
+			const struct amend_put *puts, size_t n);
 void amend_write_first_version(struct amend_sql *sql, const struct amend_table *table,
 			       const struct amend_put *puts, size_t n);
 void amend_write_unless_there(struct amend_sql *sql, const struct amend_table *table,

@@ -115,11 +115,7 @@ static void add_insertion(struct amend_sql *sql, const struct amend_conn *db,
 	}
 	amend_write_insert_head(sql, table, puts, n);
 	amend_sql_text(sql, " SELECT ");
-	for (size_t i = 0; i < n; i++) {
-		amend_sql_comma(sql, i);
-		amend_sql_value_as(sql, &table->columns[puts[i].column], &puts[i].value);
-	}
-	amend_write_first_version(sql, table, puts, n);
+	amend_write_values(sql, table, puts, n);
 	amend_sql_text(sql, " WHERE true");
 	amend_table_gate(sql, db, table);
 	amend_write_unless_there(sql, table, key);

@@ -97,7 +97,6 @@ struct amend_dialect {
 	const char *under_way[3];
 	const char *for_key_share; /* suffix: shares the row with whoever changes nothing that is unique, bars who does; "" where a writer holds the database */
 	const char *role; /* a query for this session's role, quoted; "" where there are none */
-	const char *schema_version; /* behind PRAGMA and a schema: a number that moves with each change of it; NULL: there is none */
 	const char *serial_type;  /* 64-bit key that rises: never reused */
 	const char *integer_type; /* 64 bits */
 	const char *text_type;
@@ -348,6 +347,8 @@ struct amend_driver {
 	 * amend's own writes must know of (amend_table.guard_state). NULL: there are no guards.
 	 */
 	void (*guard_state)(struct amend_sql *sql, const struct amend_table *table);
+	/* Appends a query: a number that moves with each change of that schema's tables. NULL: there is none. */
+	void (*schema_version)(struct amend_sql *sql, const char *schema);
 	/* Those that stand on it. */
 	enum amend_status (*guard_found)(struct amend_session *session,
 					 const struct amend_table *table, struct amend_arena *arena,

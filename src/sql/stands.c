@@ -39,13 +39,10 @@ void amend_table_gate(struct amend_sql *sql, const struct amend_conn *db,
 static void add_look(struct amend_sql *sql, const struct amend_conn *db,
 		     const struct amend_table *table)
 {
-	if (!db->dialect->schema_version) {
+	if (db->driver->schema_version)
+		db->driver->schema_version(sql, table->schema);
+	else
 		add_state(sql, db, table);
-		return;
-	}
-	amend_sql_text(sql, "PRAGMA ");
-	amend_sql_name(sql, table->schema);
-	amend_sql_text(sql, db->dialect->schema_version);
 }
 
 static enum amend_status changed(const struct amend_table *table, struct amend_error *err)
@@ -75,7 +72,7 @@ static enum amend_status judge(struct amend_conn *db, const struct amend_table *
 	int64_t number = 0;
 	enum amend_status status = number_of(looked, &number, err);
 
-	if (status != AMEND_OK || !db->dialect->schema_version)
+	if (status != AMEND_OK || !db->driver->schema_version)
 		return status != AMEND_OK || number == table->guard_state ? status
 									  : changed(table, err);
 	if (number == table->schema_version)

@@ -171,6 +171,8 @@ enum amend_sqlite_affinity {
 enum amend_sqlite_affinity amend_sqlite_affinity(const char *type, bool strict);
 /* Of its triggers, as driver.guard_state has it. */
 void amend_sqlite_guard_state(struct amend_sql *sql, const struct amend_table *table);
+/* As driver.schema_version has it. */
+void amend_sqlite_schema_version(struct amend_sql *sql, const char *schema);
 enum amend_status amend_sqlite_describe(struct amend_session *session, const char *schema,
 					const char *name, struct amend_arena *arena,
 					struct amend_table *table, bool *visible,

@@ -596,19 +596,24 @@ static enum amend_status read_guard(struct reader *reader)
 	return status;
 }
 
+void amend_sqlite_schema_version(struct amend_sql *sql, const char *schema)
+{
+	amend_sql_text(sql, "PRAGMA ");
+	amend_sql_name(sql, schema);
+	amend_sql_text(sql, ".schema_version");
+}
+
 /* Before what is in it is read: what comes in between shows. */
 static enum amend_status read_schema_version(struct reader *reader)
 {
-	struct amend_buffer sql = AMEND_BUFFER_INIT;
+	struct amend_sql sql = {.dialect = amend_driver_sqlite->dialect};
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_statement statement = {.once = true};
 	enum amend_status status = AMEND_OK;
 	size_t failed;
 
-	amend_buffer_text(&sql, "PRAGMA ");
-	amend_quote_name(&sql, amend_driver_sqlite->dialect, reader->table->schema);
-	amend_buffer_text(&sql, amend_driver_sqlite->dialect->schema_version);
-	statement.sql = sql.failed ? NULL : sql.data;
+	amend_sqlite_schema_version(&sql, reader->table->schema);
+	statement.sql = sql.text.failed ? NULL : sql.text.data;
 	if (!statement.sql)
 		status = amend_no_memory(reader->err);
 	else
@@ -617,7 +622,7 @@ static enum amend_status read_schema_version(struct reader *reader)
 	if (status == AMEND_OK && rows.n_rows == 1)
 		reader->table->schema_version = integer_at(&rows, 0, 0);
 	amend_rows_release(&rows);
-	amend_buffer_release(&sql);
+	amend_sql_release(&sql);
 	return status;
 }
 
