@@ -73,13 +73,19 @@ struct amend_foreign_key {
 	const char *const *references; /* its columns */
 };
 
-/* A foreign key, of another table or of this one, by which rows go or change when one here is deleted. */
+enum amend_key_action {
+	AMEND_KEY_REFUSES,  /* NO ACTION, RESTRICT */
+	AMEND_KEY_CASCADES, /* they go too, or follow */
+	AMEND_KEY_SETS,     /* SET NULL, SET DEFAULT */
+};
+
+/* A foreign key, of another table or of this one, by which rows go or change when one here is deleted or changed. */
 struct amend_dependent {
 	const char *schema, *table; /* whose it is */
 	const char *const *columns; /* there */
 	const uint32_t *references; /* here */
 	size_t n_columns;
-	bool goes; /* ON DELETE CASCADE; else SET NULL or SET DEFAULT */
+	enum amend_key_action on_delete, on_update; /* not both refuse */
 };
 
 struct amend_table {
@@ -97,7 +103,8 @@ struct amend_table {
 	size_t n_keys;
 	const struct amend_foreign_key *foreign_keys;
 	size_t n_foreign_keys;
-	const struct amend_dependent *dependents; /* SQLite: where the connection enforces foreign keys */
+	const struct amend_dependent
+		*dependents; /* SQLite: they act where the connection enforces foreign keys */
 	size_t n_dependents;
 	int version; /* the version column, or -1 */
 	bool version_is_time;

@@ -1,5 +1,6 @@
 /*
- * Records that would go, or change, with created ones that are removed: they came later, and are somebody's work.
+ * Records that would go, or change, with created ones that are removed, or with values that they refer to and that
+ * come back: they are somebody's work, and came later.
  * Leaves finding them to src/record/cascade.c.
  */
 #include <stdlib.h>
@@ -8,11 +9,12 @@
 #include "history/revert.h"
 #include "record/cascade.h"
 
-/* The records of one table that are to be removed. */
+/* The records of one table that are to be removed, or changed. */
 struct removal {
 	struct undo *undo;
 	struct undo_record **records; /* by the search's index */
-	bool again;                   /* one stays: what goes with others is another matter then */
+	bool *stays; /* likewise: a deletion, or what others refer to, is left out */
+	bool again;  /* one stays: what goes with others is another matter then */
 };
 
 /* It is removed as well, or refers to another one afterwards. */
@@ -59,36 +61,82 @@ static enum amend_status stands_in_the_way(void *context, const struct amend_cas
 	if (!conflict.note)
 		return amend_no_memory(err);
 	if (policy != AMEND_REVERT_INCOMING || !found->recorded) {
-		record->outcome = AMEND_IS_SKIPPED;
 		record->open = record->open || policy != AMEND_REVERT_CURRENT;
+		removal->stays[found->row] = true;
 		removal->again = true;
 	}
 	return amend_undo_conflict(undo, record, &conflict, err);
 }
 
-static enum amend_status look(struct undo *undo, const struct undo_table *table, bool *again,
-			      struct amend_error *err)
+/* A record stays; of a change the rest is written. */
+static void leave(const struct undo *undo, struct undo_record *record)
+{
+	const struct amend_table *table = record->table->table;
+	size_t kept = 0;
+
+	if (record->outcome == AMEND_IS_DELETED)
+		record->outcome = AMEND_IS_SKIPPED;
+	if (record->outcome == AMEND_IS_SKIPPED || undo->revert->on_conflict != AMEND_REVERT_CURRENT)
+		return;
+	for (size_t i = 0; i < record->n_puts; i++) {
+		if (!amend_cascades_by_update(undo->db, table, &record->puts[i], 1))
+			record->puts[kept++] = record->puts[i];
+	}
+	record->n_puts = kept;
+	if (kept == 0)
+		record->outcome = AMEND_IS_SKIPPED;
+}
+
+static bool falls(const struct undo *undo, const struct undo_record *record,
+		  enum amend_outcome outcome)
+{
+	if (record->outcome != outcome)
+		return false;
+	return outcome == AMEND_IS_DELETED ||
+	       amend_cascades_by_update(undo->db, record->table->table, record->puts,
+					record->n_puts);
+}
+
+static enum amend_status look(struct undo *undo, const struct undo_table *table,
+			      enum amend_outcome outcome, bool *again, struct amend_error *err)
 {
 	struct removal removal = {.undo = undo,
-				  .records = calloc(table->n + 1, sizeof(struct undo_record *))};
-	const struct amend_row **rows = calloc(table->n + 1, sizeof(const struct amend_row *));
-	const struct amend_cascade_search search = {apart, stands_in_the_way, &removal, NULL};
-	enum amend_status status = removal.records && rows ? AMEND_OK : amend_no_memory(err);
+				  .records = calloc(table->n + 1, sizeof(struct undo_record *)),
+				  .stays = calloc(table->n + 1, sizeof(bool))};
+	struct amend_bulk *items = calloc(table->n + 1, sizeof(*items));
+	const struct amend_bulk **list = calloc(table->n + 1, sizeof(const struct amend_bulk *));
+	bool recorded;
+	/* What follows a value that comes back, and is recorded, does what it is for; what goes is lost. */
+	const struct amend_cascade_search search = {apart, stands_in_the_way, &removal,
+						    outcome == AMEND_IS_UPDATED ? &recorded : NULL};
+	enum amend_status status = removal.records && items && list ? AMEND_OK
+								    : amend_no_memory(err);
 	size_t n = 0;
 
-	for (size_t i = 0; i < table->n && removal.records && rows; i++) {
+	for (size_t i = 0; i < table->n && removal.records && removal.stays && items && list; i++) {
 		struct undo_record *record = table->list[i];
 
-		if (record->outcome != AMEND_IS_DELETED)
+		if (!falls(undo, record, outcome))
 			continue;
+		items[n] = (struct amend_bulk){
+			.row = &record->row, .puts = record->puts, .n_puts = record->n_puts};
+		if (outcome == AMEND_IS_DELETED)
+			items[n].n_puts = 0;
 		removal.records[n] = record;
-		rows[n++] = &record->row;
+		list[n] = &items[n];
+		n++;
 	}
 	if (status == AMEND_OK)
-		status = amend_cascades_find(undo->db, table->table, rows, n, &search, err);
+		status = amend_cascades_find(undo->db, table->table, list, n, &search, err);
+	for (size_t i = 0; i < n && removal.records && removal.stays; i++) {
+		if (removal.stays[i])
+			leave(undo, removal.records[i]);
+	}
 	*again = *again || removal.again;
 	free(removal.records);
-	free(rows);
+	free(removal.stays);
+	free(items);
+	free(list);
 	return status;
 }
 
@@ -98,8 +146,11 @@ enum amend_status amend_undo_children(struct undo *undo, bool *again, struct ame
 
 	*again = false;
 	for (size_t i = 0; i < undo->n_tables && status == AMEND_OK; i++) {
-		if (undo->tables[i]->table->n_dependents > 0)
-			status = look(undo, undo->tables[i], again, err);
+		if (undo->tables[i]->table->n_dependents == 0)
+			continue;
+		status = look(undo, undo->tables[i], AMEND_IS_DELETED, again, err);
+		if (status == AMEND_OK)
+			status = look(undo, undo->tables[i], AMEND_IS_UPDATED, again, err);
 	}
 	return status;
 }

@@ -206,13 +206,12 @@ static enum amend_status park(struct undo *undo, struct undo_record *record, uin
 			      struct amend_arena *arena, struct amend_error *err)
 {
 	const struct amend_table *table = record->table->table;
-	struct amend_value value = amend_null();
-	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_put put = {.column = column, .value = amend_null()};
 	enum amend_status status = AMEND_OK;
 	struct amend_sql sql;
 
 	if (table->columns[column].not_null)
-		status = amend_park_value(undo->db, table, column, arena, &value, err);
+		status = amend_park_value(undo->db, table, column, arena, &put.value, err);
 	if (status != AMEND_OK)
 		return status;
 	amend_sql_init(&sql, undo->db);
@@ -221,12 +220,9 @@ static enum amend_status park(struct undo *undo, struct undo_record *record, uin
 	amend_sql_text(&sql, " SET ");
 	amend_sql_name(&sql, table->columns[column].name);
 	amend_sql_text(&sql, " = ");
-	amend_sql_value_as(&sql, &table->columns[column], &value);
+	amend_sql_value_as(&sql, &table->columns[column], &put.value);
 	amend_row_identity(&sql, table, &record->row);
-	status = amend_write_exec(undo->db, table, &sql, &rows, err);
-	if (status == AMEND_OK && rows.changes != 1)
-		status = amend_write_refused(table, "changed no row of", err);
-	amend_rows_release(&rows);
+	status = amend_park_row(undo->db, table, &sql, &record->row, &put, 1, err);
 	amend_sql_release(&sql);
 	/* Held, and not any more in the version that was read. */
 	record->row.version = amend_null();
@@ -355,6 +351,15 @@ static enum amend_status write_bases(struct undo *undo, struct undo_table *table
 	return status;
 }
 
+/* What refers to a table's records may have moved with them: held, and not any more in the version that was read. */
+static void forget_versions(struct undo *undo, const struct undo_table *written)
+{
+	for (size_t i = 0; written->table->n_dependents > 0 && i < undo->n_tables; i++) {
+		for (size_t j = 0; j < undo->tables[i]->n; j++)
+			undo->tables[i]->list[j]->row.version = amend_null();
+	}
+}
+
 enum amend_status amend_undo_write(struct undo *undo, struct amend_error *err)
 {
 	struct undo_table **order = amend_arena_array(undo->arena, undo->n_tables,
@@ -369,8 +374,10 @@ enum amend_status amend_undo_write(struct undo *undo, struct amend_error *err)
 		status = park_all(undo, order[i], err);
 	for (size_t i = 0; i < n && status == AMEND_OK; i++)
 		status = write_table(undo, order[i], AMEND_IS_CREATED, err);
-	for (size_t i = 0; i < n && status == AMEND_OK; i++)
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 		status = write_table(undo, order[i], AMEND_IS_UPDATED, err);
+		forget_versions(undo, order[i]);
+	}
 	for (size_t i = n; i-- > 0 && status == AMEND_OK;)
 		status = write_table(undo, order[i], AMEND_IS_DELETED, err);
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {

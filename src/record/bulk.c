@@ -108,22 +108,35 @@ static enum amend_status pass(struct amend_batch *batch, size_t n, struct amend_
 	return any ? AMEND_OK : status;
 }
 
-/* Held too: nobody can come to refer to them now. */
-static enum amend_status check_cascades(struct amend_batch *batch, size_t n, struct amend_error *err)
+static bool falls(const struct amend_batch *batch, const struct amend_bulk *item, enum kind kind)
 {
-	const struct amend_row **rows;
+	if (item->moved || kind_of(item) != kind)
+		return false;
+	return kind == DELETE ||
+	       amend_cascades_by_update(batch->db, batch->table, item->puts, item->n_puts);
+}
+
+/* Held too: nobody can come to refer to them now. */
+static enum amend_status check_cascades(struct amend_batch *batch, size_t n, enum kind kind,
+					struct amend_error *err)
+{
+	const struct amend_bulk **items;
+	enum amend_status status;
 	size_t count = 0;
+	bool others;
 
 	if (batch->table->n_dependents == 0)
 		return AMEND_OK;
-	rows = amend_arena_array(&batch->work, n, sizeof(const struct amend_row *));
-	if (!rows)
+	items = amend_arena_array(&batch->work, n, sizeof(const struct amend_bulk *));
+	if (!items)
 		return amend_no_memory(err);
 	for (size_t i = 0; i < n; i++) {
-		if (!batch->items[i].moved && kind_of(&batch->items[i]) == DELETE)
-			rows[count++] = batch->items[i].row;
+		if (falls(batch, &batch->items[i], kind))
+			items[count++] = &batch->items[i];
 	}
-	return amend_cascades_check(batch->db, batch->table, rows, count, &batch->others, err);
+	status = amend_cascades_check(batch->db, batch->table, items, count, &others, err);
+	batch->others = batch->others || others;
+	return status;
 }
 
 /* ---- groups ---- */
@@ -164,15 +177,18 @@ static int by_kind_and_place(const void *a, const void *b)
 	return kinds ? kinds : (x->members[0] > y->members[0]) - (x->members[0] < y->members[0]);
 }
 
-/* What goes with them and is recorded belongs to this revision. */
-static enum amend_status remove_group(const struct amend_batch_group *group, struct amend_error *err)
+/* What goes or changes with them and is recorded belongs to this revision. */
+static enum amend_status with_others(const struct amend_batch_group *group,
+				     enum amend_status (*write)(const struct amend_batch_group *,
+								struct amend_error *),
+				     struct amend_error *err)
 {
 	struct amend_conn *db = group->batch->db;
 	bool others = group->batch->others && !group->batch->table->guard_history;
 	enum amend_status status = others ? amend_handover_begin(db, err) : AMEND_OK;
 
 	if (status == AMEND_OK)
-		status = way_of(db)->remove(group, err);
+		status = write(group, err);
 	return status == AMEND_OK && others ? amend_handover_end(db, err) : status;
 }
 
@@ -182,9 +198,9 @@ static enum amend_status write_group(const struct amend_batch_group *group, stru
 
 	switch (kind_of(group->first)) {
 	case DELETE:
-		return remove_group(group, err);
+		return with_others(group, way->remove, err);
 	case UPDATE:
-		return way->update(group, err);
+		return with_others(group, way->update, err);
 	case INSERT:
 		break;
 	}
@@ -449,7 +465,9 @@ enum amend_status amend_rows_write(struct amend_conn *db, const struct amend_tab
 	if (status == AMEND_OK && n > 0)
 		status = pass(&batch, n, err);
 	if (status == AMEND_OK && n > 0)
-		status = check_cascades(&batch, n, err);
+		status = check_cascades(&batch, n, DELETE, err);
+	if (status == AMEND_OK && n > 0)
+		status = check_cascades(&batch, n, UPDATE, err);
 	if (status == AMEND_OK && n > 0) {
 		wrote = true;
 		status = table->guard_history ? write_recorded(&batch, n, err)

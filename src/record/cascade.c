@@ -1,6 +1,6 @@
 /*
- * What the database would delete or change with a record, looked for before that is deleted.
- * Leaves what to do about it to those who delete.
+ * Records that the database would delete or change with a record, looked for before that is deleted or changed.
+ * Leaves what to do about it to those who write.
  */
 #include "record/cascade.h"
 
@@ -9,96 +9,198 @@
 #include <string.h>
 
 #include "core/rows.h"
+#include "record/call.h"
 
 /* How far what is recorded is followed: who goes with those that go. */
 enum { DEEPEST = 16 };
 
-/* One foreign key. */
+/* One foreign key, and rows that it refers to: all of them are deleted, or all are changed. */
 struct looking {
 	struct amend_conn *db;
 	const struct amend_table *parent;
 	const struct amend_dependent *key;
 	const struct amend_cascade_search *search;
+	const char *name;          /* the child's, as it is asked for */
 	struct amend_table *child; /* NULL: it has nothing that names its rows */
 	uint32_t *columns;         /* of the child */
-	const char *name;          /* of it, as it is asked for */
+	bool goes;                 /* what refers to them would be deleted; else changed */
 	bool recorded;
 	struct amend_arena arena;
 };
 
-static enum amend_status open_child(struct amend_conn *db, const struct amend_dependent *key,
+static enum amend_status name_child(const struct amend_conn *db, const struct amend_dependent *key,
 				    struct amend_arena *arena, const char **name,
-				    struct amend_table **out, struct amend_error *err)
+				    struct amend_error *err)
 {
 	struct amend_buffer text = AMEND_BUFFER_INIT;
-	enum amend_status status;
 
-	*out = NULL;
 	amend_quote_name(&text, db->dialect, key->schema);
 	amend_buffer_char(&text, '.');
 	amend_quote_name(&text, db->dialect, key->table);
 	*name = text.failed ? NULL : amend_arena_text_n(arena, text.data, text.size);
 	amend_buffer_release(&text);
-	if (!*name)
-		return amend_no_memory(err);
-	status = amend_table_open(db, *name, out, err);
+	return *name ? AMEND_OK : amend_no_memory(err);
+}
+
+static enum amend_status open_child(struct amend_conn *db, const char *name,
+				    struct amend_table **out, struct amend_error *err)
+{
+	enum amend_status status = amend_table_open(db, name, out, err);
+
 	/* Its rows can be counted all the same. */
 	return status == AMEND_UNSUPPORTED ? AMEND_OK : status;
 }
 
-/* Tables whose records go with each other's, the one that was asked for last. */
+/* ---- what is recorded ---- */
+
+/* Tables whose records go, or change, with each other's: the one that was asked for last. */
 struct chain {
 	const struct amend_table *table;
+	bool goes;
+	const struct amend_dependent
+		*by; /* its foreign key: of records that do not go its columns change */
 	const struct chain *up;
 	int length;
 };
 
-static bool is_on(const struct chain *chain, const struct amend_dependent *key)
+static bool has_column(const struct amend_dependent *key, const char *column)
 {
-	for (; chain; chain = chain->up) {
-		if (strcmp(key->schema, chain->table->schema) == 0 &&
-		    strcmp(key->table, chain->table->name) == 0)
+	for (size_t i = 0; i < key->n_columns; i++) {
+		if (strcmp(key->columns[i], column) == 0)
 			return true;
 	}
 	return false;
 }
 
-/* By triggers, and so are those that go with its records. What is on the chain is answered for where it stands. */
-static enum amend_status is_recorded(struct amend_conn *db, const struct amend_table *table,
-				     bool goes, const struct chain *up, bool *yes,
+/* Whether what becomes of the chain's records makes the key act. */
+static bool reaches(const struct chain *chain, const struct amend_dependent *key)
+{
+	if (chain->goes)
+		return key->on_delete != AMEND_KEY_REFUSES;
+	for (size_t i = 0; key->on_update != AMEND_KEY_REFUSES && i < key->n_columns; i++) {
+		if (has_column(chain->by, chain->table->columns[key->references[i]].name))
+			return true;
+	}
+	return false;
+}
+
+static bool same_columns(const struct amend_dependent *a, const struct amend_dependent *b)
+{
+	for (size_t i = 0; i < a->n_columns; i++) {
+		if (!has_column(b, a->columns[i]))
+			return false;
+	}
+	return a->n_columns == b->n_columns;
+}
+
+static bool is_on(const struct chain *chain, const struct amend_dependent *key, bool goes)
+{
+	for (; chain; chain = chain->up) {
+		if (strcmp(key->schema, chain->table->schema) == 0 &&
+		    strcmp(key->table, chain->table->name) == 0 && goes == chain->goes &&
+		    (goes || same_columns(key, chain->by)))
+			return true;
+	}
+	return false;
+}
+
+/* By triggers, and so are those that go or change with them. What is on the chain is answered for where it stands. */
+static enum amend_status is_recorded(struct amend_conn *db, const struct chain *here, bool *yes,
 				     struct amend_error *err)
 {
-	const struct chain here = {table, up, up ? up->length + 1 : 1};
+	const struct amend_table *table = here->table;
 	struct amend_arena arena = AMEND_ARENA_INIT;
 	enum amend_status status = AMEND_OK;
 
-	*yes = table && table->guard_history && here.length <= DEEPEST;
-	for (size_t i = 0; *yes && goes && i < table->n_dependents && status == AMEND_OK; i++) {
+	*yes = table && table->guard_history && here->length <= DEEPEST;
+	for (size_t i = 0; *yes && i < table->n_dependents && status == AMEND_OK; i++) {
 		const struct amend_dependent *key = &table->dependents[i];
+		struct chain next = {
+			.goes = here->goes && key->on_delete == AMEND_KEY_CASCADES,
+			.by = key,
+			.up = here,
+			.length = here->length + 1,
+		};
 		struct amend_table *child = NULL;
 		const char *name;
 
-		if (is_on(&here, key))
+		if (!reaches(here, key) || is_on(here, key, next.goes))
 			continue;
-		status = open_child(db, key, &arena, &name, &child, err);
+		status = name_child(db, key, &arena, &name, err);
 		if (status == AMEND_OK)
-			status = is_recorded(db, child, key->goes, &here, yes, err);
+			status = open_child(db, name, &child, err);
+		next.table = child;
+		if (status == AMEND_OK)
+			status = is_recorded(db, &next, yes, err);
 		amend_table_close(child);
 	}
 	amend_arena_release(&arena);
 	return status;
 }
 
-/* What the child's columns would hold; false: it is NULL in one of them, and nothing refers to that. */
-static bool values_of(const struct looking *looking, const struct amend_row *row,
+/* ---- what refers to a row ---- */
+
+static bool puts_another(const struct amend_bulk *item, uint32_t column)
+{
+	for (size_t i = 0; i < item->n_puts; i++) {
+		const struct amend_put *put = &item->puts[i];
+
+		if (put->column == column)
+			return put->op == AMEND_SET
+				       ? !amend_value_equal(&put->value, &item->row->values[column])
+				       : !amend_put_adds_nothing(put);
+	}
+	return false;
+}
+
+/* What the child's columns hold; false: nothing refers to it, or what does stays as it is. */
+static bool values_of(const struct looking *looking, const struct amend_bulk *item,
 		      struct amend_value *out)
 {
-	for (size_t i = 0; row->values && i < looking->key->n_columns; i++) {
-		out[i] = row->values[looking->key->references[i]];
+	bool acts = item->n_puts == 0;
+
+	for (size_t i = 0; item->row->values && i < looking->key->n_columns; i++) {
+		uint32_t column = looking->key->references[i];
+
+		out[i] = item->row->values[column];
 		if (out[i].kind == AMEND_NULL)
 			return false;
+		acts = acts || puts_another(item, column);
 	}
-	return row->values != NULL;
+	return acts && item->row->values;
+}
+
+static void add_referring(struct amend_sql *sql, const struct looking *looking,
+			  const struct amend_value *values)
+{
+	const struct amend_dependent *key = looking->key;
+
+	amend_sql_text(sql, "SELECT 1 FROM ");
+	amend_sql_text(sql, looking->name);
+	for (size_t i = 0; i < key->n_columns; i++) {
+		amend_sql_text(sql, i ? " AND " : " WHERE ");
+		amend_sql_name(sql, key->columns[i]);
+		amend_sql_text(sql, " = ");
+		amend_sql_value_as(sql, &looking->parent->columns[key->references[i]], &values[i]);
+	}
+}
+
+/* Most single rows have nobody: to see that, the child need not be described, which takes longer than all the rest. */
+static enum amend_status any_refers(const struct looking *looking, const struct amend_value *values,
+				    bool *yes, struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	enum amend_status status;
+
+	amend_sql_init(&sql, looking->db);
+	add_referring(&sql, looking, values);
+	amend_sql_text(&sql, " LIMIT 1");
+	status = amend_exec(looking->db, &sql, &rows, err);
+	*yes = rows.n_rows > 0;
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
 }
 
 static enum amend_status list_named(struct looking *looking, const struct amend_value *values,
@@ -130,25 +232,17 @@ static enum amend_status list_named(struct looking *looking, const struct amend_
 	}
 }
 
-static enum amend_status count_nameless(struct looking *looking, const struct amend_row *row,
+static enum amend_status count_nameless(struct looking *looking, const struct amend_value *values,
 					struct amend_cascade *found, struct amend_error *err)
 {
-	const struct amend_dependent *key = looking->key;
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_sql sql;
 	enum amend_status status;
 	int64_t number = 0;
 
 	amend_sql_init(&sql, looking->db);
-	amend_sql_text(&sql, "SELECT count(*) FROM (SELECT 1 FROM ");
-	amend_sql_text(&sql, looking->name);
-	for (size_t i = 0; i < key->n_columns; i++) {
-		amend_sql_text(&sql, i ? " AND " : " WHERE ");
-		amend_sql_name(&sql, key->columns[i]);
-		amend_sql_text(&sql, " = ");
-		amend_sql_value_as(&sql, &looking->parent->columns[key->references[i]],
-				   &row->values[key->references[i]]);
-	}
+	amend_sql_text(&sql, "SELECT count(*) FROM (");
+	add_referring(&sql, looking, values);
 	amend_sql_printf(&sql, " LIMIT %d) AS held", AMEND_CASCADE_MOST);
 	status = amend_exec(looking->db, &sql, &rows, err);
 	if (status == AMEND_OK && rows.n_rows == 1 &&
@@ -160,17 +254,17 @@ static enum amend_status count_nameless(struct looking *looking, const struct am
 	return status;
 }
 
-static enum amend_status tell(struct looking *looking, const struct amend_row *row, size_t index,
+static enum amend_status tell(struct looking *looking, size_t index,
 			      const struct amend_value *values, struct amend_error *err)
 {
 	struct amend_cascade found = {.row = index,
 				      .table = looking->child ? looking->child->qualified
 							      : looking->key->table,
-				      .goes = looking->key->goes,
+				      .goes = looking->goes,
 				      .recorded = looking->recorded};
 	struct amend_arena arena = AMEND_ARENA_INIT;
 	enum amend_status status = looking->child ? list_named(looking, values, &arena, &found, err)
-						  : count_nameless(looking, row, &found, err);
+						  : count_nameless(looking, values, &found, err);
 
 	if (status == AMEND_OK && found.n > 0)
 		status = looking->search->each(looking->search->context, &found, err);
@@ -207,51 +301,10 @@ static bool any(const unsigned char *has, size_t n)
 	return false;
 }
 
-static enum amend_status by_key(struct looking *looking, const struct amend_row *const *rows,
-				size_t n, struct amend_error *err)
-{
-	size_t width = looking->key->n_columns, count = 0;
-	struct amend_value *values = calloc(n * width + 1, sizeof(*values));
-	size_t *indices = calloc(n + 1, sizeof(*indices));
-	unsigned char *has = calloc(n + 1, 1);
-	enum amend_status status = AMEND_OK;
-
-	if (!values || !indices || !has) {
-		status = amend_no_memory(err);
-		goto out;
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (values_of(looking, rows[i], values + count * width))
-			indices[count++] = i;
-	}
-	memset(has, looking->child == NULL, n);
-	if (count > 0 && looking->child)
-		status = which(looking, values, count, has, err);
-	if (status == AMEND_OK && any(has, count))
-		status = is_recorded(looking->db, looking->child, looking->key->goes, NULL,
-				     &looking->recorded, err);
-	/* Who only refuses what nothing records need not be told of each. */
-	if (status == AMEND_OK && looking->recorded && looking->search->recorded) {
-		*looking->search->recorded = true;
-		goto out;
-	}
-	for (size_t i = 0; i < count && status == AMEND_OK; i++) {
-		if (has[i])
-			status = tell(looking, rows[indices[i]], indices[i], values + i * width,
-				      err);
-	}
-out:
-	free(values);
-	free(indices);
-	free(has);
-	return status;
-}
-
-static enum amend_status open_looking(struct looking *looking, struct amend_error *err)
+static enum amend_status describe_child(struct looking *looking, struct amend_error *err)
 {
 	const struct amend_dependent *key = looking->key;
-	enum amend_status status = open_child(looking->db, key, &looking->arena, &looking->name,
-					      &looking->child, err);
+	enum amend_status status = open_child(looking->db, looking->name, &looking->child, err);
 
 	if (status != AMEND_OK || !looking->child)
 		return status;
@@ -272,23 +325,125 @@ static enum amend_status open_looking(struct looking *looking, struct amend_erro
 	return AMEND_OK;
 }
 
+/* Rows to which something may refer: which of them it does, and whether that is recorded. */
+static enum amend_status look(struct looking *looking, const struct amend_value *values, size_t n,
+			      unsigned char *has, struct amend_error *err)
+{
+	struct chain first = {.goes = looking->goes, .by = looking->key, .length = 1};
+	enum amend_status status = AMEND_OK;
+	bool maybe = true;
+
+	memset(has, 0, n);
+	if (n == 1)
+		status = any_refers(looking, values, &maybe, err);
+	if (status == AMEND_OK && maybe)
+		status = describe_child(looking, err);
+	if (status != AMEND_OK || !maybe)
+		return status;
+	memset(has, 1, n);
+	if (looking->child)
+		status = which(looking, values, n, has, err);
+	first.table = looking->child;
+	if (status == AMEND_OK && any(has, n))
+		status = is_recorded(looking->db, &first, &looking->recorded, err);
+	return status;
+}
+
+static enum amend_status by_key(struct looking *looking, const struct amend_bulk *const *items,
+				size_t n, struct amend_error *err)
+{
+	size_t width = looking->key->n_columns, count = 0;
+	struct amend_value *values = calloc(n * width + 1, sizeof(*values));
+	size_t *indices = calloc(n + 1, sizeof(*indices));
+	unsigned char *has = calloc(n + 1, 1);
+	enum amend_status status = AMEND_OK;
+
+	if (!values || !indices || !has) {
+		status = amend_no_memory(err);
+		goto out;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (values_of(looking, items[i], values + count * width))
+			indices[count++] = i;
+	}
+	if (count > 0)
+		status = look(looking, values, count, has, err);
+	/* Who only refuses what nothing records need not be told of each. */
+	if (status == AMEND_OK && looking->recorded && looking->search->recorded) {
+		*looking->search->recorded = true;
+		goto out;
+	}
+	for (size_t i = 0; i < count && status == AMEND_OK; i++) {
+		if (has[i])
+			status = tell(looking, indices[i], values + i * width, err);
+	}
+out:
+	free(values);
+	free(indices);
+	free(has);
+	return status;
+}
+
+static bool acts(const struct amend_dependent *key, bool deleted)
+{
+	return (deleted ? key->on_delete : key->on_update) != AMEND_KEY_REFUSES;
+}
+
+/* Without that the database leaves them as they are. */
+static bool keeps_keys(const struct amend_conn *db)
+{
+	return !db->driver->enforces_keys || db->driver->enforces_keys(db->session);
+}
+
+bool amend_cascades_by_delete(const struct amend_conn *db, const struct amend_table *table)
+{
+	for (size_t i = 0; i < table->n_dependents; i++) {
+		if (acts(&table->dependents[i], true))
+			return keeps_keys(db);
+	}
+	return false;
+}
+
+bool amend_cascades_by_update(const struct amend_conn *db, const struct amend_table *table,
+			      const struct amend_put *puts, size_t n)
+{
+	for (size_t i = 0; i < table->n_dependents; i++) {
+		const struct amend_dependent *key = &table->dependents[i];
+
+		for (size_t j = 0; acts(key, false) && j < n * key->n_columns; j++) {
+			if (puts[j / key->n_columns].column == key->references[j % key->n_columns])
+				return keeps_keys(db);
+		}
+	}
+	return false;
+}
+
 enum amend_status amend_cascades_find(struct amend_conn *db, const struct amend_table *table,
-				      const struct amend_row *const *rows, size_t n,
+				      const struct amend_bulk *const *items, size_t n,
 				      const struct amend_cascade_search *search,
 				      struct amend_error *err)
 {
 	enum amend_status status = AMEND_OK;
 
-	for (size_t i = 0; n > 0 && i < table->n_dependents && status == AMEND_OK; i++) {
-		struct looking looking = {.db = db,
-					  .parent = table,
-					  .key = &table->dependents[i],
-					  .search = search,
-					  .arena = AMEND_ARENA_INIT};
+	if (n == 0 || table->n_dependents == 0 || !keeps_keys(db))
+		return AMEND_OK;
+	for (size_t i = 0; i < table->n_dependents && status == AMEND_OK; i++) {
+		const struct amend_dependent *key = &table->dependents[i];
+		bool deleted = items[0]->n_puts == 0;
+		struct looking looking = {
+			.db = db,
+			.parent = table,
+			.key = key,
+			.search = search,
+			.goes = deleted && key->on_delete == AMEND_KEY_CASCADES,
+			.arena = AMEND_ARENA_INIT,
+		};
 
-		status = open_looking(&looking, err);
+		if (!acts(key, deleted))
+			continue;
+		status = name_child(db, key, &looking.arena, &looking.name, err);
 		if (status == AMEND_OK)
-			status = by_key(&looking, rows, n, err);
+			status = by_key(&looking, items, n, err);
 		amend_table_close(looking.child);
 		amend_arena_release(&looking.arena);
 	}
@@ -305,68 +460,4 @@ void amend_cascade_text(struct amend_buffer *text, const struct amend_cascade *f
 		amend_buffer_printf(text, "%s%s", i ? ", " : ": ", found->pks[i]);
 	if (found->pks[0] && found->n > AMEND_CASCADE_SHOWN)
 		amend_buffer_text(text, ", ...");
-}
-
-/* ---- before a deletion ---- */
-
-struct deletion {
-	const struct amend_table *table;
-	const char **pks; /* of those that are deleted, sorted */
-	size_t n;
-	const struct amend_row *const *rows;
-};
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static bool goes_too(void *context, const struct amend_dependent *key,
-		     const struct amend_table *table, const char *pk)
-{
-	const struct deletion *deletion = context;
-
-	(void)key;
-	return strcmp(table->qualified, deletion->table->qualified) == 0 &&
-	       bsearch(&pk, deletion->pks, deletion->n, sizeof(*deletion->pks), by_text);
-}
-
-static enum amend_status refuse(void *context, const struct amend_cascade *found,
-				struct amend_error *err)
-{
-	const struct deletion *deletion = context;
-	struct amend_buffer text = AMEND_BUFFER_INIT;
-	const char *words;
-
-	amend_cascade_text(&text, found);
-	words = text.failed ? "others refer to it" : text.data;
-	amend_error_set(err, AMEND_CONSTRAINT,
-			"%s %s is not deleted: %s; nothing would record that (hint: see to them "
-			"first, or have `amend guard --history` record what becomes of %s)",
-			deletion->table->qualified, deletion->rows[found->row]->pk, words,
-			found->table);
-	amend_buffer_release(&text);
-	return err->status;
-}
-
-enum amend_status amend_cascades_check(struct amend_conn *db, const struct amend_table *table,
-				       const struct amend_row *const *rows, size_t n,
-				       bool *recorded, struct amend_error *err)
-{
-	struct deletion deletion = {.table = table, .n = n, .rows = rows};
-	const struct amend_cascade_search search = {goes_too, refuse, &deletion, recorded};
-	enum amend_status status;
-
-	*recorded = false;
-	if (table->n_dependents == 0 || n == 0)
-		return AMEND_OK;
-	deletion.pks = calloc(n, sizeof(*deletion.pks));
-	if (!deletion.pks)
-		return amend_no_memory(err);
-	for (size_t i = 0; i < n; i++)
-		deletion.pks[i] = rows[i]->pk;
-	qsort(deletion.pks, n, sizeof(*deletion.pks), by_text);
-	status = amend_cascades_find(db, table, rows, n, &search, err);
-	free(deletion.pks);
-	return status;
 }

@@ -1,6 +1,7 @@
 /*
- * Records that the database deletes or changes with one that is deleted: ON DELETE CASCADE, SET NULL, SET DEFAULT.
- * Nobody has seen them, and unless their table is guarded nobody records them; for src/record and the layers above.
+ * Records that the database deletes or changes with one that is deleted or changed: foreign keys ON DELETE and
+ * ON UPDATE CASCADE, SET NULL, SET DEFAULT. Nobody has seen them, and unless their table is guarded nobody records
+ * them; for src/record and the layers above.
  */
 #ifndef AMEND_RECORD_CASCADE_H
 #define AMEND_RECORD_CASCADE_H
@@ -8,6 +9,11 @@
 #include "record/road.h"
 
 enum { AMEND_CASCADE_SHOWN = 3, AMEND_CASCADE_MOST = 1000 };
+
+/* Whether there is anything to look for: false for most tables, and most updates of the others. */
+bool amend_cascades_by_delete(const struct amend_conn *db, const struct amend_table *table);
+bool amend_cascades_by_update(const struct amend_conn *db, const struct amend_table *table,
+			      const struct amend_put *puts, size_t n);
 
 /* What depends on one row by one foreign key. Lives during the call. */
 struct amend_cascade {
@@ -31,9 +37,12 @@ struct amend_cascade_search {
 	bool *recorded;
 };
 
-/* Calls `each` for each row and foreign key by which others depend on it. Rows without values are left out. */
+/*
+ * Calls `each` for each row and foreign key by which others depend on it. Of the items row and puts count: all are
+ * deleted, or all are changed. Rows without values are left out.
+ */
 enum amend_status amend_cascades_find(struct amend_conn *db, const struct amend_table *table,
-				      const struct amend_row *const *rows, size_t n,
+				      const struct amend_bulk *const *items, size_t n,
 				      const struct amend_cascade_search *search,
 				      struct amend_error *err) AMEND_CHECK;
 
@@ -41,11 +50,22 @@ enum amend_status amend_cascades_find(struct amend_conn *db, const struct amend_
 void amend_cascade_text(struct amend_buffer *text, const struct amend_cascade *found);
 
 /*
- * Of rows that are held and about to be deleted together. CONSTRAINT: others would go or change and nothing would record it.
- * `*recorded`: some do, and are recorded: their triggers are to be handed the revision.
+ * Of rows that are held and about to be deleted, or changed, together. CONSTRAINT: others would go or change and
+ * nothing would record it. `*recorded`: some do, and are recorded: their triggers are to be handed the revision. NULL:
+ * then that is refused too.
  */
 enum amend_status amend_cascades_check(struct amend_conn *db, const struct amend_table *table,
-				       const struct amend_row *const *rows, size_t n,
+				       const struct amend_bulk *const *items, size_t n,
 				       bool *recorded, struct amend_error *err) AMEND_CHECK;
+
+/*
+ * Around the write of one row that is held: the same, and the revision is handed to triggers that record others,
+ * unless it is to those of the table itself anyway. `*handed` is for amend_cascades_end.
+ */
+enum amend_status amend_cascades_begin(struct amend_conn *db, const struct amend_table *table,
+				       const struct amend_row *row, const struct amend_put *puts,
+				       size_t n, bool *handed, struct amend_error *err) AMEND_CHECK;
+enum amend_status amend_cascades_end(struct amend_conn *db, bool handed,
+				     struct amend_error *err) AMEND_CHECK;
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "core/rows.h"
 #include "ledger/lease.h"
+#include "record/cascade.h"
 #include "record/combine.h"
 
 struct unit {
@@ -58,7 +59,8 @@ bool amend_addition_fits(struct amend_addition *addition)
 	    write->compute || call->seen.any || call->n_keys != 1 || call->keys[0].blank ||
 	    !call->keys[0].unique || write->wait != AMEND_WAIT || write->want_token ||
 	    write->expect.once || call->n_set == 0 || !table_fits(call->table) ||
-	    amend_lease_claims(call->db))
+	    amend_lease_claims(call->db) ||
+	    amend_cascades_by_update(call->db, call->table, call->set, call->n_set))
 		return false;
 	call->n_puts = call->n_set;
 	memcpy(call->puts, call->set, call->n_set * sizeof(*call->puts));

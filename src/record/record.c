@@ -3,6 +3,7 @@
  * Leaves each step's work to the files named after it.
  */
 #include "record/call.h"
+#include "record/cascade.h"
 #include "record/once.h"
 #include "record/violations.h"
 
@@ -483,8 +484,11 @@ static enum amend_status run_held(struct amend_call *call, struct amend_error *e
 /* Reads without a lock first: what is equal costs no lock, no write, one trip. The write proves that what was read still stands. */
 static enum amend_status run(struct amend_call *call, struct amend_error *err)
 {
+	/* What changes or goes with it is looked for under a hold. */
 	bool one_statement = amend_write_in_one(call->db, call->table) &&
-			     amend_has(call->db, AMEND_HAS_SNAPSHOT_MOVES);
+			     amend_has(call->db, AMEND_HAS_SNAPSHOT_MOVES) &&
+			     !amend_cascades_by_update(call->db, call->table, call->set,
+						       call->n_set);
 	enum amend_status status;
 	bool wants_write, done, gated = false;
 

@@ -300,6 +300,28 @@ enum amend_status amend_write_exec(struct amend_conn *db, const struct amend_tab
 	return status;
 }
 
+enum amend_status amend_write_one(struct amend_conn *db, const struct amend_table *table,
+				  const struct amend_sql *sql, const struct amend_row *row,
+				  const struct amend_put *puts, size_t n, struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	bool handed, wrote;
+	enum amend_status status = amend_cascades_begin(db, table, row, puts, n, &handed, err);
+
+	if (status == AMEND_OK)
+		status = amend_write_exec(db, table, sql, &rows, err);
+	wrote = rows.changes > 0;
+	if (status == AMEND_OK)
+		status = amend_cascades_end(db, handed, err);
+	if (status == AMEND_OK && !wrote)
+		status = amend_write_refused(table, n ? "changed no row of" : "deleted no row of",
+					     err);
+	amend_rows_release(&rows);
+	if (status != AMEND_OK && wrote)
+		amend_conn_fail(db, err);
+	return status;
+}
+
 static enum amend_status record(struct amend_conn *db, const struct step *step, const char *op,
 				const char *pk, const char *was, const struct amend_value *before,
 				const struct amend_value *after, struct amend_error *err)
@@ -356,11 +378,16 @@ static enum amend_status update_held(struct amend_conn *db, void *context, struc
 	const struct amend_table *table = step->table;
 	struct amend_row now;
 	enum amend_status status = hold(db, step, &now, err);
+	bool handed;
 
 	if (status != AMEND_OK || step->out->moved)
 		return status;
-	status = amend_write_held(db, table, &now, step->puts, step->n, step->arena,
-				  &step->out->row, &step->wrote, err);
+	status = amend_cascades_begin(db, table, &now, step->puts, step->n, &handed, err);
+	if (status == AMEND_OK)
+		status = amend_write_held(db, table, &now, step->puts, step->n, step->arena,
+					  &step->out->row, &step->wrote, err);
+	if (status == AMEND_OK)
+		status = amend_cascades_end(db, handed, err);
 	if (status == AMEND_OK && !step->wrote) {
 		step->out->out_of_bounds = amend_write_has_bounds(step->puts, step->n);
 		return step->out->out_of_bounds
@@ -422,34 +449,19 @@ static enum amend_status insert_held(struct amend_conn *db, void *context, struc
 static enum amend_status delete_held(struct amend_conn *db, void *context, struct amend_error *err)
 {
 	struct step *step = context;
-	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_row now;
-	const struct amend_row *const held = &now;
 	struct amend_sql sql;
 	enum amend_status status = hold(db, step, &now, err);
-	bool found, others = false;
 
-	if (status == AMEND_OK && !step->out->moved)
-		status = amend_cascades_check(db, step->table, &held, 1, &others, err);
 	if (status != AMEND_OK || step->out->moved)
-		return status;
-	others = others && !step->table->guard_history;
-	if (others)
-		status = amend_handover_begin(db, err);
-	if (status != AMEND_OK)
 		return status;
 	amend_sql_init(&sql, db);
 	amend_sql_text(&sql, "DELETE FROM ");
 	amend_sql_text(&sql, step->table->sql);
 	amend_row_identity(&sql, step->table, &now);
-	status = amend_write_exec(db, step->table, &sql, &rows, err);
-	step->wrote = found = rows.changes > 0;
-	amend_rows_release(&rows);
+	status = amend_write_one(db, step->table, &sql, &now, NULL, 0, err);
 	amend_sql_release(&sql);
-	if (status == AMEND_OK && others)
-		status = amend_handover_end(db, err);
-	if (status == AMEND_OK && !found)
-		status = amend_write_refused(step->table, "deleted no row of", err);
+	step->wrote = status == AMEND_OK;
 	if (status != AMEND_OK)
 		return status;
 	step->out->row = now;
@@ -500,8 +512,11 @@ enum amend_status amend_row_update(struct amend_conn *db, const struct amend_tab
 				   struct amend_written *out, struct amend_error *err)
 {
 	struct step step = {table, NULL, row, puts, n_puts, arena, out, false};
-	bool one;
-	enum amend_status status = in_one(db, table, row, &one, err);
+	bool one = false;
+	/* What changes with it is looked for under a hold. */
+	enum amend_status status = amend_cascades_by_update(db, table, puts, n_puts)
+					   ? AMEND_OK
+					   : in_one(db, table, row, &one, err);
 
 	if (status != AMEND_OK)
 		return status;
@@ -533,8 +548,9 @@ enum amend_status amend_row_delete(struct amend_conn *db, const struct amend_tab
 	struct step step = {table, NULL, row, NULL, 0, arena, out, false};
 	bool one = false;
 	/* What goes with it is looked for under a hold. */
-	enum amend_status status = table->n_dependents ? AMEND_OK
-						       : in_one(db, table, row, &one, err);
+	enum amend_status status = amend_cascades_by_delete(db, table)
+					   ? AMEND_OK
+					   : in_one(db, table, row, &one, err);
 
 	if (status != AMEND_OK)
 		return status;

@@ -37,6 +37,15 @@ enum amend_status amend_write_exec(struct amend_conn *db, const struct amend_tab
 				   struct amend_error *err) AMEND_CHECK;
 
 /*
+ * By this statement, of the caller's, a row that is held gets the puts; without any it is deleted. What the database
+ * changes with it is recorded, or refused (record/cascade.h).
+ */
+enum amend_status amend_write_one(struct amend_conn *db, const struct amend_table *table,
+				  const struct amend_sql *sql, const struct amend_row *row,
+				  const struct amend_put *puts, size_t n,
+				  struct amend_error *err) AMEND_CHECK;
+
+/*
  * Updates a row that is held, within the bounds, and reads what is stored in the end; records nothing.
  * `*wrote`: it is written, whatever failed then.
  */

@@ -280,6 +280,9 @@ struct amend_driver {
 	 */
 	bool (*reads_freely)(struct amend_session *session, const char *schema);
 
+	/* Whether foreign keys are enforced, for the transaction that is open or comes next. NULL: always. */
+	bool (*enforces_keys)(struct amend_session *session);
+
 	/* SQLite: takes its turn, then BEGIN IMMEDIATE unless read-only; LOCKED after the limit. */
 	enum amend_status (*begin)(struct amend_session *session, const struct amend_begin *begin,
 				   struct amend_error *err);

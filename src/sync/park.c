@@ -97,29 +97,29 @@ enum amend_status amend_park_value(struct amend_conn *db, const struct amend_tab
 		described->name, described->type);
 }
 
-static enum amend_status exec_one(struct amend_sync *sync, const struct amend_sql *sql,
-				  struct amend_error *err)
+enum amend_status amend_park_row(struct amend_conn *db, const struct amend_table *table,
+				 const struct amend_sql *sql, const struct amend_row *row,
+				 const struct amend_put *puts, size_t n, struct amend_error *err)
 {
-	struct amend_rows rows = AMEND_ROWS_INIT;
-	enum amend_status status = amend_write_exec(sync->db, sync->table, sql, &rows, err);
+	const struct amend_bulk one = {.row = row, .puts = puts, .n_puts = n}, *item = &one;
+	enum amend_status status = AMEND_OK;
 
-	if (status == AMEND_OK && rows.changes != 1)
-		status = amend_write_refused(sync->table, "changed no row of", err);
-	amend_rows_release(&rows);
-	return status;
+	if (amend_cascades_by_update(db, table, puts, n))
+		status = amend_cascades_check(db, table, &item, 1, NULL, err);
+	return status == AMEND_OK ? amend_write_one(db, table, sql, row, puts, n, err) : status;
 }
 
 enum amend_status amend_sync_park(struct amend_sync *sync, struct amend_record *record,
 				  struct amend_arena *arena, struct amend_error *err)
 {
 	const struct amend_action *action = record->action;
-	struct amend_value *values = amend_arena_array(arena, action->n_parks, sizeof(*values));
-	enum amend_status status = values ? amend_lease_pass(sync->db, sync->table, action->now.pk,
-							     err)
-					  : amend_no_memory(err);
+	struct amend_put *puts = amend_arena_array(arena, action->n_parks, sizeof(*puts));
+	enum amend_status status = puts ? amend_lease_pass(sync->db, sync->table, action->now.pk,
+							   err)
+					: amend_no_memory(err);
 	struct amend_sql sql;
 
-	if (!values || status != AMEND_OK)
+	if (!puts || status != AMEND_OK)
 		return status;
 	amend_sql_init(&sql, sync->db);
 	amend_sql_text(&sql, "UPDATE ");
@@ -128,17 +128,19 @@ enum amend_status amend_sync_park(struct amend_sync *sync, struct amend_record *
 	for (uint32_t i = 0; i < action->n_parks && status == AMEND_OK; i++) {
 		const struct amend_column *column = &sync->table->columns[action->parks[i]];
 
+		puts[i] = (struct amend_put){.column = action->parks[i]};
 		if (column->not_null)
 			status = amend_park_value(sync->db, sync->table, action->parks[i], arena,
-						  &values[i], err);
+						  &puts[i].value, err);
 		amend_sql_comma(&sql, i);
 		amend_sql_name(&sql, column->name);
 		amend_sql_text(&sql, " = ");
-		amend_sql_value_as(&sql, column, &values[i]);
+		amend_sql_value_as(&sql, column, &puts[i].value);
 	}
 	amend_row_identity(&sql, sync->table, &action->now);
 	if (status == AMEND_OK)
-		status = exec_one(sync, &sql, err);
+		status = amend_park_row(sync->db, sync->table, &sql, &action->now, puts,
+					action->n_parks, err);
 	amend_sql_release(&sql);
 	record->action->parked = status == AMEND_OK;
 	return status;
@@ -180,19 +182,14 @@ static enum amend_status remove_parked(struct amend_sync *sync, const struct ame
 				       struct amend_error *err)
 {
 	const struct amend_action *action = record->action;
-	const struct amend_row *const row = &action->now;
 	struct amend_sql sql;
-	bool others;
-	enum amend_status status = amend_cascades_check(sync->db, sync->table, &row, 1, &others,
-							err);
+	enum amend_status status;
 
-	if (status != AMEND_OK)
-		return status;
 	amend_sql_init(&sql, sync->db);
 	amend_sql_text(&sql, "DELETE FROM ");
 	amend_sql_text(&sql, sync->table->sql);
 	amend_row_identity(&sql, sync->table, &action->now);
-	status = exec_one(sync, &sql, err);
+	status = amend_write_one(sync->db, sync->table, &sql, &action->now, NULL, 0, err);
 	amend_sql_release(&sql);
 	return status == AMEND_OK ? record_change(sync, record, err) : status;
 }
@@ -217,7 +214,8 @@ enum amend_status amend_sync_unpark(struct amend_sync *sync, struct amend_record
 	amend_sql_text(&sql, table->sql);
 	amend_write_assignments(&sql, table, action->puts, action->n_puts);
 	amend_row_identity(&sql, table, &action->now);
-	status = exec_one(sync, &sql, err);
+	status = amend_write_one(sync->db, sync->table, &sql, &action->now, action->puts,
+				 action->n_puts, err);
 	amend_sql_release(&sql);
 	if (status != AMEND_OK)
 		return status;

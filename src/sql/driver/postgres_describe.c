@@ -125,7 +125,7 @@ static const char foreign_keys_sql[] =
 
 /* By the triggers of the table that is referred to, for which there is an index. */
 static const char dependents_sql[] =
-	"SELECT o.oid, n.nspname, c.relname, a.attname, k.ref, o.confdeltype = 'c' "
+	"SELECT o.oid, n.nspname, c.relname, a.attname, k.ref, o.confdeltype, o.confupdtype "
 	"FROM pg_catalog.pg_constraint o JOIN pg_catalog.pg_class c ON c.oid = o.conrelid "
 	"JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
 	"CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(o.conkey), pg_catalog.unnest(o.confkey)) "
@@ -134,7 +134,7 @@ static const char dependents_sql[] =
 	"WHERE o.oid IN (SELECT t.tgconstraint FROM pg_catalog.pg_trigger t "
 	"WHERE t.tgrelid = $1::pg_catalog.oid AND t.tgisinternal) "
 	"AND o.confrelid = $1::pg_catalog.oid AND o.contype = 'f' "
-	"AND o.confdeltype IN ('c', 'n', 'd') "
+	"AND (o.confdeltype IN ('c', 'n', 'd') OR o.confupdtype IN ('c', 'n', 'd')) "
 	"AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint u WHERE u.oid = o.conparentid "
 	"AND u.confrelid = o.confrelid) "
 	"ORDER BY o.conname, o.oid, k.place";
@@ -414,6 +414,19 @@ static bool read_foreign_keys(const struct amend_rows *rows, const struct amend_
 	return true;
 }
 
+static enum amend_key_action action_of(const char *letter)
+{
+	switch (*letter) {
+	case 'c':
+		return AMEND_KEY_CASCADES;
+	case 'n':
+	case 'd':
+		return AMEND_KEY_SETS;
+	default:
+		return AMEND_KEY_REFUSES;
+	}
+}
+
 /* Likewise; which columns are set to NULL or their default (PostgreSQL 15) does not matter. */
 static bool read_dependents(const struct amend_rows *rows, const struct amend_rows *columns,
 			    struct amend_arena *arena, struct amend_table *table)
@@ -432,7 +445,8 @@ static bool read_dependents(const struct amend_rows *rows, const struct amend_ro
 			one->table = amend_arena_text(arena, cell(rows, i, 2));
 			one->columns = names + i;
 			one->references = places + i;
-			one->goes = cell_true(rows, i, 5);
+			one->on_delete = action_of(cell(rows, i, 5));
+			one->on_update = action_of(cell(rows, i, 6));
 			if (!one->schema || !one->table)
 				return false;
 		}

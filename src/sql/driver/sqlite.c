@@ -250,6 +250,7 @@ static const struct amend_driver driver = {
 	.repeat = amend_sqlite_repeat,
 	.data_version = amend_sqlite_data_version,
 	.reads_freely = amend_sqlite_reads_freely,
+	.enforces_keys = amend_sqlite_enforces_keys,
 	.begin = amend_sqlite_begin,
 	.commit = amend_sqlite_commit,
 	.rollback = amend_sqlite_rollback,

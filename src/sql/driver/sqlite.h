@@ -141,6 +141,7 @@ enum amend_status amend_sqlite_repeat(struct amend_session *session, struct amen
 enum amend_status amend_sqlite_data_version(struct amend_session *session, int64_t *out,
 					    struct amend_error *err);
 bool amend_sqlite_reads_freely(struct amend_session *session, const char *schema);
+bool amend_sqlite_enforces_keys(struct amend_session *session);
 
 /* -- sqlite_tx.c */
 

@@ -147,6 +147,15 @@ enum amend_status amend_sqlite_data_version(struct amend_session *session, int64
 	return amend_sqlite_scan(session, &statement, take_number, out, err);
 }
 
+bool amend_sqlite_enforces_keys(struct amend_session *session)
+{
+	int on = 0;
+
+	/* Should it fail, what would be changed is looked for all the same. */
+	return sqlite3_db_config(session->db, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &on) != SQLITE_OK ||
+	       on;
+}
+
 bool amend_sqlite_reads_freely(struct amend_session *session, const char *schema)
 {
 	char *sql = sqlite3_mprintf("PRAGMA \"%w\".journal_mode", schema);

@@ -466,6 +466,13 @@ static int primary_column(const struct amend_table *table, size_t place)
 	return -1;
 }
 
+static enum amend_key_action action_of(const char *name)
+{
+	if (strcmp(name, "CASCADE") == 0)
+		return AMEND_KEY_CASCADES;
+	return strncmp(name, "SET ", 4) == 0 ? AMEND_KEY_SETS : AMEND_KEY_REFUSES;
+}
+
 /* Rows `first` to `end` are one foreign key; one that names what is not there is none. */
 static enum amend_status read_dependent(struct reader *reader, const struct amend_rows *rows,
 					size_t first, size_t end, struct amend_dependent *one)
@@ -493,7 +500,8 @@ static enum amend_status read_dependent(struct reader *reader, const struct amen
 	one->columns = names;
 	one->references = places;
 	one->n_columns = n;
-	one->goes = strcmp(text_at(rows, first, 4), "CASCADE") == 0;
+	one->on_delete = action_of(text_at(rows, first, 4));
+	one->on_update = action_of(text_at(rows, first, 5));
 	reader->table->n_dependents++;
 	return AMEND_OK;
 }
@@ -506,13 +514,14 @@ static enum amend_status read_dependents(struct reader *reader)
 	struct amend_dependent *list;
 	enum amend_status status;
 
-	amend_buffer_text(&sql, "SELECT m.name, f.id, f.\"from\", f.\"to\", f.on_delete FROM ");
+	amend_buffer_text(&sql, "SELECT m.name, f.id, f.\"from\", f.\"to\", f.on_delete, "
+				"f.on_update FROM ");
 	amend_quote_name(&sql, amend_driver_sqlite->dialect, table->schema);
 	amend_buffer_text(&sql, ".sqlite_master m, pragma_foreign_key_list(m.name, ?2) f "
 				"WHERE m.type = 'table' AND m.sql LIKE '%REFERENCES%' "
 				"AND f.\"table\" = ?1 COLLATE NOCASE "
-				"AND f.on_delete NOT IN ('NO ACTION', 'RESTRICT') "
-				"AND (SELECT foreign_keys FROM pragma_foreign_keys) "
+				"AND NOT (f.on_delete IN ('NO ACTION', 'RESTRICT') "
+				"AND f.on_update IN ('NO ACTION', 'RESTRICT')) "
 				"ORDER BY m.rowid, f.id, f.seq");
 	status = sql.failed ? amend_no_memory(reader->err)
 			    : query(reader, sql.data, table->name, table->schema, &rows);

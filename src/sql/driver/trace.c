@@ -559,6 +559,11 @@ static enum amend_status trace_data_version(struct amend_session *self, int64_t 
 }
 
 /* A question of the driver's own: not counted. */
+static bool trace_enforces_keys(struct amend_session *self)
+{
+	return self->inner->enforces_keys(self->session);
+}
+
 static bool trace_reads_freely(struct amend_session *self, const char *schema)
 {
 	return self->inner->reads_freely(self->session, schema);
@@ -634,6 +639,7 @@ enum amend_status amend_trace_wrap(const struct amend_driver *driver, struct ame
 	self->driver.load = driver->load ? trace_load : NULL;
 	self->driver.data_version = driver->data_version ? trace_data_version : NULL;
 	self->driver.reads_freely = driver->reads_freely ? trace_reads_freely : NULL;
+	self->driver.enforces_keys = driver->enforces_keys ? trace_enforces_keys : NULL;
 	self->driver.begin = trace_begin;
 	self->driver.commit = trace_commit;
 	self->driver.rollback = trace_rollback;
