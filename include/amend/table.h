@@ -159,6 +159,13 @@ AMEND_API enum amend_status amend_table_set_version(struct amend_table *table, c
 /* The column's index, or -1. SQLite's names fold ASCII case, PostgreSQL's do not. */
 AMEND_API int amend_table_column(const struct amend_table *table, const char *name);
 
+/*
+ * Whether a stored value is text where the column is for numbers or truth. A database without typed storage
+ * (SQLite) takes it, and it is rarely meant: the command says so.
+ */
+AMEND_API bool amend_column_odd_text(const struct amend_conn *db, const struct amend_column *column,
+				     const struct amend_value *stored);
+
 #ifdef __cplusplus
 }
 #endif

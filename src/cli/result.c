@@ -412,6 +412,29 @@ static int print_refused(struct cli_session *session, const struct amend_result 
 	return code;
 }
 
+/* What was written and is rarely meant, as `amend sync` says it of a record. */
+static void print_notes(struct cli_session *session, const struct cli_subject *subject,
+			const struct amend_result *result)
+{
+	enum { LONGEST = 40 };
+	struct cli_pool *pool = session->args->pool;
+	const struct amend_table *table = session->table;
+
+	for (size_t i = 0; i < result->n_changes && !result->repeated; i++) {
+		const struct amend_change *change = &result->changes[i];
+		int at = table ? amend_table_column(table, change->column) : -1;
+
+		if (at < 0 ||
+		    !amend_column_odd_text(session->db, &table->columns[at], &change->after))
+			continue;
+		cli_complain(
+			"%s %s: note: column %s is %s, and \"%s\" is stored in it as text, as the "
+			"database does (hint: a STRICT table, or a CHECK, refuses it)",
+			subject->table, subject->key, change->column, table->columns[at].type,
+			cli_show(pool, &change->after, LONGEST));
+	}
+}
+
 int cli_print_result(struct cli_session *session, const struct cli_subject *subject,
 		     enum amend_status status, const struct amend_result *result)
 {
@@ -429,5 +452,8 @@ int cli_print_result(struct cli_session *session, const struct cli_subject *subj
 	else if (status == AMEND_OK || result->outcome == AMEND_IS_STALE || result->conflict ||
 		 (result->outcome == AMEND_IS_MISSING && result->by))
 		print_text(session, subject, result);
-	return status == AMEND_OK ? CLI_DONE : cli_complain_of(session);
+	if (status != AMEND_OK)
+		return cli_complain_of(session);
+	print_notes(session, subject, result);
+	return CLI_DONE;
 }

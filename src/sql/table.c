@@ -339,6 +339,15 @@ int amend_table_column(const struct amend_table *table, const char *name)
 	return -1;
 }
 
+bool amend_column_odd_text(const struct amend_conn *db, const struct amend_column *column,
+			   const struct amend_value *stored)
+{
+	bool counts = column->class_ == AMEND_CLASS_INTEGER || column->class_ == AMEND_CLASS_REAL;
+
+	return !amend_has(db, AMEND_HAS_TYPED_STORAGE) && stored->kind == AMEND_TEXT &&
+	       (counts || strncasecmp(column->type, "BOOL", 4) == 0);
+}
+
 enum amend_status amend_table_find(const struct amend_table *table, const char *name, size_t *out,
 				   struct amend_error *err)
 {

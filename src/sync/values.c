@@ -4,7 +4,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/rows.h"
 #include "sync/sync.h"
@@ -84,9 +83,7 @@ void amend_sync_notice(struct amend_sync *sync, const struct amend_record *recor
 		       const struct amend_value *given, const struct amend_value *stored)
 {
 	const struct amend_column *column = &sync->table->columns[sync->used[used].column];
-	bool counts = column->class_ == AMEND_CLASS_INTEGER || column->class_ == AMEND_CLASS_REAL;
-	bool odd_text = stored->kind == AMEND_TEXT &&
-			(counts || strncasecmp(column->type, "BOOL", 4) == 0);
+	bool odd_text = amend_column_odd_text(sync->db, column, stored);
 	bool cut = stored->kind == AMEND_REAL && column->class_ != AMEND_CLASS_REAL &&
 		   is_whole(given);
 	int shown = given->size < 40 ? (int)given->size : 40;
