@@ -38,7 +38,8 @@ struct amend_plan_info {
 
 /*
  * Reads a plan, "-" for standard input, and proves it to be whole and
- * untouched. INVALID says what is wrong with it, on which line; UNREACHABLE why it cannot be read.
+ * untouched. INVALID says what is wrong with it, on which line, or that there is none; DENIED and UNREACHABLE why
+ * it cannot be read.
  */
 AMEND_API enum amend_status amend_plan_open(const char *path, struct amend_plan **out,
 					    struct amend_error *err) AMEND_CHECK;

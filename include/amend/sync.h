@@ -52,8 +52,8 @@ struct amend_source_options {
  * Opens a file; standard input for "-" (then the format must be named); what http:// or https://
  * names (in a build with libcurl); or with a query a database. NULL options are
  * AMEND_SOURCE_OPTIONS_INIT. docs/sources.md says what a record and a field is in
- * each format. INVALID with file:line, and :column in JSON; UNREACHABLE where it cannot be read to its end: no such file, a server
- * that does not answer as it should, an input that is cut off.
+ * each format. INVALID with file:line, and :column in JSON, or that there is no such file; DENIED where its mode says so; UNREACHABLE
+ * where it cannot be read to its end: a server that does not answer as it should, an input that is cut off.
  */
 AMEND_API enum amend_status amend_source_open(const char *name,
 					      const struct amend_source_options *options,

@@ -19,6 +19,15 @@ struct file_input {
 	char path[];
 };
 
+enum amend_status amend_input_failed(const char *path, int why, struct amend_error *err)
+{
+	enum amend_status status = why == ENOENT || why == ENOTDIR || why == EISDIR ? AMEND_INVALID
+				   : why == EACCES                                  ? AMEND_DENIED
+						   : AMEND_UNREACHABLE;
+
+	return amend_error_set(err, status, "%s: %s", path, strerror(why));
+}
+
 static long read_file(struct amend_input *input, void *bytes, size_t size, struct amend_error *err)
 {
 	struct file_input *file = (struct file_input *)input;
@@ -32,10 +41,10 @@ static long read_file(struct amend_input *input, void *bytes, size_t size, struc
 		}
 		n = read(file->fd, bytes, size);
 	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		amend_error_set(err, AMEND_UNREACHABLE, "%s: %s", file->path, strerror(errno));
-	else
+	if (n >= 0)
 		input->taken += (uint64_t)n;
+	else
+		(void)amend_input_failed(file->path, errno, err);
 	return (long)n;
 }
 
@@ -63,7 +72,7 @@ struct amend_input *amend_input_file(const char *path, struct amend_error *err)
 	file->ours = strcmp(path, "-") != 0;
 	file->fd = file->ours ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
 	if (file->fd < 0) {
-		amend_error_set(err, AMEND_UNREACHABLE, "%s: %s", path, strerror(errno));
+		(void)amend_input_failed(path, errno, err);
 		free(file);
 		return NULL;
 	}

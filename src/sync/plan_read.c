@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "sync/plan.h"
+#include "sync/source.h"
 
 static const char seal_name[] = ",\"checksum\":\"";
 
@@ -293,7 +294,7 @@ static enum amend_status read_all(int fd, const char *path, struct amend_buffer 
 			amend_buffer_add(text, bytes, (size_t)n);
 	} while (n > 0 || (n < 0 && errno == EINTR));
 	if (n < 0)
-		return amend_error_set(err, AMEND_UNREACHABLE, "%s: %s", path, strerror(errno));
+		return amend_input_failed(path, errno, err);
 	return text->failed ? amend_no_memory(err) : AMEND_OK;
 }
 
@@ -307,7 +308,7 @@ enum amend_status amend_plan_open(const char *path, struct amend_plan **out, str
 
 	*out = NULL;
 	if (fd < 0)
-		return amend_error_set(err, AMEND_UNREACHABLE, "%s: %s", path, strerror(errno));
+		return amend_input_failed(path, errno, err);
 	status = read_all(fd, name, &text, err);
 	if (!standard)
 		close(fd);

@@ -85,6 +85,9 @@ enum amend_status amend_source_next_text(struct amend_source *source, bool empty
 /* What `line` counts: "line" or "record". */
 const char *amend_source_unit(const struct amend_source *source);
 
+/* Why a file cannot be opened or read, by errno: INVALID (it is not there, or a folder), DENIED, else UNREACHABLE. */
+enum amend_status amend_input_failed(const char *path, int why, struct amend_error *err);
+
 /* A file; "-" is standard input. NULL: `err` says why. */
 struct amend_input *amend_input_file(const char *path, struct amend_error *err);
 
