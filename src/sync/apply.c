@@ -130,9 +130,12 @@ static enum amend_status run_chunk(struct amend_chunk *chunk, struct amend_error
 
 size_t amend_sync_next_size(size_t size, int64_t ms)
 {
-	if (ms > AMEND_SYNC_CHUNK_MS && size > AMEND_SYNC_CHUNK)
-		return size / 2;
-	return ms < AMEND_SYNC_CHUNK_MS / 3 && size < AMEND_SYNC_CHUNK_MOST ? size * 2 : size;
+	/* Near to what others may wait at most: each chunk has a price of its own, of which the COMMIT is most. */
+	size_t wanted = size * (AMEND_SYNC_CHUNK_MS * 3 / 4) / (size_t)(ms > 0 ? ms : 1);
+	size_t least = size / 2 > AMEND_SYNC_CHUNK ? size / 2 : AMEND_SYNC_CHUNK;
+	size_t most = size * 4 < AMEND_SYNC_CHUNK_MOST ? size * 4 : AMEND_SYNC_CHUNK_MOST;
+
+	return wanted < least ? least : wanted > most ? most : wanted;
 }
 
 /* What the other half did is in, whatever became of this one; returns where it got to. */
