@@ -1,6 +1,6 @@
 /*
- * Each change as a small diff on the terminal, and the answer to it.
- * Leaves what follows from an answer to the library.
+ * Asking on the terminal: whether all of it shall be done; and each change, as a small diff.
+ * Leaves what follows from an answer to the library and the commands.
  */
 #include "confirm.h"
 
@@ -200,4 +200,30 @@ enum amend_status cli_confirm_ask(struct cli_confirm *confirm, const struct amen
 		print_change(confirm->out, &pool, &question->changes[i]);
 	cli_pool_release(&pool);
 	return read_answer(confirm, question, answer, err);
+}
+
+bool cli_agree(const char *question)
+{
+	const struct cli_confirm terminal = {.in = STDIN_FILENO, .out = stderr};
+
+	fflush(stdout);
+	for (;;) {
+		fprintf(stderr, "%s [y,n] ", question);
+		fflush(stderr);
+		switch (read_letter(&terminal)) {
+		case 'y':
+		case 'Y':
+			return true;
+		case 'n':
+		case 'N':
+			return false;
+		case ENDED:
+		case BROKEN:
+			fputc('\n', stderr);
+			return false;
+		default:
+			fputs("expected y or n: nothing is done without an answer\n", stderr);
+			break;
+		}
+	}
 }

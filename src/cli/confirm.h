@@ -1,5 +1,6 @@
 /*
- * Asking on the terminal, for each change: y n a q ?
+ * Asking on the terminal, for each change (y n a q ?) or once for all (y n). A no to all is not done: exit 1, and
+ * said. A no to one of many changes is that one's answer, and the run is through: exit 0.
  *
  *	struct cli_confirm confirm;
  *
@@ -38,5 +39,11 @@ void cli_confirm_close(struct cli_confirm *confirm);
 /* Shows the changes and reads an answer; a signal, or the terminal's end, is INTERRUPTED or "q". */
 enum amend_status cli_confirm_ask(struct cli_confirm *confirm, const struct amend_confirm *question,
 				  enum amend_answer *answer, struct amend_error *err);
+
+/*
+ * Asks for all at once on standard input, which is a terminal. false: no, its end (Ctrl-D), or a signal. What else
+ * is typed is asked again.
+ */
+bool cli_agree(const char *question);
 
 #endif

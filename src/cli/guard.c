@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "complain.h"
+#include "confirm.h"
 #include "exit.h"
 #include "json.h"
 #include "print.h"
@@ -86,16 +87,6 @@ static void show_statement(void *context, const char *statement)
 		printf("%s;\n", statement);
 }
 
-/* y, or Y, and nothing else. */
-static bool agreed(const char *question)
-{
-	char line[16];
-
-	fprintf(stderr, "%s [y/N] ", question);
-	fflush(stderr);
-	return fgets(line, sizeof(line), stdin) && (*line == 'y' || *line == 'Y');
-}
-
 static int finish(struct cli_session *session, struct shown *shown, bool changed)
 {
 	const struct cli_args *args = session->args;
@@ -134,9 +125,9 @@ static int guard(struct cli_session *session, const struct amend_guard_options *
 		if (!isatty(STDIN_FILENO))
 			return cli_usage(args, "nothing is changed without a yes, and there is no "
 					       "terminal to ask on (hint: --yes)");
-		if (!agreed(off ? "Take these triggers away?" : "Install this?")) {
-			printf("nothing was changed\n");
-			return CLI_USAGE;
+		if (!cli_agree(off ? "Take these triggers away?" : "Install this?")) {
+			amend_error_set(&session->err, AMEND_INTERRUPTED, "nothing was changed");
+			return cli_fail(session);
 		}
 	}
 	status = off ? amend_unguard(session->db, args->words[1], &changed, &session->err)
@@ -225,7 +216,7 @@ const struct cli_command cli_command_guard = {
 		    "amend guard app.db stock --history --ignore updated_at\n"
 		    "amend guard postgresql://host/shop orders --version-column lock_version --stale next\n"
 		    "amend guard --django >amend_fields.py",
-	.exits = "0 done, or nothing to do  1 failed  2 wrong use, or the answer was no\n"
+	.exits = "0 done, or nothing to do  1 failed, or answered no  2 wrong use\n"
 		 "4 no such table  5 locked",
 	.options = options,
 	.least = 0,

@@ -9,6 +9,7 @@
 
 #include "assign.h"
 #include "commands.h"
+#include "confirm.h"
 #include "exit.h"
 #include "json.h"
 #include "plain.h"
@@ -166,16 +167,11 @@ static void print_counts(const struct amend_revert_report *report, FILE *out)
 static bool agreed(const struct amend_revert_report *report, void *context)
 {
 	struct showing *showing = context;
-	char answer[16] = "";
-
 	print_left_out(showing);
 	showing->left_out = 0;
 	fflush(stdout);
 	print_counts(report, stderr);
-	fputs("Undo this? [y,n] ", stderr);
-	fflush(stderr);
-	return fgets(answer, sizeof(answer), stdin) &&
-	       (strcmp(answer, "y\n") == 0 || strcmp(answer, "yes\n") == 0);
+	return cli_agree("Undo this?");
 }
 
 static void print_json(const struct amend_revert *revert, const struct amend_revert_report *report,

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""--confirm on a terminal of its own. Speaks TAP.
+"""What asks on a terminal, on one of its own: --confirm, revert, guard. Speaks TAP.
 
     confirm.py AMEND [-v]     -v: show what appears on the terminal
 
@@ -26,12 +26,12 @@ FIRST = "code,name\nCZ,Czech Republic\nDE,Germany\nFR,France\n"
 SECOND = "code,name\nCZ,Czechia\nDE,Deutschland\nES,Spain\nFR,Francia\n"
 
 
-def run(arguments, typed, stdin=None, env=None):
+def run(arguments, typed, stdin=None, env=None, prompt=PROMPT):
     """What appears; `typed` one by one, each once it is asked for."""
     answers = list(typed)
 
     def answer(shown):
-        if not answers or shown.count(PROMPT) <= len(typed) - len(answers):
+        if not answers or shown.count(prompt) <= len(typed) - len(answers):
             return None
         next_one = answers.pop(0)
         return next_one if isinstance(next_one, bytes) else (next_one + "\n").encode()
@@ -261,6 +261,31 @@ def no_terminal():
     equal(len(names()), 4)
 
 
+def one_question():
+    """revert and guard ask alike, and a no ends both alike: not done, exit 1, and said."""
+    subprocess.run([AMEND, "set", "app.db", "land", "code=CZ", "name=Bohemia"], check=True, capture_output=True)
+    for command, question, said in (
+        (["revert", "app.db", "2"], "Undo this? [y,n] ", "amend: nothing was undone\n"),
+        (["guard", "app.db", "land"], "Install this? [y,n] ", "amend: nothing was changed\n"),
+    ):
+        for typed in ("n", "No", b"\x04"):
+            text, code = run(command, [typed], prompt=question)
+            holds(text, question, said)
+            equal(code, 1)
+        text, code = run(command, ["", "what", "n"], prompt=question)
+        equal(COLOUR.sub("", text).count("expected y or n: nothing is done without an answer\n"), 2)
+        text, code = run(command, [b"\x03"], prompt=question)
+        holds(text, "amend: interrupted: " + said.split(": ")[1])
+        assert code in (130, -signal.SIGINT), code
+    equal(names()["CZ"], "Bohemia")
+    text, code = run(["revert", "app.db", "2"], ["y"], prompt="Undo this? [y,n] ")
+    equal((code, names()["CZ"]), (0, "Czech Republic"))
+    text, code = run(["guard", "app.db", "land"], ["yes"], prompt="Install this? [y,n] ")
+    equal(code, 0)
+    text, code = run(["guard", "app.db", "land", "--off"], ["n"], prompt="Take these triggers away? [y,n] ")
+    equal(code, 1)
+
+
 def main():
     cases = Cases()
     for name, case in (
@@ -279,6 +304,7 @@ def main():
         ("what moves meanwhile is asked about again", edited_while_asked),
         ("--atomic: nothing is held while it asks", atomically),
         ("without a terminal: refused, unless --yes", no_terminal),
+        ("one question for all: a no, the end and an interruption of revert and guard", one_question),
     ):
         cases.check(name, case)
     print(f"1..{cases.done}")

@@ -490,11 +490,9 @@ static void opening(struct engine *engine)
 	expect_status(AMEND_INVALID, amend_source_open("-", NULL, &source, &err), &err);
 	expect_contains(err.text, "--format");
 	expect_status(AMEND_INVALID, amend_source_open("x.dat", NULL, &source, &err), &err);
-	expect_status(AMEND_INVALID, amend_source_open("/nowhere/x.csv", NULL, &source, &err),
-		      &err);
+	expect_status(AMEND_INVALID, amend_source_open("/nowhere/x.csv", NULL, &source, &err), &err);
 	expect_contains(err.text, "/nowhere/x.csv: No such file");
-	expect_status(AMEND_INVALID, amend_source_open(engine->folder, &csv, &source, &err),
-		      &err);
+	expect_status(AMEND_INVALID, amend_source_open(engine->folder, &csv, &source, &err), &err);
 	assert_null(source);
 }
 
