@@ -246,6 +246,18 @@ bool cli_changes_write(struct cli_changes *changes, const char *bytes, size_t si
 	return false;
 }
 
+static void complain_of_failure(const struct cli_changes *changes)
+{
+	bool plan = strcmp(changes->option, "plan") == 0;
+	const char *what = plan                                      ? "the plan"
+			   : strcmp(changes->option, "rejects") == 0 ? "what was rejected"
+								     : "the list of changes";
+
+	cli_complain("--%s: %s could not be written, so %s is not whole: %s%s", changes->option,
+		     changes->name, what, strerror(changes->failure),
+		     plan ? "" : " (the sync itself is not concerned)");
+}
+
 int cli_changes_close(struct cli_changes *changes, bool keep)
 {
 	FILE *file = changes->file;
@@ -274,12 +286,6 @@ int cli_changes_close(struct cli_changes *changes, bool keep)
 	}
 	if (!changes->failure)
 		return 0;
-	if (strcmp(changes->option, "plan") == 0)
-		cli_complain("%s could not be written, so the plan is not whole: %s", changes->name,
-			     strerror(changes->failure));
-	else
-		cli_complain("%s could not be written, so the list of changes is not whole: %s "
-			     "(the sync itself is not concerned)",
-			     changes->name, strerror(changes->failure));
+	complain_of_failure(changes);
 	return CLI_FAILED;
 }

@@ -89,13 +89,15 @@ int cli_rejects_close(struct cli_session *session, struct cli_rejects *rejects,
 	if (rejects->records.file && keep)
 		status = amend_source_texts(source, lines, rejects->n, write_record, rejects,
 					    &session->err);
-	if (status != AMEND_OK) {
-		cli_complain("--rejects: %s", session->err.text);
+	if (status != AMEND_OK)
 		code = CLI_FAILED;
-	}
+	/* What could not be written is said when it is closed. */
+	if (status != AMEND_OK && !rejects->records.failure)
+		cli_complain("--rejects: %s", session->err.text);
 	other = cli_changes_close(&rejects->records, keep && status == AMEND_OK);
 	code = code ? code : other;
 	other = cli_changes_close(&rejects->reasons, keep && status == AMEND_OK);
 	code = code ? code : other;
+	rejects->whole = code == 0;
 	return code;
 }

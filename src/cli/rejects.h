@@ -18,6 +18,7 @@ struct cli_rejects {
 	struct cli_reject *all;
 	size_t n, room;
 	int64_t at; /* the line of FILE that comes next */
+	bool whole; /* both are written */
 };
 
 /* Nothing where it is not asked for; 0, or the exit code after the complaint. */

@@ -272,7 +272,9 @@ static void print_text(const struct cli_sync_output *output, FILE *out,
 {
 	struct cli_pool *pool = output->session->args->pool;
 	const char *database = cli_quote(pool, output->session->args->words[1]);
-	const char *rejects = output->kept.n ? cli_value(output->session->args, "rejects") : NULL;
+	const char *rejects = output->kept.n && output->kept.whole
+				      ? cli_value(output->session->args, "rejects")
+				      : NULL;
 
 	fprintf(out, "%s%s: %" PRIu64 " read",
 		output->plan.file ? "planned, nothing is written: "
