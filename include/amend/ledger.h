@@ -177,7 +177,7 @@ struct amend_decision {
 	struct amend_value value;
 	const struct amend_value *
 		seen; /* what the database held when this was decided; NULL: what the conflict has */
-	bool unseen;  /* not what it holds now, and not known any more; `seen` does not count */
+	bool unseen; /* not what it holds now, or that it holds nothing, and not known any more; `seen` does not count */
 	bool outdated; /* decided against another incoming value than the conflict has now: it clashes anew */
 };
 

@@ -44,6 +44,11 @@ uint64_t cli_conflict_hash(const struct amend_value *value)
 	return hash;
 }
 
+uint64_t cli_conflict_now(const struct amend_conflict *conflict, size_t i)
+{
+	return conflict->there ? cli_conflict_hash(&conflict->fields[i].current) : 0;
+}
+
 /* One the library sums up anew, on what is there by then. */
 static bool is_sum(const struct amend_conflict_more *more)
 {
@@ -280,8 +285,7 @@ static void write_field(struct cli_pool *pool, FILE *out, const struct amend_con
 	bool again = more->chosen && !cli_conflict_stands(conflict, i);
 
 	fprintf(out, "\n#= field %016" PRIx64 " %016" PRIx64 " %d %s\n",
-		cli_conflict_hash(&field->current), cli_conflict_hash(&field->incoming), mark,
-		column);
+		cli_conflict_now(conflict, i), cli_conflict_hash(&field->incoming), mark, column);
 	if (conflict->there && !amend_value_equal(&more->found, &field->current))
 		fprintf(out, "# was %s when the conflict was found\n",
 			cli_show(pool, &more->found, 80));

@@ -52,6 +52,8 @@ bool cli_conflict_says(const char *text, size_t size);
 /* conflict_file.c, for conflict_read.c: COL as it stands in the file; what tells one value from another. */
 char *cli_conflict_column(struct cli_pool *pool, const char *column);
 uint64_t cli_conflict_hash(const struct amend_value *value);
+/* Likewise of a field's current; 0: there is no record, which is not a NULL in it. */
+uint64_t cli_conflict_now(const struct amend_conflict *conflict, size_t i);
 /* The line that a value is written as, `column` as above; NULL: it is a text that takes several. */
 const char *cli_conflict_line(struct cli_pool *pool, const char *column,
 			      const struct amend_value *value);

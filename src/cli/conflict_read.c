@@ -365,7 +365,7 @@ static bool add(struct reading *r, const char *column, const struct amend_value 
 		return true;
 	}
 	/* Unless it is as it was shown, nobody knows any more what that was. */
-	decision->unseen = r->current[i] != cli_conflict_hash(&field->current);
+	decision->unseen = r->current[i] != cli_conflict_now(r->conflict, (size_t)i);
 	if (!decision->unseen)
 		decision->seen = copy_value(r->args->pool, &field->current);
 	if (r->current[i] == cli_conflict_hash(value) && r->conflict->there)

@@ -90,6 +90,23 @@ static const char *how(const struct amend_settlement *s)
 	return side(take);
 }
 
+/* What a file decides of a record that is not there may have been decided when it was. */
+static bool seen_gone(const struct amend_settlement *s)
+{
+	for (size_t i = 0; i < s->how->n_decisions; i++) {
+		if (s->how->decisions[i].unseen || s->how->decisions[i].outdated)
+			return false;
+	}
+	return true;
+}
+
+static enum amend_status say_gone(struct amend_settlement *s, struct amend_error *err)
+{
+	return amend_settle_stale(s, NULL, "the record was deleted since; nothing was written",
+				  ": --take incoming brings it back, --take current leaves it so",
+				  err);
+}
+
 /* It has no record any more: what was decided of one is void, except that it may stay as it is. */
 static enum amend_status gone(struct amend_conn *db, struct amend_settlement *s,
 			      struct amend_error *err)
@@ -107,11 +124,10 @@ static enum amend_status gone(struct amend_conn *db, struct amend_settlement *s,
 	s->conflict.note = "deleted since the conflict was found";
 	s->conflict.fields = fields;
 	amend_settle_void(s);
-	if (s->shown || (s->how->take == AMEND_TAKE_CURRENT && s->how->n_decisions == 0))
+	if ((s->shown && seen_gone(s)) ||
+	    (s->how->take == AMEND_TAKE_CURRENT && s->how->n_decisions == 0))
 		return amend_settle_absent(db, s, err);
-	return amend_settle_stale(s, NULL, "the record was deleted since; nothing was written",
-				  ": --take incoming brings it back, --take current leaves it so",
-				  err);
+	return say_gone(s, err);
 }
 
 /* The row under this primary key bears another key, and nobody has said that it is this record all the same. */
@@ -249,7 +265,9 @@ static enum amend_status by_kind(struct amend_conn *db, struct amend_settlement 
 		return gone(db, s, err);
 	if (strange)
 		return other_key(s, row, err);
-	return found ? amend_settle_row(db, s, row, err) : amend_settle_absent(db, s, err);
+	if (found)
+		return amend_settle_row(db, s, row, err);
+	return seen_gone(s) ? amend_settle_absent(db, s, err) : say_gone(s, err);
 }
 
 /* Whoever decides has seen what the conflict is, or was when it was found: of anything else nothing is taken. */
