@@ -22,14 +22,17 @@ bool cli_moment(const struct cli_args *args, const char *word, struct amend_mome
 
 const char *cli_last_change(struct cli_pool *pool, const struct amend_result *result)
 {
+	const char *by = result->by && *result->by
+				 ? cli_format(pool, ", by %s", cli_show_text(pool, result->by))
+				 : "";
 	const char *why = result->because && *result->because
 				  ? cli_format(pool, ": %s", cli_show_text(pool, result->because))
 				  : "";
 
 	if (!result->revision || !result->at || !result->by)
 		return NULL;
-	return cli_format(pool, "revision %lld, %s, by %s%s", (long long)result->revision,
-			  cli_show_time(pool, result->at), cli_show_text(pool, result->by), why);
+	return cli_format(pool, "revision %lld, %s%s%s", (long long)result->revision,
+			  cli_show_time(pool, result->at), by, why);
 }
 
 struct json_object *cli_json_past(const struct amend_table *table, const struct amend_value *record)

@@ -10,19 +10,16 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "confirm.h"
 #include "exit.h"
 #include "json.h"
 #include "session.h"
 
-static bool agreed(uint64_t changes)
+static bool agreed(struct cli_pool *pool, uint64_t changes)
 {
-	char answer[16] = "";
-
-	fprintf(stderr, "%" PRIu64 " changes would be removed for good. Remove them? [y,n] ",
-		changes);
-	fflush(stderr);
-	return fgets(answer, sizeof(answer), stdin) &&
-	       (strcmp(answer, "y\n") == 0 || strcmp(answer, "yes\n") == 0);
+	return cli_agree(
+		cli_format(pool, "%" PRIu64 " change%s would be removed for good. Remove %s?",
+			   changes, changes == 1 ? "" : "s", changes == 1 ? "it" : "them"));
 }
 
 static void print_end(const struct cli_args *args, const struct amend_prune *prune,
@@ -57,9 +54,9 @@ static int prune(struct cli_session *session, struct amend_prune *what)
 		what->dry_run = true;
 		status = amend_prune(session->db, what, &pruned, &session->err);
 		what->dry_run = false;
-		if (status == AMEND_OK && pruned.changes > 0 && !agreed(pruned.changes)) {
-			printf("nothing was removed\n");
-			return CLI_FAILED;
+		if (status == AMEND_OK && pruned.changes > 0 && !agreed(args->pool, pruned.changes)) {
+			amend_error_set(&session->err, AMEND_INTERRUPTED, "nothing was removed");
+			return cli_fail(session);
 		}
 	}
 	if (status == AMEND_OK)

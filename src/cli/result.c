@@ -218,7 +218,9 @@ static void print_merge(struct cli_session *session, const struct amend_result *
 static void print_change(struct cli_pool *pool, const char *verb, const char *by, const char *at,
 			 const char *because)
 {
-	printf("%s by %s at %s", verb, cli_show_text(pool, by), cli_show_time(pool, at));
+	/* Who writes to a guarded table need not say a name. */
+	printf("%s by %s at %s", verb, *by ? cli_show_text(pool, by) : "somebody else",
+	       cli_show_time(pool, at));
 	if (because && *because)
 		printf(": %s", cli_show_text(pool, because));
 	printf("\n");

@@ -237,7 +237,8 @@ static void say_again(struct cli_session *session)
 			why);
 }
 
-static int revert(struct cli_session *session, struct amend_revert *revert)
+/* `record`: "stock sku=42", where only its part is meant; else NULL. */
+static int revert(struct cli_session *session, struct amend_revert *revert, const char *record)
 {
 	bool json = cli_has(session->args, "json");
 	struct showing showing = {.session = session, .all = revert->dry_run};
@@ -266,6 +267,8 @@ static int revert(struct cli_session *session, struct amend_revert *revert)
 		return revert->dry_run && report.refused ? CLI_FAILED : CLI_DONE;
 	if (status == AMEND_OUTCOME_UNKNOWN)
 		say_again(session);
+	if (status == AMEND_NOT_FOUND && record)
+		amend_error_wrap(&session->err, "%s", record);
 	return status == AMEND_CONFLICT || report.refused ? cli_complain_of(session)
 							  : cli_fail(session);
 }
@@ -293,7 +296,10 @@ static int open_and_revert(const struct cli_args *args, struct amend_revert *wha
 		what->key = &key->match;
 	}
 	if (code == 0)
-		code = revert(&session, what);
+		code = revert(&session, what,
+			      table ? cli_format(args->pool, "%s %s", table,
+						 cli_key_text(args->pool, key))
+				    : NULL);
 	cli_close(&session);
 	return code;
 }

@@ -161,6 +161,12 @@ static void name_change(const struct amend_history *entry, struct amend_result *
 	result->because = entry->why;
 }
 
+/* A guarded table's other writers need not have said their name. */
+static const char *who(const struct amend_result *result)
+{
+	return *result->by ? result->by : "somebody else";
+}
+
 /* STALE: with all that is known of what came between. */
 static enum amend_status stale(struct amend_conn *db, const struct amend_table *table,
 			       const struct amend_seen *seen, const struct amend_row *row,
@@ -190,7 +196,7 @@ static enum amend_status stale(struct amend_conn *db, const struct amend_table *
 		return amend_error_set(
 			err, AMEND_STALE,
 			"the record %s in %s was changed by %s at %.19s UTC, after you loaded it",
-			key_text, table->qualified, result->by, result->at);
+			key_text, table->qualified, who(result), result->at);
 	return amend_error_set(err, AMEND_STALE,
 			       "the record %s in %s is no longer what you loaded; who changed it is "
 			       "not known (a program that does not use amend)",
@@ -341,7 +347,7 @@ enum amend_status amend_seen_missing(struct amend_conn *db, const struct amend_t
 		return amend_error_set(
 			err, AMEND_NOT_FOUND,
 			"the record %s in %s was deleted by %s at %.19s UTC, after you loaded it",
-			key_text, table->qualified, result->by, result->at);
+			key_text, table->qualified, who(result), result->at);
 	return amend_error_set(
 		err, AMEND_NOT_FOUND,
 		"the record %s in %s that you loaded is gone; who deleted it is not known",

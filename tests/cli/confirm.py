@@ -278,6 +278,13 @@ def one_question():
         holds(text, "amend: interrupted: " + said.split(": ")[1])
         assert code in (130, -signal.SIGINT), code
     equal(names()["CZ"], "Bohemia")
+    # prune: of one it is said so too
+    with sqlite3.connect("app.db") as db:
+        db.execute("UPDATE amend_revision SET at = '2001-01-01 00:00:00.000000' WHERE id = 1")
+    asked = "would be removed for good. Remove them? [y,n] "
+    text, code = run(["prune", "app.db", "--older-than", "1y"], ["n"], prompt=asked)
+    holds(text, "3 changes " + asked, "amend: nothing was removed\n")
+    equal(code, 1)
     text, code = run(["revert", "app.db", "2"], ["y"], prompt="Undo this? [y,n] ")
     equal((code, names()["CZ"]), (0, "Czech Republic"))
     text, code = run(["guard", "app.db", "land"], ["yes"], prompt="Install this? [y,n] ")
