@@ -39,7 +39,7 @@ struct amend_open_options {
 	/* Called with each statement's text (no values) before it is sent; NULL for none. */
 	void (*trace)(void *context, const char *sql);
 	void *trace_context;
-	int resolve_ms; /* how long to look for the fate of a COMMIT that was not answered, the connection opened anew: of operations with an id (amend/once.h), and of units that recorded something; 0: not at all; default 10,000 */
+	int resolve_ms; /* how long to look for the fate of a COMMIT that was not answered, the connection opened anew: of operations with an id (amend/once.h), of units that recorded something, and of single writes; 0: not at all; default 10,000 */
 	int lease_wait_ms; /* how long a write outside a unit waits for another's mandatory lease of the record; 0: not at all, the default */
 };
 

@@ -21,7 +21,7 @@
  * runs again. AMEND_OUTCOME_UNKNOWN remains only where no server was reached within
  * amend_open_options.resolve_ms; its text names the id, and a repeat under it settles the matter.
  *
- * Other units are found out about in the same way, by the revision that they recorded, if they did.
+ * Other units are found out about in the same way, by the revision that they recorded, if they did; and single writes.
  *
  * Single writes take an id in amend_expect.once. What has been done is kept
  * until amend_once_forget: what is repeated later than that is done again.

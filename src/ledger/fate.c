@@ -31,10 +31,10 @@ enum amend_status amend_fate_find_out(struct amend_conn *db, int64_t until, amen
 {
 	struct amend_error why;
 	enum amend_status status;
-	bool in = false;
+	bool in = false, lost = true;
 
 	do {
-		status = amend_reconnect(db, until, &why);
+		status = lost ? amend_reconnect(db, until, &why) : AMEND_OK;
 		if (status == AMEND_OK)
 			status = look_once(db, until, look, context, &in, &why);
 		if (status == AMEND_OK && in)
@@ -46,6 +46,7 @@ enum amend_status amend_fate_find_out(struct amend_conn *db, int64_t until, amen
 					       "it is in");
 		if (status != AMEND_INTERRUPTED)
 			amend_clock_sleep_ms(20);
+		lost = db->driver->state(db->session) == AMEND_TX_LOST;
 	} while (status != AMEND_INTERRUPTED && amend_clock_ms() < until);
 	return err->status;
 }
@@ -80,6 +81,8 @@ enum amend_status amend_revision_fate(struct amend_conn *db, void *context, stru
 	enum amend_status status = err->status;
 
 	(void)context;
+	if (db->ledger)
+		db->ledger->mark_sent = false;
 	if (id == 0)
 		return status;
 	if (amend_may_reconnect(db))
@@ -91,4 +94,59 @@ enum amend_status amend_revision_fate(struct amend_conn *db, void *context, stru
 		return amend_error_wrap(err, "run %lld, revision %lld", (long long)run,
 					(long long)id);
 	return amend_error_wrap(err, "revision %lld", (long long)id);
+}
+
+/* ---- by a mark ---- */
+
+struct marked {
+	const struct amend_mark *mark;
+	int64_t revision;
+};
+
+/* Nobody has claimed its number, so to write it once more would wait for nothing: its process must be gone. */
+static enum amend_status look_for_mark(struct amend_conn *db, void *context, bool *in,
+				       struct amend_error *err)
+{
+	struct marked *marked = context;
+	const struct amend_value peers[] = {amend_integer(marked->mark->peer),
+					    amend_integer(db->driver->peer(db->session))};
+	const struct amend_statement there = {
+		.sql = db->dialect->peer_there, .values = peers, .n_values = 2};
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	enum amend_status status = amend_exec_many(db, &there, 1, &rows, NULL, err);
+	bool gone = rows.n_rows == 0;
+
+	amend_rows_release(&rows);
+	if (status != AMEND_OK)
+		return status;
+	if (!gone)
+		return amend_error_set(err, AMEND_LOCKED, "the server is still at it");
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "SELECT id FROM ");
+	amend_sql_ledger(&sql, "revision");
+	amend_sql_text(&sql, " WHERE id > ");
+	amend_sql_integer(&sql, db->ledger->latest);
+	amend_sql_text(&sql, " AND xact = ");
+	amend_sql_integer(&sql, marked->mark->number);
+	status = amend_exec(db, &sql, &rows, err);
+	*in = status == AMEND_OK && rows.n_rows > 0 &&
+	      amend_value_number(amend_rows_at(&rows, 0, 0), &marked->revision);
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
+enum amend_status amend_mark_fate(struct amend_conn *db, const struct amend_mark *mark,
+				  int64_t *revision, struct amend_error *err)
+{
+	struct marked marked = {.mark = mark};
+	enum amend_status status;
+
+	if (!mark->number || !mark->peer || !db->ledger || !db->ledger->mark_sent)
+		return err->status;
+	status = amend_fate_find_out(db, amend_clock_ms() + db->options.resolve_ms, look_for_mark,
+				     &marked, err);
+	*revision = marked.revision;
+	return status;
 }

@@ -70,6 +70,24 @@ void amend_revision_insert(struct amend_sql *sql, struct amend_conn *db, const c
 			   const char *number);
 
 /*
+ * A write outside of units is one statement, whose revision nobody learns if the answer is lost: so it bears a mark,
+ * and by that it is found out whether it is in. Where the connection is not opened again there is none.
+ */
+struct amend_mark {
+	int64_t number; /* 0: none */
+	int64_t peer;   /* the process that may still be at it */
+};
+/* revision.c */
+enum amend_status amend_mark_begin(struct amend_conn *db, struct amend_mark *mark,
+				   struct amend_error *err) AMEND_CHECK;
+void amend_mark_end(struct amend_conn *db);
+/* Whether a revision made now bears one. */
+bool amend_marked(const struct amend_conn *db);
+/* `err` is OUTCOME_UNKNOWN. OK: it is in, as `*revision`. RETRY: it is not, and never will be. Else it stays unknown. fate.c. */
+enum amend_status amend_mark_fate(struct amend_conn *db, const struct amend_mark *mark,
+				  int64_t *revision, struct amend_error *err) AMEND_CHECK;
+
+/*
  * Groups the revisions made from now on under a run; 0 ends it. The run's row
  * is made with its first revision or conflict (amend_run_need), never before.
  */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/json_text.h"
 #include "core/rows.h"
 #include "ledger/state.h"
@@ -69,7 +70,11 @@ void amend_revision_insert(struct amend_sql *sql, struct amend_conn *db, const c
 		amend_sql_integer(sql, run);
 	else
 		amend_sql_no_integer(sql);
-	if (db->dialect->revision_xact) {
+	if (ledger && amend_marked(db)) {
+		amend_sql_text(sql, ", ");
+		amend_sql_integer(sql, ledger->mark);
+		ledger->mark_sent = true;
+	} else if (db->dialect->revision_xact) {
 		amend_sql_text(sql, ", ");
 		amend_sql_text(sql, db->dialect->revision_xact);
 	}
@@ -116,13 +121,48 @@ int64_t amend_revision_current(const struct amend_conn *db)
 	return db->ledger ? db->ledger->revision : 0;
 }
 
+enum amend_status amend_mark_begin(struct amend_conn *db, struct amend_mark *mark,
+				   struct amend_error *err)
+{
+	struct amend_ledger *ledger;
+
+	*mark = (struct amend_mark){0};
+	if (!amend_may_reconnect(db) || amend_in_transaction(db) || !db->driver->peer ||
+	    !db->dialect->revision_xact)
+		return AMEND_OK;
+	ledger = amend_ledger_state(db, err);
+	if (!ledger)
+		return AMEND_NO_MEMORY;
+	/* Below 0, where no transaction has its number: no trigger takes it for its own. */
+	mark->number = -1 - (((int64_t)amend_clock_random() & INT32_MAX) << 31 |
+			     ((int64_t)amend_clock_random() & INT32_MAX));
+	mark->peer = db->driver->peer(db->session);
+	ledger->mark = mark->number;
+	ledger->mark_sent = false;
+	return AMEND_OK;
+}
+
+void amend_mark_end(struct amend_conn *db)
+{
+	if (db->ledger)
+		db->ledger->mark = 0;
+}
+
+bool amend_marked(const struct amend_conn *db)
+{
+	return db->ledger && db->ledger->mark && db->depth == 0;
+}
+
 enum amend_status amend_revision_made(struct amend_conn *db, int64_t id, struct amend_error *err)
 {
 	enum amend_status status;
 
 	/* A statement outside a unit was a transaction of its own: nothing to go on with. */
-	if (db->depth == 0)
+	if (db->depth == 0) {
+		if (db->ledger)
+			db->ledger->latest = id;
 		return AMEND_OK;
+	}
 	status = amend_on_end(db, revision_ended, NULL, err);
 	if (status == AMEND_OK)
 		db->ledger->revision = id;

@@ -100,6 +100,13 @@ enum amend_status amend_call_name_rivals(struct amend_call *call, struct amend_m
 void amend_call_say_clash(struct amend_call *call);
 void amend_call_say_gone(struct amend_call *call);
 
+/*
+ * unanswered.c: a write outside of units was sent under this mark, and `err` says OUTCOME_UNKNOWN. OK: it is in, and the
+ * result says what it did. RETRY: it is not.
+ */
+enum amend_status amend_call_unanswered(struct amend_call *call, const struct amend_mark *mark,
+					struct amend_error *err) AMEND_CHECK;
+
 /* Drops the puts that change nothing. */
 void amend_call_keep_changes(struct amend_call *call);
 

@@ -15,7 +15,7 @@ void amend_cte_shape(struct amend_shape *shape, struct amend_conn *db, const cha
 		     const struct amend_table *table, const struct amend_put *puts, size_t n)
 {
 	const bool unit[] = {amend_revision_current(db) != 0, amend_run_current(db) != 0,
-			     amend_ledger_numbers(db)};
+			     amend_ledger_numbers(db), amend_marked(db)};
 
 	amend_shape_begin(shape, builder, table);
 	amend_shape_add(shape, unit, sizeof(unit));

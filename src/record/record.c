@@ -542,6 +542,31 @@ static enum amend_status run_as_unit(struct amend_conn *db, void *context, struc
 	return run(context, err);
 }
 
+/* A write whose answer is lost is found out about, and done again where it is not in. */
+static enum amend_status run_alone(struct amend_call *call, struct amend_error *err)
+{
+	enum { TRIES = 8 };
+	enum amend_status status = AMEND_RETRY;
+
+	for (int i = 0; i < TRIES && status == AMEND_RETRY; i++) {
+		struct amend_mark mark;
+
+		amend_result_reset(&call->work);
+		call->at_hand = call->moved = call->clashed = false;
+		call->refused = 0;
+		status = amend_mark_begin(call->db, &mark, err);
+		if (status == AMEND_OK)
+			status = run(call, err);
+		amend_mark_end(call->db);
+		if (status != AMEND_OUTCOME_UNKNOWN)
+			return status;
+		status = amend_call_unanswered(call, &mark, err);
+	}
+	if (status == AMEND_RETRY)
+		err->status = status = AMEND_UNREACHABLE;
+	return status;
+}
+
 /* The engine's own words may not say why; a lease's do. */
 static void explain_lock(struct amend_error *err, enum amend_status status)
 {
@@ -559,7 +584,7 @@ static enum amend_status set_out(struct amend_call *call, const struct amend_mat
 	/* In the application's transaction nothing of ours may break it: a savepoint around all. */
 	if (call->db->borrowed && call->db->depth == 0)
 		return amend_atomic(call->db, NULL, run_as_unit, call, err);
-	return run(call, err);
+	return run_alone(call, err);
 }
 
 /* Another's lease is waited for where that was asked for; in a unit that would keep others waiting. */

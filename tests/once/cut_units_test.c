@@ -1,7 +1,7 @@
 /*
- * Units without an id of their own, cut on the wire around COMMIT: a unit of an application, a sync, a conflict
- * that is settled, a revert. What they recorded tells whether they are in: no false success, no false failure,
- * nothing twice, nothing unknown while the server can be reached.
+ * What has no id of its own, cut on the wire around COMMIT: a unit of an application, a sync, a conflict
+ * that is settled, a revert, single writes that are one statement. What they recorded tells whether they are in: no
+ * false success, no false failure, nothing twice, nothing unknown while the server can be reached.
  * Leaves what is done under an id, and all other moments, to cut_test.c.
  */
 #include <amend/history.h>
@@ -16,10 +16,14 @@
 #include "ask.h"
 
 enum { LAST = 4, LAST_OF_SYNC = 8 };
-enum kind { UNIT, SYNC, SETTLE, KEEP, REVERT, KINDS };
+enum { CREATED = 1000, DELETED = 5000 }; /* ids, and the round's number */
+enum kind { UNIT, SYNC, SETTLE, KEEP, REVERT, ADD, CHANGE, CREATE, DELETE, KINDS };
 
-static const char *const names[KINDS] = {"a unit", "a sync", "a settlement",
-					 "a settlement that writes no record", "a revert"};
+static const char *const names[KINDS] = {"a unit",           "a sync",
+					 "a settlement",     "a settlement that writes no record",
+					 "a revert",         "a single addition",
+					 "a single change",  "a single creation",
+					 "a single deletion"};
 
 struct stage {
 	struct engine *engine;
@@ -58,7 +62,60 @@ static void prepare(struct stage *stage, enum kind kind)
 	} else if (kind == REVERT) {
 		ok(stage->direct, .keys = "id=2", .set = "n+=1");
 		stage->id = stage->direct->result.revision;
+	} else if (kind == DELETE) {
+		ok(stage->direct, AMEND_CREATE,
+		   .keys = engine_printf(engine, "id=%u", DELETED + stage->round), .set = "n=7");
 	}
+}
+
+/* One statement each, without an id. */
+static enum amend_status write_one(struct stage *stage, struct road *road, enum kind kind)
+{
+	struct engine *engine = stage->engine;
+	unsigned round = stage->round;
+
+	switch (kind) {
+	case ADD:
+		return road_write(road, ask(.keys = "id=1", .set = "n+=1, other+=1"));
+	case CHANGE:
+		return road_write(road,
+				  ask(.keys = "id=3", .set = engine_printf(engine, "n=%u", round)));
+	case CREATE:
+		return road_write(road, ask(.mode = AMEND_CREATE,
+					    .keys = engine_printf(engine, "id=%u", CREATED + round),
+					    .set = "n=8"));
+	default:
+		return road_delete(road,
+				   ask(.keys = engine_printf(engine, "id=%u", DELETED + round)));
+	}
+}
+
+/* What it says of itself is true, whether the server said so or history does. */
+static void says_what_it_did(struct stage *stage, struct road *road, enum kind kind)
+{
+	struct engine *engine = stage->engine;
+	long n = strtol(engine_scalar(engine, "SELECT n FROM counter WHERE id = 1"), NULL, 10);
+	unsigned round = stage->round;
+
+	if (kind < ADD)
+		return;
+	expect_text(engine_printf(engine, "%lld", (long long)road->result.revision),
+		    engine_scalar(engine, "SELECT max(revision) FROM amend.change"));
+	if (kind == ADD)
+		said(road, engine_printf(engine, "updated n: %ld -> %ld, other: %ld -> %ld", n - 1,
+					 n, n - 1, n));
+	else if (kind == CHANGE)
+		said(road, engine_printf(engine, "updated n: %s -> %u",
+					 engine_scalar(engine, "SELECT fields::json->'n'->>0 FROM "
+							       "amend.change ORDER BY id DESC "
+							       "LIMIT 1"),
+					 round));
+	else if (kind == CREATE)
+		said(road, engine_printf(engine, "created id: NULL -> %u, n: NULL -> 8",
+					 CREATED + round));
+	else
+		said(road, engine_printf(engine, "deleted id: %u -> NULL, n: 7 -> NULL",
+					 DELETED + round));
 }
 
 static enum amend_status settle(struct road *road, int64_t id, enum amend_take take)
@@ -109,6 +166,11 @@ static enum amend_status operate(struct stage *stage, struct road *road, enum ki
 		return settle(road, stage->id, AMEND_TAKE_CURRENT);
 	case REVERT:
 		return undo(road, stage->id);
+	case ADD:
+	case CHANGE:
+	case CREATE:
+	case DELETE:
+		return write_one(stage, road, kind);
 	case KINDS:
 		break;
 	}
@@ -138,11 +200,16 @@ static void cut_one(struct stage *stage, enum kind kind, struct proxy_cut cut)
 	long before, came;
 
 	prepare(stage, kind);
+	/* The second of its kind need not look first. */
+	if (kind == CHANGE && stage->round % 2)
+		ok(road, .keys = "id=3", .set = engine_printf(stage->engine, "n=-%u", stage->round));
 	before = effects(stage, kind);
 	proxy_cut(stage->proxy, cut);
 	status = operate(stage, road, kind);
 	stage->done += status == AMEND_OK && proxy_fired(stage->proxy);
 	stage->refused += status != AMEND_OK;
+	if (status == AMEND_OK)
+		says_what_it_did(stage, road, kind);
 	road_close(road);
 	proxy_cut(stage->proxy, (struct proxy_cut){.message = 0});
 	proxy_settle(stage->proxy);
@@ -172,13 +239,14 @@ static void around_commit(struct engine *engine)
 
 	engine_exec(engine,
 		    "CREATE TABLE counter (id integer PRIMARY KEY, n integer, other integer); "
-		    "INSERT INTO counter VALUES (1, 0, 0), (2, 0, 0); "
+		    "INSERT INTO counter VALUES (1, 0, 0), (2, 0, 0), (3, 0, 0); "
 		    "CREATE TABLE country (code text PRIMARY KEY, name text)");
 	stage.direct = road_open(engine, "counter");
 	expect_ok(amend_init(stage.direct->db, NULL, &stage.direct->err), &stage.direct->err);
 	stage.feed = feed_open(engine, "country", "code");
 	stage.proxy = proxy_open(engine);
 	for (enum kind kind = UNIT; kind < KINDS; kind++) {
+		const unsigned done = stage.done;
 		unsigned n[2], last = kind == SYNC ? LAST_OF_SYNC : LAST;
 		struct road *road = open_cut(&stage);
 
@@ -197,15 +265,57 @@ static void around_commit(struct engine *engine)
 			     cut.message++)
 				cut_one(&stage, kind, cut);
 		}
+		print_message("# %s: %u done all the same\n", names[kind], stage.done - done);
+		assert_true(stage.done > done);
 	}
-	print_message("# %u done all the same, %u told that nothing is in\n", stage.done,
-		      stage.refused);
-	assert_true(stage.done > KINDS && stage.refused > KINDS);
+	print_message("# %u told that nothing is in\n", stage.refused);
+	assert_true(stage.refused > KINDS);
 	engine_expect(engine, "SELECT n - other FROM counter WHERE id = 1", "0");
+}
+
+/* Nobody has told the server that the one who asked is gone: it goes on waiting, and then writes. */
+static void waiting_at_the_server(struct engine *engine)
+{
+	const struct proxy_cut cut = {.after_us = 200000};
+	struct amend_open_options options = AMEND_OPEN_OPTIONS_INIT;
+	struct proxy *proxy = proxy_open(engine);
+	struct foreign *holder = foreign_open(engine);
+	struct road *road;
+
+	engine_exec(engine, "CREATE TABLE counter (id integer PRIMARY KEY, n integer); "
+			    "INSERT INTO counter VALUES (1, 0)");
+	road = road_open(engine, "counter");
+	ok(road, .keys = "id=1", .set = "n=-1");
+	for (int i = 0; i < 2; i++) {
+		options.resolve_ms = i ? 300 : 10000;
+		road = road_open_with(engine, proxy_url(proxy), &options, "counter");
+		ok(road, .keys = "id=1", .set = "n=0");
+		foreign_exec(holder, "BEGIN");
+		foreign_exec(holder, "UPDATE counter SET n = n WHERE id = 1");
+		foreign_start(holder, i ? 1500 : 700, "COMMIT");
+		proxy_cut(proxy, cut);
+		if (i) {
+			/* Longer than anybody wants to know. */
+			expect_status(AMEND_OUTCOME_UNKNOWN,
+				      road_write(road, ask(.keys = "id=1", .set = "n+=1")),
+				      &road->err);
+		} else {
+			ok(road, .keys = "id=1", .set = "n+=1");
+			said(road, "updated n: 0 -> 1");
+		}
+		assert_true(proxy_fired(proxy));
+		expect_text(foreign_finish(holder), NULL);
+		road_close(road);
+		proxy_cut(proxy, (struct proxy_cut){.message = 0});
+		proxy_settle(proxy);
+		engine_expect(engine, "SELECT count(*) FROM amend.change WHERE fields LIKE '%n%'",
+			      engine_printf(engine, "%d", 3 + 2 * i));
+	}
 }
 
 static const struct engine_test tests[] = {
 	{"cut around COMMIT: told as it is, done once", around_commit, .only = "postgresql"},
+	{"one that waits at the server is waited for", waiting_at_the_server, .only = "postgresql"},
 };
 
 ENGINE_MAIN(tests)

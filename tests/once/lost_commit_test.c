@@ -265,6 +265,109 @@ static void a_revision_that_nobody_can_ask_for(struct engine *engine)
 	engine_expect(engine, "SELECT id FROM amend.revision", "1");
 }
 
+/* --- single writes without an id: one statement, and its own transaction --- */
+
+/* NULL: the engine takes several, and that is a unit. */
+static struct road *open_single(struct engine *engine)
+{
+	struct road *road = open_counter(engine);
+
+	return amend_has(road->db, AMEND_HAS_WRITE_CTE) ? road : NULL;
+}
+
+static void lose(struct road *road, bool after)
+{
+	road->trace.fault = (struct amend_trace_fault){.op = AMEND_TRACE_RUN,
+						       .sql = "INSERT INTO amend.revision",
+						       .after = after,
+						       .status = AMEND_OUTCOME_UNKNOWN};
+}
+
+static void single_writes(struct engine *engine)
+{
+	struct road *road = open_single(engine);
+
+	for (int i = 0; road && i < 4; i++) {
+		lose(road, i % 2);
+		ok(road, .keys = "id=1", .set = "n+=1", .want_token = i > 1);
+		assert_true(road->trace.fault.fired);
+		said(road, engine_printf(engine, "updated n: %d -> %d", i, i + 1));
+		expect_text(road_record(road), engine_printf(engine, "id=1 n=%d", i + 1));
+	}
+	if (!road)
+		return;
+	/* The token is worth what it says. */
+	lose(road, true);
+	ok(road, .keys = "id=1", .set = "n=9",
+	   .token = engine_printf(engine, "%s", road->result.token));
+	said(road, "updated n: 4 -> 9");
+	lose(road, true);
+	ok(road, AMEND_UPDATE_OR_CREATE, .keys = "id=2", .set = "n=7");
+	said(road, "created id: NULL -> 2, n: NULL -> 7");
+	lose(road, true);
+	expect_ok(road_delete(road, ask(.keys = "id=2")), &road->err);
+	said(road, "deleted id: 2 -> NULL, n: 7 -> NULL");
+	engine_expect(engine, "SELECT count(*) FROM amend.change", "7");
+	/* What found nothing to do has nothing to lose. */
+	lose(road, true);
+	ok(road, .keys = "id=1", .set = "n=9");
+	assert_false(road->trace.fault.fired);
+}
+
+static struct road *other;
+
+static void come_between(void *context, const struct amend_trace_event *event)
+{
+	(void)context;
+	if (event->op != AMEND_TRACE_RECONNECT)
+		return;
+	ok(other, .keys = "id=1", .set = "n+=100");
+	expect_ok(road_delete(other, ask(.keys = "id=1")), &other->err);
+	ok(other, AMEND_CREATE, .keys = "id=1", .set = "n=5");
+}
+
+/* By the time it is found out others have written: it says what it did. */
+static void told_as_it_was(struct engine *engine)
+{
+	struct road *road = open_single(engine);
+
+	if (!road)
+		return;
+	other = road_open(engine, "counter");
+	road->trace.before = come_between;
+	lose(road, true);
+	ok(road, .keys = "id=1", .set = "n+=1");
+	said(road, "updated n: 0 -> 1");
+	expect_text(road_record(road), "id=1 n=1");
+	assert_int_equal(road->result.revision, 1);
+	/* And if it was not in, what they wrote is what it is written to. */
+	lose(road, false);
+	ok(road, .keys = "id=1", .set = "n+=1");
+	said(road, "updated n: 5 -> 6");
+}
+
+static void a_single_write_and_no_server(struct engine *engine)
+{
+	struct amend_open_options options = AMEND_OPEN_OPTIONS_INIT;
+	struct road *road = open_single(engine);
+
+	if (!road)
+		return;
+	road->trace.context = road;
+	road->trace.before = no_way_back;
+	refuse_to_reconnect = 1000;
+	lose(road, true);
+	refused(AMEND_OUTCOME_UNKNOWN, road, .keys = "id=1", .set = "n+=1");
+	assert_int_equal(road->result.outcome, AMEND_IS_NOTHING);
+	engine_expect(engine, "SELECT n FROM counter", "1");
+	/* Who does not want to know is told at once. */
+	options.resolve_ms = 0;
+	road = road_open_with(engine, engine->url, &options, "counter");
+	lose(road, true);
+	refused(AMEND_OUTCOME_UNKNOWN, road, .keys = "id=1", .set = "n+=1");
+	assert_int_equal(road->trace.by_op[AMEND_TRACE_RECONNECT], 0);
+}
+
 /* --- handlers and their hooks --- */
 
 struct handled {
@@ -334,6 +437,10 @@ static const struct engine_test tests[] = {
 	 .only = "postgresql"},
 	{"no server at all: a unit without an id names its revision",
 	 a_revision_that_nobody_can_ask_for, .only = "postgresql"},
+	{"single writes without an id are found out about", single_writes, .only = "postgresql"},
+	{"..and say what they did, whoever came between", told_as_it_was, .only = "postgresql"},
+	{"..but for a server that is not reached", a_single_write_and_no_server,
+	 .only = "postgresql"},
 	{"hooks run once, after what is in", hooks_of_a_lost_commit, .only = "postgresql"},
 };
 

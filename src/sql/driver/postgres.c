@@ -168,6 +168,7 @@ static const struct amend_dialect dialect = {
 	.ledger_grants = ledger_grants,
 	.guard_grants = guard_grants,
 	.ledger_guard = ledger_guard,
+	.peer_there = amend_postgres_peer_there,
 	.revision_xact = "pg_catalog.pg_current_xact_id()::pg_catalog.text::pg_catalog.int8",
 	.hand_over =
 		"SELECT pg_catalog.set_config('amend.revision', $1::pg_catalog.int8::pg_catalog.text, "
@@ -596,6 +597,7 @@ static const struct amend_driver driver = {
 	.open = open_session,
 	.twin = twin,
 	.reconnect = amend_postgres_reconnect,
+	.peer = amend_postgres_peer,
 	.adopt = adopt,
 	.close = close_session,
 	.pin = amend_postgres_pin,

@@ -91,8 +91,10 @@ enum amend_status amend_postgres_fail(struct amend_error *err, enum amend_status
 /* From a connection that did not come about; `url` only to keep its secrets out of the text. */
 enum amend_status amend_postgres_open_error(PGconn *conn, const char *url, struct amend_error *err);
 
-/* postgres_again.c: driver.reconnect */
+/* postgres_again.c: driver.reconnect, driver.peer, dialect.peer_there */
 
+extern const char amend_postgres_peer_there[];
+int64_t amend_postgres_peer(const struct amend_session *session);
 enum amend_status amend_postgres_reconnect(struct amend_session *session, int limit_ms,
 					   bool (*stop)(const void *context), const void *context,
 					   struct amend_error *err) AMEND_CHECK;

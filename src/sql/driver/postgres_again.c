@@ -73,3 +73,20 @@ enum amend_status amend_postgres_reconnect(struct amend_session *session, int li
 	session->broken = false;
 	return amend_postgres_pin_opened(session, err);
 }
+
+/*
+ * A process that was there before this connection's is the lost one's; one whose times are hidden may be. What lies
+ * between and hands out numbers of its own (a pooler) shows by this connection's, and a standby has none of its
+ * primary's: then it is never known.
+ */
+const char amend_postgres_peer_there[] =
+	"SELECT 1 FROM pg_catalog.pg_stat_activity m WHERE m.pid = pg_catalog.pg_backend_pid() "
+	"AND (m.pid <> $2::pg_catalog.int8 OR pg_catalog.pg_is_in_recovery() "
+	"OR EXISTS (SELECT FROM pg_catalog.pg_stat_activity a "
+	"WHERE a.pid = $1::pg_catalog.int8 AND a.pid <> m.pid "
+	"AND (a.backend_start IS NULL OR a.backend_start < m.backend_start)))";
+
+int64_t amend_postgres_peer(const struct amend_session *session)
+{
+	return PQbackendPID(session->conn);
+}

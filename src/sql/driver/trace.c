@@ -306,6 +306,11 @@ static enum amend_status trace_reconnect(struct amend_session *self, int limit_m
 	return leave(self, &event, status, err);
 }
 
+static int64_t trace_peer(const struct amend_session *self)
+{
+	return self->inner->peer(self->session);
+}
+
 static enum amend_status trace_pin(struct amend_session *self, struct amend_error *err)
 {
 	AROUND(self, AMEND_TRACE_PIN, err, self->inner->pin(self->session, err));
@@ -629,6 +634,7 @@ enum amend_status amend_trace_wrap(const struct amend_driver *driver, struct ame
 	self->driver.adopt = NULL;
 	self->driver.twin = NULL; /* nobody would see what it does */
 	self->driver.reconnect = driver->reconnect ? trace_reconnect : NULL;
+	self->driver.peer = driver->peer ? trace_peer : NULL;
 	self->driver.close = trace_close;
 	self->driver.pin = trace_pin;
 	self->driver.unpin = trace_unpin;
