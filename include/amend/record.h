@@ -257,8 +257,8 @@ AMEND_API enum amend_status amend_get(struct amend_conn *db, const struct amend_
  * INVALID, the text shows the statement that would add it. A record found by a
  * later key gets the earlier keys' values where it has NULL (they are
  * learned); where it holds another value: CONFLICT. CONSTRAINT also where the write changes a value that others
- * refer to, so that the database would change those (ON UPDATE CASCADE, SET NULL, SET DEFAULT), and no guard's triggers
- * would record that: looked for as amend_delete does.
+ * refer to, so that they would lose it (ON UPDATE SET NULL, SET DEFAULT; CASCADE to NULL), and no guard's triggers
+ * would record that: looked for as amend_delete does. What ON UPDATE CASCADE takes along still refers to the record.
  */
 AMEND_API enum amend_status amend_write(struct amend_conn *db, const struct amend_table *table,
 					const struct amend_write *write, struct amend_result *result,

@@ -23,8 +23,10 @@ struct looking {
 	const char *name;          /* the child's, as it is asked for */
 	struct amend_table *child; /* NULL: it has nothing that names its rows */
 	uint32_t *columns;         /* of the child */
+	bool deleted;              /* the rows; else changed */
 	bool goes;                 /* what refers to them would be deleted; else changed */
 	bool recorded;
+	bool follows; /* ON UPDATE CASCADE, also of all that follows what follows */
 	struct amend_arena arena;
 };
 
@@ -136,6 +138,65 @@ static enum amend_status is_recorded(struct amend_conn *db, const struct chain *
 	}
 	amend_arena_release(&arena);
 	return status;
+}
+
+/* ---- what only follows ---- */
+
+/* Nothing that depends on the chain's records loses what it refers to. */
+static enum amend_status keeps_all(struct amend_conn *db, const struct chain *here, bool *yes,
+				   struct amend_error *err)
+{
+	const struct amend_table *table = here->table;
+	struct amend_arena arena = AMEND_ARENA_INIT;
+	enum amend_status status = AMEND_OK;
+
+	*yes = table && here->length <= DEEPEST;
+	for (size_t i = 0; *yes && i < table->n_dependents && status == AMEND_OK; i++) {
+		const struct amend_dependent *key = &table->dependents[i];
+		struct chain next = {.by = key, .up = here, .length = here->length + 1};
+		struct amend_table *child = NULL;
+		const char *name;
+
+		if (!reaches(here, key) || is_on(here, key, false))
+			continue;
+		*yes = key->on_update == AMEND_KEY_CASCADES;
+		if (*yes)
+			status = name_child(db, key, &arena, &name, err);
+		if (*yes && status == AMEND_OK)
+			status = open_child(db, name, &child, err);
+		next.table = child;
+		if (*yes && status == AMEND_OK)
+			status = keeps_all(db, &next, yes, err);
+		amend_table_close(child);
+	}
+	amend_arena_release(&arena);
+	return status;
+}
+
+/* A row that refers to itself would change in fields that nobody asked for. */
+static bool refers_to_itself(const struct looking *looking, const struct amend_row *row)
+{
+	bool same = strcmp(looking->child->qualified, looking->parent->qualified) == 0;
+
+	for (size_t i = 0; same && i < looking->key->n_columns; i++)
+		same = amend_value_equal(&row->values[looking->columns[i]],
+					 &row->values[looking->key->references[i]]);
+	return same;
+}
+
+/* What refers to the row still does, whatever value that gets; but NULL, which refers to nothing. */
+static bool follows(const struct looking *looking, const struct amend_bulk *item)
+{
+	if (!looking->follows || refers_to_itself(looking, item->row))
+		return false;
+	for (size_t i = 0; i < item->n_puts; i++) {
+		for (size_t j = 0; j < looking->key->n_columns; j++) {
+			if (item->puts[i].column == looking->key->references[j] &&
+			    item->puts[i].op == AMEND_SET && item->puts[i].value.kind == AMEND_NULL)
+				return false;
+		}
+	}
+	return true;
 }
 
 /* ---- what refers to a row ---- */
@@ -346,6 +407,9 @@ static enum amend_status look(struct looking *looking, const struct amend_value 
 	first.table = looking->child;
 	if (status == AMEND_OK && any(has, n))
 		status = is_recorded(looking->db, &first, &looking->recorded, err);
+	if (status == AMEND_OK && any(has, n) && !looking->recorded && !looking->deleted &&
+	    looking->search->recorded && looking->key->on_update == AMEND_KEY_CASCADES)
+		status = keeps_all(looking->db, &first, &looking->follows, err);
 	return status;
 }
 
@@ -374,8 +438,12 @@ static enum amend_status by_key(struct looking *looking, const struct amend_bulk
 		goto out;
 	}
 	for (size_t i = 0; i < count && status == AMEND_OK; i++) {
-		if (has[i])
+		if (!has[i])
+			continue;
+		if (!follows(looking, items[indices[i]]))
 			status = tell(looking, indices[i], values + i * width, err);
+		else if (looking->child->guard_history && looking->search->recorded)
+			*looking->search->recorded = true;
 	}
 out:
 	free(values);
@@ -404,16 +472,37 @@ bool amend_cascades_by_delete(const struct amend_conn *db, const struct amend_ta
 	return false;
 }
 
+static bool is_changed(const struct amend_dependent *key, const struct amend_put *puts, size_t n)
+{
+	for (size_t i = 0; i < n * key->n_columns; i++) {
+		if (puts[i / key->n_columns].column == key->references[i % key->n_columns])
+			return true;
+	}
+	return false;
+}
+
 bool amend_cascades_by_update(const struct amend_conn *db, const struct amend_table *table,
 			      const struct amend_put *puts, size_t n)
 {
 	for (size_t i = 0; i < table->n_dependents; i++) {
 		const struct amend_dependent *key = &table->dependents[i];
 
-		for (size_t j = 0; acts(key, false) && j < n * key->n_columns; j++) {
-			if (puts[j / key->n_columns].column == key->references[j % key->n_columns])
-				return keeps_keys(db);
-		}
+		if (acts(key, false) && is_changed(key, puts, n))
+			return keeps_keys(db);
+	}
+	return false;
+}
+
+bool amend_cascades_within(const struct amend_conn *db, const struct amend_table *table,
+			   const struct amend_put *puts, size_t n)
+{
+	for (size_t i = 0; i < table->n_dependents; i++) {
+		const struct amend_dependent *key = &table->dependents[i];
+
+		if (strcmp(key->table, table->name) == 0 &&
+		    strcmp(key->schema, table->schema) == 0 && acts(key, false) &&
+		    is_changed(key, puts, n))
+			return keeps_keys(db);
 	}
 	return false;
 }
@@ -435,6 +524,7 @@ enum amend_status amend_cascades_find(struct amend_conn *db, const struct amend_
 			.parent = table,
 			.key = key,
 			.search = search,
+			.deleted = deleted,
 			.goes = deleted && key->on_delete == AMEND_KEY_CASCADES,
 			.arena = AMEND_ARENA_INIT,
 		};

@@ -15,6 +15,10 @@ bool amend_cascades_by_delete(const struct amend_conn *db, const struct amend_ta
 bool amend_cascades_by_update(const struct amend_conn *db, const struct amend_table *table,
 			      const struct amend_put *puts, size_t n);
 
+/* Whether other rows of the table itself may change with the row: nobody's proof of them stands after it. */
+bool amend_cascades_within(const struct amend_conn *db, const struct amend_table *table,
+			   const struct amend_put *puts, size_t n);
+
 /* What depends on one row by one foreign key. Lives during the call. */
 struct amend_cascade {
 	size_t row;                           /* its index */
@@ -33,7 +37,7 @@ struct amend_cascade_search {
 	enum amend_status (*each)(void *context, const struct amend_cascade *found,
 				  struct amend_error *err);
 	void *context;
-	/* NULL, or: set where others depend on a row and are recorded; `each` is told of the rest alone. */
+	/* NULL, or: set where others depend on a row and are recorded; `each` is told of the rest alone, and of none that follows. */
 	bool *recorded;
 };
 
@@ -50,9 +54,9 @@ enum amend_status amend_cascades_find(struct amend_conn *db, const struct amend_
 void amend_cascade_text(struct amend_buffer *text, const struct amend_cascade *found);
 
 /*
- * Of rows that are held and about to be deleted, or changed, together. CONSTRAINT: others would go or change and
- * nothing would record it. `*recorded`: some do, and are recorded: their triggers are to be handed the revision. NULL:
- * then that is refused too.
+ * Of rows that are held and about to be deleted, or changed, together. CONSTRAINT: others would go or lose what they
+ * refer to, and nothing would record it. What follows a change (ON UPDATE CASCADE) does not. `*recorded`: triggers record
+ * some, and are to be handed the revision. NULL: then that, and what follows, is refused too.
  */
 enum amend_status amend_cascades_check(struct amend_conn *db, const struct amend_table *table,
 				       const struct amend_bulk *const *items, size_t n,

@@ -692,13 +692,16 @@ static enum amend_status write_from(struct amend_chunk *chunk, struct group *gro
 				    struct amend_error *err)
 {
 	size_t to = chunk->careful ? group->from : amend_segment_end(chunk, group->from);
+	bool segment = to > group->from;
+	enum amend_status status;
 
-	if (to > group->from) {
-		group->to = to;
-		return amend_segment_write(chunk, group->from, to, err);
-	}
-	group->to = group_end(chunk->sync, group->from);
-	return run_group(chunk, group, err);
+	group->to = segment ? to : group_end(chunk->sync, group->from);
+	amend_segment_skip_vain(chunk, group->from, group->to);
+	status = segment ? amend_segment_write(chunk, group->from, to, err)
+			 : run_group(chunk, group, err);
+	if (status == AMEND_OK)
+		amend_segment_forget_later(chunk, group->from, group->to);
+	return status;
 }
 
 static enum amend_status run(struct amend_conn *db, void *context, struct amend_error *err)

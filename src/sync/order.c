@@ -229,6 +229,17 @@ bool amend_sync_waits(const struct amend_sync *sync, const struct amend_record *
 	return false;
 }
 
+bool amend_sync_waits_in_vain(const struct amend_sync *sync, const struct amend_record *record)
+{
+	for (size_t e = edges_of(sync, record); e < sync->n_edges; e++) {
+		if (sync->edges[e].after != record)
+			break;
+		if (sync->edges[e].before->effect == AMEND_EFFECT_MOVED)
+			return true;
+	}
+	return false;
+}
+
 static enum amend_status push(struct walk *walk, struct amend_record *record,
 			      struct amend_error *err)
 {

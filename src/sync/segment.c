@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "record/cascade.h"
 #include "sync/sync.h"
 
 static bool writes_row(const struct amend_record *record)
@@ -17,6 +18,13 @@ static const struct amend_key *yields_on(const struct amend_sync *sync,
 					 const struct amend_record *record)
 {
 	return record->refusals < AMEND_SYNC_REFUSALS ? sync->keys[record->first].unique : NULL;
+}
+
+/* By foreign keys of the table itself that follow what they refer to. */
+static bool moves_others(const struct amend_sync *sync, const struct amend_record *record)
+{
+	return amend_cascades_within(sync->db, sync->table, record->action->puts,
+				     record->action->n_puts);
 }
 
 size_t amend_segment_end(const struct amend_chunk *chunk, size_t from)
@@ -33,6 +41,9 @@ size_t amend_segment_end(const struct amend_chunk *chunk, size_t from)
 		    (to + 1 < sync->n_todo && sync->todo[to + 1]->action->glued))
 			break;
 		if (to > from && amend_sync_waits(sync, record, from))
+			break;
+		if (to > from &&
+		    (moves_others(sync, record) || moves_others(sync, sync->todo[to - 1])))
 			break;
 		/* What is deleted is deleted in a stretch of its own. */
 		if (to > from && record->action->remove != sync->todo[from]->action->remove)
@@ -151,4 +162,27 @@ enum amend_status amend_segment_write(struct amend_chunk *chunk, size_t from, si
 			record->effect = AMEND_EFFECT_DONE;
 	}
 	return status;
+}
+
+void amend_segment_skip_vain(struct amend_chunk *chunk, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++) {
+		struct amend_record *record = chunk->sync->todo[i];
+
+		if (record->effect == AMEND_EFFECT_NONE &&
+		    amend_sync_waits_in_vain(chunk->sync, record))
+			record->effect = AMEND_EFFECT_MOVED;
+	}
+}
+
+void amend_segment_forget_later(struct amend_chunk *chunk, size_t from, size_t to)
+{
+	struct amend_sync *sync = chunk->sync;
+	bool any = false;
+
+	for (size_t i = from; i < to && !any; i++)
+		any = sync->todo[i]->effect == AMEND_EFFECT_DONE &&
+		      moves_others(sync, sync->todo[i]);
+	for (size_t i = to; i < chunk->to && any; i++)
+		sync->todo[i]->action->now.held = false;
 }

@@ -434,6 +434,8 @@ bool amend_sync_refers_to_itself(const struct amend_table *table);
  * itself. Creations of parents and children can be made by one statement.
  */
 bool amend_sync_waits(const struct amend_sync *sync, const struct amend_record *record, size_t from);
+/* Whether one that it must be written after moved, and is decided again: so is the record. */
+bool amend_sync_waits_in_vain(const struct amend_sync *sync, const struct amend_record *record);
 enum amend_status amend_sync_order(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 
 /* order.c: likewise parents and children */
@@ -560,6 +562,10 @@ size_t amend_half_end(struct amend_half *half, struct amend_sync *sync, bool sto
 size_t amend_segment_end(const struct amend_chunk *chunk, size_t from);
 enum amend_status amend_segment_write(struct amend_chunk *chunk, size_t from, size_t to,
 				      struct amend_error *err) AMEND_CHECK;
+/* Before records are written: those that wait in vain are moved. */
+void amend_segment_skip_vain(struct amend_chunk *chunk, size_t from, size_t to);
+/* After it: where others of the table follow what was written, those that come later are held, but not any more what they were. */
+void amend_segment_forget_later(struct amend_chunk *chunk, size_t from, size_t to);
 
 /* park.c: makes way for others; and writes the final values of what made way */
 enum amend_status amend_sync_park(struct amend_sync *sync, struct amend_record *record,

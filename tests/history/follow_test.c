@@ -1,6 +1,6 @@
 /*
- * Values that others refer to by foreign keys ON UPDATE CASCADE, SET NULL, SET DEFAULT: whoever changes one would
- * change those others unseen. On each way by which a record is written: it is refused, or recorded.
+ * Values that others refer to by foreign keys ON UPDATE CASCADE, SET NULL, SET DEFAULT. What follows still refers to
+ * its record; what would lose it unseen is refused, on each way by which a record is written, or recorded.
  * Leaves what goes with a deletion to revert_refused_test.c.
  */
 #include <amend/guard.h>
@@ -71,9 +71,20 @@ static void refused_while_referred_to(struct engine *engine, const char *action)
 	engine_expect(engine, CITIES, "6|IT");
 }
 
+/* It refers to what it did: history has the value, and a revert takes it along again. */
 static void cascade(struct engine *engine)
 {
-	refused_while_referred_to(engine, "CASCADE");
+	struct road *road = open_countries(engine, "CASCADE");
+
+	engine_exec(engine, "INSERT INTO city (id, country) VALUES (5, 'FR'), (6, 'IT')");
+	ok(road, .keys = "id=1", .set = "code=F1, name=La France");
+	engine_expect(engine, CITIES, "5|F1\n6|IT");
+	reverts(road, AMEND_OK, NULL, .revision = road->result.revision);
+	engine_expect(engine, CITIES, "5|FR\n6|IT");
+	/* But nothing refers to NULL. */
+	refused(AMEND_CONSTRAINT, road, .keys = "id=1", .set = "code=NULL");
+	expect_contains(road->err.text, would_be);
+	engine_expect(engine, CITIES, "5|FR\n6|IT");
 }
 
 static void set_null(struct engine *engine)
@@ -99,7 +110,7 @@ static void no_action(struct engine *engine)
 
 static void additions(struct engine *engine)
 {
-	struct road *road = open_countries(engine, "CASCADE");
+	struct road *road = open_countries(engine, "SET NULL");
 	const struct amend_field id = {"id", amend_integer(1)};
 	const struct amend_match key = {&id, 1};
 	const struct amend_assign add = {"n", AMEND_ADD, amend_integer(1)};
@@ -139,7 +150,7 @@ static enum amend_status name_and_code(struct amend_conn *db, void *context, str
 /* Nothing was written by then: the rest of the unit goes in. */
 static void inside_a_unit(struct engine *engine)
 {
-	struct road *road = open_countries(engine, "CASCADE");
+	struct road *road = open_countries(engine, "SET NULL");
 
 	engine_exec(engine, "INSERT INTO city (id, country) VALUES (5, 'FR')");
 	expect_ok(road_atomic(road, name_and_code, road), &road->err);
@@ -154,7 +165,7 @@ static void a_key_itself(struct engine *engine)
 	engine_exec(engine, "CREATE TABLE a (x integer, y integer, w text, PRIMARY KEY (x, y)); "
 			    "INSERT INTO a VALUES (1, 1, 'w'), (1, 2, 'w'); "
 			    "CREATE TABLE b (id integer PRIMARY KEY, x integer, y integer, "
-			    "FOREIGN KEY (x, y) REFERENCES a ON UPDATE CASCADE); "
+			    "FOREIGN KEY (x, y) REFERENCES a ON UPDATE SET NULL); "
 			    "INSERT INTO b VALUES (5, 1, 1), (6, 1, NULL)");
 	road = road_open(engine, "a");
 	enforce(road, true);
@@ -195,20 +206,31 @@ static void recorded(struct engine *engine)
 	engine_expect(engine, "SELECT code FROM country ORDER BY id", "FR\nIT\nXX");
 }
 
-/* Recorded itself, but what follows it is not. */
+/* It follows itself, but what refers to it would not. */
 static void one_further(struct engine *engine)
 {
 	struct road *road = open_countries(engine, "CASCADE");
 
 	engine_exec(engine, "CREATE UNIQUE INDEX city_country ON city (country); "
 			    "CREATE TABLE street (id integer PRIMARY KEY, country text "
-			    "REFERENCES city (country) ON UPDATE CASCADE)");
-	guard_it(road, "city");
+			    "REFERENCES city (country) ON UPDATE SET NULL)");
 	engine_exec(engine, "INSERT INTO city (id, country) VALUES (5, 'FR')");
 	refused(AMEND_CONSTRAINT, road, .keys = "id=1", .set = "code=F1");
-	engine_exec(engine, "DROP TABLE street");
+	guard_it(road, "city");
+	refused(AMEND_CONSTRAINT, road, .keys = "id=1", .set = "code=F1");
+	engine_exec(engine, "DROP TABLE street; CREATE TABLE street (id integer PRIMARY KEY, "
+			    "country text REFERENCES city (country) ON UPDATE CASCADE); "
+			    "INSERT INTO street VALUES (7, 'FR')");
 	ok(road, .keys = "id=1", .set = "code=F1");
 	engine_expect(engine, CITIES, "5|F1");
+	engine_expect(engine, "SELECT country FROM street", "F1");
+	/* What is guarded is recorded with it. */
+	engine_expect(
+		engine,
+		engine_printf(
+			engine, "SELECT tbl, op FROM %schange WHERE revision = %lld ORDER BY tbl",
+			engine_pick(engine, "amend_", "amend."), (long long)road->result.revision),
+		"city|update\ncountry|update");
 }
 
 /* With a deletion a child changes, and that of the child's child. */
@@ -242,17 +264,17 @@ static void of_the_same_table(struct engine *engine)
 			    "INSERT INTO node VALUES (1, 'a', NULL), (2, 'b', 'a'), (3, 'c', 'c')");
 	road = road_open(engine, "node");
 	enforce(road, true);
-	refused(AMEND_CONSTRAINT, road, .keys = "id=1", .set = "code=x");
+	ok(road, .keys = "id=1", .set = "code=A");
 	/* Itself: it would be changed in a field that nobody asked for. */
 	refused(AMEND_CONSTRAINT, road, .keys = "id=3", .set = "code=x");
 	ok(road, .keys = "id=3", .set = "code=x, up=x");
 	ok(road, .keys = "id=2", .set = "code=y, up=NULL");
-	engine_expect(engine, "SELECT code, up FROM node ORDER BY id", "a|NULL\ny|NULL\nx|x");
+	engine_expect(engine, "SELECT code, up FROM node ORDER BY id", "A|NULL\ny|NULL\nx|x");
 }
 
 static void a_revert(struct engine *engine)
 {
-	struct road *road = open_countries(engine, "CASCADE");
+	struct road *road = open_countries(engine, "SET NULL");
 	static const char shown[] =
 		"updated country id=1 code: F1 -> FR, name: F -> France; used (1 record of city "
 		"refers to it, and would be changed with it: {\"id\":5}; nothing would record that)";
@@ -287,7 +309,7 @@ static struct feed *open_feed(struct engine *engine, const char *action)
 
 static void a_sync(struct engine *engine)
 {
-	struct feed *feed = open_feed(engine, "CASCADE");
+	struct feed *feed = open_feed(engine, "SET NULL");
 
 	fed_once(feed, "id,code\n1,F1\n2,I1\n", "updated=1 rejected=1");
 	told(feed, "reject 2 country {\"id\":1} is not changed: 1 record of city refers to it, and "
@@ -298,6 +320,33 @@ static void a_sync(struct engine *engine)
 	engine_expect(engine, CITIES, "5|FR");
 	engine_exec(engine, "DELETE FROM city");
 	fed(feed, "id,code\n1,F1\n2,I1\n", "updated=1 unchanged=1");
+}
+
+static void a_sync_is_followed(struct engine *engine)
+{
+	struct feed *feed = open_feed(engine, "CASCADE");
+
+	fed(feed, "id,code\n1,F1\n2,I1\n", "updated=2");
+	engine_expect(engine, CITIES, "5|F1");
+}
+
+/* A tree whose names change from the root on, given in any order: what has followed already is as it should be. */
+static void a_tree_is_followed(struct engine *engine)
+{
+	struct feed *feed;
+
+	engine_exec(engine, "CREATE TABLE node (id integer PRIMARY KEY, code text UNIQUE, up text "
+			    "REFERENCES node (code) ON UPDATE CASCADE); "
+			    "INSERT INTO node VALUES (1, 'a', NULL), (2, 'b', 'a'), (3, 'c', 'b'), "
+			    "(4, 'd', 'a')");
+	feed = feed_open(engine, "node", "id");
+	connect_exec(engine, feed->db, engine_pick(engine, "PRAGMA foreign_keys = ON", "SELECT 1"));
+	feed->options.adopt = AMEND_ADOPT_INCOMING;
+	fed_once(feed, "id,code,up\n1,a,\n2,b,a\n3,c,b\n", "unchanged=3");
+	fed_once(feed, "id,code,up\n3,C,B\n2,B,A\n1,A,\n", "updated=3");
+	fed_once(feed, "id,code,up\n3,C,B\n2,B,A\n1,A,\n", "unchanged=3");
+	engine_expect(engine, "SELECT id, code, up FROM node ORDER BY id",
+		      "1|A|NULL\n2|B|A\n3|C|B\n4|d|A");
 }
 
 /* For a moment one would hold another value, or none: what follows it, guarded or not, would lose it. */
@@ -315,7 +364,7 @@ static void a_swap(struct engine *engine)
 
 static void a_settlement(struct engine *engine)
 {
-	struct feed *feed = open_feed(engine, "CASCADE");
+	struct feed *feed = open_feed(engine, "SET NULL");
 	struct amend_result result = AMEND_RESULT_INIT;
 	int64_t id;
 
@@ -344,7 +393,7 @@ static void enforced_by_then(struct engine *engine)
 	engine_exec(engine, "CREATE TABLE country (id integer PRIMARY KEY, code text UNIQUE); "
 			    "INSERT INTO country VALUES (1, 'FR'); "
 			    "CREATE TABLE city (id integer PRIMARY KEY, country text REFERENCES "
-			    "country (code) ON UPDATE CASCADE ON DELETE CASCADE); "
+			    "country (code) ON UPDATE SET NULL ON DELETE CASCADE); "
 			    "INSERT INTO city VALUES (5, 'FR')");
 	road = road_open(engine, NULL);
 	enforce(road, false);
@@ -361,7 +410,7 @@ static void enforced_by_then(struct engine *engine)
 }
 
 static const struct engine_test tests[] = {
-	{"what would follow a value: refused", cascade},
+	{"what follows a value still refers to it", cascade},
 	{"what would lose it: refused", set_null},
 	{"what would get another: refused", set_default},
 	{"what the database refuses by itself", no_action},
@@ -369,11 +418,13 @@ static const struct engine_test tests[] = {
 	{"inside a unit nothing was written", inside_a_unit},
 	{"a part of the primary key", a_key_itself},
 	{"what is recorded follows, and comes back", recorded},
-	{"what follows that must be recorded too", one_further},
+	{"what would lose what follows: refused", one_further},
 	{"also behind a deletion", behind_a_deletion},
 	{"records of the same table, or the record itself", of_the_same_table},
 	{"a revert shows it", a_revert},
 	{"a sync rejects it", a_sync},
+	{"what a sync changes is followed", a_sync_is_followed},
+	{"also in a tree", a_tree_is_followed},
 	{"a swap is none", a_swap},
 	{"a settlement stays open", a_settlement},
 	{"foreign keys are enforced when it is written, or not", enforced_by_then, .only = "sqlite"},
