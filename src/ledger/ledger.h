@@ -338,6 +338,12 @@ struct amend_conflict_choice {
 	const char *who;            /* ..by whom */
 };
 
+/*
+ * In a note, ahead of values that somebody had decided and that count no more, for they were decided against
+ * what is there no longer: "decided before, and counts no more: name by ann: \"Czechia\"; ...".
+ */
+#define AMEND_NOTE_DECIDED "decided before, and counts no more: "
+
 /* A conflict as it is stored, in the arena. */
 struct amend_conflict_row {
 	int64_t id; /* 0: there is none */

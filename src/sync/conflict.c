@@ -232,6 +232,18 @@ static bool same_text(const char *a, const char *b)
 	return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
+/* What was decided and counts no more stays in the note, whatever the conflict is by now. */
+static bool keep_decided(struct amend_sync *sync, const struct amend_conflict_row *open,
+			 struct amend_conflict_spec *spec)
+{
+	const char *decided = open->note ? strstr(open->note, AMEND_NOTE_DECIDED) : NULL;
+
+	if (decided)
+		spec->note = amend_arena_printf(&sync->arena, "%s%s%s", spec->note,
+						*spec->note ? "; " : "", decided);
+	return spec->note != NULL;
+}
+
 /* What the ledger has is compared with what it would be told: the line alone is no reason to write. */
 static void compare_stored(const struct amend_conflict_row *open,
 			   const struct amend_conflict_spec *spec, struct amend_action *action)
@@ -286,6 +298,8 @@ enum amend_status amend_sync_conflict(struct amend_sync *sync, struct amend_reco
 		action->n_puts = 0;
 		action->write_base = false;
 	}
+	if (record->open && !keep_decided(sync, record->open, spec))
+		return amend_no_memory(err);
 	action->conflict = spec;
 	action->store = action->is_new = true;
 	action->end = NULL;

@@ -90,6 +90,17 @@ static const char *how(const struct amend_settlement *s)
 	return side(take);
 }
 
+/* What was decided and counts no more stays behind it. */
+static void set_note(struct amend_settlement *s, const char *text)
+{
+	const char *decided = strstr(s->conflict.note, AMEND_NOTE_DECIDED);
+	const char *note = decided ? amend_arena_printf(s->arena, "%s%s%s", text, *text ? "; " : "",
+							decided)
+				   : text;
+
+	s->conflict.note = note ? note : text;
+}
+
 /* What a file decides of a record that is not there may have been decided when it was. */
 static bool seen_gone(const struct amend_settlement *s)
 {
@@ -121,7 +132,7 @@ static enum amend_status gone(struct amend_conn *db, struct amend_settlement *s,
 		fields[i].current = amend_null();
 	}
 	s->conflict.kind = AMEND_CONFLICT_DELETED;
-	s->conflict.note = "deleted since the conflict was found";
+	set_note(s, "deleted since the conflict was found");
 	s->conflict.fields = fields;
 	amend_settle_void(s);
 	if ((s->shown && seen_gone(s)) ||
@@ -184,7 +195,7 @@ static enum amend_status other_key(struct amend_settlement *s, const struct amen
 							    .incoming = s->key[i].value};
 	}
 	s->conflict.kind = AMEND_CONFLICT_IDENTITY;
-	s->conflict.note = "the row has another key now: it may be another record";
+	set_note(s, "the row has another key now: it may be another record");
 	s->conflict.fields = fields;
 	s->conflict.choices = s->choices;
 	s->conflict.n_fields = n;
@@ -198,7 +209,7 @@ static void came(struct amend_settlement *s, const struct amend_row *row)
 {
 	s->conflict.kind = amend_settle_synced(s) ? AMEND_CONFLICT_FIELDS : AMEND_CONFLICT_SAVE;
 	s->conflict.pk = row->pk;
-	s->conflict.note = "";
+	set_note(s, "");
 }
 
 /* The conflict, and its row, which is locked before it as a sync does it. */

@@ -2,6 +2,9 @@
  * Settling a conflict: what becomes of each field, given what was decided and what the database holds now.
  * Leaves writing it to resolve_write.c, and what remains to be decided to the conflict.
  */
+#include <string.h>
+
+#include "core/json_text.h"
 #include "sync/resolve.h"
 
 static enum amend_status wait_as(struct amend_settlement *s, const struct amend_value *now,
@@ -43,10 +46,32 @@ enum amend_status amend_settle_stale(struct amend_settlement *s, const struct am
 	return wait_as(s, now, AMEND_STALE, why, err);
 }
 
+/* A value that somebody had given counts no more: it is nowhere else, so the note has it. */
+static void forget(struct amend_settlement *s, size_t i)
+{
+	const struct amend_conflict_choice *choice = &s->conflict.choices[i];
+	struct amend_buffer text = AMEND_BUFFER_INIT;
+	const char *note = s->conflict.note;
+
+	if (!choice->chosen || choice->take != AMEND_TAKE_NOTHING)
+		return;
+	amend_buffer_printf(&text, "%s%s%s%s by %s: ", note, *note ? "; " : "",
+			    strstr(note, AMEND_NOTE_DECIDED) ? "" : AMEND_NOTE_DECIDED,
+			    s->conflict.fields[i].column,
+			    *choice->who ? choice->who : "somebody else");
+	amend_json_value(&text, &choice->value, AMEND_CLASS_TEXT);
+	note = text.failed ? NULL : amend_arena_text_n(s->arena, text.data, text.size);
+	if (note)
+		s->conflict.note = note;
+	amend_buffer_release(&text);
+}
+
 void amend_settle_void(struct amend_settlement *s)
 {
-	for (size_t i = 0; i < s->conflict.n_fields; i++)
+	for (size_t i = 0; i < s->conflict.n_fields; i++) {
+		forget(s, i);
 		s->choices[i] = (struct amend_conflict_choice){.who = ""};
+	}
 	s->conflict.choices = s->choices;
 }
 
@@ -217,6 +242,8 @@ static enum amend_status decide_field(struct amend_conn *db, struct amend_settle
 		return status;
 	if (!hold)
 		return amend_settle_out_of_bounds(s, i, &plan->value, err);
+	if (plan->verdict == AMEND_FIELD_ANEW)
+		forget(s, i);
 	*kept = (struct amend_conflict_choice){
 		.current = held,
 		.chosen = plan->verdict != AMEND_FIELD_ANEW,

@@ -40,10 +40,11 @@ static enum amend_status check_given(const struct amend_settlement *s,
 				     struct amend_error *err)
 {
 	const char *column = decision->column;
+	size_t none;
 
+	/* Says which columns there are. */
 	if (at < 0)
-		return amend_error_set(err, AMEND_INVALID, "%s has no column %s",
-				       s->table->qualified, column);
+		return amend_table_find(s->table, column, &none, err);
 	if (amend_settle_given(s, (uint32_t)at) >= 0)
 		return amend_error_set(err, AMEND_INVALID, "column %s is decided twice", column);
 	if (s->table->columns[at].generated)
