@@ -85,18 +85,39 @@ static enum amend_status find_end(struct pruning *pruning, struct amend_error *e
 	return read_number(pruning->db, &sql, &pruning->end, err);
 }
 
+/* A column by its table's whole name: not every engine has another name for what it deletes from. */
+static void of(struct amend_sql *sql, const char *table, const char *column)
+{
+	amend_sql_ledger(sql, table);
+	amend_sql_text(sql, ".");
+	amend_sql_text(sql, column);
+}
+
+/* " WHERE o.tbl = ... AND o.pk = ...": what tells of the record that the change is of. */
+static void same_record(struct amend_sql *sql, const char *name)
+{
+	amend_sql_printf(sql, " WHERE %s.tbl = ", name);
+	of(sql, "change", "tbl");
+	amend_sql_printf(sql, " AND %s.pk = ", name);
+	of(sql, "change", "pk");
+}
+
 /* The newest `keep` of each record stay; of one whose key has changed all, for they lie under two names. */
 static void add_keep(struct amend_sql *sql, const struct pruning *pruning)
 {
-	amend_sql_text(sql, " AND (SELECT count(*) FROM (SELECT 1 FROM ");
+	amend_sql_text(sql, " AND (SELECT d.id FROM ");
 	amend_sql_ledger(sql, "change");
-	amend_sql_text(sql, " d WHERE d.tbl = c.tbl AND d.pk = c.pk AND d.id > c.id LIMIT ");
-	amend_sql_integer(sql, pruning->asked->keep);
-	amend_sql_text(sql, ") newer) >= ");
-	amend_sql_integer(sql, pruning->asked->keep);
+	amend_sql_text(sql, " d");
+	same_record(sql, "d");
+	amend_sql_text(sql, " AND d.id > ");
+	of(sql, "change", "id");
+	amend_sql_text(sql, " ORDER BY d.id LIMIT 1 OFFSET ");
+	amend_sql_integer(sql, pruning->asked->keep - 1);
+	amend_sql_text(sql, ") IS NOT NULL");
 	for (int i = 0; i < 2; i++) {
-		amend_sql_text(sql, i ? " AND c.pk NOT IN (SELECT was FROM "
-				      : " AND c.pk NOT IN (SELECT pk FROM ");
+		amend_sql_text(sql, " AND ");
+		of(sql, "change", "pk");
+		amend_sql_text(sql, i ? " NOT IN (SELECT was FROM " : " NOT IN (SELECT pk FROM ");
 		amend_sql_ledger(sql, "change");
 		amend_sql_text(sql, " WHERE was IS NOT NULL)");
 	}
@@ -107,20 +128,24 @@ static void add_needed(struct amend_sql *sql)
 {
 	amend_sql_text(sql, " AND NOT EXISTS (SELECT 1 FROM ");
 	amend_sql_ledger(sql, "conflict");
-	amend_sql_text(sql, " o WHERE o.tbl = c.tbl AND o.pk = c.pk AND o.state = 'open')");
+	amend_sql_text(sql, " o");
+	same_record(sql, "o");
+	amend_sql_text(sql, " AND o.state = 'open')");
 	amend_sql_text(sql, " AND NOT EXISTS (SELECT 1 FROM ");
 	amend_sql_ledger(sql, "lease");
-	amend_sql_text(sql, " l WHERE l.tbl = c.tbl AND l.pk = c.pk AND l.digest IS NOT NULL)");
+	amend_sql_text(sql, " l");
+	same_record(sql, "l");
+	amend_sql_text(sql, " AND l.digest IS NOT NULL)");
 }
 
 static void add_where(struct amend_sql *sql, const struct pruning *pruning)
 {
-	amend_sql_text(sql, " WHERE c.id >= ");
+	amend_sql_text(sql, " WHERE id >= ");
 	amend_sql_integer(sql, pruning->from);
-	amend_sql_text(sql, " AND c.id < ");
+	amend_sql_text(sql, " AND id < ");
 	amend_sql_integer(sql, pruning->to);
 	if (pruning->asked->table) {
-		amend_sql_text(sql, " AND c.tbl = ");
+		amend_sql_text(sql, " AND tbl = ");
 		amend_sql_string(sql, pruning->asked->table->qualified);
 	}
 	if (pruning->asked->keep > 0)
@@ -139,7 +164,6 @@ static enum amend_status count_changes(struct pruning *pruning, struct amend_err
 	amend_sql_init(&sql, pruning->db);
 	amend_sql_text(&sql, "SELECT count(*) FROM ");
 	amend_sql_ledger(&sql, "change");
-	amend_sql_text(&sql, " c");
 	add_where(&sql, pruning);
 	status = read_number(pruning->db, &sql, &n, err);
 	pruning->done->changes = (uint64_t)n;
@@ -194,7 +218,6 @@ static enum amend_status prune_chunk(struct amend_conn *db, void *context, struc
 	amend_sql_init(&sql, db);
 	amend_sql_text(&sql, "DELETE FROM ");
 	amend_sql_ledger(&sql, "change");
-	amend_sql_text(&sql, " AS c");
 	add_where(&sql, pruning);
 	status = remove_rows(db, &sql, &n, err);
 	if (status == AMEND_OK && n > 0)
@@ -215,24 +238,30 @@ static enum amend_status prune_heads(struct amend_conn *db, void *context, struc
 	amend_sql_init(&sql, db);
 	amend_sql_text(&sql, "DELETE FROM ");
 	amend_sql_ledger(&sql, "revision");
-	amend_sql_text(&sql, " AS r WHERE r.at < ");
+	amend_sql_text(&sql, " WHERE at < ");
 	amend_sql_string(&sql, pruning->before);
 	amend_sql_text(&sql, " AND NOT EXISTS (SELECT 1 FROM ");
 	amend_sql_ledger(&sql, "change");
-	amend_sql_text(&sql, " c WHERE c.revision = r.id)");
+	amend_sql_text(&sql, " c WHERE c.revision = ");
+	of(&sql, "revision", "id");
+	amend_sql_text(&sql, ")");
 	status = remove_rows(db, &sql, &revisions, err);
 	if (status != AMEND_OK)
 		return status;
 	amend_sql_init(&sql, db);
 	amend_sql_text(&sql, "DELETE FROM ");
 	amend_sql_ledger(&sql, "run");
-	amend_sql_text(&sql, " AS u WHERE u.at < ");
+	amend_sql_text(&sql, " WHERE at < ");
 	amend_sql_string(&sql, pruning->before);
 	amend_sql_text(&sql, " AND NOT EXISTS (SELECT 1 FROM ");
 	amend_sql_ledger(&sql, "revision");
-	amend_sql_text(&sql, " r WHERE r.run = u.id) AND NOT EXISTS (SELECT 1 FROM ");
+	amend_sql_text(&sql, " r WHERE r.run = ");
+	of(&sql, "run", "id");
+	amend_sql_text(&sql, ") AND NOT EXISTS (SELECT 1 FROM ");
 	amend_sql_ledger(&sql, "conflict");
-	amend_sql_text(&sql, " o WHERE o.run = u.id)");
+	amend_sql_text(&sql, " o WHERE o.run = ");
+	of(&sql, "run", "id");
+	amend_sql_text(&sql, ")");
 	status = remove_rows(db, &sql, &runs, err);
 	if (status == AMEND_OK) {
 		pruning->done->revisions = (uint64_t)revisions;
