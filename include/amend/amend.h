@@ -1,7 +1,7 @@
 /*
  * amend: changes database records without losing anyone's work. Includes every
  * public header but those that adopt an engine's own handle
- * (amend/sqlite.h, amend/postgres.h).
+ * (amend/sqlite.h, amend/postgres.h, amend/mariadb.h).
  */
 #ifndef AMEND_AMEND_H
 #define AMEND_AMEND_H

@@ -4,7 +4,7 @@
  * URLs: `app.db`, `sqlite:app.db`, `:memory:`, `postgresql://...` (any libpq
  * URI). An opened connection has the session settings pinned on which equal
  * text proves equal values. An adopted connection is the application's own
- * (amend/sqlite.h, amend/postgres.h): amend pins them only while one of its
+ * (amend/sqlite.h, amend/postgres.h, amend/mariadb.h): amend pins them only while one of its
  * calls runs, nests in the application's transaction by savepoint, commits
  * nothing that the application began, reruns nothing there and returns
  * AMEND_RETRY to it. While the application has no transaction open, an adopted

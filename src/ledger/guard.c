@@ -269,6 +269,9 @@ enum amend_status amend_guarding_open(struct amend_conn *db, const char *table, 
 	enum amend_status status;
 
 	*out = (struct amend_guarding){0};
+	if (!db->driver->guard_parts)
+		return amend_error_set(err, AMEND_UNSUPPORTED,
+				       "amend guard is not available on %s yet", db->driver->name);
 	status = recorded ? amend_table_open_recorded(db, table, &out->table, err)
 			  : amend_table_open(db, table, &out->table, err);
 	if (status == AMEND_OK)

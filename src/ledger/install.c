@@ -13,6 +13,7 @@
 #include "core/rows.h"
 #include "ledger/fate.h"
 #include "ledger/state.h"
+#include "sql/sqlstate.h"
 
 /*
  * A step brings the ledger from the version before to `version`. Released
@@ -292,6 +293,9 @@ static enum amend_status read_version(struct amend_conn *db, int *version, bool 
 	    amend_value_number(amend_rows_at(&rows, 0, 0), &number) && number > 0 &&
 	    number < INT_MAX)
 		*version = (int)number;
+	/* Its tables are made one by one, and this last: somebody is at it, or was. */
+	else if (status == AMEND_OK && rows.n_rows == 0 && !amend_has(db, AMEND_HAS_DDL_ROLLBACK))
+		goto out;
 	else if (status == AMEND_OK)
 		status = amend_error_set(err, AMEND_INTERNAL,
 					 "the ledger does not know its version");
@@ -386,18 +390,26 @@ static enum amend_status emit_all(const struct amend_dialect *dialect, const cha
 	return status;
 }
 
-/* Everything from `version` to the latest. `sums`: what step 6 makes is there. */
-static enum amend_status emit_steps(const struct amend_dialect *dialect, int version, bool sums,
-				    statement_fn each, void *context, struct amend_error *err)
+/* All at once, where the engine's ledger begins with a later version than the first. */
+static bool is_whole(const struct amend_dialect *dialect, int version)
+{
+	return version == 0 && dialect->ledger_whole;
+}
+
+/* Everything from `version` to the latest, but for saying so. `sums`: what step 6 makes is there. */
+static enum amend_status emit_tables(const struct amend_dialect *dialect, int version, bool sums,
+				     statement_fn each, void *context, struct amend_error *err)
 {
 	static const char *const first[] = {
 		"INSERT INTO {ledger}meta (name, value) VALUES ('version', '0')", NULL};
-	char text[96];
+	bool whole = is_whole(dialect, version);
+	int from = whole ? dialect->ledger_whole_version : version;
 	enum amend_status status = AMEND_OK;
 
+	if (whole)
+		status = emit_all(dialect, "", dialect->ledger_whole, each, context, err);
 	for (size_t i = 0; i < LATEST && status == AMEND_OK; i++) {
-		if (steps[i].version <= version ||
-		    (steps[i].version == AMEND_LEDGER_HAS_SUMS && sums))
+		if (steps[i].version <= from || (steps[i].version == AMEND_LEDGER_HAS_SUMS && sums))
 			continue;
 		status = emit_all(dialect, "", steps[i].statements, each, context, err);
 		if (status == AMEND_OK && steps[i].version == 1)
@@ -405,14 +417,31 @@ static enum amend_status emit_steps(const struct amend_dialect *dialect, int ver
 		if (status == AMEND_OK && steps[i].version == GUARD_STEP)
 			status = emit_all(dialect, "", dialect->ledger_guard, each, context, err);
 	}
-	if (status == AMEND_OK && version < LATEST) {
-		const char *const last[] = {text, NULL};
+	return status;
+}
 
+/* That it is the latest now. */
+static enum amend_status emit_version(const struct amend_dialect *dialect, int version,
+				      statement_fn each, void *context, struct amend_error *err)
+{
+	char text[96];
+	const char *const last[] = {text, NULL};
+
+	if (is_whole(dialect, version))
+		snprintf(text, sizeof(text),
+			 "INSERT INTO {ledger}meta (name, value) VALUES ('version', '%d')", LATEST);
+	else
 		snprintf(text, sizeof(text),
 			 "UPDATE {ledger}meta SET value = '%d' WHERE name = 'version'", LATEST);
-		status = emit_all(dialect, "", last, each, context, err);
-	}
-	return status;
+	return version < LATEST ? emit_all(dialect, "", last, each, context, err) : AMEND_OK;
+}
+
+static enum amend_status emit_steps(const struct amend_dialect *dialect, int version, bool sums,
+				    statement_fn each, void *context, struct amend_error *err)
+{
+	enum amend_status status = emit_tables(dialect, version, sums, each, context, err);
+
+	return status == AMEND_OK ? emit_version(dialect, version, each, context, err) : status;
 }
 
 /* Who had rights on tables that are made anew: statements that give them back. */
@@ -493,6 +522,67 @@ static enum amend_status install(struct amend_conn *db, void *context, struct am
 	return explain_denied(err, status);
 }
 
+/* ---- where DDL is no part of a transaction ---- */
+
+/* The tables are there: what makes them a ledger, in a transaction. */
+static enum amend_status finish(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	const int *version = context;
+	enum amend_status status = emit_version(db->dialect, *version, run_statement, db, err);
+
+	return status == AMEND_OK && *version == 0 ? amend_secret_make(db, err) : status;
+}
+
+/* Outside of a transaction. What an earlier one left half done is found well; two at once make the same. */
+static enum amend_status install_plainly(struct amend_conn *db, bool *changed,
+					 struct amend_error *err)
+{
+	int version = 0;
+	bool sums;
+	struct amend_error ignored;
+	enum amend_status status;
+
+	if (!amend_ledger_state(db, err))
+		return AMEND_NO_MEMORY;
+	status = emit_all(db->dialect, "", db->dialect->ledger_lock, run_statement, db, err);
+	if (status != AMEND_OK)
+		return status;
+	status = read_version(db, &version, &sums, err);
+	if (status == AMEND_OK)
+		status = check_version(version, err);
+	if (status == AMEND_OK && version < LATEST) {
+		*changed = true;
+		status = emit_tables(db->dialect, version, sums, run_statement, db, err);
+		if (status == AMEND_OK)
+			status = amend_atomic(db, NULL, finish, &version, err);
+		/* Another was first. */
+		if (status == AMEND_CONSTRAINT && strcmp(err->sqlstate, AMEND_SQLSTATE_UNIQUE) == 0)
+			status = AMEND_OK;
+	}
+	(void)!emit_all(db->dialect, "", db->dialect->ledger_unlock, run_statement, db, &ignored);
+	return explain_denied(err, status);
+}
+
+/* On a connection of its own, so that no DDL ends the transaction that is open on this one. */
+static enum amend_status install_aside(struct amend_conn *db, bool *changed, struct amend_error *err)
+{
+	struct amend_conn *aside = NULL;
+	enum amend_status status;
+
+	if (!amend_in_transaction(db))
+		return install_plainly(db, changed, err);
+	if (!db->url)
+		return amend_error_set(
+			err, AMEND_INVALID,
+			"amend's tables are not there yet, and making them would commit "
+			"the open transaction (hint: amend_init, once, outside of it)");
+	status = amend_open(db->url, &db->options, &aside, err);
+	if (status == AMEND_OK)
+		status = install_plainly(aside, changed, err);
+	amend_close(aside);
+	return status;
+}
+
 static enum amend_status need(struct amend_conn *db, bool *changed, struct amend_error *err)
 {
 	int version;
@@ -501,6 +591,10 @@ static enum amend_status need(struct amend_conn *db, bool *changed, struct amend
 	*changed = false;
 	if (status != AMEND_OK || version == LATEST || db->ledger->installing)
 		return status;
+	if (!amend_has(db, AMEND_HAS_DDL_ROLLBACK)) {
+		status = install_aside(db, changed, err);
+		return status == AMEND_OK ? remember(db, LATEST, err) : status;
+	}
 	status = amend_atomic(db, NULL, install, changed, err);
 	return status == AMEND_OK ? status : explain_denied(err, status);
 }

@@ -8,6 +8,7 @@
 #include "record/cascade.h"
 
 struct writing {
+	const struct amend_conn *db;
 	const struct amend_table *table;
 	const struct amend_bulk **sorted; /* by the names of their rows */
 	const struct amend_bulk *const *items;
@@ -75,6 +76,7 @@ static enum amend_status refuse(void *context, const struct amend_cascade *found
 	const struct writing *writing = context;
 	const struct amend_bulk *item = writing->items[found->row];
 	struct amend_buffer text = AMEND_BUFFER_INIT;
+	bool guards = writing->db->driver->guard_parts != NULL;
 	const char *words;
 
 	amend_cascade_text(&text, found);
@@ -86,10 +88,12 @@ static enum amend_status refuse(void *context, const struct amend_cascade *found
 	else
 		amend_error_set(err, AMEND_CONSTRAINT,
 				"%s %s is not %s: %s; nothing would record that (hint: see to "
-				"them first, or have `amend guard --history` record what becomes "
-				"of %s)",
+				"them first%s%s)",
 				writing->table->qualified, item->row->pk,
-				item->n_puts ? "changed" : "deleted", words, found->table);
+				item->n_puts ? "changed" : "deleted", words,
+				guards ? ", or have `amend guard --history` record what becomes of "
+				       : "",
+				guards ? found->table : "");
 	amend_buffer_release(&text);
 	return err->status;
 }
@@ -98,7 +102,7 @@ enum amend_status amend_cascades_check(struct amend_conn *db, const struct amend
 				       const struct amend_bulk *const *items, size_t n,
 				       bool *recorded, struct amend_error *err)
 {
-	struct writing writing = {.table = table, .items = items, .n = n};
+	struct writing writing = {.db = db, .table = table, .items = items, .n = n};
 	const struct amend_cascade_search search = {apart, refuse, &writing, recorded};
 	enum amend_status status;
 

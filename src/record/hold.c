@@ -130,6 +130,12 @@ enum amend_status amend_hold_table(struct amend_conn *db, const struct amend_tab
 	if (status == AMEND_OK && wait == AMEND_SKIP_LOCKED)
 		status = amend_error_set(err, AMEND_UNSUPPORTED,
 					 "a whole table cannot be skipped (hint: AMEND_NOWAIT)");
+	/* Where rows are locked and no table, nothing would keep others out of it. */
+	if (status == AMEND_OK && amend_has(db, AMEND_HAS_ROW_LOCK) &&
+	    !amend_has(db, AMEND_HAS_TABLE_LOCK))
+		status = amend_error_set(err, AMEND_UNSUPPORTED,
+					 "this engine holds no whole table in a transaction (hint: "
+					 "hold its records, or take a lease)");
 	if (status == AMEND_OK && (wait == AMEND_NOWAIT || db->depth == 0))
 		status = amend_atomic(db, NULL, hold_table, &holding, err);
 	else if (status == AMEND_OK)

@@ -80,6 +80,19 @@ enum amend_status amend_request_several(const struct amend_table *table,
 	return AMEND_INVALID;
 }
 
+/* To what each engine has room for, between two characters. */
+static void cut_name(struct amend_buffer *name)
+{
+	enum { MOST = 63 };
+
+	if (name->failed || name->size <= MOST)
+		return;
+	name->size = MOST;
+	while (((unsigned char)name->data[name->size] & 0xc0) == 0x80)
+		name->size--;
+	name->data[name->size] = '\0';
+}
+
 enum amend_status amend_request_not_unique(const struct amend_conn *db,
 					   const struct amend_table *table,
 					   const struct amend_request_key *key,
@@ -98,6 +111,7 @@ enum amend_status amend_request_not_unique(const struct amend_conn *db,
 		amend_quote_name(&columns, db->dialect, column);
 	}
 	amend_buffer_text(&name, "_key");
+	cut_name(&name);
 	failed = name.failed || columns.failed;
 	if (!failed)
 		amend_quote_name(&index, db->dialect, name.data);

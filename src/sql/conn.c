@@ -11,6 +11,7 @@
 
 #include <sodium.h>
 
+#include <amend/mariadb.h>
 #include <amend/postgres.h>
 #include <amend/sqlite.h>
 
@@ -69,7 +70,8 @@ enum amend_status amend_open(const char *url, const struct amend_open_options *o
 {
 	static const struct amend_open_options defaults = AMEND_OPEN_OPTIONS_INIT;
 	/* SQLite last: what no scheme claims is a file's name. */
-	const struct amend_driver *const drivers[] = {amend_driver_postgres, amend_driver_sqlite};
+	const struct amend_driver *const drivers[] = {amend_driver_postgres, amend_driver_mariadb,
+						      amend_driver_sqlite};
 	struct amend_session *session = NULL;
 	enum amend_status status;
 
@@ -82,7 +84,16 @@ enum amend_status amend_open(const char *url, const struct amend_open_options *o
 		status = drivers[i]->open(url, options, &session, err);
 		if (status != AMEND_OK)
 			return status;
-		return amend_conn_new(drivers[i], session, options, false, out, err);
+		status = amend_conn_new(drivers[i], session, options, false, out, err);
+		if (status == AMEND_OK && !amend_has(*out, AMEND_HAS_DDL_ROLLBACK)) {
+			(*out)->url = copy_text(url);
+			if (!(*out)->url) {
+				amend_close(*out);
+				*out = NULL;
+				return amend_no_memory(err);
+			}
+		}
+		return status;
 	}
 	return amend_error_set(err, AMEND_UNSUPPORTED,
 			       "no driver in this build opens this database (hint: a file, "
@@ -126,6 +137,13 @@ enum amend_status amend_adopt_postgres(struct pg_conn *handle,
 	return adopt(amend_driver_postgres, "PostgreSQL", handle, options, out, err);
 }
 
+enum amend_status amend_adopt_mariadb(struct st_mysql *handle,
+				      const struct amend_open_options *options,
+				      struct amend_conn **out, struct amend_error *err)
+{
+	return adopt(amend_driver_mariadb, "MariaDB", handle, options, out, err);
+}
+
 void amend_close(struct amend_conn *db)
 {
 	struct amend_error ignored;
@@ -142,6 +160,7 @@ void amend_close(struct amend_conn *db)
 	amend_texts_free(db);
 	free(db->guesses);
 	free(db->key_file);
+	free(db->url);
 	free(db->levels);
 	free(db->hooks);
 	free(db->who);

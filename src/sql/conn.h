@@ -47,6 +47,7 @@ struct amend_conn {
 	struct amend_session *session;
 	struct amend_open_options options;
 	char *key_file; /* options.key_file, copied */
+	char *url; /* opened, where DDL is no part of a transaction: for the ledger's sake; else NULL */
 	bool adopted;
 
 	unsigned entered;                  /* public calls under way, nested */

@@ -44,7 +44,8 @@ enum amend_feature {
 	AMEND_HAS_ARRAYS =
 		1 << 10, /* unnest: many rows of parameters in one statement (amend_sql_unnest) */
 	AMEND_HAS_UPDATE_RETURNING =
-		1 << 11, /* UPDATE ... RETURNING; ON CONFLICT ... DO UPDATE ... WHERE */
+		1 << 11,          /* UPDATE ... RETURNING; ON CONFLICT ... DO UPDATE ... WHERE */
+	AMEND_HAS_SYNC = 1 << 12, /* what a sync reads and writes in bulk is made for it, and tried */
 };
 
 /* Pieces of SQL text. "" where the engine lacks it (the feature bit says so too). */
@@ -53,6 +54,7 @@ struct amend_dialect {
 	char placeholder;      /* '$' or '?': followed by the parameter's number, from 1 */
 	bool numbered;         /* false: '?' alone, in order of use */
 	bool untyped;          /* a placeholder needs no cast to be known for what it is */
+	bool cast_around;      /* a column's cast is written CAST(? AS type), not ?::type */
 	bool on_duplicate_key; /* ON DUPLICATE KEY UPDATE for ON CONFLICT (..) DO UPDATE (amend_sql_or_set); for DO NOTHING see amend_statement.unless_there */
 	const char *default_row;  /* behind INSERT INTO t: a row of nothing but defaults */
 	const char *same;         /* infix, NULL-safe: "IS NOT DISTINCT FROM", "IS", "<=>" */
@@ -68,7 +70,7 @@ struct amend_dialect {
 	const char *row_estimate[2]; /* around a table's name as a value: a query for about how many rows it has, below 0 or NULL: not known; "": the engine does not know */
 	const char *now; /* expression: UTC as text "YYYY-MM-DD HH:MM:SS.ffffff", the clock, not the transaction's start */
 	const char *next_time[2]; /* around a version column of type timestamp: its next value, always later */
-	const char *default_schema; /* left out in the ledger's names of tables: "public", "main" */
+	const char *default_schema; /* left out in the ledger's names of tables: "public", "main"; "": whichever is the session's */
 	const char *tables; /* a query for the names of the tables there are without a schema, in order; the engine's own and the ledger's left out */
 	const char *ledger; /* prefix of the ledger's tables: "amend." or "amend_" */
 	const char *ledger_index; /* prefix of its indexes: "" or "amend_" */
@@ -76,6 +78,13 @@ struct amend_dialect {
 	const char *ledger_present;
 	const char *const
 		*ledger_lock; /* NULL-ended: makes a second installer wait for this transaction */
+	const char *const *ledger_unlock; /* NULL-ended: gives that up; NULL: the transaction's end does */
+	/*
+	 * NULL-ended: the ledger's tables as of a version, for an engine that has had none before it; each statement
+	 * finds well what is there already. Where DDL is no part of a transaction this is how it is installed.
+	 */
+	const char *const *ledger_whole;
+	int ledger_whole_version;
 	const char *const *ledger_before; /* NULL-ended: before its tables, e.g. the schema */
 	const char *const
 		*ledger_grants; /* NULL-ended: let {role} write through amend; {ledger} as above */
@@ -345,7 +354,10 @@ struct amend_driver {
 					  int64_t ms, struct amend_arena *arena,
 					  struct amend_column *column, const char **statements,
 					  struct amend_error *err);
-	/* The triggers by which the table is guarded so, in the order of making them. UNSUPPORTED: it cannot be. */
+	/*
+	 * The triggers by which the table is guarded so, in the order of making them. UNSUPPORTED: it cannot be.
+	 * NULL: there are no guards, and none of the functions around this one.
+	 */
 	enum amend_status (*guard_parts)(const struct amend_guard_spec *spec,
 					 struct amend_arena *arena, struct amend_guard_part **out,
 					 size_t *n, struct amend_error *err);
@@ -376,5 +388,6 @@ struct amend_driver {
 /* Each NULL in a build without it. */
 extern const struct amend_driver *const amend_driver_sqlite;
 extern const struct amend_driver *const amend_driver_postgres;
+extern const struct amend_driver *const amend_driver_mariadb;
 
 #endif

@@ -95,24 +95,30 @@ void amend_sql_value(struct amend_sql *sql, const struct amend_value *value)
 		amend_sql_printf(sql, "%zu", sql->n_values);
 }
 
+static void cast_to(struct amend_sql *sql, const char *type, const struct amend_value *value)
+{
+	bool around = *type && sql->dialect->cast_around;
+
+	if (around)
+		amend_sql_text(sql, "CAST(");
+	amend_sql_value(sql, value);
+	if (*type)
+		amend_sql_text(sql, around ? " AS " : "::");
+	amend_sql_text(sql, type);
+	if (around)
+		amend_sql_text(sql, ")");
+}
+
 void amend_sql_value_as(struct amend_sql *sql, const struct amend_column *column,
 			const struct amend_value *value)
 {
-	amend_sql_value(sql, value);
-	if (*column->cast) {
-		amend_sql_text(sql, "::");
-		amend_sql_text(sql, column->cast);
-	}
+	cast_to(sql, column->cast, value);
 }
 
 void amend_sql_number_as(struct amend_sql *sql, const struct amend_column *column,
 			 const struct amend_value *value)
 {
-	amend_sql_value(sql, value);
-	if (*column->number_cast) {
-		amend_sql_text(sql, "::");
-		amend_sql_text(sql, column->number_cast);
-	}
+	cast_to(sql, column->number_cast, value);
 }
 
 static void typed(struct amend_sql *sql, const struct amend_value *value, const char *type)

@@ -17,20 +17,28 @@ struct owner {
 	unsigned char digest[AMEND_TABLE_DIGEST];
 };
 
+static bool is_quoted(const char *name, const struct amend_dialect *dialect)
+{
+	return *name == '"' || *name == dialect->quote;
+}
+
 /* The part at `*text`, unquoted; moves `*text` behind it. NULL when it is malformed. */
-static char *read_part(struct amend_arena *arena, const char **text, bool may_split)
+static char *read_part(struct amend_arena *arena, const struct amend_dialect *dialect,
+		       const char **text, bool may_split)
 {
 	struct amend_buffer part = AMEND_BUFFER_INIT;
 	const char *at = *text;
 	char *copy = NULL;
 
-	if (*at == '"') {
-		for (at++; *at && (*at != '"' || at[1] == '"'); at++) {
-			if (*at == '"')
+	if (is_quoted(at, dialect)) {
+		char quote = *at;
+
+		for (at++; *at && (*at != quote || at[1] == quote); at++) {
+			if (*at == quote)
 				at++;
 			amend_buffer_char(&part, *at);
 		}
-		if (*at != '"')
+		if (*at != quote)
 			goto out;
 		at++;
 	} else {
@@ -46,11 +54,11 @@ out:
 }
 
 /* False when `name` is not NAME or SCHEMA.NAME. */
-static bool split_name(struct amend_arena *arena, const char *name, const char **schema,
-		       const char **table)
+static bool split_name(struct amend_arena *arena, const struct amend_dialect *dialect,
+		       const char *name, const char **schema, const char **table)
 {
 	*schema = NULL;
-	*table = read_part(arena, &name, true);
+	*table = read_part(arena, dialect, &name, true);
 	if (!*table)
 		return false;
 	if (*name == '\0')
@@ -59,7 +67,7 @@ static bool split_name(struct amend_arena *arena, const char *name, const char *
 		return false;
 	name++;
 	*schema = *table;
-	*table = read_part(arena, &name, false);
+	*table = read_part(arena, dialect, &name, false);
 	return *table && *name == '\0';
 }
 
@@ -149,14 +157,15 @@ static void choose_version(struct amend_table *table)
 	}
 }
 
-static enum amend_status complete(struct amend_conn *db, struct amend_table *table,
+static enum amend_status complete(struct amend_conn *db, bool visible, struct amend_table *table,
 				  struct amend_arena *arena, struct amend_error *err)
 {
 	struct amend_buffer qualified = AMEND_BUFFER_INIT, sql = AMEND_BUFFER_INIT;
 
 	if (!table->schema || !table->name)
 		return amend_error_set(err, AMEND_INTERNAL, "the driver described no table");
-	if (strcmp(table->schema, db->dialect->default_schema) != 0) {
+	if (*db->dialect->default_schema ? strcmp(table->schema, db->dialect->default_schema) != 0
+					 : !visible) {
 		amend_ledger_name(&qualified, table->schema);
 		amend_buffer_char(&qualified, '.');
 	}
@@ -181,25 +190,24 @@ static enum amend_status complete(struct amend_conn *db, struct amend_table *tab
 
 static enum amend_status describe(struct amend_conn *db, const char *name, bool recorded,
 				  struct amend_arena *arena, struct amend_table *table,
-				  struct amend_error *err)
+				  bool *visible, struct amend_error *err)
 {
 	const char *schema, *bare;
-	bool visible;
 	enum amend_status status;
 	struct amend_error second;
 
-	if (!split_name(arena, name, &schema, &bare))
+	if (!split_name(arena, db->dialect, name, &schema, &bare))
 		return amend_error_set(
 			err, AMEND_INVALID,
 			"expected TABLE or SCHEMA.TABLE, found '%s' (hint: put odd names "
 			"in double quotes)",
 			name);
-	if (recorded && !schema)
+	if (recorded && !schema && *db->dialect->default_schema)
 		schema = db->dialect->default_schema;
-	status = db->driver->describe(db->session, schema, bare, arena, table, &visible, err);
+	status = db->driver->describe(db->session, schema, bare, arena, table, visible, err);
 	/* A dot in the table's own name, not quoted. */
-	if (status == AMEND_NOT_FOUND && !recorded && schema && *name != '"' &&
-	    db->driver->describe(db->session, NULL, name, arena, table, &visible, &second) ==
+	if (status == AMEND_NOT_FOUND && !recorded && schema && !is_quoted(name, db->dialect) &&
+	    db->driver->describe(db->session, NULL, name, arena, table, visible, &second) ==
 		    AMEND_OK)
 		status = AMEND_OK;
 	return status;
@@ -268,6 +276,7 @@ static enum amend_status open_table(struct amend_conn *db, const char *name, boo
 	struct amend_table *table = calloc(1, sizeof(*table));
 	struct owner *owner = calloc(1, sizeof(*owner));
 	enum amend_status status;
+	bool visible = false;
 
 	*out = NULL;
 	if (!table || !owner) {
@@ -278,9 +287,9 @@ static enum amend_status open_table(struct amend_conn *db, const char *name, boo
 	table->owner = owner;
 	status = amend_enter(db, err);
 	if (status == AMEND_OK) {
-		status = describe(db, name, recorded, &owner->arena, table, err);
+		status = describe(db, name, recorded, &owner->arena, table, &visible, err);
 		if (status == AMEND_OK)
-			status = complete(db, table, &owner->arena, err);
+			status = complete(db, visible, table, &owner->arena, err);
 		if (status == AMEND_OK)
 			status = make_digest(table, owner->digest, err);
 		/* Not finding it harms no unit; what the engine did not survive does. */

@@ -455,6 +455,16 @@ static size_t memory_limit(const struct amend_sync_options *options)
 	return options->memory ? options->memory : AMEND_STORE_LIMIT;
 }
 
+enum amend_status amend_sync_available(const struct amend_conn *db, struct amend_error *err)
+{
+	if (amend_has(db, AMEND_HAS_SYNC))
+		return AMEND_OK;
+	return amend_error_set(err, AMEND_UNSUPPORTED,
+			       "amend sync is not available on %s yet (hint: single records are: "
+			       "amend set)",
+			       db->driver->name);
+}
+
 enum amend_status amend_sync(struct amend_conn *db, struct amend_source *source, const char *table,
 			     const struct amend_sync_options *options,
 			     struct amend_sync_report *report, struct amend_error *err)
@@ -479,6 +489,9 @@ enum amend_status amend_sync(struct amend_conn *db, struct amend_source *source,
 	report->unmodified = source->unmodified;
 	if (status != AMEND_OK)
 		return status;
+	status = amend_sync_available(db, err);
+	if (status != AMEND_OK)
+		return amend_leave(db, status, err);
 	if (amend_in_transaction(db))
 		status = amend_error_set(err, AMEND_INVALID,
 					 "a sync commits chunk by chunk: it cannot run inside a "

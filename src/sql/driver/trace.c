@@ -653,7 +653,7 @@ enum amend_status amend_trace_wrap(const struct amend_driver *driver, struct ame
 	self->driver.set_lock_timeout = trace_set_lock_timeout;
 	self->driver.become_writer = driver->become_writer ? trace_become_writer : NULL;
 	self->driver.describe = trace_describe;
-	self->driver.guard_found = trace_guard_found;
+	self->driver.guard_found = driver->guard_found ? trace_guard_found : NULL;
 	self->driver.canonicalise = trace_canonicalise;
 	self->driver.check = trace_check;
 	self->driver.violations = driver->violations ? trace_violations : NULL;

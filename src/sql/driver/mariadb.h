@@ -1,0 +1,181 @@
+/*
+ * What the files of the MariaDB driver share. libmariadb 3.3 or newer, a server
+ * of version 10.6 or newer (SKIP LOCKED, INSERT ... RETURNING).
+ */
+#ifndef AMEND_SQL_DRIVER_MARIADB_H
+#define AMEND_SQL_DRIVER_MARIADB_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+
+#include <mariadb/errmsg.h>
+#include <mariadb/mysql.h>
+
+#include "core/buffer.h"
+#include "sql/driver.h"
+#include "sql/sqlstate.h"
+
+enum { AMEND_MA_PREPARED = 128 };
+
+/* Server errors that this driver looks at by number (the server's manual, "Error codes"). */
+enum amend_mariadb_code {
+	AMEND_MA_DUPLICATE = 1062,
+	AMEND_MA_LOCK_WAIT = 1205,
+	AMEND_MA_DEADLOCK = 1213,
+};
+
+/* Where a connection goes to; what is NULL is the client library's default. */
+struct amend_mariadb_place {
+	char *host, *user, *password, *database, *socket;
+	unsigned port; /* 0: the default */
+};
+
+/* A statement's text, prepared on the server. */
+struct amend_mariadb_prepared {
+	char *sql; /* NULL: a free place */
+	uint64_t hash, last_use;
+	MYSQL_STMT *stmt;
+};
+
+struct amend_session {
+	MYSQL *conn;
+	struct amend_mariadb_place place; /* opened: for reconnect and interrupt; adopted: empty */
+	bool adopted;
+	bool lost;
+	bool read_only; /* what the caller asked for at open */
+	int lock_timeout_ms;
+
+	/* mariadb_pins.c */
+	int wait_s;   /* innodb_lock_wait_timeout as last set by us; -1: not known */
+	bool limited; /* max_statement_time is set, for the transaction now open */
+	char *saved; /* adopted, pinned: the statement that puts the application's settings back; NULL: they are ours */
+
+	/* mariadb_run.c */
+	struct amend_mariadb_prepared prepared[AMEND_MA_PREPARED];
+	uint64_t uses;
+
+	/* For interrupt: whom to kill; something of ours is being waited for; it was asked for. */
+	pthread_t killer;
+	bool has_killer;
+	sem_t wake;
+	atomic_bool busy, asked, closing;
+	atomic_bool killing;
+};
+
+/* mariadb_error.c */
+
+enum amend_status amend_mariadb_fail(struct amend_error *err, enum amend_status status,
+				     const char *sqlstate, const char *text);
+/* What the server or the client library says, by number. */
+enum amend_status amend_mariadb_meaning(unsigned code, const char *sqlstate, const char *text,
+					struct amend_error *err);
+/* Of the connection, or of `stmt` where it is not NULL; also finds out what the error left of the transaction. */
+enum amend_status amend_mariadb_error(struct amend_session *session, MYSQL_STMT *stmt,
+				      struct amend_error *err);
+
+/* mariadb_open.c */
+
+bool amend_mariadb_accepts(const char *url);
+enum amend_status amend_mariadb_open(const char *url, const struct amend_open_options *options,
+				     struct amend_session **out, struct amend_error *err);
+enum amend_status amend_mariadb_adopt(void *handle, const struct amend_open_options *options,
+				      struct amend_session **out, struct amend_error *err);
+enum amend_status amend_mariadb_reconnect(struct amend_session *session, int limit_ms,
+					  bool (*stop)(const void *context), const void *context,
+					  struct amend_error *err);
+void amend_mariadb_close(struct amend_session *session);
+void amend_mariadb_interrupt(struct amend_session *session);
+/* Around each wait for the server, for interrupt. */
+void amend_mariadb_enter(struct amend_session *session);
+void amend_mariadb_leave(struct amend_session *session);
+
+/* mariadb_pins.c */
+
+enum amend_status amend_mariadb_pin_opened(struct amend_session *session, struct amend_error *err);
+enum amend_status amend_mariadb_pin(struct amend_session *session, struct amend_error *err);
+enum amend_status amend_mariadb_unpin(struct amend_session *session, struct amend_error *err);
+/* How long locks are waited for, in the whole seconds that the server counts. */
+enum amend_status amend_mariadb_wait(struct amend_session *session, int ms, struct amend_error *err);
+
+/* mariadb_run.c */
+
+/* Text of our own making without results. */
+enum amend_status amend_mariadb_exec(struct amend_session *session, const char *sql,
+				     struct amend_error *err);
+enum amend_status amend_mariadb_run(struct amend_session *session,
+				    const struct amend_statement *statements, size_t n,
+				    struct amend_rows *rows, size_t *failed,
+				    struct amend_error *err);
+enum amend_status amend_mariadb_scan(struct amend_session *session,
+				     const struct amend_statement *statement, amend_row_fn each,
+				     void *context, struct amend_error *err);
+enum amend_status amend_mariadb_columns(struct amend_session *session, const char *sql,
+					amend_name_fn each, void *context, struct amend_error *err);
+/* Closes what is prepared; it is gone on the server, or will be. */
+void amend_mariadb_forget(struct amend_session *session);
+enum amend_tx amend_mariadb_state(const struct amend_session *session);
+/* One of our own queries with text parameters. */
+enum amend_status amend_mariadb_ask(struct amend_session *session, const char *sql,
+				    const struct amend_value *values, size_t n,
+				    struct amend_rows *rows, struct amend_error *err);
+
+/* mariadb_fetch.c: the columns of one result, bound to buffers that grow */
+
+struct amend_mariadb_fetch {
+	MYSQL_STMT *stmt;
+	unsigned n;
+	MYSQL_FIELD *fields; /* of `meta` */
+	MYSQL_RES *meta;
+	MYSQL_BIND *binds;
+	struct amend_mariadb_cell *cells;
+	bool grown; /* a buffer is another one than was bound */
+};
+
+enum amend_status amend_mariadb_fetch_begin(struct amend_mariadb_fetch *fetch, MYSQL_STMT *stmt,
+					    struct amend_error *err);
+/* The next row's values, which live until the next call; `*more` false: there is none. */
+enum amend_status amend_mariadb_fetch_row(struct amend_session *session,
+					  struct amend_mariadb_fetch *fetch,
+					  struct amend_value *values, bool *more,
+					  struct amend_error *err);
+void amend_mariadb_fetch_end(struct amend_mariadb_fetch *fetch);
+
+/* mariadb_tx.c */
+
+enum amend_status amend_mariadb_begin(struct amend_session *session,
+				      const struct amend_begin *begin, struct amend_error *err);
+enum amend_status amend_mariadb_commit(struct amend_session *session, struct amend_error *err);
+enum amend_status amend_mariadb_rollback(struct amend_session *session, struct amend_error *err);
+enum amend_status amend_mariadb_set_lock_timeout(struct amend_session *session, int ms,
+						 struct amend_error *err);
+
+/* mariadb_describe.c, mariadb_canon.c, mariadb_check.c: the driver's functions of these names */
+
+/* column.type_id: what the canonical form goes by. */
+enum amend_mariadb_type {
+	AMEND_MA_OTHER, /* asked of the server */
+	AMEND_MA_INTEGER,
+	AMEND_MA_DECIMAL,
+	AMEND_MA_DOUBLE,
+	AMEND_MA_FLOAT,
+	AMEND_MA_CHAR,
+	AMEND_MA_TEXT, /* varchar and the texts */
+	AMEND_MA_BYTES,
+	AMEND_MA_DATE,
+	AMEND_MA_DATETIME,
+};
+
+enum amend_status amend_mariadb_describe(struct amend_session *session, const char *schema,
+					 const char *name, struct amend_arena *arena,
+					 struct amend_table *table, bool *visible,
+					 struct amend_error *err);
+enum amend_status amend_mariadb_canonicalise(struct amend_session *session,
+					     struct amend_canon *items, size_t n,
+					     struct amend_arena *arena, struct amend_error *err);
+enum amend_status amend_mariadb_check(struct amend_session *session,
+				      void (*each)(void *context, enum amend_level level,
+						   const char *topic, const char *text),
+				      void *context, struct amend_error *err);
+
+#endif

@@ -1,0 +1,99 @@
+/*
+ * Transactions: their beginning and end.
+ * Leaves savepoints and reruns to the layer above.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "sql/driver/mariadb.h"
+
+/* The transaction's own limit would end what runs after it. Of an adopted session mariadb_pins.c gives the application's back. */
+static enum amend_status lift_limit(struct amend_session *session, struct amend_error *err)
+{
+	if (!session->limited || session->lost)
+		return AMEND_OK;
+	session->limited = false;
+	return amend_mariadb_exec(session, "SET max_statement_time = DEFAULT", err);
+}
+
+enum amend_status amend_mariadb_begin(struct amend_session *session,
+				      const struct amend_begin *begin, struct amend_error *err)
+{
+	static const char *const levels[] = {
+		[AMEND_ISOLATION_DEFAULT] = "READ COMMITTED",
+		[AMEND_READ_COMMITTED] = "READ COMMITTED",
+		[AMEND_REPEATABLE_READ] = "REPEATABLE READ",
+		[AMEND_SERIALIZABLE] = "SERIALIZABLE",
+	};
+	enum amend_status status;
+	char sql[96];
+
+	/* START TRANSACTION would commit it. */
+	if (session->conn->server_status & SERVER_STATUS_IN_TRANS && !session->lost)
+		return amend_error_set(err, AMEND_INVALID, "a transaction is open already");
+	status = amend_mariadb_wait(session, begin->lock_timeout_ms, err);
+	if (status == AMEND_OK && begin->time_limit_ms > 0) {
+		snprintf(sql, sizeof(sql), "SET max_statement_time = %d.%03d",
+			 begin->time_limit_ms / 1000, begin->time_limit_ms % 1000);
+		session->limited = true;
+		status = amend_mariadb_exec(session, sql, err);
+	}
+	/* Of the next transaction alone; the session's own is READ COMMITTED. */
+	if (status == AMEND_OK && begin->isolation != AMEND_ISOLATION_DEFAULT &&
+	    begin->isolation != AMEND_READ_COMMITTED) {
+		snprintf(sql, sizeof(sql), "SET TRANSACTION ISOLATION LEVEL %s",
+			 levels[begin->isolation]);
+		status = amend_mariadb_exec(session, sql, err);
+	}
+	if (status == AMEND_OK)
+		status = amend_mariadb_exec(session,
+					    begin->read_only ? "START TRANSACTION READ ONLY"
+							     : "START TRANSACTION READ WRITE",
+					    err);
+	return status;
+}
+
+enum amend_status amend_mariadb_commit(struct amend_session *session, struct amend_error *err)
+{
+	enum amend_status status;
+	struct amend_error ignored;
+
+	switch (amend_mariadb_state(session)) {
+	case AMEND_TX_IDLE:
+		return amend_error_set(err, AMEND_INVALID, "no transaction is open");
+	case AMEND_TX_LOST:
+		return amend_mariadb_fail(err, AMEND_UNREACHABLE, AMEND_SQLSTATE_LOST,
+					  "the connection broke before the transaction was "
+					  "committed: nothing of it is in");
+	case AMEND_TX_ACTIVE:
+	case AMEND_TX_FAILED:
+		break;
+	}
+	status = amend_mariadb_exec(session, "COMMIT", err);
+	if (status != AMEND_OK && session->lost) {
+		err->status = AMEND_OUTCOME_UNKNOWN;
+		memcpy(err->sqlstate, AMEND_SQLSTATE_UNKNOWN, sizeof(err->sqlstate));
+		return amend_error_wrap(err, "the connection broke during COMMIT");
+	}
+	/* It is in: a limit that stays is the next begin's trouble. */
+	(void)!lift_limit(session, &ignored);
+	return status;
+}
+
+enum amend_status amend_mariadb_rollback(struct amend_session *session, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	if (session->lost)
+		return amend_mariadb_fail(err, AMEND_UNREACHABLE, AMEND_SQLSTATE_LOST,
+					  "the connection is gone");
+	if (session->conn->server_status & SERVER_STATUS_IN_TRANS)
+		status = amend_mariadb_exec(session, "ROLLBACK", err);
+	return status == AMEND_OK ? lift_limit(session, err) : status;
+}
+
+enum amend_status amend_mariadb_set_lock_timeout(struct amend_session *session, int ms,
+						 struct amend_error *err)
+{
+	return amend_mariadb_wait(session, ms, err);
+}
