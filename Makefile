@@ -37,7 +37,7 @@ test:
 	@meson introspect --buildoptions $(BUILD) | tr '{' '\n' | \
 		grep -q '"name": "tests", "value": "enabled"' || meson configure -Dtests=enabled $(BUILD)
 	@ninja -C $(BUILD)
-	tools/servers run -- meson test -C $(BUILD) --no-rebuild --print-errorlogs $(TESTS)
+	tools/servers run --mariadb -- meson test -C $(BUILD) --no-rebuild --print-errorlogs $(TESTS)
 
 check: build
 	@tools/check $(BUILD)

@@ -46,7 +46,7 @@ static void transaction_is_the_applications(struct engine *engine)
 	pin(engine, session);
 	session_exec(engine, session, "SAVEPOINT s");
 	session_exec(engine, session, "INSERT INTO t VALUES (2)");
-	session_exec(engine, session, "RELEASE s");
+	session_exec(engine, session, "RELEASE SAVEPOINT s");
 	unpin(engine, session);
 	session_expect_state(engine, session, AMEND_TX_ACTIVE);
 	engine_expect(engine, "SELECT count(*) FROM t", "0");
@@ -88,6 +88,15 @@ static const char *settings_of(struct engine *engine, struct foreign *applicatio
 				     foreign_rows(application, "PRAGMA defer_foreign_keys"),
 				     foreign_rows(application, "PRAGMA ignore_check_constraints"),
 				     foreign_rows(application, "PRAGMA synchronous"));
+	/* What counts, and not what the session is. */
+	if (engine_is(engine, "mariadb"))
+		return foreign_rows(
+			application,
+			"SELECT group_concat(variable_name, '=', session_value ORDER BY variable_name)"
+			" FROM information_schema.system_variables WHERE session_value IS NOT NULL AND"
+			" variable_name NOT IN ('TIMESTAMP', 'RAND_SEED1', 'RAND_SEED2', 'INSERT_ID',"
+			" 'LAST_INSERT_ID', 'IDENTITY', 'WARNING_COUNT', 'ERROR_COUNT', 'LAST_GTID',"
+			" 'IN_TRANSACTION', 'GTID_SEQ_NO')");
 	return foreign_rows(application,
 			    "SELECT string_agg(name || '=' || setting, ' ' ORDER BY name)"
 			    " FROM pg_settings WHERE name <> 'in_hot_standby'"
@@ -97,7 +106,7 @@ static const char *settings_of(struct engine *engine, struct foreign *applicatio
 /* What the application has set, in ways that would spoil ours. */
 static const char *odd_settings(const struct engine *engine)
 {
-	return engine_pick(
+	return engine_pick3(
 		engine,
 		"PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = ON;"
 		"PRAGMA synchronous = OFF",
@@ -106,7 +115,10 @@ static const char *odd_settings(const struct engine *engine)
 		"SET intervalstyle = 'iso_8601'; SET array_nulls = off;"
 		"SET search_path = 'odd, name', public; SET lock_timeout = '7s';"
 		"SET statement_timeout = '77s'; SET client_encoding = 'LATIN1'; SET jit = on;"
-		"SET standard_conforming_strings = off");
+		"SET standard_conforming_strings = off",
+		"SET NAMES latin1; SET time_zone = '+09:00', sql_mode = 'NO_UNSIGNED_SUBTRACTION',"
+		" tx_isolation = 'REPEATABLE-READ', sql_select_limit = 1, sql_safe_updates = 1,"
+		" innodb_lock_wait_timeout = 7, lock_wait_timeout = 8, max_statement_time = 77.5");
 }
 
 static void use(struct engine *engine, struct amend_session *session)
@@ -114,11 +126,17 @@ static void use(struct engine *engine, struct amend_session *session)
 	session_exec(engine, session, "INSERT INTO t VALUES (1)");
 	if (engine_is(engine, "sqlite"))
 		return;
+	session_expect(engine, session, "SELECT 'Zürich 東京'", "Zürich 東京");
+	if (engine_is(engine, "mariadb")) {
+		session_expect(engine, session, "SELECT from_unixtime(0)", "1970-01-01 00:00:00");
+		session_expect(engine, session, "SELECT \"a\" FROM t WHERE 'x' || 'y' <> 'xy '",
+			       session_rows(engine, session, "SELECT a FROM t"));
+		return;
+	}
 	session_expect(engine, session, "SELECT timestamptz '2024-02-01 00:00+00'",
 		       "2024-02-01 00:00:00+00");
 	session_expect(engine, session, "SELECT '\\x00ff'::bytea", "\\x00ff");
 	session_expect(engine, session, "SELECT 0.1::float8 + 0.2", "0.30000000000000004");
-	session_expect(engine, session, "SELECT 'Zürich 東京'", "Zürich 東京");
 }
 
 static void settings_while_idle(struct engine *engine)
@@ -196,7 +214,7 @@ static void settings_after_failure(struct engine *engine)
 	session_exec(engine, session, "SAVEPOINT s");
 	assert_int_not_equal(session_try(engine, session, "SELEKT").status, AMEND_OK);
 	session_exec(engine, session, "ROLLBACK TO s");
-	session_exec(engine, session, "RELEASE s");
+	session_exec(engine, session, "RELEASE SAVEPOINT s");
 	use(engine, session);
 	unpin(engine, session);
 	expect_text(settings_of(engine, application), before);

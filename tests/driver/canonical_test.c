@@ -8,6 +8,7 @@ struct input {
 	const char *type;
 	const char *in;
 	const char *out; /* as session_rows shows it; NULL: a problem */
+	bool rounded;    /* the engine would take it, for another number than it is */
 };
 
 /* SQLite: `out` by its storage class: text in quotes. */
@@ -95,6 +96,70 @@ static const struct input postgres_inputs[] = {
 	{"int4range", "(1,5]", "[2,6)"},
 };
 
+/* FLOAT as the double that it is: its text does not tell 16777216 from 16777215. */
+static const struct input mariadb_inputs[] = {
+	{"integer", "007", "7"},
+	{"integer", "+7", "7"},
+	{"integer", "-0", "0"},
+	{"integer", "abc", NULL},
+	{"integer", "", NULL},
+	{"integer", "7.0", NULL, .rounded = true},
+	{"integer", "7.5", NULL, .rounded = true},
+	{"integer", "2147483648", NULL},
+	{"integer unsigned", "-1", NULL},
+	{"integer(5) zerofill", "7", "7"},
+	{"tinyint", "128", NULL},
+	{"bigint", "9223372036854775807", "9223372036854775807"},
+	{"bigint", "9223372036854775808", NULL},
+	{"bigint unsigned", "18446744073709551615", "18446744073709551615"},
+	{"numeric(10,2)", "1.5", "1.50"},
+	{"numeric(10,2)", "1.005", "1.01"},
+	{"numeric(10,2)", "-0", "0.00"},
+	{"numeric(10,2)", "1e3", "1000.00"},
+	{"numeric(10,2)", "00.5", "0.50"},
+	{"numeric(4,2)", "100", NULL},
+	{"numeric(4,2)", "99.995", NULL},
+	{"numeric(5,2) unsigned", "-1", NULL},
+	{"float", "0.1", "0.10000000149011612"},
+	{"float", "16777217", "16777216"},
+	{"double", "1", "1"},
+	{"double", "1e400", NULL},
+	{"double", "0.10", "0.1"},
+	{"boolean", "1", "1"},
+	{"boolean", "yes", NULL},
+	{"text", "", ""},
+	{"text", " x ", " x "},
+	{"text", "Zürich", "Zürich"},
+	{"varchar(3)", "abc", "abc"},
+	{"varchar(3)", "abc  ", "abc"},
+	{"varchar(3)", "日本語", "日本語"},
+	{"varchar(3)", "abcd", NULL},
+	{"varchar(3) CHARACTER SET latin1", "日", NULL},
+	{"char(3)", "a", "a"},
+	{"char(3)", "a  ", "a"},
+	{"longblob", "x", "(1 bytes)"},
+	{"varbinary(2)", "abc", NULL},
+	{"binary(3)", "a", "(3 bytes)"},
+	{"date", "2024-02-29", "2024-02-29"},
+	{"date", "20240229", "2024-02-29"},
+	{"date", "2023-02-29", NULL},
+	{"time", "7:05", "07:05:00"},
+	{"datetime", "2024-02-29T07:05:00", "2024-02-29 07:05:00"},
+	{"datetime", "2024-02-29 07:05:00.500", "2024-02-29 07:05:00"},
+	{"datetime(3)", "2024-02-29 07:05:00.5", "2024-02-29 07:05:00.500"},
+	{"timestamp(0)", "2024-02-29 07:05:00", "2024-02-29 07:05:00"},
+	{"year", "24", "2024"},
+	{"enum('sad', 'glad')", "GLAD", NULL},
+	{"enum('sad', 'glad')", "glad", "glad"},
+	{"enum('sad', 'glad')", "cross", NULL},
+	{"set('a', 'b')", "b,a", "a,b"},
+	{"uuid", "0B5B6F5E2F2A4A3C9C7E7D1A5A1D9D10", "0b5b6f5e-2f2a-4a3c-9c7e-7d1a5a1d9d10"},
+	{"uuid", "0b5b", NULL},
+	{"json", "{\"a\":  1}", "{\"a\":  1}"},
+	{"json", "{", NULL},
+	{"inet6", "0:0::1", "::1"},
+};
+
 static const char *shown(struct engine *engine, const struct amend_value *value)
 {
 	switch (value->kind) {
@@ -136,12 +201,15 @@ static const char *stored(struct engine *engine, struct amend_session *session, 
 
 static void each_input(struct engine *engine)
 {
-	bool sqlite = engine_is(engine, "sqlite");
-	const struct input *inputs = sqlite ? sqlite_inputs : postgres_inputs;
-	size_t n = sqlite ? COUNT(sqlite_inputs) : COUNT(postgres_inputs);
+	const struct input *inputs = engine_is(engine, "sqlite")    ? sqlite_inputs
+				     : engine_is(engine, "mariadb") ? mariadb_inputs
+								    : postgres_inputs;
+	size_t n = engine_is(engine, "sqlite")    ? COUNT(sqlite_inputs)
+		   : engine_is(engine, "mariadb") ? COUNT(mariadb_inputs)
+						  : COUNT(postgres_inputs);
 	struct amend_session *session = session_open(engine);
 
-	if (!sqlite)
+	if (engine_is(engine, "postgresql"))
 		engine_exec(engine, "CREATE TYPE mood AS ENUM ('sad', 'glad');"
 				    "CREATE DOMAIN even AS integer CHECK (VALUE % 2 = 0)");
 	for (size_t i = 0; i < n; i++) {
@@ -154,7 +222,7 @@ static void each_input(struct engine *engine)
 		item.column = &describe(engine, session, NULL, table)->columns[0];
 		expect_ok(engine->driver->canonicalise(session, &item, 1, arena, &err), &err);
 		found = item.problem ? NULL : shown(engine, &item.out);
-		store = stored(engine, session, table, &item.in);
+		store = inputs[i].rounded ? NULL : stored(engine, session, table, &item.in);
 		if ((found && inputs[i].out ? strcmp(found, inputs[i].out) != 0
 					    : found != inputs[i].out) ||
 		    (found && store ? strcmp(found, store) != 0 : found != store))

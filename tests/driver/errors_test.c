@@ -47,6 +47,20 @@ static const char *const schema_postgres =
 	"INSERT INTO room VALUES ('[1,5)');"
 	"INSERT INTO c VALUES (1, 1); INSERT INTO w VALUES ('k', 'v')";
 
+static const char *const schema_mariadb =
+	"CREATE TABLE p (id integer PRIMARY KEY, code text UNIQUE, name text NOT NULL, n integer,"
+	" a text, b text, CONSTRAINT positive CHECK (n > 0), UNIQUE (a, b), UNIQUE KEY p_name (name));"
+	"CREATE TABLE c (id integer PRIMARY KEY, p integer NOT NULL REFERENCES p (id));"
+	"CREATE TABLE w (k text PRIMARY KEY, v varchar(3));"
+	"CREATE TABLE typed (i integer, s smallint, d date, n numeric(4,2), j json, u uuid,"
+	" e enum('a', 'b'), t datetime);"
+	"CREATE TABLE gen (a integer, g integer GENERATED ALWAYS AS (a + 1) STORED);"
+	"CREATE TABLE guarded (a integer);"
+	"CREATE TRIGGER guard BEFORE INSERT ON guarded FOR EACH ROW"
+	" SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not on a sunday';"
+	"INSERT INTO p VALUES (1, 'one', 'One', 1, 'x', 'y');"
+	"INSERT INTO c VALUES (1, 1); INSERT INTO w VALUES ('k', 'v')";
+
 #define BOTH(sql) sql, sql
 
 static const struct error_case constraints[] = {
@@ -97,6 +111,52 @@ static const struct error_case invalid[] = {
 	{NULL, "INSERT INTO typed (i) SELECT true", AMEND_INVALID, "42804", NULL},
 };
 
+/* As MariaDB has them: its own SQLSTATEs say less. */
+static const struct error_case constraints_mariadb[] = {
+	{BOTH("INSERT INTO p (id, name) VALUES (1, 'x')"), AMEND_CONSTRAINT, "23505", NULL},
+	{BOTH("INSERT INTO p (id, code, name) VALUES (2, 'one', 'x')"), AMEND_CONSTRAINT, "23505",
+	 "code"},
+	{BOTH("INSERT INTO p (id, name, a, b) VALUES (2, 'x', 'x', 'y')"), AMEND_CONSTRAINT,
+	 "23505", NULL},
+	{BOTH("INSERT INTO p (id, name) VALUES (2, 'One')"), AMEND_CONSTRAINT, "23505", "p_name"},
+	{BOTH("INSERT INTO w VALUES ('k', 'w')"), AMEND_CONSTRAINT, "23505", NULL},
+	{BOTH("UPDATE p SET name = NULL"), AMEND_CONSTRAINT, "23502", "name"},
+	{BOTH("INSERT INTO p (id) VALUES (2)"), AMEND_CONSTRAINT, "23502", "name"},
+	{BOTH("INSERT INTO c VALUES (2, 99)"), AMEND_CONSTRAINT, "23503", NULL},
+	{BOTH("UPDATE c SET p = 99"), AMEND_CONSTRAINT, "23503", NULL},
+	{BOTH("DELETE FROM p WHERE id = 1"), AMEND_CONSTRAINT, "23503", NULL},
+	{BOTH("UPDATE p SET n = 0"), AMEND_CONSTRAINT, "23514", "positive"},
+	{BOTH("INSERT INTO typed (j) VALUES ('{')"), AMEND_CONSTRAINT, "23514", "j"},
+	{BOTH("INSERT INTO guarded VALUES (1)"), AMEND_CONSTRAINT, "45000", "not on a sunday"},
+};
+
+static const struct error_case invalid_mariadb[] = {
+	{BOTH("SELEKT 1"), AMEND_INVALID, "42", "SELEKT"},
+	{BOTH("SELECT nope FROM p"), AMEND_INVALID, "42", "nope"},
+	{BOTH("INSERT INTO p (nope) VALUES (1)"), AMEND_INVALID, "42", "nope"},
+	{BOTH("SELECT no_such_function(1)"), AMEND_INVALID, "42", "no_such_function"},
+	{BOTH("SELECT * FROM no_such_table"), AMEND_NOT_FOUND, "42P01", "no_such_table"},
+	{BOTH("INSERT INTO no_such_table VALUES (1)"), AMEND_NOT_FOUND, "42P01", "no_such_table"},
+	{BOTH("INSERT INTO gen (a, g) VALUES (1, 5)"), AMEND_INVALID, "42", "g"},
+	{BOTH("INSERT INTO typed (i) VALUES ('abc')"), AMEND_INVALID, "22P02", "abc"},
+	{BOTH("INSERT INTO typed (i) VALUES (3000000000)"), AMEND_INVALID, "22003", NULL},
+	{BOTH("INSERT INTO typed (s) VALUES ('40000')"), AMEND_INVALID, "22003", NULL},
+	{BOTH("INSERT INTO typed (d) VALUES ('2023-02-29')"), AMEND_INVALID, "22007", NULL},
+	{BOTH("INSERT INTO typed (t) VALUES ('soon')"), AMEND_INVALID, "22007", NULL},
+	{BOTH("INSERT INTO typed (n) VALUES (100)"), AMEND_INVALID, "22003", NULL},
+	{BOTH("INSERT INTO typed (u) VALUES ('1')"), AMEND_INVALID, "22007", NULL},
+	{BOTH("INSERT INTO typed (e) VALUES ('c')"), AMEND_INVALID, "22P02", NULL},
+	{BOTH("INSERT INTO w VALUES ('x', 'long')"), AMEND_INVALID, "22001", NULL},
+	{BOTH("INSERT INTO typed (i) SELECT 1 / 0"), AMEND_INVALID, "22012", NULL},
+};
+
+/* DDL, which would end the transaction that it is tried in. */
+static const struct error_case outside_mariadb[] = {
+	{BOTH("CREATE TABLE p (a integer)"), AMEND_INVALID, "42", "p"},
+	{BOTH("CREATE TABLE no_such_schema.t (a integer)"), AMEND_NOT_FOUND, "3F000",
+	 "no_such_schema"},
+};
+
 /* `sqlstate` of two characters is a class. */
 static void expect_case(struct engine *engine, struct amend_session *session,
 			const struct error_case *wanted, bool once)
@@ -127,7 +187,7 @@ static void each_case(struct engine *engine, const struct error_case *cases, siz
 {
 	struct amend_session *session;
 
-	engine_exec(engine, engine_pick(engine, schema_sqlite, schema_postgres));
+	engine_exec(engine, engine_pick3(engine, schema_sqlite, schema_postgres, schema_mariadb));
 	session = session_open(engine);
 	for (size_t i = 0; i < n; i++) {
 		for (int once = 0; once < 2; once++) {
@@ -144,12 +204,24 @@ static void each_case(struct engine *engine, const struct error_case *cases, siz
 
 static void constraint_errors(struct engine *engine)
 {
-	each_case(engine, constraints, COUNT(constraints));
+	if (engine_is(engine, "mariadb"))
+		each_case(engine, constraints_mariadb, COUNT(constraints_mariadb));
+	else
+		each_case(engine, constraints, COUNT(constraints));
 }
 
 static void invalid_errors(struct engine *engine)
 {
-	each_case(engine, invalid, COUNT(invalid));
+	struct amend_session *session;
+
+	if (!engine_is(engine, "mariadb")) {
+		each_case(engine, invalid, COUNT(invalid));
+		return;
+	}
+	each_case(engine, invalid_mariadb, COUNT(invalid_mariadb));
+	session = session_open(engine);
+	for (size_t i = 0; i < COUNT(outside_mariadb); i++)
+		expect_case(engine, session, &outside_mariadb[i], true);
 }
 
 static void missing_rights(struct engine *engine)
@@ -189,7 +261,7 @@ static void native_code(struct engine *engine)
 static const struct engine_test tests[] = {
 	{"broken constraints are CONSTRAINT with their SQLSTATE", constraint_errors},
 	{"wrong statements and values are INVALID or NOT_FOUND", invalid_errors},
-	{"missing rights are DENIED 42501", missing_rights, .only = "postgresql"},
+	{"missing rights are DENIED 42501", missing_rights, .not_on = "sqlite"},
 	{"the native code is SQLite's extended one", native_code, .only = "sqlite"},
 };
 

@@ -37,6 +37,8 @@ static void locked_after_the_limit(struct engine *engine)
 	static const struct {
 		int limit_ms, at_least, at_most;
 	} cases[] = {{0, 0, 200}, {1, 0, 200}, {300, 250, 1500}};
+	/* MariaDB counts whole seconds, and looks for who has waited too long once in each. */
+	const int more = engine_is(engine, "mariadb") ? 2500 : 0;
 	struct amend_session *session;
 	struct foreign *foreign;
 
@@ -48,7 +50,7 @@ static void locked_after_the_limit(struct engine *engine)
 
 		expect_error(AMEND_LOCKED, "55P03", contend(engine, session, cases[i].limit_ms));
 		took = now_ms() - begun;
-		assert_in_range(took, cases[i].at_least, cases[i].at_most);
+		assert_in_range(took, cases[i].at_least, cases[i].at_most + more);
 		session_rollback(engine, session);
 		session_expect_state(engine, session, AMEND_TX_IDLE);
 	}

@@ -35,7 +35,7 @@ static void plain_data(struct engine *engine)
 		if (!texts[i])
 			fail_msg("text %zu of the dialect is NULL", i);
 	}
-	assert_true(dialect->numbered);
+	assert_true(dialect->numbered == !engine_is(engine, "mariadb"));
 	assert_true(!(driver->features & AMEND_HAS_ROW_LOCK) == !*dialect->for_update);
 	assert_true(!(driver->features & AMEND_HAS_KEY_STRENGTHS) == !*dialect->for_no_key_update);
 	assert_true(!(driver->features & AMEND_HAS_SHARE) == !*dialect->for_share);
@@ -93,19 +93,23 @@ static void accepts_its_urls(struct engine *engine)
 {
 	static const struct {
 		const char *url;
-		bool sqlite, postgres;
+		bool sqlite, postgres, mariadb;
 	} cases[] = {
-		{"app.db", true, false},
-		{"/var/lib/app.db", true, false},
-		{":memory:", true, false},
-		{"sqlite:app.db", true, false},
-		{"postgresql://localhost/app", false, true},
-		{"postgres://localhost/app", false, true},
-		{"postgresql:///app?host=/tmp", false, true},
+		{"app.db", true, false, false},
+		{"/var/lib/app.db", true, false, false},
+		{":memory:", true, false, false},
+		{"sqlite:app.db", true, false, false},
+		{"postgresql://localhost/app", false, true, false},
+		{"postgres://localhost/app", false, true, false},
+		{"postgresql:///app?host=/tmp", false, true, false},
+		{"mariadb://localhost/app", false, false, true},
+		{"mysql://user@localhost:3306/app", false, false, true},
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		bool wanted = engine_is(engine, "sqlite") ? cases[i].sqlite : cases[i].postgres;
+		bool wanted = engine_is(engine, "sqlite")    ? cases[i].sqlite
+			      : engine_is(engine, "mariadb") ? cases[i].mariadb
+							     : cases[i].postgres;
 
 		/* SQLite may take what no other driver's scheme claims: it is asked last */
 		if (engine_is(engine, "sqlite") && !wanted)

@@ -195,7 +195,10 @@ static void children_of_a_deletion(struct engine *engine)
 		road->err.text,
 		"customer {\"id\":2} is not deleted: 1 record of orders refers to it, and "
 		"would be deleted with it: {\"id\":5}; nothing would record that (hint: see to "
-		"them first, or have `amend guard --history` record");
+		"them first");
+	expect_contains(road->err.text,
+			engine_pick3(engine, "first, or have `amend guard --history` record",
+				     "first, or have `amend guard --history` record", "first)"));
 	engine_expect(engine, ORDERS, "5|2");
 	expect_ok(road_delete(road, ask(.keys = "id=1")), &road->err);
 	engine_exec(engine, "DELETE FROM orders");
@@ -366,18 +369,20 @@ static void nameless_children(struct engine *engine)
 
 static const struct engine_test tests[] = {
 	{"what the database would refuse is listed first, and after it has: all of it",
-	 all_that_is_refused},
-	{"what only COMMIT refuses is listed", deferred},
-	{"those records are listed that are to blame", several_records},
+	 all_that_is_refused, .not_on = "mariadb"},
+	{"what only COMMIT refuses is listed", deferred, .not_on = "mariadb"},
+	{"those records are listed that are to blame", several_records, .not_on = "mariadb"},
 	{"children that would go with a reverted creation are a conflict", children_of_a_creation},
 	{"children that would lose it too, and with a deletion", children_set_null},
-	{"children that would get another one too, and with a deletion", children_set_default},
+	{"children that would get another one too, and with a deletion", children_set_default,
+	 .not_on = "mariadb"},
 	{"children that would go with a deletion, unrecorded: it is refused",
 	 children_of_a_deletion},
-	{"children that are recorded go with it, and come back with it", recorded_children},
+	{"children that are recorded go with it, and come back with it", recorded_children,
+	 .not_on = "mariadb"},
 	{"a tree goes as a whole, or what stays keeps what it refers to", a_tree},
 	{"one that stays behind a thousand that go", one_behind_many},
-	{"two guarded tables that refer to each other", a_recorded_circle},
+	{"two guarded tables that refer to each other", a_recorded_circle, .not_on = "mariadb"},
 	{"who refers to a partitioned table refers to its partitions", children_of_a_partition,
 	 .only = "postgresql"},
 	{"children that nothing names", nameless_children, .only = "postgresql"},

@@ -9,10 +9,12 @@ static const char present_sql[] = "SELECT count(*) FROM sqlite_master WHERE name
 /* How many things of the ledger's there are. */
 static const char *things(struct engine *engine)
 {
-	return engine_scalar(engine,
-			     engine_pick(engine, present_sql,
-					 "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON "
-					 "n.oid = relnamespace WHERE nspname = 'amend'"));
+	return engine_scalar(
+		engine, engine_pick3(engine, present_sql,
+				     "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON "
+				     "n.oid = relnamespace WHERE nspname = 'amend'",
+				     "SELECT count(*) FROM information_schema.tables WHERE "
+				     "table_schema = DATABASE() AND table_name LIKE 'amend_%'"));
 }
 
 static struct road *open_t(struct engine *engine)
@@ -39,11 +41,13 @@ static void twice(struct engine *engine)
 	expect_text(things(engine), count);
 	engine_expect(
 		engine,
-		engine_pick(
+		engine_pick3(
 			engine,
 			"SELECT count(*), length(secret), secret GLOB '*[^0-9a-f]*' FROM amend_token_key",
 			"SELECT count(*), max(length(secret)), bool_or(secret ~ '[^0-9a-f]')::int "
-			"FROM amend.token_key"),
+			"FROM amend.token_key",
+			"SELECT count(*), max(length(secret)), max(secret RLIKE '[^0-9a-f]') FROM "
+			"amend.token_key"),
 		"1|64|0");
 }
 
@@ -115,6 +119,36 @@ static void in_the_applications_transaction(struct engine *engine)
 	history(road, NULL, "update id=1 v: d -> e\nupdate id=1 v: a -> d");
 }
 
+/* Where DDL is no part of a transaction: made beside the unit, or not at all. */
+static void apart_from_a_unit(struct engine *engine)
+{
+	struct road *road = open_t(engine);
+
+	expect_status(AMEND_CONFLICT, road_atomic(road, fail_after_write, road), &road->err);
+	assert_string_not_equal(things(engine), "0");
+	engine_expect(engine, "SELECT v FROM t", "a");
+	history(road, NULL, "");
+	ok(road, .keys = "id=1", .set = "v=b");
+	history(road, NULL, "update id=1 v: a -> b");
+}
+
+static void not_in_the_applications_transaction(struct engine *engine)
+{
+	struct foreign *mine = (open_t(engine), foreign_open(engine));
+	struct road *road = road_adopt(engine, mine, "t");
+
+	foreign_exec(mine, "BEGIN; INSERT INTO t VALUES (2, 'mine')");
+	refused(AMEND_INVALID, road, .keys = "id=1", .set = "v=b");
+	expect_contains(road->err.text, "amend_init");
+	expect_text(things(engine), "0");
+	engine_expect(engine, "SELECT count(*) FROM t", "1"); /* nothing was committed by that */
+	foreign_exec(mine, "COMMIT");
+	engine_expect(engine, "SELECT id, v FROM t ORDER BY id", "1|a\n2|mine");
+	expect_ok(amend_init(road->db, NULL, &road->err), &road->err);
+	ok(road, .keys = "id=1", .set = "v=b");
+	history(road, NULL, "update id=1 v: a -> b");
+}
+
 static void find_level(void *context, enum amend_level level, const char *topic, const char *text)
 {
 	enum amend_level *worst = context;
@@ -173,13 +207,18 @@ static const char *schema(struct engine *engine)
 {
 	return engine_rows(
 		engine,
-		engine_pick(
+		engine_pick3(
 			engine,
 			"SELECT name, sql FROM sqlite_master WHERE name LIKE 'amend_%' ORDER BY name",
 			"SELECT table_name, column_name, data_type, is_nullable, column_default FROM "
 			"information_schema.columns WHERE table_schema = 'amend' "
 			"UNION ALL SELECT indexname, indexdef, '', '', '' FROM pg_indexes WHERE "
-			"schemaname = 'amend' ORDER BY 1, 2"));
+			"schemaname = 'amend' ORDER BY 1, 2",
+			"SELECT table_name, column_name, column_type, is_nullable, column_default FROM "
+			"information_schema.columns WHERE table_schema = DATABASE() AND table_name LIKE "
+			"'amend#_%' ESCAPE '#' UNION ALL SELECT table_name, index_name, column_name, "
+			"non_unique, '' FROM information_schema.statistics WHERE table_schema = "
+			"DATABASE() AND table_name LIKE 'amend#_%' ESCAPE '#' ORDER BY 1, 2, 3"));
 }
 
 static void the_script_makes_the_same(struct engine *engine)
@@ -208,14 +247,17 @@ static void the_script_makes_the_same(struct engine *engine)
 	road_close(road);
 	engine_exec(
 		engine,
-		engine_pick(
+		engine_pick3(
 			engine,
 			"DROP TABLE amend_meta; DROP TABLE amend_run; DROP TABLE amend_revision; "
 			"DROP TABLE amend_change; DROP TABLE amend_base; DROP TABLE amend_feed; DROP TABLE amend_feed_sum; DROP TABLE amend_seen; DROP TABLE amend_conflict; "
 			"DROP TABLE amend_token_key; DROP TABLE amend_lease; DROP TABLE amend_lease_event; "
 			"DROP TABLE amend_operation; DROP TABLE amend_guard; DROP TABLE amend_session; "
 			"DROP TABLE amend_statement; DROP TABLE amend_stash",
-			"DROP SCHEMA amend CASCADE"));
+			"DROP SCHEMA amend CASCADE",
+			"DROP TABLE amend_meta, amend_run, amend_revision, amend_change, amend_base, "
+			"amend_feed, amend_feed_sum, amend_seen, amend_conflict, amend_token_key, "
+			"amend_lease, amend_lease_event, amend_operation, amend_guard"));
 	road = road_open(engine, "t");
 	expect_ok(amend_init(road->db, &changed, &road->err), &road->err);
 	expect_text(schema(engine), made);
@@ -244,10 +286,15 @@ static void read_only_file(struct engine *engine)
 static const struct engine_test tests[] = {
 	{"installed once, however often it is asked for", twice},
 	{"installed on first need, which reading is not", on_first_need},
-	{"inside a unit that is undone it is gone, and made again", in_a_unit_that_is_undone},
+	{"inside a unit that is undone it is gone, and made again", in_a_unit_that_is_undone,
+	 .needs = AMEND_HAS_DDL_ROLLBACK},
+	{"beside a unit that is undone it is made, and stays", apart_from_a_unit,
+	 .lacks = AMEND_HAS_DDL_ROLLBACK},
 	{"inside a savepoint that is undone it is made again", in_a_savepoint_that_is_undone},
 	{"inside the application's transaction that is rolled back",
-	 in_the_applications_transaction},
+	 in_the_applications_transaction, .needs = AMEND_HAS_DDL_ROLLBACK},
+	{"not where it would commit the application's transaction",
+	 not_in_the_applications_transaction, .lacks = AMEND_HAS_DDL_ROLLBACK},
 	{"a newer ledger is refused, nothing is written", newer_is_refused},
 	{"the script makes what amend_init makes", the_script_makes_the_same},
 	{"a read-only connection makes none", read_only_file},

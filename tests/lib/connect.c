@@ -4,6 +4,7 @@
  */
 #include "engines_private.h"
 
+#include <amend/mariadb.h>
 #include <amend/postgres.h>
 #include <amend/sqlite.h>
 
@@ -64,6 +65,8 @@ struct amend_conn *connect_adopt(struct engine *engine, struct foreign *foreign)
 
 	if (engine_is(engine, "sqlite"))
 		expect_ok(amend_adopt_sqlite(foreign->handle, NULL, &db, &err), &err);
+	else if (engine_is(engine, "mariadb"))
+		expect_ok(amend_adopt_mariadb(foreign->handle, NULL, &db, &err), &err);
 	else
 		expect_ok(amend_adopt_postgres(foreign->handle, NULL, &db, &err), &err);
 	return keep(engine, db);

@@ -184,7 +184,8 @@ static bool fits(const struct engine_test *test, const struct engine *engine)
 {
 	return (engine->features & test->needs) == test->needs &&
 	       (engine->features & test->lacks) == 0 &&
-	       (!test->only || engine_is(engine, test->only));
+	       (!test->only || engine_is(engine, test->only)) &&
+	       (!test->not_on || !engine_is(engine, test->not_on));
 }
 
 /* Whether the name is among those that the variable holds, parted by spaces. */
@@ -237,6 +238,9 @@ static size_t list_engines(struct engine *engines, struct engine_private *privat
 	if (flags & ENGINES_GENERIC)
 		n = add_engine(engines, privates, n, amend_driver_postgres, &engine_ops_postgres,
 			       GENERIC_HIDES);
+#endif
+#ifdef AMEND_WITH_MARIADB
+	n = add_engine(engines, privates, n, amend_driver_mariadb, &engine_ops_mariadb, 0);
 #endif
 	(void)flags;
 	return n;
@@ -299,8 +303,8 @@ static int skip_all(void)
 
 int engine_main(const struct engine_test *tests, size_t n, unsigned flags, int argc, char **argv)
 {
-	struct engine engines[3] = {{0}};
-	struct engine_private privates[3] = {{0}};
+	struct engine engines[4] = {{0}};
+	struct engine_private privates[4] = {{0}};
 	struct engine_case *cases = calloc(n * COUNT(engines) + 1, sizeof(*cases));
 	struct folders folders = {.base = ""};
 	size_t n_engines = list_engines(engines, privates, flags), n_cases = 0;

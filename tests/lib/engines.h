@@ -62,9 +62,10 @@ typedef void (*engine_test_fn)(struct engine *engine);
 struct engine_test {
 	const char *name; /* a sentence: what is promised */
 	engine_test_fn run;
-	unsigned needs;   /* feature bits: only on engines that have all of them */
-	unsigned lacks;   /* only on engines that have none of these */
-	const char *only; /* "sqlite", "postgresql": a driver's name; NULL: all */
+	unsigned needs;     /* feature bits: only on engines that have all of them */
+	unsigned lacks;     /* only on engines that have none of these */
+	const char *only;   /* "sqlite", "postgresql", "mariadb": a driver's name; NULL: all */
+	const char *not_on; /* a driver's name whose engine cannot have what it needs; NULL: none */
 };
 
 enum {
@@ -99,6 +100,9 @@ const char *engine_printf(struct engine *engine, const char *format, ...) AMEND_
 const char *engine_sql(struct engine *engine, const char *sql);
 /* Where dialects differ. */
 const char *engine_pick(const struct engine *engine, const char *sqlite, const char *postgres);
+/* The same, where MariaDB's is neither. */
+const char *engine_pick3(const struct engine *engine, const char *sqlite, const char *postgres,
+			 const char *mariadb);
 /* A URL to the same database with other settings: of a new role without any rights
  * (PostgreSQL only). The role is dropped when the test ends. */
 const char *engine_url_of_role(struct engine *engine, const char **role);

@@ -34,12 +34,14 @@ struct engine_ops {
 	void (*cancel)(void *handle); /* from another thread */
 	/* Asked through another connection; NULL: `waiting` tells. */
 	bool (*blocked)(struct engine *engine, void *handle);
+	/* Test SQL as this engine has it; NULL: as it is. */
+	void (*translate)(struct amend_buffer *out, const char *sql);
 	/* As engine_kill_sessions and engine_url_of_role; NULL where there are none. */
 	void (*kill_sessions)(struct engine *engine);
 	const char *(*url_of_role)(struct engine *engine, const char **role);
 };
 
-extern const struct engine_ops engine_ops_sqlite, engine_ops_postgres;
+extern const struct engine_ops engine_ops_sqlite, engine_ops_postgres, engine_ops_mariadb;
 
 struct opened;
 struct connected;

@@ -192,7 +192,7 @@ void engine_exec(struct engine *engine, const char *sql)
 
 const char *engine_printf(struct engine *engine, const char *format, ...)
 {
-	char text[4096];
+	char text[8192];
 	va_list args;
 
 	va_start(args, format);
@@ -204,7 +204,7 @@ const char *engine_printf(struct engine *engine, const char *format, ...)
 
 void engine_execf(struct engine *engine, const char *format, ...)
 {
-	char sql[4096];
+	char sql[8192];
 	va_list args;
 
 	va_start(args, format);
@@ -256,15 +256,33 @@ const char *engine_url_of_role(struct engine *engine, const char **role)
 
 const char *engine_sql(struct engine *engine, const char *sql)
 {
-	char *copy = amend_arena_text(engine_arena(engine), sql);
+	const struct engine_ops *ops = engine->private_->ops;
+	struct amend_buffer translated = AMEND_BUFFER_INIT;
+	char *copy;
 
+	if (ops->translate)
+		ops->translate(&translated, sql);
+	copy = amend_arena_text(engine_arena(engine), translated.data ? translated.data : sql);
+	amend_buffer_release(&translated);
 	if (!copy)
 		fail_at(__FILE__, __LINE__, "out of memory");
 	for (char *c = copy; *c; c++) {
-		if (c[0] == '?' && c[1] >= '1' && c[1] <= '9')
-			c[0] = engine->driver->dialect->placeholder;
+		if (c[0] != '?' || c[1] < '1' || c[1] > '9')
+			continue;
+		c[0] = engine->driver->dialect->placeholder;
+		if (!engine->driver->dialect->numbered) {
+			size_t digits = strspn(c + 1, "0123456789");
+
+			memmove(c + 1, c + 1 + digits, strlen(c + 1 + digits) + 1);
+		}
 	}
 	return copy;
+}
+
+const char *engine_pick3(const struct engine *engine, const char *sqlite, const char *postgres,
+			 const char *mariadb)
+{
+	return engine_is(engine, "mariadb") ? mariadb : engine_pick(engine, sqlite, postgres);
 }
 
 const char *engine_pick(const struct engine *engine, const char *sqlite, const char *postgres)

@@ -84,15 +84,33 @@ void expect_attempt_at(enum amend_status expected, const char *sqlstate, struct 
 	expect_status_at(expected, sqlstate, attempt.status, &attempt.error, what, file, line);
 }
 
+/* As often as `sql` uses them, in that order: for an engine without numbers. */
+static size_t order_values(const char *sql, const struct amend_value *values,
+			   struct amend_value *out, size_t room)
+{
+	size_t n = 0;
+
+	for (; *sql && n < room; sql++) {
+		if (sql[0] == '?' && sql[1] >= '1' && sql[1] <= '9')
+			out[n++] = values[strtoul(sql + 1, NULL, 10) - 1];
+	}
+	return n;
+}
+
 struct attempt session_with(struct engine *engine, struct amend_session *session, const char *sql,
 			    const struct amend_value *values, size_t n)
 {
+	struct amend_value in_order[512];
 	struct amend_statement statement = {
 		.sql = engine_sql(engine, sql), .values = values, .n_values = n, .once = n == 0};
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct attempt attempt = {AMEND_OK, {0}, 0};
 	size_t failed = 99;
 
+	if (!engine->driver->dialect->numbered && n > 0) {
+		statement.values = in_order;
+		statement.n_values = order_values(sql, values, in_order, COUNT(in_order));
+	}
 	attempt.status = engine->driver->run(session, &statement, 1, &rows, &failed, &attempt.error);
 	attempt.changes = rows.changes;
 	amend_rows_release(&rows);

@@ -379,7 +379,8 @@ static void the_ledger_is_not_for_editing(struct engine *engine)
 	struct road *road = open_stock(engine);
 
 	ok(road, .keys = "sku=42", .set = "qty=6", .once = "x");
-	road_table(road, engine_pick(engine, "amend_operation", "amend.operation"));
+	road_table(road,
+		   engine_pick3(engine, "amend_operation", "amend.operation", "amend_operation"));
 	refused(AMEND_INVALID, road, .keys = "id=x", .set = "who=nobody");
 	expect_contains(road->err.text, "amend's own");
 }

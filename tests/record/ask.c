@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include <amend/mariadb.h>
 #include <amend/postgres.h>
 #include <amend/sqlite.h>
 
@@ -44,6 +45,9 @@ static struct road *open_road(struct engine *engine, const char *url,
 		  &road->err);
 	expect_ok(amend_conn_new(driver, session, options, false, &road->db, &road->err),
 		  &road->err);
+	/* As amend_open does it. */
+	if (!amend_has(road->db, AMEND_HAS_DDL_ROLLBACK))
+		road->db->url = strdup(url ? url : engine->url);
 	engine_defer(engine, close_road, road);
 	expect_ok(amend_set_author(road->db, "ada", NULL, NULL, &road->err), &road->err);
 	if (table)
@@ -77,7 +81,11 @@ struct road *road_adopt(struct engine *engine, struct foreign *foreign, const ch
 	if (engine_is(engine, "sqlite"))
 		status = amend_adopt_sqlite(foreign_handle(foreign), NULL, &road->db, &road->err);
 	else
-		status = amend_adopt_postgres(foreign_handle(foreign), NULL, &road->db, &road->err);
+		status = engine_is(engine, "mariadb")
+				 ? amend_adopt_mariadb(foreign_handle(foreign), NULL, &road->db,
+						       &road->err)
+				 : amend_adopt_postgres(foreign_handle(foreign), NULL, &road->db,
+							&road->err);
 	expect_ok(status, &road->err);
 	engine_defer(engine, close_road, road);
 	if (table)

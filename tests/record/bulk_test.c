@@ -370,10 +370,13 @@ static void the_base_before(struct engine *engine)
 				  "BY id"),
 		      "{\"id\":1}|feed|0\n{\"id\":2}|feed|1\n{\"id\":7}|feed|1\n{\"id\":3}|NULL|1");
 	expect_ok(
-		amend_query(road->db,
-			    engine_pick(engine, "SELECT base FROM amend_change ORDER BY id LIMIT 1",
-					"SELECT base FROM amend.change ORDER BY id LIMIT 1"),
-			    NULL, 0, &rows, &road->err),
+		amend_query(
+			road->db,
+			engine_sql(engine,
+				   engine_pick(engine,
+					       "SELECT base FROM amend_change ORDER BY id LIMIT 1",
+					       "SELECT base FROM amend.change ORDER BY id LIMIT 1")),
+			NULL, 0, &rows, &road->err),
 		&road->err);
 	assert_true(amend_value_bytes(amend_rows_at(&rows, 0, 0), engine_arena(engine), &value));
 	amend_rows_release(&rows);
@@ -585,11 +588,14 @@ static void many_creations(struct engine *engine)
 	/* In the order of the items. */
 	engine_expect(
 		engine,
-		engine_pick(engine,
-			    "SELECT count(*) FROM amend_change a JOIN amend_change b ON b.id = "
-			    "a.id + 1 WHERE json_extract(b.pk, '$.id') > json_extract(a.pk, '$.id')",
-			    "SELECT count(*) FROM amend.change a JOIN amend.change b ON b.id = a.id "
-			    "+ 1 WHERE (b.pk::json ->> 'id')::int > (a.pk::json ->> 'id')::int"),
+		engine_pick3(
+			engine,
+			"SELECT count(*) FROM amend_change a JOIN amend_change b ON b.id = "
+			"a.id + 1 WHERE json_extract(b.pk, '$.id') > json_extract(a.pk, '$.id')",
+			"SELECT count(*) FROM amend.change a JOIN amend.change b ON b.id = a.id "
+			"+ 1 WHERE (b.pk::json ->> 'id')::int > (a.pk::json ->> 'id')::int",
+			"SELECT count(*) FROM amend_change a JOIN amend_change b ON b.id = a.id "
+			"+ 1 WHERE json_value(b.pk, '$.id') + 0 > json_value(a.pk, '$.id') + 0"),
 		"297");
 }
 
@@ -647,10 +653,10 @@ static const struct engine_test tests[] = {
 	{"defaults, identity and generated columns", defaults},
 	{"nothing to write makes no revision", no_rows},
 	{"many creations, some of which were there", many_creations},
-	{"triggers have a say in what is stored", triggers_have_a_say},
+	{"triggers have a say in what is stored", triggers_have_a_say, .not_on = "mariadb"},
 	{"a trigger changes the key of what is created", a_trigger_changes_the_key,
 	 .only = "postgresql"},
-	{"a trigger refuses one", a_trigger_refuses},
+	{"a trigger refuses one", a_trigger_refuses, .not_on = "mariadb"},
 	{"partitions", partitions, .only = "postgresql"},
 	{"a table that others inherit from", inherited, .only = "postgresql"},
 	{"types that are no plain ones", types, .only = "postgresql"},

@@ -127,7 +127,7 @@ static void the_statement_shown_works_for_hostile_names(struct engine *engine)
 	};
 
 	for (size_t i = 0; i < COUNT(names); i++) {
-		const char *schema = engine_pick(engine, "", "\"a.b\".");
+		const char *schema = engine_pick3(engine, "", "\"a.b\".", "");
 		struct road *road;
 
 		if (*schema)
@@ -165,8 +165,14 @@ static void indexes_that_prove_nothing(struct engine *engine)
 	struct road *road;
 
 	engine_exec(engine, "CREATE TABLE t (id integer PRIMARY KEY, a text, b text, c text)");
-	engine_exec(engine, "CREATE UNIQUE INDEX part ON t (a) WHERE b IS NOT NULL");
-	engine_exec(engine, "CREATE UNIQUE INDEX expr ON t (lower(b))");
+	if (engine_is(engine, "mariadb")) {
+		/* Of what is unique in its beginning two may differ behind it. */
+		engine_exec(engine, "CREATE UNIQUE INDEX part ON t (a(2))");
+		engine_exec(engine, "CREATE UNIQUE INDEX more ON t (b(2))");
+	} else {
+		engine_exec(engine, "CREATE UNIQUE INDEX part ON t (a) WHERE b IS NOT NULL");
+		engine_exec(engine, "CREATE UNIQUE INDEX expr ON t (lower(b))");
+	}
 	engine_exec(engine, "CREATE UNIQUE INDEX wider ON t (a, c)");
 	if (engine_is(engine, "postgresql"))
 		engine_exec(engine, "ALTER TABLE t ADD UNIQUE (c) DEFERRABLE");

@@ -74,6 +74,9 @@ static void fill(struct engine *engine, const char *create, const char *select)
 			      engine_is(engine, "sqlite")
 				      ? "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1"
 					" FROM n WHERE i < %d) SELECT %s FROM n"
+			      : engine_is(engine, "mariadb")
+				      ? "WITH n (i) AS (SELECT seq FROM seq_1_to_%d) SELECT %s"
+					" FROM n"
 				      : "WITH n (i) AS (SELECT generate_series(1, %d)) SELECT %s"
 					" FROM n",
 			      ROWS, select));

@@ -210,10 +210,11 @@ static void of_another_database(struct engine *engine)
 
 	/* Another ledger, with its own key of the same number. */
 	engine_exec(engine,
-		    engine_pick(engine,
-				"UPDATE amend_token_key SET secret = lower(hex(randomblob(32)))",
-				"UPDATE amend.token_key SET secret = md5(random()::text) || "
-				"md5(random()::text)"));
+		    engine_pick3(
+			    engine, "UPDATE amend_token_key SET secret = lower(hex(randomblob(32)))",
+			    "UPDATE amend.token_key SET secret = md5(random()::text) || "
+			    "md5(random()::text)",
+			    "UPDATE amend_token_key SET secret = lower(hex(random_bytes(32)))"));
 	road_close(road);
 	road = road_open(engine, "doc");
 	forged(road, token);

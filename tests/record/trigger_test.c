@@ -14,6 +14,11 @@ static void add_trigger(struct engine *engine, const char *sqlite, const char *w
 		engine_exec(engine, sqlite);
 		return;
 	}
+	if (engine_is(engine, "mariadb")) {
+		engine_exec(engine, "CREATE TRIGGER act BEFORE UPDATE ON person FOR EACH ROW SIGNAL "
+				    "SQLSTATE '45000' SET MESSAGE_TEXT = 'closed on Sundays'");
+		return;
+	}
 	engine_execf(engine,
 		     "CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS "
 		     "$f$BEGIN %s END$f$",
@@ -253,11 +258,14 @@ static void partitioned_table(struct engine *engine)
 static const struct engine_test tests[] = {
 	{"BEFORE trigger changes values: what is stored is reported", before_trigger_changes_values,
 	 .only = "postgresql"},
-	{"AFTER trigger changes values: what is stored is reported", after_trigger_changes_values},
-	{"a trigger that suppresses an update is CONSTRAINT", trigger_suppresses_an_update},
+	{"AFTER trigger changes values: what is stored is reported", after_trigger_changes_values,
+	 .not_on = "mariadb"}, /* whose triggers leave their own table alone, and drop no row */
+	{"a trigger that suppresses an update is CONSTRAINT", trigger_suppresses_an_update,
+	 .not_on = "mariadb"},
 	{"a trigger that suppresses a creation is CONSTRAINT, and no loop",
-	 trigger_suppresses_a_creation},
-	{"a trigger that suppresses a deletion is CONSTRAINT", trigger_suppresses_a_deletion},
+	 trigger_suppresses_a_creation, .not_on = "mariadb"},
+	{"a trigger that suppresses a deletion is CONSTRAINT", trigger_suppresses_a_deletion,
+	 .not_on = "mariadb"},
 	{"what a trigger raises is CONSTRAINT with its text", trigger_raises},
 	{"generated columns are never written, and shown", generated_columns},
 	{"identity columns that the database alone gives", identity_columns, .only = "postgresql"},

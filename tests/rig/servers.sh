@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.." || exit 1
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 # Whatever calls this may itself run under tools/servers; and folders are counted in a place of our own.
-unset AMEND_TEST_POSTGRES AMEND_TEST_TMP
+unset AMEND_TEST_POSTGRES AMEND_TEST_MARIADB AMEND_TEST_TMP
 chmod 711 "$scratch"
 mkdir -m 711 "$scratch/tmp"
 TMPDIR=$scratch/tmp
@@ -92,6 +92,16 @@ writable" "the database is as described"
 
 out=$(tools/servers run --durable -- sh -c 'psql -X -Atq "$AMEND_TEST_POSTGRES" -c "SHOW fsync"' 2>&1)
 same "$out" on "--durable keeps fsync on"
+
+if command -v mariadb-install-db >/dev/null; then
+	out=$(tools/servers run --mariadb -- sh -c '
+		mariadb --no-defaults -N -B -u amend -S "${AMEND_TEST_MARIADB#*socket=}" amend -e "SELECT 40 + 2"
+		psql -X -Atq "$AMEND_TEST_POSTGRES" -c "SELECT 1"' 2>&1)
+	same "$out" "42
+1" "--mariadb starts MariaDB as well"
+	no_folder
+	ok $? "and leaves no folder of it"
+fi
 
 out=$(PGHOST=/nowhere PGPORT=1 PGOPTIONS=--nonsense=1 tools/servers run -- \
 	sh -c 'psql -X -Atq "$AMEND_TEST_POSTGRES" -c "SELECT 1"' 2>&1)

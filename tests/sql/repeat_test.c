@@ -86,7 +86,7 @@ static void writes(struct engine *engine)
 	engine_expect(engine, "SELECT count(*), count(v), sum(id) FROM t", "1500|1000|1124250");
 	given = many(
 		engine, given->db,
-		"UPDATE t SET v = CAST(?2 AS text) WHERE id = CAST(?1 AS integer) AND v = 'text'",
+		"UPDATE t SET v = 'text' WHERE id = CAST(?1 AS integer) AND v = CAST(?2 AS text)",
 		2);
 	given->repeat.changes = NULL;
 	expect_ok(amend_repeat(given->db, &given->repeat, &given->err), &given->err);
