@@ -2,7 +2,7 @@
  * What of its own table stands in a row's way: types and domains, NOT NULL, CHECKs, unique indexes, exclusions.
  *
  * The catalogue has all expressions; the server evaluates them on the row as it is wanted, which
- * is built from parameters. Leaves foreign keys to postgres_refers.c.
+ * is built from parameters. Leaves building it to postgres_wish.c, and foreign keys to postgres_refers.c.
  */
 #include "sql/driver/postgres_violations.h"
 
@@ -10,15 +10,6 @@
 #include <string.h>
 
 #include "core/rows.h"
-
-static const char columns_sql[] =
-	"SELECT a.attnum, CASE WHEN a.attgenerated <> '' "
-	"THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END, t.typtype = 'd', c.relkind = 'r' "
-	"FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
-	"JOIN pg_catalog.pg_class c ON c.oid = a.attrelid "
-	"LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
-	"WHERE a.attrelid = $1::pg_catalog.text::pg_catalog.regclass "
-	"AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
 /* PostgreSQL 18 has constraints that are not enforced. */
 #define ENFORCED "coalesce((pg_catalog.to_jsonb(o) ->> 'conenforced')::pg_catalog.bool, true)"
@@ -28,17 +19,6 @@ static const char checks_sql[] =
 	"pg_catalog.array_to_string(o.conkey, ' ') FROM pg_catalog.pg_constraint o "
 	"WHERE o.conrelid = $1::pg_catalog.text::pg_catalog.regclass AND o.contype = 'c' "
 	"AND " ENFORCED " ORDER BY o.conname";
-
-/* What a domain is made of is checked first. */
-static const char domain_sql[] =
-	"WITH RECURSIVE d(oid, depth) AS (SELECT a.atttypid, 0 FROM pg_catalog.pg_attribute a "
-	"WHERE a.attrelid = $1::pg_catalog.text::pg_catalog.regclass "
-	"AND a.attnum = $2::pg_catalog.text::pg_catalog.int2 "
-	"UNION ALL SELECT t.typbasetype, d.depth + 1 FROM d JOIN pg_catalog.pg_type t "
-	"ON t.oid = d.oid WHERE t.typtype = 'd') "
-	"SELECT o.conname, pg_catalog.pg_get_expr(o.conbin, 0) FROM d "
-	"JOIN pg_catalog.pg_constraint o ON o.contypid = d.oid AND o.contype = 'c' "
-	"ORDER BY d.depth DESC, o.conname";
 
 /*
  * A row for each part of each index: the operator by which it tells values apart is its opclass's
@@ -85,7 +65,7 @@ const char *amend_postgres_cell(const struct amend_rows *rows, size_t row, size_
 	return value->kind == AMEND_TEXT ? value->as.text : "";
 }
 
-static bool is_true(const struct amend_rows *rows, size_t row, size_t column)
+bool amend_postgres_is_true(const struct amend_rows *rows, size_t row, size_t column)
 {
 	return *amend_postgres_cell(rows, row, column) == 't';
 }
@@ -107,7 +87,7 @@ const char *amend_postgres_kept(struct amend_postgres_asking *asking, struct ame
 	return kept;
 }
 
-static const char *copy(struct amend_postgres_asking *asking, const char *text)
+const char *amend_postgres_copy(struct amend_postgres_asking *asking, const char *text)
 {
 	const char *kept = amend_arena_text(asking->arena, text);
 
@@ -207,9 +187,8 @@ enum amend_status amend_postgres_ask(struct amend_postgres_asking *asking, const
 	return amend_postgres_run(asking->session, undo, 2, NULL, NULL, false, err);
 }
 
-/* One of the catalogue's, about the table. */
-static enum amend_status catalogue(struct amend_postgres_asking *asking, const char *sql,
-				   struct amend_rows *rows, struct amend_error *err)
+enum amend_status amend_postgres_catalogue(struct amend_postgres_asking *asking, const char *sql,
+					   struct amend_rows *rows, struct amend_error *err)
 {
 	const struct amend_value table = amend_text(asking->wish->table->sql);
 	struct amend_error why;
@@ -218,10 +197,10 @@ static enum amend_status catalogue(struct amend_postgres_asking *asking, const c
 	return amend_postgres_ask(asking, sql, &table, 1, rows, &answered, &why, err);
 }
 
-/* On the row as it is wanted: behind the WITH. */
-static enum amend_status ask_rows(struct amend_postgres_asking *asking, struct amend_buffer *sql,
-				  struct amend_rows *rows, bool *answered, struct amend_error *why,
-				  struct amend_error *err)
+enum amend_status amend_postgres_ask_rows(struct amend_postgres_asking *asking,
+					  struct amend_buffer *sql, struct amend_rows *rows,
+					  bool *answered, struct amend_error *why,
+					  struct amend_error *err)
 {
 	return amend_postgres_ask(asking, sql->failed ? NULL : sql->data, asking->params,
 				  asking->n_params, rows, answered, why, err);
@@ -235,7 +214,7 @@ void amend_postgres_take_record(struct amend_postgres_asking *asking, const stru
 
 	asking->list->failed = asking->list->failed || !fields;
 	for (size_t i = 0; fields && i < n; i++) {
-		fields[i].column = copy(asking, names[i]);
+		fields[i].column = amend_postgres_copy(asking, names[i]);
 		if (!amend_arena_value(asking->arena, amend_rows_at(rows, 0, i), &fields[i].value))
 			asking->list->failed = true;
 	}
@@ -260,304 +239,6 @@ void amend_postgres_not_itself(struct amend_buffer *sql, const struct amend_post
 		amend_buffer_printf(sql, " FROM %s)", asking->old_row);
 	}
 	amend_buffer_text(sql, ")");
-}
-
-/* ---- the values ---- */
-
-static enum amend_status read_columns(struct amend_postgres_asking *asking, bool *same,
-				      struct amend_error *err)
-{
-	const struct amend_table *table = asking->wish->table;
-	struct amend_rows rows = AMEND_ROWS_INIT;
-	enum amend_status status = catalogue(asking, columns_sql, &rows, err);
-
-	asking->attnums = amend_arena_array(asking->arena, table->n_columns, sizeof(char *));
-	asking->generated = amend_arena_array(asking->arena, table->n_columns, sizeof(char *));
-	asking->domain = amend_arena_array(asking->arena, table->n_columns, sizeof(bool));
-	asking->as_base = amend_arena_array(asking->arena, table->n_columns, sizeof(bool));
-	asking->values = amend_arena_array(asking->arena, table->n_columns, sizeof(*asking->values));
-	asking->known = amend_arena_array(asking->arena, table->n_columns, sizeof(*asking->known));
-	asking->params = amend_arena_array(asking->arena, 2 * table->n_columns + 1,
-					   sizeof(*asking->params));
-	if (status == AMEND_OK &&
-	    (!asking->attnums || !asking->generated || !asking->domain || !asking->as_base ||
-	     !asking->values || !asking->known || !asking->params))
-		status = amend_no_memory(err);
-	/* Else the description is of another day. */
-	*same = rows.n_rows == table->n_columns;
-	for (size_t i = 0; status == AMEND_OK && *same && i < rows.n_rows; i++) {
-		const char *expression = amend_postgres_cell(&rows, i, 1);
-
-		asking->attnums[i] = copy(asking, amend_postgres_cell(&rows, i, 0));
-		asking->generated[i] = *expression ? copy(asking, expression) : NULL;
-		asking->domain[i] = is_true(&rows, i, 2);
-		asking->only = is_true(&rows, i, 3) ? "ONLY " : "";
-	}
-	if (status == AMEND_OK && asking->list->failed)
-		status = amend_no_memory(err);
-	amend_rows_release(&rows);
-	return status;
-}
-
-/* What a column has where nothing is given. Nothing is drawn from a sequence to know it. */
-static enum amend_status default_of(struct amend_postgres_asking *asking, size_t i,
-				    struct amend_error *err)
-{
-	const struct amend_column *column = &asking->wish->table->columns[i];
-	struct amend_buffer sql = AMEND_BUFFER_INIT;
-	struct amend_rows rows = AMEND_ROWS_INIT;
-	struct amend_error why;
-	bool answered = true;
-	enum amend_status status = AMEND_OK;
-
-	if (column->identity) {
-		asking->known[i] = AMEND_UNKNOWN;
-		return AMEND_OK;
-	}
-	if (!column->default_)
-		return AMEND_OK;
-	amend_buffer_printf(&sql, "SELECT (%s)::%s", column->default_, column->cast);
-	status = amend_postgres_ask(asking, sql.failed ? NULL : sql.data, NULL, 0, &rows, &answered,
-				    &why, err);
-	if (!answered || rows.n_rows != 1)
-		asking->known[i] = AMEND_UNKNOWN;
-	else if (!amend_arena_value(asking->arena, amend_rows_at(&rows, 0, 0), &asking->values[i]))
-		asking->list->failed = true;
-	amend_rows_release(&rows);
-	amend_buffer_release(&sql);
-	return status;
-}
-
-/* One CHECK of a domain, on the value alone, which its text calls VALUE. */
-static enum amend_status domain_check(struct amend_postgres_asking *asking, size_t i,
-				      const char *name, const char *expression, bool *broken,
-				      struct amend_error *err)
-{
-	const struct amend_column *column = &asking->wish->table->columns[i];
-	struct amend_violation violation = {.kind = AMEND_VIOLATES_CHECK,
-					    .constraint = copy(asking, name),
-					    .expression = copy(asking, expression),
-					    .columns = &column->name,
-					    .n_columns = 1};
-	struct amend_buffer sql = AMEND_BUFFER_INIT;
-	struct amend_rows rows = AMEND_ROWS_INIT;
-	struct amend_error why;
-	bool answered = true;
-	enum amend_status status;
-
-	amend_buffer_printf(&sql, "SELECT (%s) IS FALSE FROM (SELECT $1::%s AS value) AS domain",
-			    expression, column->number_cast);
-	status = amend_postgres_ask(asking, sql.failed ? NULL : sql.data, &asking->wish->after[i],
-				    1, &rows, &answered, &why, err);
-	if (status == AMEND_OK && answered && rows.n_rows == 1 && is_true(&rows, 0, 0)) {
-		const char *detail = amend_arena_printf(asking->arena, "%s is %s", column->name,
-							column->type);
-
-		*broken = true;
-		amend_violations_add(asking->list, asking->wish, &violation, detail);
-	}
-	amend_rows_release(&rows);
-	amend_buffer_release(&sql);
-	return status;
-}
-
-/* A value that the column cannot hold: it may be its domain alone that forbids it, and then each rule of it is told. */
-static enum amend_status unfit(struct amend_postgres_asking *asking, size_t i,
-			       struct amend_error *err)
-{
-	const struct amend_wish *wish = asking->wish;
-	const struct amend_column *column = &wish->table->columns[i];
-	const struct amend_value about[] = {amend_text(wish->table->sql),
-					    amend_text(asking->attnums[i])};
-	struct amend_violation violation = {
-		.kind = AMEND_VIOLATES_TYPE, .columns = &column->name, .n_columns = 1};
-	struct amend_rows rows = AMEND_ROWS_INIT;
-	struct amend_error why;
-	bool answered = true, broken = false;
-	enum amend_status status = AMEND_OK;
-
-	asking->known[i] = AMEND_UNKNOWN;
-	if (asking->domain[i])
-		status = amend_postgres_ask(asking, domain_sql, about, 2, &rows, &answered, &why,
-					    err);
-	for (size_t j = 0; j < rows.n_rows && status == AMEND_OK; j++)
-		status = domain_check(asking, i, amend_postgres_cell(&rows, j, 0),
-				      amend_postgres_cell(&rows, j, 1), &broken, err);
-	amend_rows_release(&rows);
-	if (broken) {
-		asking->known[i] = AMEND_KNOWN;
-		asking->as_base[i] = true;
-		asking->values[i] = wish->after[i];
-	} else if (status == AMEND_OK) {
-		amend_violations_add(asking->list, wish, &violation, wish->problem[i]);
-	}
-	return status;
-}
-
-static enum amend_status fill_in(struct amend_postgres_asking *asking, struct amend_error *err)
-{
-	const struct amend_wish *wish = asking->wish;
-	enum amend_status status = AMEND_OK;
-
-	for (size_t i = 0; i < wish->table->n_columns && status == AMEND_OK; i++) {
-		const struct amend_column *column = &wish->table->columns[i];
-
-		asking->values[i] = amend_null();
-		asking->known[i] = wish->known[i] == AMEND_UNKNOWN ? AMEND_UNKNOWN : AMEND_KNOWN;
-		if (asking->generated[i])
-			continue;
-		if (wish->known[i] == AMEND_KNOWN)
-			asking->values[i] = wish->after[i];
-		else if (wish->known[i] == AMEND_DEFAULT)
-			status = default_of(asking, i, err);
-		else if (wish->known[i] == AMEND_UNFIT)
-			status = unfit(asking, i, err);
-		/* A domain that is NOT NULL has no such value. */
-		if (asking->domain[i] && column->not_null && asking->values[i].kind == AMEND_NULL)
-			asking->as_base[i] = true;
-	}
-	return status;
-}
-
-/* ---- the rows ---- */
-
-static void add_cell(struct amend_postgres_asking *asking, struct amend_buffer *sql, size_t i,
-		     const struct amend_value *value, bool base)
-{
-	const struct amend_column *column = &asking->wish->table->columns[i];
-
-	asking->params[asking->n_params++] = *value;
-	amend_buffer_printf(sql, "$%zu::%s", asking->n_params,
-			    base ? column->number_cast : column->cast);
-}
-
-/* "ROW(...)::t", or where a value fits no such row "a AS name, ..." */
-static void add_cells(struct amend_postgres_asking *asking, struct amend_buffer *sql,
-		      const struct amend_value *values, bool whole)
-{
-	const struct amend_table *table = asking->wish->table;
-
-	amend_buffer_text(sql, whole ? "ROW(" : "");
-	for (size_t i = 0; i < table->n_columns; i++) {
-		amend_buffer_text(sql, i ? ", " : "");
-		add_cell(asking, sql, i, &values[i], asking->as_base[i] && values == asking->values);
-		if (whole)
-			continue;
-		amend_buffer_text(sql, " AS ");
-		amend_postgres_name(sql, table->columns[i].name);
-	}
-	if (whole)
-		amend_buffer_printf(sql, ")::%s", table->sql);
-}
-
-/* The columns of "t", generated ones worked out. */
-static void add_generated(const struct amend_postgres_asking *asking, struct amend_buffer *sql,
-			  bool whole)
-{
-	const struct amend_table *table = asking->wish->table;
-
-	amend_buffer_text(sql, whole ? "ROW(" : "");
-	for (size_t i = 0; i < table->n_columns; i++) {
-		amend_buffer_text(sql, i ? ", " : "");
-		if (asking->generated[i])
-			amend_buffer_printf(sql, "(%s)", asking->generated[i]);
-		else
-			amend_postgres_name(sql, table->columns[i].name);
-		if (whole)
-			continue;
-		amend_buffer_text(sql, " AS ");
-		amend_postgres_name(sql, table->columns[i].name);
-	}
-	if (whole)
-		amend_buffer_printf(sql, ")::%s", table->sql);
-}
-
-#define ROW_OF(name) "pg_catalog.unnest(ARRAY[(SELECT r FROM " name ")]) AS "
-
-static const char *row_named(struct amend_postgres_asking *asking, const char *from)
-{
-	struct amend_buffer text = AMEND_BUFFER_INIT;
-
-	amend_buffer_text(&text, from);
-	amend_postgres_name(&text, asking->wish->table->name);
-	return amend_postgres_kept(asking, &text);
-}
-
-/* Of the table's own type where it can be: an expression may take the row as a whole. */
-static void add_new_row(struct amend_postgres_asking *asking, struct amend_buffer *sql,
-			bool generated, bool whole)
-{
-	const char *name = asking->wish->table->name;
-
-	amend_buffer_printf(sql, "amend_new%s AS (SELECT ", whole ? "(r)" : "");
-	if (!generated) {
-		add_cells(asking, sql, asking->values, whole);
-	} else if (whole) {
-		amend_buffer_text(sql, "(SELECT ");
-		add_generated(asking, sql, true);
-		amend_buffer_text(sql, " FROM pg_catalog.unnest(ARRAY[");
-		add_cells(asking, sql, asking->values, true);
-		amend_buffer_text(sql, "]) AS ");
-		amend_postgres_name(sql, name);
-		amend_buffer_text(sql, ")");
-	} else {
-		add_generated(asking, sql, false);
-		amend_buffer_text(sql, " FROM (SELECT ");
-		add_cells(asking, sql, asking->values, false);
-		amend_buffer_text(sql, ") AS ");
-		amend_postgres_name(sql, name);
-	}
-	amend_buffer_text(sql, ")");
-	asking->new_row = row_named(asking, whole ? ROW_OF("amend_new") : "amend_new AS ");
-}
-
-/* `generated` false: nothing is known of those columns. */
-static void make_rows(struct amend_postgres_asking *asking, bool generated)
-{
-	const struct amend_table *table = asking->wish->table;
-	struct amend_buffer sql = AMEND_BUFFER_INIT;
-	bool whole = true, any = false, doubt = false;
-
-	asking->n_params = 0;
-	for (size_t i = 0; i < table->n_columns; i++) {
-		whole = whole && !asking->as_base[i];
-		any = any || asking->generated[i];
-		doubt = doubt || (asking->known[i] != AMEND_KNOWN && !asking->generated[i]);
-	}
-	for (size_t i = 0; i < table->n_columns; i++) {
-		if (asking->generated[i])
-			asking->known[i] = generated && !doubt ? AMEND_KNOWN : AMEND_UNKNOWN;
-	}
-	amend_buffer_text(&sql, "WITH ");
-	if (asking->wish->after)
-		add_new_row(asking, &sql, generated && any, whole);
-	if (asking->wish->before) {
-		amend_buffer_text(&sql, asking->wish->after ? ", amend_old(r) AS (SELECT "
-							    : "amend_old(r) AS (SELECT ");
-		add_cells(asking, &sql, asking->wish->before, true);
-		amend_buffer_text(&sql, ")");
-		asking->old_row = row_named(asking, ROW_OF("amend_old"));
-	}
-	asking->with = amend_postgres_kept(asking, &sql);
-}
-
-/* Whether the row can be made at all: a generated column may fail. */
-static enum amend_status try_rows(struct amend_postgres_asking *asking, bool *made,
-				  struct amend_error *err)
-{
-	struct amend_buffer sql = AMEND_BUFFER_INIT;
-	struct amend_rows rows = AMEND_ROWS_INIT;
-	struct amend_error why;
-	enum amend_status status;
-
-	if (asking->list->failed)
-		return amend_no_memory(err);
-	amend_buffer_printf(&sql, "%s SELECT 1 FROM %s", asking->with,
-			    asking->new_row ? asking->new_row : asking->old_row);
-	status = ask_rows(asking, &sql, &rows, made, &why, err);
-	amend_rows_release(&rows);
-	amend_buffer_release(&sql);
-	return status;
 }
 
 /* ---- NOT NULL, CHECK ---- */
@@ -597,13 +278,14 @@ static enum amend_status one_check(struct amend_postgres_asking *asking,
 		return AMEND_OK;
 	amend_buffer_printf(&sql, "%s SELECT (%s) IS FALSE FROM %s", asking->with, expression,
 			    asking->new_row);
-	status = ask_rows(asking, &sql, &rows, &answered, &why, err);
+	status = amend_postgres_ask_rows(asking, &sql, &rows, &answered, &why, err);
 	/* What cannot be evaluated does not hold either, unless it was asked in a wrong way. */
-	broken = answered ? rows.n_rows == 1 && is_true(&rows, 0, 0)
+	broken = answered ? rows.n_rows == 1 && amend_postgres_is_true(&rows, 0, 0)
 			  : strncmp(why.sqlstate, "42", 2) != 0 && why.status != AMEND_UNSUPPORTED;
 	if (status == AMEND_OK && broken) {
-		violation.constraint = copy(asking, amend_postgres_cell(checks, i, 0));
-		violation.expression = copy(asking, expression);
+		violation.constraint = amend_postgres_copy(asking,
+							   amend_postgres_cell(checks, i, 0));
+		violation.expression = amend_postgres_copy(asking, expression);
 		violation.columns = amend_violations_columns(asking->list, table, marked,
 							     &violation.n_columns);
 		amend_violations_add(asking->list, asking->wish, &violation,
@@ -617,7 +299,7 @@ static enum amend_status one_check(struct amend_postgres_asking *asking,
 static enum amend_status check_checks(struct amend_postgres_asking *asking, struct amend_error *err)
 {
 	struct amend_rows checks = AMEND_ROWS_INIT;
-	enum amend_status status = catalogue(asking, checks_sql, &checks, err);
+	enum amend_status status = amend_postgres_catalogue(asking, checks_sql, &checks, err);
 
 	for (size_t i = 0; i < checks.n_rows && status == AMEND_OK; i++)
 		status = one_check(asking, &checks, i, err);
@@ -633,7 +315,7 @@ static void add_part(struct amend_buffer *sql, const struct amend_postgres_askin
 {
 	const char *part = amend_postgres_cell(indexes, i, 5);
 	const char *collation = amend_postgres_cell(indexes, i, 7);
-	bool nulls_equal = is_true(indexes, i, 3);
+	bool nulls_equal = amend_postgres_is_true(indexes, i, 3);
 
 	amend_buffer_printf(sql, " AND (((%s)%s%s OPERATOR(%s) (SELECT %s FROM %s))", part,
 			    *collation ? " COLLATE " : "", collation,
@@ -653,7 +335,7 @@ static enum amend_status one_index(struct amend_postgres_asking *asking,
 	const char *predicate = amend_postgres_cell(indexes, first, 4);
 	const char **names = amend_arena_array(asking->arena, table->n_identity + 1, sizeof(*names));
 	bool *marked = amend_arena_array(asking->arena, table->n_columns, sizeof(*marked));
-	struct amend_violation violation = {.kind = is_true(indexes, first, 2)
+	struct amend_violation violation = {.kind = amend_postgres_is_true(indexes, first, 2)
 							    ? AMEND_VIOLATES_EXCLUSION
 							    : AMEND_VIOLATES_UNIQUE};
 	struct amend_buffer sql = AMEND_BUFFER_INIT;
@@ -683,9 +365,10 @@ static enum amend_status one_index(struct amend_postgres_asking *asking,
 				    predicate, asking->new_row);
 	amend_postgres_not_itself(&sql, asking);
 	amend_buffer_text(&sql, " LIMIT 1");
-	status = ask_rows(asking, &sql, &rows, &answered, &why, err);
+	status = amend_postgres_ask_rows(asking, &sql, &rows, &answered, &why, err);
 	if (status == AMEND_OK && rows.n_rows > 0) {
-		violation.constraint = copy(asking, amend_postgres_cell(indexes, first, 1));
+		violation.constraint = amend_postgres_copy(asking,
+							   amend_postgres_cell(indexes, first, 1));
 		violation.columns = amend_violations_columns(asking->list, table, marked,
 							     &violation.n_columns);
 		amend_postgres_take_record(asking, &rows, names, table->n_identity, &violation);
@@ -699,7 +382,7 @@ static enum amend_status one_index(struct amend_postgres_asking *asking,
 static enum amend_status check_unique(struct amend_postgres_asking *asking, struct amend_error *err)
 {
 	struct amend_rows indexes = AMEND_ROWS_INIT;
-	enum amend_status status = catalogue(asking, indexes_sql, &indexes, err);
+	enum amend_status status = amend_postgres_catalogue(asking, indexes_sql, &indexes, err);
 
 	for (size_t i = 0, end; i < indexes.n_rows && status == AMEND_OK; i = end) {
 		end = i + 1;
@@ -733,16 +416,8 @@ enum amend_status amend_postgres_violations(struct amend_session *session,
 	enum amend_status status = read_only(&asking, err);
 
 	if (status == AMEND_OK)
-		status = read_columns(&asking, &same, err);
+		status = amend_postgres_wish(&asking, &same, &made, err);
 	if (status != AMEND_OK || !same)
-		return status;
-	if (wish->after)
-		status = fill_in(&asking, err);
-	for (int tries = 0; tries < 2 && status == AMEND_OK && !made; tries++) {
-		make_rows(&asking, tries == 0);
-		status = try_rows(&asking, &made, err);
-	}
-	if (status != AMEND_OK)
 		return status;
 	if (wish->after)
 		check_not_null(&asking);

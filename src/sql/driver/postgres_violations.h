@@ -1,5 +1,5 @@
 /*
- * For postgres_violations.c, which holds a row against its own table, and postgres_refers.c, which looks at
+ * For postgres_wish.c, which makes a row as it is wanted, postgres_violations.c, which holds a row against its own table, and postgres_refers.c, which looks at
  * foreign keys. Every statement begins with the same WITH: the row as it is wanted, and as it is,
  * of the table's own type, so that what the catalogue has of an expression can be evaluated on it.
  */
@@ -30,6 +30,7 @@ struct amend_postgres_asking {
 };
 
 /* Text that lives as long as the list; NULL and list->failed without memory. */
+const char *amend_postgres_copy(struct amend_postgres_asking *asking, const char *text);
 const char *amend_postgres_kept(struct amend_postgres_asking *asking, struct amend_buffer *text);
 void amend_postgres_name(struct amend_buffer *sql, const char *name);
 
@@ -42,17 +43,32 @@ enum amend_status amend_postgres_ask(struct amend_postgres_asking *asking, const
 				     struct amend_rows *rows, bool *answered,
 				     struct amend_error *why, struct amend_error *err) AMEND_CHECK;
 
+/* A query of the catalogue's, about the table. */
+enum amend_status amend_postgres_catalogue(struct amend_postgres_asking *asking, const char *sql,
+					   struct amend_rows *rows,
+					   struct amend_error *err) AMEND_CHECK;
+/* On the row as it is wanted: behind the WITH. */
+enum amend_status amend_postgres_ask_rows(struct amend_postgres_asking *asking,
+					  struct amend_buffer *sql, struct amend_rows *rows,
+					  bool *answered, struct amend_error *why,
+					  struct amend_error *err) AMEND_CHECK;
+
 /* "1 4 7" (attnums): marks the columns; false: the row's value of one is not known. */
 bool amend_postgres_mark(const struct amend_postgres_asking *asking, const char *attnums,
 			 bool *marked);
 /* Text of a cell, "" where it is NULL. */
 const char *amend_postgres_cell(const struct amend_rows *rows, size_t row, size_t column);
+bool amend_postgres_is_true(const struct amend_rows *rows, size_t row, size_t column);
 /* Appends " AND NOT (<it is the row before>)". */
 void amend_postgres_not_itself(struct amend_buffer *sql, const struct amend_postgres_asking *asking);
 /* The first row's first values as a record's identity. */
 void amend_postgres_take_record(struct amend_postgres_asking *asking, const struct amend_rows *rows,
 				const char *const *names, size_t n,
 				struct amend_violation *violation);
+
+/* postgres_wish.c. `*same` false: the table is not what it was; `*made` false: there can be no such row. */
+enum amend_status amend_postgres_wish(struct amend_postgres_asking *asking, bool *same, bool *made,
+				      struct amend_error *err) AMEND_CHECK;
 
 /* postgres_refers.c: both sides of foreign keys */
 enum amend_status amend_postgres_refers(struct amend_postgres_asking *asking,
