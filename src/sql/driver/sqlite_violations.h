@@ -1,6 +1,6 @@
 /*
- * For sqlite_violations.c, which holds a row against its own table, and sqlite_refers.c, which looks at
- * foreign keys. Where SQLite has to work out what the row as it is wanted would be like, it does so on a table of
+ * For sqlite_wish.c, which makes a row as it is wanted, sqlite_violations.c, which holds it against its own
+ * table, and sqlite_refers.c, which looks at foreign keys. Where SQLite has to work out what the row as it is wanted would be like, it does so on a table of
  * the same columns that demands nothing, in a private database in memory.
  */
 #ifndef AMEND_SQL_DRIVER_SQLITE_VIOLATIONS_H
@@ -25,6 +25,9 @@ struct amend_sqlite_asking {
 	bool *read, read_rowid;
 };
 
+/* A private database that takes text and LIKE as the user's does; `own` stays NULL where there is none. */
+enum amend_status amend_sqlite_open_own(struct amend_sqlite_asking *asking,
+					struct amend_error *err) AMEND_CHECK;
 /* A statement in `own`; NULL: it knows not all that stands in it (functions, collations of an application). */
 sqlite3_stmt *amend_sqlite_own(struct amend_sqlite_asking *asking, const char *sql);
 /* Whether all that it read is known. */
