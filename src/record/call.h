@@ -1,6 +1,6 @@
 /*
  * One call of the road under way; for src/record alone. match.c finds the
- * record, gather.c says what would be written, record.c goes the road with it.
+ * record, gather.c says what would be written, try.c writes it, and record.c tries until it is done.
  */
 #ifndef AMEND_RECORD_CALL_H
 #define AMEND_RECORD_CALL_H
@@ -49,6 +49,14 @@ enum amend_status amend_call_match(struct amend_call *call, const struct amend_l
 
 /* Rivals that create and delete again can make some tries look as if the table itself refused. */
 enum { AMEND_REFUSED_TRIES = 9 };
+
+/*
+ * One try. `call->moved`: nothing was written, the world was faster. `may_write` false: stops before the first write,
+ * and `*wants_write` says whether there would be one.
+ */
+enum amend_status amend_call_try(struct amend_call *call, const struct amend_lock *lock,
+				 bool may_write, bool *wants_write,
+				 struct amend_error *err) AMEND_CHECK;
 
 /* What the engine has refused may be a key: `err` says so then. */
 void amend_call_name_key(const struct amend_call *call, struct amend_error *err);

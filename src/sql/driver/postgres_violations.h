@@ -1,6 +1,6 @@
 /*
- * For postgres_wish.c, which makes a row as it is wanted, postgres_violations.c, which holds a row against its own table, and postgres_refers.c, which looks at
- * foreign keys. Every statement begins with the same WITH: the row as it is wanted, and as it is,
+ * For postgres_wish.c, which makes a row as it is wanted, postgres_violations.c, which holds it against its own
+ * table, and postgres_refers.c, which looks at foreign keys. Every statement begins with the same WITH: the row as it is wanted, and as it is,
  * of the table's own type, so that what the catalogue has of an expression can be evaluated on it.
  */
 #ifndef AMEND_SQL_DRIVER_POSTGRES_VIOLATIONS_H
