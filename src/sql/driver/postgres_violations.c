@@ -6,7 +6,6 @@
  */
 #include "sql/driver/postgres_violations.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/rows.h"

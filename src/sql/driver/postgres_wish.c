@@ -4,9 +4,6 @@
  */
 #include "sql/driver/postgres_violations.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "core/rows.h"
 
 static const char columns_sql[] =

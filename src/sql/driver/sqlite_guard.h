@@ -6,6 +6,25 @@
 #include "sql/guard.h"
 #include "sql/sql.h"
 
+/* sqlite_guard_body.c */
+
+enum amend_sqlite_guard_kind {
+	AMEND_SQLITE_GUARD_STALE,
+	AMEND_SQLITE_GUARD_UPDATED,
+	AMEND_SQLITE_GUARD_INSERTING,
+	AMEND_SQLITE_GUARD_INSERTED,
+	AMEND_SQLITE_GUARD_DELETED,
+};
+
+/* To be freed by sqlite3_free; NULL without memory. */
+char *amend_sqlite_guard_name(const struct amend_guard_spec *spec,
+			      enum amend_sqlite_guard_kind kind);
+/* The trigger's text behind CREATE TRIGGER. */
+void amend_sqlite_guard_body(struct amend_sql *sql, const struct amend_guard_spec *spec,
+			     enum amend_sqlite_guard_kind kind, struct amend_arena *arena);
+
+/* sqlite_guard_text.c */
+
 /* A row is OLD, NEW, or an alias: the prefix says which. */
 void amend_sqlite_guard_field(struct amend_sql *sql, const struct amend_column *column,
 			      const char *prefix);

@@ -7,7 +7,6 @@
  */
 #include "sql/driver/sqlite_violations.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 

@@ -5,9 +5,7 @@
  */
 #include "sql/driver/sqlite_violations.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 static int note_read(void *context, int action, const char *table, const char *column,
 		     const char *database, const char *trigger)
