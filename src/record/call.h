@@ -126,7 +126,7 @@ enum amend_status amend_call_check_addends(const struct amend_call *call,
 void amend_call_bound_text(const struct amend_call *call, const struct amend_put *put,
 			   struct amend_buffer *text);
 
-/* CONSTRAINT, naming the bounded columns. */
+/* CONSTRAINT, naming the columns whose bounds are in the way, as far as that can be told. */
 enum amend_status amend_call_out_of_bounds(const struct amend_call *call, struct amend_error *err);
 
 /* Signs a token for `row` into the result; `change`: a position in its history that it includes, 0 if none is known. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/json_text.h"
+#include "core/rows.h"
 
 struct amend_compute {
 	struct amend_call *call;
@@ -152,6 +153,16 @@ enum amend_status amend_call_check_addends(const struct amend_call *call, struct
 	return AMEND_OK;
 }
 
+/* Decimals are text, but to a reader numbers. */
+static void add_value(struct amend_buffer *text, const struct amend_value *value,
+		      const struct amend_column *column)
+{
+	if (value->kind == AMEND_TEXT && column->class_ == AMEND_CLASS_NUMBER)
+		amend_buffer_add(text, value->as.text, value->size);
+	else
+		amend_json_value(text, value, column->class_);
+}
+
 void amend_call_bound_text(const struct amend_call *call, const struct amend_put *put,
 			   struct amend_buffer *text)
 {
@@ -159,31 +170,51 @@ void amend_call_bound_text(const struct amend_call *call, const struct amend_put
 
 	if (call->row.values) {
 		amend_buffer_text(text, " is ");
-		amend_json_value(text, &call->row.values[put->column], column->class_);
-		amend_buffer_char(text, ',');
+		add_value(text, &call->row.values[put->column], column);
 	}
-	amend_buffer_text(text, put->op == AMEND_ADD ? " adding " : " setting ");
-	amend_json_value(text, &put->value, column->class_);
+	amend_buffer_text(text, put->op == AMEND_ADD ? ", adding " : ", setting ");
+	add_value(text, &put->value, column);
 	amend_buffer_text(text, " would break its bounds (");
 	if (put->min.kind) {
 		amend_buffer_text(text, "at least ");
-		amend_json_value(text, &put->min, column->class_);
+		add_value(text, &put->min, column);
 	}
 	if (put->max.kind) {
 		amend_buffer_text(text, put->min.kind ? ", at most " : "at most ");
-		amend_json_value(text, &put->max, column->class_);
+		add_value(text, &put->max, column);
 	}
 	amend_buffer_char(text, ')');
+}
+
+/* Of whole numbers it is plain here; of others only the database knows. */
+static bool is_kept(const struct amend_call *call, const struct amend_put *put)
+{
+	int64_t value, before = 0, min = INT64_MIN, max = INT64_MAX;
+
+	if (!amend_value_number(&put->value, &value) ||
+	    (put->min.kind && !amend_value_number(&put->min, &min)) ||
+	    (put->max.kind && !amend_value_number(&put->max, &max)))
+		return false;
+	if (put->op == AMEND_ADD && call->row.values &&
+	    !amend_value_number(&call->row.values[put->column], &before))
+		return false;
+	if (put->op == AMEND_ADD && __builtin_add_overflow(before, value, &value))
+		return false;
+	return min <= value && value <= max;
 }
 
 enum amend_status amend_call_out_of_bounds(const struct amend_call *call, struct amend_error *err)
 {
 	struct amend_buffer text = AMEND_BUFFER_INIT;
+	size_t broken = 0;
 
+	for (size_t i = 0; i < call->n_puts; i++)
+		broken += (call->puts[i].min.kind || call->puts[i].max.kind) &&
+			  !is_kept(call, &call->puts[i]);
 	for (size_t i = 0; i < call->n_puts; i++) {
 		const struct amend_put *put = &call->puts[i];
 
-		if (!(put->min.kind || put->max.kind))
+		if (!(put->min.kind || put->max.kind) || (broken > 0 && is_kept(call, put)))
 			continue;
 		amend_buffer_printf(&text, "%s%s", text.size ? "; " : "",
 				    call->table->columns[put->column].name);

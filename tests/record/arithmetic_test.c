@@ -113,9 +113,13 @@ static void bounds(struct engine *engine)
 	expect_contains(road->err.text, "qty is 0, adding -1 would break its bounds (at least 0)");
 	ok(road, .keys = "id=1", .set = "qty+=9", .bounds = "qty>=0, qty<=9");
 	refused(AMEND_CONSTRAINT, road, .keys = "id=1", .set = "qty+=1", .bounds = "qty<=9");
-	/* One of two columns: neither is written, both are named if both are bounded. */
+	/* One of two columns: neither is written, and that one is named. */
 	refused(AMEND_CONSTRAINT, road, .keys = "id=1", .set = "qty+=1, big+=1",
 		.bounds = "qty<=9, big<=1000");
+	expect_contains(road->err.text, "qty is 9, adding 1");
+	assert_null(strstr(road->err.text, "big"));
+	refused(AMEND_CONSTRAINT, road, .keys = "id=1", .set = "qty+=1, big+=1",
+		.bounds = "qty<=9, big<=100");
 	expect_contains(road->err.text, "qty is 9, adding 1");
 	expect_contains(road->err.text, "big is 100, adding 1");
 	engine_expect(engine, "SELECT qty, big FROM stock WHERE id = 1", "9|100");
