@@ -125,6 +125,7 @@ static void additions(struct engine *engine)
 	write.keys = &key, write.n_keys = 1;
 	write.set = &add, write.n_set = 1;
 	expect_ok(amend_combiner_new(&combiner, &road->err), &road->err);
+	amend_result_release(&road->result);
 	expect_status(AMEND_CONSTRAINT,
 		      amend_write_combined(combiner, road->db, road->table, &write, &road->result,
 					   &road->err),

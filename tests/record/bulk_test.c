@@ -214,8 +214,7 @@ static void what_moved_is_left_out(struct engine *engine)
 		"UPDATE t SET v = 'r' WHERE id = 1",
 		"DELETE FROM t WHERE id = 1",
 		"UPDATE t SET id = 12 WHERE id = 1",
-		"DELETE FROM t WHERE id = 1; INSERT INTO t "
-		"VALUES (1, 'q', 'x', NULL)",
+		"DELETE FROM t WHERE id = 1; INSERT INTO t VALUES (1, 'q', 'x', NULL)",
 	};
 	struct road *road = open_t(engine);
 
