@@ -2,7 +2,7 @@
  * What amend itself remembers, for the layers above: is it installed, the
  * revision of the open unit, changes, bases, conflicts, token keys.
  *
- * Tables (src/ledger/install.c has them; docs/ledger.md explains them): meta,
+ * Tables (src/ledger/steps.c has them; docs/ledger.md explains them): meta,
  * revision, change, run, base, conflict, token_key. A record is named by the
  * table's `qualified` name and its primary key as JSON text, {"id":42}
  * (amend_pk_text).
@@ -15,7 +15,7 @@
 #include "core/pack.h"
 #include "sql/conn.h"
 
-/* What this program makes and writes to; install.c has the steps to it. */
+/* What this program makes and writes to; steps.c has the steps to it. */
 enum { AMEND_LEDGER_VERSION = 9 };
 
 /*

@@ -10,11 +10,19 @@ struct amend_operation; /* operation.h */
 /* The first version with it. */
 enum {
 	AMEND_LEDGER_HAS_OPERATIONS = 4,
+	AMEND_LEDGER_HAS_GUARDS = 5,
 	AMEND_LEDGER_HAS_SUMS = 6,
 	AMEND_LEDGER_HAS_CHOICES = 7,  /* columns of conflict */
 	AMEND_LEDGER_HAS_ADDITIVE = 8, /* a column of guard */
 	AMEND_LEDGER_HAS_FOUND = 9,    /* a column of conflict */
 };
+
+/* steps.c: what brings the ledger from the version before to `version`, in order. */
+struct amend_ledger_step {
+	int version;
+	const char *const *statements; /* NULL-ended; words in braces as in amend_ledger_expand */
+};
+extern const struct amend_ledger_step amend_ledger_steps[AMEND_LEDGER_VERSION];
 
 struct amend_ledger {
 	int version;     /* of the ledger, committed; 0: not looked yet, or there is none */

@@ -5,7 +5,7 @@
 #include "engines.h"
 
 /*
- * Takes back, from the newest on, each step of src/ledger/install.c above `version` (1 or more). What was in
+ * Takes back, from the newest on, each step of src/ledger/steps.c above `version` (1 or more). What was in
  * the tables of those steps is gone; bases are kept down to version 2. Connections that have
  * looked at the ledger must be opened again.
  */
