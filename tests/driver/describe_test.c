@@ -348,6 +348,27 @@ static void refused(struct engine *engine)
 	}
 }
 
+/* What no transaction undoes cannot be written with its history. */
+static void refused_by_mariadb(struct engine *engine)
+{
+	static const char *const engines[] = {"MyISAM", "Aria", "MEMORY"};
+	struct amend_session *session = session_open(engine);
+
+	for (size_t i = 0; i < COUNT(engines); i++) {
+		struct amend_table table;
+		struct amend_error err;
+		bool visible;
+
+		engine_execf(engine, "CREATE OR REPLACE TABLE x (a integer PRIMARY KEY) ENGINE = %s",
+			     engines[i]);
+		expect_status(AMEND_UNSUPPORTED,
+			      engine->driver->describe(session, NULL, "x", engine_arena(engine),
+						       &table, &visible, &err),
+			      &err);
+		expect_contains(err.text, engines[i]);
+	}
+}
+
 static void refused_by_postgres(struct engine *engine)
 {
 	static const struct {
@@ -498,6 +519,7 @@ static const struct engine_test tests[] = {
 	{"foreign keys, also to the table itself", foreign_keys},
 	{"hostile names are data", hostile_names},
 	{"views and missing tables are refused, without harm", refused},
+	{"tables without transactions are refused", refused_by_mariadb, .only = "mariadb"},
 	{"what else PostgreSQL calls a relation", refused_by_postgres, .only = "postgresql"},
 	{"schemas, and which table the bare name reaches", schemas},
 	{"it sees what the table is now", sees_changes},

@@ -97,9 +97,11 @@ static enum amend_status not_found(struct reader *reader, const char *schema, co
 static enum amend_status find_table(struct reader *reader, const char *schema, const char *name,
 				    bool *visible)
 {
-	static const char sql[] = "SELECT table_schema, table_name, table_type, "
-				  "table_schema <=> DATABASE() FROM information_schema.tables "
-				  "WHERE table_schema = coalesce(?, DATABASE()) AND table_name = ?";
+	static const char sql[] =
+		"SELECT t.table_schema, t.table_name, t.table_type, t.table_schema <=> DATABASE(), "
+		"t.engine, EXISTS (SELECT 1 FROM information_schema.engines e WHERE e.engine = "
+		"t.engine AND e.transactions = 'YES') FROM information_schema.tables t "
+		"WHERE t.table_schema = coalesce(?, DATABASE()) AND t.table_name = ?";
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	const char *type;
 	enum amend_status status;
@@ -119,6 +121,12 @@ static enum amend_status find_table(struct reader *reader, const char *schema, c
 					 "%s is a %s, not a table: what is written through it cannot "
 					 "be recorded",
 					 name, strcmp(type, "VIEW") == 0 ? "view" : type);
+	} else if (!is_true(&rows, 0, 5)) {
+		status = amend_error_set(
+			reader->err, AMEND_UNSUPPORTED,
+			"table %s is kept by %s, which has no transactions: what fails "
+			"half way would stay (hint: ALTER TABLE %s ENGINE = InnoDB)",
+			name, text_at(&rows, 0, 4), name);
 	} else {
 		reader->table->schema = kept(reader, &rows, 0, 0);
 		reader->table->name = kept(reader, &rows, 0, 1);
