@@ -1,8 +1,8 @@
 /*
  * A table's description, read from SQLite's pragmas.
- * Leaves identity, version column and quoting to sql/table.c.
+ * Leaves foreign keys to sqlite_describe_keys.c; identity, version column and quoting to sql/table.c.
  */
-#include "sql/driver/sqlite.h"
+#include "sql/driver/sqlite_describe.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,17 +13,8 @@
 #include "sql/sql.h"
 #include "sql/sqlstate.h"
 
-struct reader {
-	struct amend_session *session;
-	struct amend_arena *arena;
-	struct amend_table *table;
-	struct amend_column *columns; /* the table's, writable */
-	bool without_rowid, strict;
-	struct amend_error *err;
-};
-
-static enum amend_status query(struct reader *reader, const char *sql, const char *first,
-			       const char *second, struct amend_rows *rows)
+enum amend_status amend_sqlite_query(struct amend_sqlite_reader *reader, const char *sql,
+				     const char *first, const char *second, struct amend_rows *rows)
 {
 	const struct amend_value values[] = {amend_text(first), amend_text(second)};
 	const struct amend_statement statement = {.sql = sql, .values = values, .n_values = 2};
@@ -32,21 +23,21 @@ static enum amend_status query(struct reader *reader, const char *sql, const cha
 	return amend_sqlite_run(reader->session, &statement, 1, rows, &failed, reader->err);
 }
 
-static const char *text_at(const struct amend_rows *rows, size_t row, size_t column)
+const char *amend_sqlite_text_at(const struct amend_rows *rows, size_t row, size_t column)
 {
 	const struct amend_value *value = amend_rows_at(rows, row, column);
 
 	return value->kind == AMEND_TEXT ? value->as.text : "";
 }
 
-static int64_t integer_at(const struct amend_rows *rows, size_t row, size_t column)
+int64_t amend_sqlite_integer_at(const struct amend_rows *rows, size_t row, size_t column)
 {
 	const struct amend_value *value = amend_rows_at(rows, row, column);
 
 	return value->kind == AMEND_INTEGER ? value->as.integer : 0;
 }
 
-static bool is_null(const struct amend_rows *rows, size_t row, size_t column)
+bool amend_sqlite_is_null(const struct amend_rows *rows, size_t row, size_t column)
 {
 	return amend_rows_at(rows, row, column)->kind == AMEND_NULL;
 }
@@ -80,7 +71,8 @@ static size_t distance(const char *a, const char *b)
 }
 
 /* NOT_FOUND, with the names that could have been meant. */
-static enum amend_status not_found(struct reader *reader, const char *schema, const char *name)
+static enum amend_status not_found(struct amend_sqlite_reader *reader, const char *schema,
+				   const char *name)
 {
 	static const char sql[] =
 		"SELECT name, ?2 FROM pragma_table_list WHERE schema = ?1 COLLATE NOCASE"
@@ -90,7 +82,7 @@ static enum amend_status not_found(struct reader *reader, const char *schema, co
 	struct amend_buffer near = AMEND_BUFFER_INIT;
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	size_t limit = strlen(name) / 3 + 1;
-	enum amend_status status = query(reader, known, schema, "", &rows);
+	enum amend_status status = amend_sqlite_query(reader, known, schema, "", &rows);
 	bool no_schema = rows.n_rows == 0 && strcasecmp(schema, "temp") != 0;
 
 	amend_rows_release(&rows);
@@ -98,14 +90,14 @@ static enum amend_status not_found(struct reader *reader, const char *schema, co
 		return amend_sqlite_error(reader->err, AMEND_NOT_FOUND, AMEND_SQLSTATE_NO_SCHEMA,
 					  "no database is attached as %s", schema);
 	if (status == AMEND_OK)
-		status = query(reader, sql, schema, "", &rows);
+		status = amend_sqlite_query(reader, sql, schema, "", &rows);
 	if (status != AMEND_OK)
 		return status;
 	for (size_t i = 0; i < rows.n_rows; i++) {
-		if (distance(text_at(&rows, i, 0), name) > limit)
+		if (distance(amend_sqlite_text_at(&rows, i, 0), name) > limit)
 			continue;
 		amend_buffer_text(&near, near.size ? ", " : " (hint: there is ");
-		amend_buffer_text(&near, text_at(&rows, i, 0));
+		amend_buffer_text(&near, amend_sqlite_text_at(&rows, i, 0));
 	}
 	if (near.size)
 		amend_buffer_char(&near, ')');
@@ -117,7 +109,8 @@ static enum amend_status not_found(struct reader *reader, const char *schema, co
 	return AMEND_NOT_FOUND;
 }
 
-static enum amend_status check_kind(struct reader *reader, const char *name, const char *kind)
+static enum amend_status check_kind(struct amend_sqlite_reader *reader, const char *name,
+				    const char *kind)
 {
 	if (strcmp(kind, "table") != 0)
 		return amend_error_set(reader->err, AMEND_UNSUPPORTED,
@@ -126,8 +119,8 @@ static enum amend_status check_kind(struct reader *reader, const char *name, con
 	return AMEND_OK;
 }
 
-static enum amend_status find_table(struct reader *reader, const char *schema, const char *name,
-				    bool *visible)
+static enum amend_status find_table(struct amend_sqlite_reader *reader, const char *schema,
+				    const char *name, bool *visible)
 {
 	static const char sql[] =
 		"SELECT schema, name, type, wr, strict, ?2 FROM pragma_table_list(?1)";
@@ -140,28 +133,28 @@ static enum amend_status find_table(struct reader *reader, const char *schema, c
 	if (strncasecmp(name, "sqlite_", 7) == 0)
 		return amend_error_set(reader->err, AMEND_UNSUPPORTED,
 				       "%s is SQLite's own: amend does not write it", name);
-	status = query(reader, sql, name, "", &rows);
+	status = amend_sqlite_query(reader, sql, name, "", &rows);
 	if (status != AMEND_OK)
 		return status;
 	for (size_t i = 0; i < rows.n_rows; i++) {
-		if (strcasecmp(text_at(&rows, i, 0), schema) == 0)
+		if (strcasecmp(amend_sqlite_text_at(&rows, i, 0), schema) == 0)
 			found = i;
-		in_temp |= strcmp(text_at(&rows, i, 0), "temp") == 0;
-		in_main |= strcmp(text_at(&rows, i, 0), "main") == 0;
+		in_temp |= strcmp(amend_sqlite_text_at(&rows, i, 0), "temp") == 0;
+		in_main |= strcmp(amend_sqlite_text_at(&rows, i, 0), "main") == 0;
 	}
 	if (found == SIZE_MAX) {
 		status = not_found(reader, schema, name);
 		goto out;
 	}
-	table->schema = amend_arena_text(reader->arena, text_at(&rows, found, 0));
-	table->name = amend_arena_text(reader->arena, text_at(&rows, found, 1));
+	table->schema = amend_arena_text(reader->arena, amend_sqlite_text_at(&rows, found, 0));
+	table->name = amend_arena_text(reader->arena, amend_sqlite_text_at(&rows, found, 1));
 	if (!table->schema || !table->name) {
 		status = amend_no_memory(reader->err);
 		goto out;
 	}
-	status = check_kind(reader, table->name, text_at(&rows, found, 2));
-	reader->without_rowid = integer_at(&rows, found, 3) != 0;
-	reader->strict = integer_at(&rows, found, 4) != 0;
+	status = check_kind(reader, table->name, amend_sqlite_text_at(&rows, found, 2));
+	reader->without_rowid = amend_sqlite_integer_at(&rows, found, 3) != 0;
+	reader->strict = amend_sqlite_integer_at(&rows, found, 4) != 0;
 	/* A bare name is looked for in temp, in main, then in what is attached. */
 	*visible = strcmp(table->schema, "temp") == 0 ||
 		   (!in_temp &&
@@ -192,7 +185,8 @@ static enum amend_class class_of(const char *type, bool strict)
 	return AMEND_CLASS_ANY;
 }
 
-static enum amend_status read_column(struct reader *reader, const struct amend_rows *rows, size_t i,
+static enum amend_status read_column(struct amend_sqlite_reader *reader,
+				     const struct amend_rows *rows, size_t i,
 				     struct amend_column *column)
 {
 	const struct amend_table *table = reader->table;
@@ -200,14 +194,14 @@ static enum amend_status read_column(struct reader *reader, const struct amend_r
 	int rc;
 
 	*column = (struct amend_column){
-		.name = amend_arena_text(reader->arena, text_at(rows, i, 0)),
-		.type = amend_arena_text(reader->arena, text_at(rows, i, 1)),
+		.name = amend_arena_text(reader->arena, amend_sqlite_text_at(rows, i, 0)),
+		.type = amend_arena_text(reader->arena, amend_sqlite_text_at(rows, i, 1)),
 		.cast = "",
 		.number_cast = "",
 		.collation = "",
-		.not_null = integer_at(rows, i, 2) != 0,
-		.generated = integer_at(rows, i, 5) >= 2,
-		.has_default = !is_null(rows, i, 3),
+		.not_null = amend_sqlite_integer_at(rows, i, 2) != 0,
+		.generated = amend_sqlite_integer_at(rows, i, 5) >= 2,
+		.has_default = !amend_sqlite_is_null(rows, i, 3),
 		.type_id = reader->strict ? AMEND_SQLITE_STRICT : 0,
 	};
 	if (!column->name || !column->type)
@@ -216,7 +210,7 @@ static enum amend_status read_column(struct reader *reader, const struct amend_r
 	column->numeric = amend_sqlite_affinity(column->type, reader->strict) ==
 			  AMEND_SQLITE_AS_NUMERIC;
 	if (column->has_default) {
-		column->default_ = amend_arena_text(reader->arena, text_at(rows, i, 3));
+		column->default_ = amend_arena_text(reader->arena, amend_sqlite_text_at(rows, i, 3));
 		if (!column->default_)
 			return amend_no_memory(reader->err);
 	}
@@ -235,14 +229,16 @@ static enum amend_status read_column(struct reader *reader, const struct amend_r
 }
 
 /* The columns, and the primary key's in `key` in its own order. */
-static enum amend_status read_columns(struct reader *reader, uint32_t *key, size_t *n_key)
+static enum amend_status read_columns(struct amend_sqlite_reader *reader, uint32_t *key,
+				      size_t *n_key)
 {
 	static const char sql[] = "SELECT name, type, \"notnull\", dflt_value, pk, hidden"
 				  " FROM pragma_table_xinfo(?1, ?2) ORDER BY cid";
 	struct amend_table *table = reader->table;
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_column *columns;
-	enum amend_status status = query(reader, sql, table->name, table->schema, &rows);
+	enum amend_status status = amend_sqlite_query(reader, sql, table->name, table->schema,
+						      &rows);
 
 	*n_key = 0;
 	if (status != AMEND_OK)
@@ -251,7 +247,7 @@ static enum amend_status read_columns(struct reader *reader, uint32_t *key, size
 	if (!columns)
 		status = amend_no_memory(reader->err);
 	for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++) {
-		int64_t pk = integer_at(&rows, i, 4);
+		int64_t pk = amend_sqlite_integer_at(&rows, i, 4);
 
 		status = read_column(reader, &rows, i, &columns[i]);
 		if (pk <= 0 || (uint64_t)pk > rows.n_rows)
@@ -295,14 +291,14 @@ static bool proves_less(const struct amend_column *column, const char *collation
 	       *column->collation;
 }
 
-static enum amend_status read_key_columns(struct reader *reader, struct amend_key *key)
+static enum amend_status read_key_columns(struct amend_sqlite_reader *reader, struct amend_key *key)
 {
 	static const char sql[] = "SELECT cid, coll FROM pragma_index_xinfo(?1, ?2) WHERE key = 1"
 				  " ORDER BY seqno";
 	struct amend_table *table = reader->table;
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	uint32_t *columns;
-	enum amend_status status = query(reader, sql, key->name, table->schema, &rows);
+	enum amend_status status = amend_sqlite_query(reader, sql, key->name, table->schema, &rows);
 
 	if (status != AMEND_OK)
 		return status;
@@ -310,13 +306,13 @@ static enum amend_status read_key_columns(struct reader *reader, struct amend_ke
 	if (!columns)
 		status = amend_no_memory(reader->err);
 	for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++) {
-		int64_t cid = integer_at(&rows, i, 0);
+		int64_t cid = amend_sqlite_integer_at(&rows, i, 0);
 
 		if (cid < 0 || (uint64_t)cid >= table->n_columns) {
 			key->expression = true;
 			continue;
 		}
-		if (proves_less(&table->columns[cid], text_at(&rows, i, 1)))
+		if (proves_less(&table->columns[cid], amend_sqlite_text_at(&rows, i, 1)))
 			key->expression = true;
 		columns[key->n_columns++] = (uint32_t)cid;
 	}
@@ -326,7 +322,8 @@ static enum amend_status read_key_columns(struct reader *reader, struct amend_ke
 }
 
 /* The primary key of a rowid table that is INTEGER PRIMARY KEY has no index. */
-static enum amend_status add_rowid_key(struct reader *reader, uint32_t column, struct amend_key *key)
+static enum amend_status add_rowid_key(struct amend_sqlite_reader *reader, uint32_t column,
+				       struct amend_key *key)
 {
 	uint32_t *columns = amend_arena_array(reader->arena, 1, sizeof(*columns));
 
@@ -341,19 +338,21 @@ static enum amend_status add_rowid_key(struct reader *reader, uint32_t column, s
 	return AMEND_OK;
 }
 
-static enum amend_status read_keys(struct reader *reader, const uint32_t *primary, size_t n_primary)
+static enum amend_status read_keys(struct amend_sqlite_reader *reader, const uint32_t *primary,
+				   size_t n_primary)
 {
 	static const char sql[] = "SELECT name, origin, partial FROM pragma_index_list(?1, ?2)"
 				  " WHERE \"unique\" = 1 ORDER BY origin <> 'pk', seq DESC";
 	struct amend_table *table = reader->table;
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_key *keys;
-	enum amend_status status = query(reader, sql, table->name, table->schema, &rows);
+	enum amend_status status = amend_sqlite_query(reader, sql, table->name, table->schema,
+						      &rows);
 	bool has_index;
 
 	if (status != AMEND_OK)
 		return status;
-	has_index = rows.n_rows > 0 && strcmp(text_at(&rows, 0, 1), "pk") == 0;
+	has_index = rows.n_rows > 0 && strcmp(amend_sqlite_text_at(&rows, 0, 1), "pk") == 0;
 	keys = amend_arena_array(reader->arena, rows.n_rows + 1, sizeof(*keys));
 	if (!keys) {
 		amend_rows_release(&rows);
@@ -364,9 +363,9 @@ static enum amend_status read_keys(struct reader *reader, const uint32_t *primar
 	for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++) {
 		struct amend_key *key = &keys[table->n_keys++];
 
-		key->name = amend_arena_text(reader->arena, text_at(&rows, i, 0));
-		key->primary = strcmp(text_at(&rows, i, 1), "pk") == 0;
-		key->partial = integer_at(&rows, i, 2) != 0;
+		key->name = amend_arena_text(reader->arena, amend_sqlite_text_at(&rows, i, 0));
+		key->primary = strcmp(amend_sqlite_text_at(&rows, i, 1), "pk") == 0;
+		key->partial = amend_sqlite_integer_at(&rows, i, 2) != 0;
 		status = key->name ? read_key_columns(reader, key) : amend_no_memory(reader->err);
 	}
 	table->keys = keys;
@@ -374,175 +373,8 @@ static enum amend_status read_keys(struct reader *reader, const uint32_t *primar
 	return status;
 }
 
-/* `to` is NULL where the parent's primary key is meant: it is looked up there. */
-static enum amend_status parent_key(struct reader *reader, const char *parent, const char **out,
-				    size_t n, bool *found)
-{
-	static const char sql[] =
-		"SELECT name FROM pragma_table_xinfo(?1, ?2) WHERE pk > 0 ORDER BY pk";
-	struct amend_rows rows = AMEND_ROWS_INIT;
-	enum amend_status status = query(reader, sql, parent, reader->table->schema, &rows);
-
-	*found = status == AMEND_OK && rows.n_rows == n;
-	for (size_t i = 0; i < n && *found && status == AMEND_OK; i++) {
-		out[i] = amend_arena_text(reader->arena, text_at(&rows, i, 0));
-		if (!out[i])
-			status = amend_no_memory(reader->err);
-	}
-	amend_rows_release(&rows);
-	return status;
-}
-
-/* Rows `first` up to `end` are one key. One that refers to nothing that exists is left out: SQLite refuses it by itself. */
-static enum amend_status read_foreign_key(struct reader *reader, const struct amend_rows *rows,
-					  size_t first, size_t end, struct amend_foreign_key *key)
-{
-	struct amend_table *table = reader->table;
-	size_t n = end - first;
-	uint32_t *columns = amend_arena_array(reader->arena, n, sizeof(*columns));
-	const char **references = amend_arena_array(reader->arena, n, sizeof(*references));
-	bool found = true;
-	enum amend_status status = AMEND_OK;
-
-	key->name = "";
-	key->schema = table->schema;
-	key->table = amend_arena_text(reader->arena, text_at(rows, first, 1));
-	if (!columns || !references || !key->table)
-		return amend_no_memory(reader->err);
-	for (size_t i = 0; i < n; i++) {
-		for (size_t j = 0; j < table->n_columns; j++) {
-			if (strcasecmp(table->columns[j].name, text_at(rows, first + i, 2)) == 0)
-				columns[i] = (uint32_t)j;
-		}
-		if (is_null(rows, first, 3))
-			continue;
-		references[i] = amend_arena_text(reader->arena, text_at(rows, first + i, 3));
-		if (!references[i])
-			return amend_no_memory(reader->err);
-	}
-	if (is_null(rows, first, 3))
-		status = parent_key(reader, key->table, references, n, &found);
-	key->columns = columns;
-	key->references = references;
-	key->n_columns = n;
-	table->n_foreign_keys += found;
-	return status;
-}
-
-static enum amend_status read_foreign_keys(struct reader *reader)
-{
-	static const char sql[] = "SELECT id, \"table\", \"from\", \"to\""
-				  " FROM pragma_foreign_key_list(?1, ?2) ORDER BY id DESC, seq";
-	struct amend_table *table = reader->table;
-	struct amend_rows rows = AMEND_ROWS_INIT;
-	struct amend_foreign_key *keys;
-	enum amend_status status = query(reader, sql, table->name, table->schema, &rows);
-
-	if (status != AMEND_OK)
-		return status;
-	keys = amend_arena_array(reader->arena, rows.n_rows, sizeof(*keys));
-	if (!keys) {
-		amend_rows_release(&rows);
-		return amend_no_memory(reader->err);
-	}
-	for (size_t i = 0, end; i < rows.n_rows && status == AMEND_OK; i = end) {
-		end = i + 1;
-		while (end < rows.n_rows && integer_at(&rows, end, 0) == integer_at(&rows, i, 0))
-			end++;
-		status = read_foreign_key(reader, &rows, i, end, &keys[table->n_foreign_keys]);
-	}
-	table->foreign_keys = keys;
-	amend_rows_release(&rows);
-	return status;
-}
-
-/* The primary key's column at this place, where a foreign key names none. */
-static int primary_column(const struct amend_table *table, size_t place)
-{
-	for (size_t i = 0; i < table->n_keys; i++) {
-		if (table->keys[i].primary && place < table->keys[i].n_columns)
-			return (int)table->keys[i].columns[place];
-	}
-	return -1;
-}
-
-static enum amend_key_action action_of(const char *name)
-{
-	if (strcmp(name, "CASCADE") == 0)
-		return AMEND_KEY_CASCADES;
-	return strncmp(name, "SET ", 4) == 0 ? AMEND_KEY_SETS : AMEND_KEY_REFUSES;
-}
-
-/* Rows `first` to `end` are one foreign key; one that names what is not there is none. */
-static enum amend_status read_dependent(struct reader *reader, const struct amend_rows *rows,
-					size_t first, size_t end, struct amend_dependent *one)
-{
-	size_t n = end - first;
-	const char **names = amend_arena_array(reader->arena, n, sizeof(*names));
-	uint32_t *places = amend_arena_array(reader->arena, n, sizeof(*places));
-
-	one->schema = reader->table->schema;
-	one->table = amend_arena_text(reader->arena, text_at(rows, first, 0));
-	if (!names || !places || !one->table)
-		return amend_no_memory(reader->err);
-	for (size_t i = 0; i < n; i++) {
-		int at = is_null(rows, first + i, 3)
-				 ? primary_column(reader->table, i)
-				 : amend_table_column(reader->table, text_at(rows, first + i, 3));
-
-		names[i] = amend_arena_text(reader->arena, text_at(rows, first + i, 2));
-		if (!names[i])
-			return amend_no_memory(reader->err);
-		if (at < 0)
-			return AMEND_OK;
-		places[i] = (uint32_t)at;
-	}
-	one->columns = names;
-	one->references = places;
-	one->n_columns = n;
-	one->on_delete = action_of(text_at(rows, first, 4));
-	one->on_update = action_of(text_at(rows, first, 5));
-	reader->table->n_dependents++;
-	return AMEND_OK;
-}
-
-static enum amend_status read_dependents(struct reader *reader)
-{
-	struct amend_table *table = reader->table;
-	struct amend_rows rows = AMEND_ROWS_INIT;
-	struct amend_buffer sql = AMEND_BUFFER_INIT;
-	struct amend_dependent *list;
-	enum amend_status status;
-
-	amend_buffer_text(&sql, "SELECT m.name, f.id, f.\"from\", f.\"to\", f.on_delete, "
-				"f.on_update FROM ");
-	amend_quote_name(&sql, amend_driver_sqlite->dialect, table->schema);
-	amend_buffer_text(&sql, ".sqlite_master m, pragma_foreign_key_list(m.name, ?2) f "
-				"WHERE m.type = 'table' AND m.sql LIKE '%REFERENCES%' "
-				"AND f.\"table\" = ?1 COLLATE NOCASE "
-				"AND NOT (f.on_delete IN ('NO ACTION', 'RESTRICT') "
-				"AND f.on_update IN ('NO ACTION', 'RESTRICT')) "
-				"ORDER BY m.rowid, f.id, f.seq");
-	status = sql.failed ? amend_no_memory(reader->err)
-			    : query(reader, sql.data, table->name, table->schema, &rows);
-	amend_buffer_release(&sql);
-	list = amend_arena_array(reader->arena, rows.n_rows, sizeof(*list));
-	if (status == AMEND_OK && !list)
-		status = amend_no_memory(reader->err);
-	for (size_t i = 0, end; list && i < rows.n_rows && status == AMEND_OK; i = end) {
-		end = i + 1;
-		while (end < rows.n_rows && integer_at(&rows, end, 1) == integer_at(&rows, i, 1) &&
-		       strcmp(text_at(&rows, end, 0), text_at(&rows, i, 0)) == 0)
-			end++;
-		status = read_dependent(reader, &rows, i, end, &list[table->n_dependents]);
-	}
-	table->dependents = list;
-	amend_rows_release(&rows);
-	return status;
-}
-
 /* What acts when a row is written: triggers, also temporary ones, and a row that refers to another of its table. */
-static enum amend_status read_triggers(struct reader *reader)
+static enum amend_status read_triggers(struct amend_sqlite_reader *reader)
 {
 	static const char referring[] =
 		"SELECT 1 FROM pragma_foreign_key_list(?1, ?2) WHERE \"table\" = ?1 COLLATE NOCASE "
@@ -557,12 +389,13 @@ static enum amend_status read_triggers(struct reader *reader)
 	amend_buffer_text(&sql, ".sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 COLLATE "
 				"NOCASE UNION ALL SELECT 1 FROM sqlite_temp_master WHERE type = "
 				"'trigger' AND tbl_name = ?1 COLLATE NOCASE AND ?2 <> ''");
-	status = sql.failed ? amend_no_memory(reader->err)
-			    : query(reader, sql.data, table->name, table->schema, &rows);
+	status = sql.failed
+			 ? amend_no_memory(reader->err)
+			 : amend_sqlite_query(reader, sql.data, table->name, table->schema, &rows);
 	table->has_triggers = rows.n_rows > 0;
 	amend_rows_release(&rows);
 	if (status == AMEND_OK)
-		status = query(reader, referring, table->name, table->schema, &rows);
+		status = amend_sqlite_query(reader, referring, table->name, table->schema, &rows);
 	table->settles_late = table->has_triggers || rows.n_rows > 0;
 	amend_rows_release(&rows);
 	amend_buffer_release(&sql);
@@ -570,7 +403,7 @@ static enum amend_status read_triggers(struct reader *reader)
 }
 
 /* amend guard: the triggers say that it stands, the ledger which column it moves. */
-static enum amend_status read_guard(struct reader *reader)
+static enum amend_status read_guard(struct amend_sqlite_reader *reader)
 {
 	static const char triggers[] =
 		"SELECT name LIKE 'amend\\_guard\\_update\\_%' ESCAPE '\\', "
@@ -581,22 +414,23 @@ static enum amend_status read_guard(struct reader *reader)
 				     "AND ?2 = 'main'";
 	struct amend_table *table = reader->table;
 	struct amend_rows rows = AMEND_ROWS_INIT;
-	enum amend_status status = query(reader, triggers, table->name, table->schema, &rows);
+	enum amend_status status = amend_sqlite_query(reader, triggers, table->name, table->schema,
+						      &rows);
 	struct amend_buffer name = AMEND_BUFFER_INIT;
-	bool guarded = rows.n_rows > 0 && integer_at(&rows, 0, 0) != 0;
+	bool guarded = rows.n_rows > 0 && amend_sqlite_integer_at(&rows, 0, 0) != 0;
 
-	table->guard_history = guarded && integer_at(&rows, 0, 1) != 0;
+	table->guard_history = guarded && amend_sqlite_integer_at(&rows, 0, 1) != 0;
 	table->guard_state = (guarded ? 1u : 0u) + (table->guard_history ? 2u : 0u);
 	amend_rows_release(&rows);
 	if (status != AMEND_OK || !guarded)
 		return status;
 	amend_ledger_name(&name, table->name);
-	status = name.failed
-			 ? amend_no_memory(reader->err)
-			 : query(reader, column, amend_buffer_string(&name), table->schema, &rows);
+	status = name.failed ? amend_no_memory(reader->err)
+			     : amend_sqlite_query(reader, column, amend_buffer_string(&name),
+						  table->schema, &rows);
 	amend_buffer_release(&name);
 	for (size_t i = 0; i < table->n_columns && rows.n_rows > 0; i++) {
-		if (strcasecmp(table->columns[i].name, text_at(&rows, 0, 0)) == 0) {
+		if (strcasecmp(table->columns[i].name, amend_sqlite_text_at(&rows, 0, 0)) == 0) {
 			table->version = (int)i;
 			table->guard_version = true;
 		}
@@ -613,7 +447,7 @@ void amend_sqlite_schema_version(struct amend_sql *sql, const char *schema)
 }
 
 /* Before what is in it is read: what comes in between shows. */
-static enum amend_status read_schema_version(struct reader *reader)
+static enum amend_status read_schema_version(struct amend_sqlite_reader *reader)
 {
 	struct amend_sql sql = {.dialect = amend_driver_sqlite->dialect};
 	struct amend_rows rows = AMEND_ROWS_INIT;
@@ -629,7 +463,7 @@ static enum amend_status read_schema_version(struct reader *reader)
 		status = amend_sqlite_run(reader->session, &statement, 1, &rows, &failed,
 					  reader->err);
 	if (status == AMEND_OK && rows.n_rows == 1)
-		reader->table->schema_version = integer_at(&rows, 0, 0);
+		reader->table->schema_version = amend_sqlite_integer_at(&rows, 0, 0);
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
 	return status;
@@ -655,7 +489,8 @@ enum amend_status amend_sqlite_describe(struct amend_session *session, const cha
 					struct amend_error *err)
 {
 	enum { MOST_COLUMNS = 32767 }; /* SQLite's own limit */
-	struct reader reader = {.session = session, .arena = arena, .table = table, .err = err};
+	struct amend_sqlite_reader reader = {
+		.session = session, .arena = arena, .table = table, .err = err};
 	uint32_t *primary = malloc(MOST_COLUMNS * sizeof(*primary));
 	size_t n_primary = 0;
 	enum amend_status status;
@@ -676,9 +511,9 @@ enum amend_status amend_sqlite_describe(struct amend_session *session, const cha
 	if (status == AMEND_OK)
 		status = read_keys(&reader, primary, n_primary);
 	if (status == AMEND_OK)
-		status = read_foreign_keys(&reader);
+		status = amend_sqlite_foreign_keys(&reader);
 	if (status == AMEND_OK)
-		status = read_dependents(&reader);
+		status = amend_sqlite_dependents(&reader);
 	if (status == AMEND_OK)
 		status = read_triggers(&reader);
 	if (status == AMEND_OK && table->has_triggers)
