@@ -331,7 +331,7 @@ static enum amend_status revert_all(struct call *call, struct amend_error *err)
 					       status == AMEND_OK ? err : &ignored);
 
 		status = status == AMEND_OK ? shown : status;
-	} else if (amend_violations_worth(err)) {
+	} else if (status != AMEND_OK && amend_violations_worth(err)) {
 		if (!asks)
 			explain(call);
 		amend_error_wrap(err, "nothing was undone");

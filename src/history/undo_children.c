@@ -109,8 +109,9 @@ static enum amend_status look(struct undo *undo, const struct undo_table *table,
 	/* What follows a value that comes back, and is recorded, does what it is for; what goes is lost. */
 	const struct amend_cascade_search search = {apart, stands_in_the_way, &removal,
 						    outcome == AMEND_IS_UPDATED ? &recorded : NULL};
-	enum amend_status status = removal.records && items && list ? AMEND_OK
-								    : amend_no_memory(err);
+	enum amend_status status = removal.records && removal.stays && items && list
+					   ? AMEND_OK
+					   : amend_no_memory(err);
 	size_t n = 0;
 
 	for (size_t i = 0; i < table->n && removal.records && removal.stays && items && list; i++) {

@@ -8,6 +8,7 @@
 
 #include "core/pack.h"
 #include "history/revert.h"
+#include "record/cascade.h"
 #include "record/write.h"
 #include "sync/park.h"
 
@@ -288,6 +289,33 @@ static enum amend_status write_slice(struct undo *undo, const struct undo_table 
 	return status;
 }
 
+/* Others of the table may follow what it gets: they are held, and not any more in the version that was read. */
+static bool moves_others(const struct undo *undo, const struct undo_record *record)
+{
+	return record->outcome == AMEND_IS_UPDATED &&
+	       amend_cascades_within(undo->db, record->table->table, record->puts, record->n_puts);
+}
+
+/* In slices; of those that others follow each is one of its own. */
+static enum amend_status write_list(struct undo *undo, const struct undo_table *table,
+				    struct undo_record **list, size_t n, struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t at = 0, to; at < n && status == AMEND_OK; at = to) {
+		bool alone = moves_others(undo, list[at]);
+
+		for (to = at + 1; !alone && to < n && to - at < SLICE; to++) {
+			if (moves_others(undo, list[to]))
+				break;
+		}
+		status = write_slice(undo, table, list + at, to - at, err);
+		for (size_t i = to; alone && i < n; i++)
+			list[i]->row.version = amend_null();
+	}
+	return status;
+}
+
 /* All of the table that end this way, in order; those that go in the opposite one. */
 static enum amend_status write_table(struct undo *undo, struct undo_table *table,
 				     enum amend_outcome outcome, struct amend_error *err)
@@ -295,15 +323,17 @@ static enum amend_status write_table(struct undo *undo, struct undo_table *table
 	struct undo_record **list = calloc(table->n, sizeof(struct undo_record *));
 	const struct amend_table *described = table->table;
 	enum amend_status status = list ? AMEND_OK : amend_no_memory(err);
+	bool sorts = outcome != AMEND_IS_UPDATED;
 	size_t n = 0;
 
 	for (size_t i = 0; list && i < table->n; i++) {
-		if (table->list[i]->outcome == outcome)
-			list[n++] = table->list[i];
+		if (table->list[i]->outcome != outcome)
+			continue;
+		list[n++] = table->list[i];
+		sorts = sorts || moves_others(undo, table->list[i]);
 	}
-	for (size_t i = 0; list && n > 1 && outcome != AMEND_IS_UPDATED &&
-			   i < described->n_foreign_keys && status == AMEND_OK;
-	     i++)
+	for (size_t i = 0;
+	     list && n > 1 && sorts && i < described->n_foreign_keys && status == AMEND_OK; i++)
 		status = sort_by(list, n, &described->foreign_keys[i], err);
 	for (size_t i = 0; list && outcome == AMEND_IS_DELETED && i < n / 2; i++) {
 		struct undo_record *other = list[i];
@@ -311,8 +341,8 @@ static enum amend_status write_table(struct undo *undo, struct undo_table *table
 		list[i] = list[n - 1 - i];
 		list[n - 1 - i] = other;
 	}
-	for (size_t at = 0; list && at < n && status == AMEND_OK; at += SLICE)
-		status = write_slice(undo, table, list + at, n - at < SLICE ? n - at : SLICE, err);
+	if (list && status == AMEND_OK)
+		status = write_list(undo, table, list, n, err);
 	free(list);
 	return status;
 }

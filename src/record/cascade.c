@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/rows.h"
 #include "record/call.h"
@@ -26,7 +27,9 @@ struct looking {
 	bool deleted;              /* the rows; else changed */
 	bool goes;                 /* what refers to them would be deleted; else changed */
 	bool recorded;
-	bool follows; /* ON UPDATE CASCADE, also of all that follows what follows */
+	bool parents_rule; /* SQLite: it is the parent's collation that tells what refers to a value */
+	bool other_rule; /* and the child's is another */
+	bool follows;    /* ON UPDATE CASCADE, also of all that follows what follows */
 	struct amend_arena arena;
 };
 
@@ -239,10 +242,16 @@ static void add_referring(struct amend_sql *sql, const struct looking *looking,
 	amend_sql_text(sql, "SELECT 1 FROM ");
 	amend_sql_text(sql, looking->name);
 	for (size_t i = 0; i < key->n_columns; i++) {
+		const struct amend_column *column = &looking->parent->columns[key->references[i]];
+
 		amend_sql_text(sql, i ? " AND " : " WHERE ");
-		amend_sql_name(sql, key->columns[i]);
+		amend_sql_value_as(sql, column, &values[i]);
+		if (looking->parents_rule) {
+			amend_sql_text(sql, " COLLATE ");
+			amend_sql_name(sql, *column->collation ? column->collation : "BINARY");
+		}
 		amend_sql_text(sql, " = ");
-		amend_sql_value_as(sql, &looking->parent->columns[key->references[i]], &values[i]);
+		amend_sql_name(sql, key->columns[i]);
 	}
 }
 
@@ -324,8 +333,9 @@ static enum amend_status tell(struct looking *looking, size_t index,
 				      .goes = looking->goes,
 				      .recorded = looking->recorded};
 	struct amend_arena arena = AMEND_ARENA_INIT;
-	enum amend_status status = looking->child ? list_named(looking, values, &arena, &found, err)
-						  : count_nameless(looking, values, &found, err);
+	enum amend_status status = looking->child && !looking->other_rule
+					   ? list_named(looking, values, &arena, &found, err)
+					   : count_nameless(looking, values, &found, err);
 
 	if (status == AMEND_OK && found.n > 0)
 		status = looking->search->each(looking->search->context, &found, err);
@@ -382,6 +392,11 @@ static enum amend_status describe_child(struct looking *looking, struct amend_er
 					       "its table again)",
 					       looking->child->qualified);
 		looking->columns[i] = (uint32_t)at;
+		looking->other_rule =
+			looking->other_rule ||
+			(looking->parents_rule &&
+			 strcasecmp(looking->child->columns[at].collation,
+				    looking->parent->columns[key->references[i]].collation) != 0);
 	}
 	return AMEND_OK;
 }
@@ -402,7 +417,7 @@ static enum amend_status look(struct looking *looking, const struct amend_value 
 	if (status != AMEND_OK || !maybe)
 		return status;
 	memset(has, 1, n);
-	if (looking->child)
+	if (looking->child && !looking->other_rule)
 		status = which(looking, values, n, has, err);
 	first.table = looking->child;
 	if (status == AMEND_OK && any(has, n))
@@ -499,9 +514,8 @@ bool amend_cascades_within(const struct amend_conn *db, const struct amend_table
 	for (size_t i = 0; i < table->n_dependents; i++) {
 		const struct amend_dependent *key = &table->dependents[i];
 
-		if (strcmp(key->table, table->name) == 0 &&
-		    strcmp(key->schema, table->schema) == 0 && acts(key, false) &&
-		    is_changed(key, puts, n))
+		/* Also by way of other tables: what has foreign keys may follow one. */
+		if (table->n_foreign_keys > 0 && acts(key, false) && is_changed(key, puts, n))
 			return keeps_keys(db);
 	}
 	return false;
@@ -526,6 +540,7 @@ enum amend_status amend_cascades_find(struct amend_conn *db, const struct amend_
 			.search = search,
 			.deleted = deleted,
 			.goes = deleted && key->on_delete == AMEND_KEY_CASCADES,
+			.parents_rule = !amend_has(db, AMEND_HAS_TYPED_STORAGE),
 			.arena = AMEND_ARENA_INIT,
 		};
 

@@ -81,10 +81,16 @@ enum amend_status amend_call_match(struct amend_call *call, const struct amend_l
 void amend_call_name_key(const struct amend_call *call, struct amend_error *err)
 {
 	const enum amend_status status = err->status;
+	bool named = false;
 
-	for (size_t i = 0; i < call->n_keys && err->status == status && *err->sqlstate; i++) {
+	for (size_t i = 0; i < call->n_keys && err->status == status && *err->sqlstate && !named;
+	     i++) {
+		char text[sizeof(err->text)];
+
+		memcpy(text, err->text, sizeof(text));
 		if (!call->keys[i].blank)
 			amend_request_key_refused(call->db, call->table, &call->keys[i], err);
+		named = strcmp(text, err->text) != 0;
 	}
 }
 

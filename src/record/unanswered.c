@@ -33,6 +33,18 @@ static enum amend_status find_change(struct amend_call *call, int64_t revision, 
 	return status;
 }
 
+/* What others have made of it since, without amend, is not this entry's. */
+static void as_written(const struct amend_call *call, const struct amend_history *entry,
+		       struct amend_value *values)
+{
+	for (size_t i = 0; i < entry->n_changes; i++) {
+		int at = amend_table_column(call->table, entry->changes[i].column);
+
+		if (at >= 0)
+			values[at] = entry->changes[i].after;
+	}
+}
+
 /* From what it is now, or was last, back to what it was before this entry. */
 static void go_back(const struct amend_call *call, const struct amend_history *entry,
 		    struct amend_value *values)
@@ -62,6 +74,7 @@ static enum amend_status tell(struct amend_call *call, const struct amend_histor
 		memcpy(after, now->values, n * sizeof(*after));
 	for (size_t i = 0; i < place; i++)
 		go_back(call, &entries[i], after);
+	as_written(call, entry, after);
 	memcpy(before, after, n * sizeof(*before));
 	go_back(call, entry, before);
 	what.row.pk = entry->pk;

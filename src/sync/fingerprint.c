@@ -21,10 +21,11 @@ void amend_fingerprinter_begin(struct amend_fingerprinter *printer, const struct
 void amend_fingerprinter_copy(struct amend_fingerprinter *printer,
 			      const struct amend_fingerprinter *from)
 {
-	static const struct amend_buffer empty = AMEND_BUFFER_INIT;
-
-	*printer = *from;
-	printer->key = printer->name = printer->pack = empty;
+	/* Not its buffers, which another thread may be using. */
+	*printer = (struct amend_fingerprinter){
+		.sync = from->sync, .folds = from->folds, .salted = from->salted};
+	memcpy(printer->secret, from->secret, sizeof(printer->secret));
+	memcpy(printer->salt, from->salt, sizeof(printer->salt));
 }
 
 void amend_fingerprinter_release(struct amend_fingerprinter *printer)

@@ -273,6 +273,47 @@ static void of_the_same_table(struct engine *engine)
 	engine_expect(engine, "SELECT code, up FROM node ORDER BY id", "A|NULL\ny|NULL\nx|x");
 }
 
+/* Recorded in one revision, in whatever order, it is undone from the root on. */
+static void a_tree_comes_back(struct engine *engine)
+{
+	struct road *road;
+
+	engine_exec(engine,
+		    "CREATE TABLE node (id integer PRIMARY KEY, code text UNIQUE, up text "
+		    "REFERENCES node (code) ON UPDATE CASCADE, v integer NOT NULL DEFAULT 1)");
+	road = road_open(engine, "node");
+	enforce(road, true);
+	guard_it(road, "node");
+	road_table(road, "node");
+	engine_exec(engine, "INSERT INTO node (id, code, up) VALUES (5, 'a', NULL), (2, 'b', 'a'), "
+			    "(3, 'c', 'b'), (7, 'd', 'a')");
+	ok(road, .keys = "id=5", .set = "code=A");
+	engine_expect(engine, "SELECT id, code, up FROM node ORDER BY id",
+		      "2|b|A\n3|c|b\n5|A|NULL\n7|d|A");
+	reverts(road, AMEND_OK, NULL, .revision = road->result.revision);
+	engine_expect(engine, "SELECT id, code, up FROM node ORDER BY id",
+		      "2|b|a\n3|c|b\n5|a|NULL\n7|d|a");
+}
+
+/* Who refers to a value is told by the rule of the column that holds it, as SQLite's own action does. */
+static void by_the_parents_rule(struct engine *engine)
+{
+	struct road *road;
+
+	engine_exec(engine, "CREATE TABLE country (id integer PRIMARY KEY, code text COLLATE NOCASE "
+			    "UNIQUE); INSERT INTO country VALUES (1, 'FR'), (2, 'IT'); "
+			    "CREATE TABLE city (id integer PRIMARY KEY, country text REFERENCES "
+			    "country (code) ON UPDATE SET NULL ON DELETE CASCADE); "
+			    "INSERT INTO city VALUES (5, 'fr')");
+	road = road_open(engine, "country");
+	enforce(road, true);
+	refused(AMEND_CONSTRAINT, road, .keys = "id=1", .set = "code=F1");
+	expect_contains(road->err.text, "1 record of city refers to it");
+	expect_status(AMEND_CONSTRAINT, road_delete(road, ask(.keys = "id=1")), &road->err);
+	ok(road, .keys = "id=2", .set = "code=I1");
+	engine_expect(engine, CITIES, "5|fr");
+}
+
 static void a_revert(struct engine *engine)
 {
 	struct road *road = open_countries(engine, "SET NULL");
@@ -422,6 +463,9 @@ static const struct engine_test tests[] = {
 	{"what would lose what follows: refused", one_further, .not_on = "mariadb"},
 	{"also behind a deletion", behind_a_deletion, .not_on = "mariadb"},
 	{"records of the same table, or the record itself", of_the_same_table, .not_on = "mariadb"},
+	{"recorded within a table it comes back", a_tree_comes_back},
+	{"the other collation of who refers to it hides nothing", by_the_parents_rule,
+	 .only = "sqlite"},
 	{"a revert shows it", a_revert},
 	{"a sync rejects it", a_sync, .not_on = "mariadb"},
 	{"what a sync changes is followed", a_sync_is_followed, .not_on = "mariadb"},

@@ -563,7 +563,7 @@ static enum amend_status trace_data_version(struct amend_session *self, int64_t 
 	       self->inner->data_version(self->session, out, err));
 }
 
-/* A question of the driver's own: not counted. */
+/* Questions of the driver's own: not counted. */
 static bool trace_enforces_keys(struct amend_session *self)
 {
 	return self->inner->enforces_keys(self->session);
