@@ -124,7 +124,10 @@ struct amend_revert_entry {
 typedef enum amend_status (*amend_revert_fn)(const struct amend_revert_entry *entry, void *context,
 					     struct amend_error *err);
 
-/* Records: of a dry run what would be done. After a failure nothing is, and only what tells why is counted. */
+/*
+ * Records: of a dry run what would be done. After a failure nothing is, and only what tells why is counted; but where
+ * `revision` is above 0 all was done, and only telling it failed (`each`, or no memory).
+ */
 struct amend_revert_report {
 	uint64_t updated, created, deleted, unchanged;
 	uint64_t conflicts; /* records with any: among the others only if what is left of them is done */

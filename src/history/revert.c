@@ -19,6 +19,7 @@ struct call {
 	struct amend_arena arena;
 	unsigned char shown[AMEND_DIGEST_SIZE]; /* the plan that was agreed to */
 	bool agreed;
+	bool done; /* it is in */
 };
 
 static void begin(struct call *call, bool hold)
@@ -325,6 +326,7 @@ static enum amend_status revert_all(struct call *call, struct amend_error *err)
 	status = amend_ledger_need(call->db, err);
 	if (status == AMEND_OK)
 		status = amend_atomic(call->db, NULL, carry_out, call, err);
+	call->done = status == AMEND_OK;
 	if (!asks && (status == AMEND_OK || status == AMEND_CONFLICT)) {
 		struct amend_error ignored;
 		enum amend_status shown = show(&call->undo, false,
@@ -352,11 +354,11 @@ enum amend_status amend_revert(struct amend_conn *db, const struct amend_revert 
 	if (status == AMEND_OK)
 		status = revert_all(&call, err);
 	*report = call.undo.report;
-	/* Nothing of it is in. */
-	if (status != AMEND_OK)
+	/* Nothing of it is in; but where only telling failed, all is. */
+	if (status != AMEND_OK && !call.done) {
 		report->updated = report->created = report->deleted = report->bases = 0;
-	if (status != AMEND_OK)
 		report->revision = 0;
+	}
 	amend_undo_release(&call.undo);
 	amend_arena_release(&call.arena);
 	return amend_leave(db, status, err);

@@ -115,6 +115,16 @@ static enum amend_status undo_field(struct undo *undo, struct undo_record *recor
 	return amend_undo_conflict(undo, record, &conflict, err);
 }
 
+/* Not there and back again. */
+static bool changed_something(const struct undo_record *record)
+{
+	for (size_t i = 0; i < record->n_fields; i++) {
+		if (!amend_value_equal(&record->fields[i].before, &record->fields[i].after))
+			return true;
+	}
+	return false;
+}
+
 static enum amend_status undo_update(struct undo *undo, struct undo_record *record,
 				     struct amend_error *err)
 {
@@ -122,6 +132,9 @@ static enum amend_status undo_update(struct undo *undo, struct undo_record *reco
 						   .note = "the record was deleted since"};
 	enum amend_status status = AMEND_OK;
 
+	record->outcome = AMEND_IS_UNCHANGED;
+	if (!record->row.values && !changed_something(record))
+		return AMEND_OK;
 	if (!record->row.values) {
 		leave(undo, record, policy_is(undo, AMEND_REVERT_CURRENT));
 		return amend_undo_conflict(undo, record, &gone, err);

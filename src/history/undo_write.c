@@ -301,6 +301,7 @@ static enum amend_status write_list(struct undo *undo, const struct undo_table *
 				    struct undo_record **list, size_t n, struct amend_error *err)
 {
 	enum amend_status status = AMEND_OK;
+	bool forgotten = false;
 
 	for (size_t at = 0, to; at < n && status == AMEND_OK; at = to) {
 		bool alone = moves_others(undo, list[at]);
@@ -310,8 +311,9 @@ static enum amend_status write_list(struct undo *undo, const struct undo_table *
 				break;
 		}
 		status = write_slice(undo, table, list + at, to - at, err);
-		for (size_t i = to; alone && i < n; i++)
+		for (size_t i = to; alone && !forgotten && i < n; i++)
 			list[i]->row.version = amend_null();
+		forgotten = forgotten || alone;
 	}
 	return status;
 }

@@ -234,24 +234,37 @@ static bool values_of(const struct looking *looking, const struct amend_bulk *it
 	return acts && item->row->values;
 }
 
+/* " FROM child AS c WHERE .."; what the columns of `c` are compared with is, where that matters, the row's own column. */
 static void add_referring(struct amend_sql *sql, const struct looking *looking,
 			  const struct amend_value *values)
 {
 	const struct amend_dependent *key = looking->key;
 
-	amend_sql_text(sql, "SELECT 1 FROM ");
+	amend_sql_text(sql, " FROM ");
 	amend_sql_text(sql, looking->name);
+	amend_sql_text(sql, " AS c");
+	if (looking->parents_rule) {
+		amend_sql_text(sql, ", ");
+		amend_sql_text(sql, looking->parent->sql);
+		amend_sql_text(sql, " AS p");
+	}
 	for (size_t i = 0; i < key->n_columns; i++) {
 		const struct amend_column *column = &looking->parent->columns[key->references[i]];
 
 		amend_sql_text(sql, i ? " AND " : " WHERE ");
-		amend_sql_value_as(sql, column, &values[i]);
 		if (looking->parents_rule) {
-			amend_sql_text(sql, " COLLATE ");
-			amend_sql_name(sql, *column->collation ? column->collation : "BINARY");
+			amend_sql_text(sql, "p.");
+			amend_sql_name(sql, column->name);
+			amend_sql_text(sql, " = c.");
+			amend_sql_name(sql, key->columns[i]);
+			amend_sql_text(sql, " AND p.");
+			amend_sql_name(sql, column->name);
+		} else {
+			amend_sql_text(sql, "c.");
+			amend_sql_name(sql, key->columns[i]);
 		}
 		amend_sql_text(sql, " = ");
-		amend_sql_name(sql, key->columns[i]);
+		amend_sql_value_as(sql, column, &values[i]);
 	}
 }
 
@@ -264,10 +277,40 @@ static enum amend_status any_refers(const struct looking *looking, const struct 
 	enum amend_status status;
 
 	amend_sql_init(&sql, looking->db);
+	amend_sql_text(&sql, "SELECT 1");
 	add_referring(&sql, looking, values);
 	amend_sql_text(&sql, " LIMIT 1");
 	status = amend_exec(looking->db, &sql, &rows, err);
 	*yes = rows.n_rows > 0;
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
+static enum amend_status find_referring(struct looking *looking, const struct amend_value *values,
+					size_t limit, struct amend_arena *arena,
+					struct amend_row **out, size_t *n, struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	enum amend_status status;
+	struct amend_sql sql;
+
+	*n = 0;
+	if (!looking->other_rule)
+		return amend_row_find(looking->db, looking->child, looking->columns, values,
+				      looking->key->n_columns, NULL, limit, arena, out, n, err);
+	amend_sql_init(&sql, looking->db);
+	amend_sql_text(&sql, "SELECT ");
+	amend_row_columns(&sql, looking->db, looking->child, "c.");
+	add_referring(&sql, looking, values);
+	amend_sql_printf(&sql, " LIMIT %zu", limit);
+	status = amend_exec(looking->db, &sql, &rows, err);
+	*out = amend_arena_array(arena, rows.n_rows + 1, sizeof(**out));
+	if (status == AMEND_OK && !*out)
+		status = amend_no_memory(err);
+	for (; *out && *n < rows.n_rows && status == AMEND_OK; (*n)++)
+		status = amend_row_take(looking->db, looking->child, &rows, *n, arena, &(*out)[*n],
+					err);
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
 	return status;
@@ -285,8 +328,7 @@ static enum amend_status list_named(struct looking *looking, const struct amend_
 	for (;; limit *= 8) {
 		struct amend_row *rows = NULL;
 
-		status = amend_row_find(looking->db, looking->child, looking->columns, values,
-					looking->key->n_columns, NULL, limit, arena, &rows, &n, err);
+		status = find_referring(looking, values, limit, arena, &rows, &n, err);
 		for (size_t i = 0; status == AMEND_OK && i < n; i++) {
 			if (search->apart && search->apart(search->context, looking->key,
 							   looking->child, rows[i].pk))
@@ -311,7 +353,7 @@ static enum amend_status count_nameless(struct looking *looking, const struct am
 	int64_t number = 0;
 
 	amend_sql_init(&sql, looking->db);
-	amend_sql_text(&sql, "SELECT count(*) FROM (");
+	amend_sql_text(&sql, "SELECT count(*) FROM (SELECT 1");
 	add_referring(&sql, looking, values);
 	amend_sql_printf(&sql, " LIMIT %d) AS held", AMEND_CASCADE_MOST);
 	status = amend_exec(looking->db, &sql, &rows, err);
@@ -333,9 +375,8 @@ static enum amend_status tell(struct looking *looking, size_t index,
 				      .goes = looking->goes,
 				      .recorded = looking->recorded};
 	struct amend_arena arena = AMEND_ARENA_INIT;
-	enum amend_status status = looking->child && !looking->other_rule
-					   ? list_named(looking, values, &arena, &found, err)
-					   : count_nameless(looking, values, &found, err);
+	enum amend_status status = looking->child ? list_named(looking, values, &arena, &found, err)
+						  : count_nameless(looking, values, &found, err);
 
 	if (status == AMEND_OK && found.n > 0)
 		status = looking->search->each(looking->search->context, &found, err);
@@ -372,6 +413,15 @@ static bool any(const unsigned char *has, size_t n)
 	return false;
 }
 
+static bool compares_otherwise(const struct looking *looking, size_t i)
+{
+	const struct amend_column *here = &looking->parent->columns[looking->key->references[i]];
+	const struct amend_column *there = &looking->child->columns[looking->columns[i]];
+
+	return looking->parents_rule && (strcasecmp(here->collation, there->collation) != 0 ||
+					 here->class_ != there->class_);
+}
+
 static enum amend_status describe_child(struct looking *looking, struct amend_error *err)
 {
 	const struct amend_dependent *key = looking->key;
@@ -392,11 +442,7 @@ static enum amend_status describe_child(struct looking *looking, struct amend_er
 					       "its table again)",
 					       looking->child->qualified);
 		looking->columns[i] = (uint32_t)at;
-		looking->other_rule =
-			looking->other_rule ||
-			(looking->parents_rule &&
-			 strcasecmp(looking->child->columns[at].collation,
-				    looking->parent->columns[key->references[i]].collation) != 0);
+		looking->other_rule = looking->other_rule || compares_otherwise(looking, i);
 	}
 	return AMEND_OK;
 }

@@ -20,10 +20,11 @@ static const struct amend_key *yields_on(const struct amend_sync *sync,
 	return record->refusals < AMEND_SYNC_REFUSALS ? sync->keys[record->first].unique : NULL;
 }
 
-/* By foreign keys of the table itself that follow what they refer to. */
+/* By foreign keys that follow what they refer to. To a new row nobody refers. */
 static bool moves_others(const struct amend_sync *sync, const struct amend_record *record)
 {
-	return amend_cascades_within(sync->db, sync->table, record->action->puts,
+	return !record->action->create &&
+	       amend_cascades_within(sync->db, sync->table, record->action->puts,
 				     record->action->n_puts);
 }
 
