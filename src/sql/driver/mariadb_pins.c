@@ -79,7 +79,11 @@ enum amend_status amend_mariadb_pin_opened(struct amend_session *session, struct
 	amend_buffer_text(&sql, "SET ");
 	for (size_t i = 0; i < N_SETTINGS; i++)
 		add_setting(&sql, i, settings[i].value);
-	amend_buffer_printf(&sql, ", tx_read_only = %d", session->read_only);
+	/* A server may be set up otherwise; and some of its messages are read. */
+	amend_buffer_printf(&sql,
+			    ", autocommit = 1, completion_type = 0, lc_messages = 'en_US', "
+			    "tx_read_only = %d",
+			    session->read_only);
 	status = sql.failed ? amend_no_memory(err) : amend_mariadb_exec(session, sql.data, err);
 	amend_buffer_release(&sql);
 	return status == AMEND_OK ? amend_mariadb_wait(session, session->lock_timeout_ms, err)
