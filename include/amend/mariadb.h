@@ -1,4 +1,5 @@
-/* Adopting the application's own MariaDB connection (see amend/connection.h).
+/*
+ * Adopting the application's own MariaDB connection (see amend/connection.h).
  *
  * A preview: opening and adopting are UNSUPPORTED unless AMEND_MARIADB_PREVIEW is 1 in the environment;
  * docs/decisions/0031-mariadb.md says what is not kept yet.
