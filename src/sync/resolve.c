@@ -101,11 +101,11 @@ static void set_note(struct amend_settlement *s, const char *text)
 	s->conflict.note = note ? note : text;
 }
 
-/* What a file decides of a record that is not there may have been decided when it was. */
+/* What a file decides of a record that is not there may have been decided when it was. That the source moved is no such sign. */
 static bool seen_gone(const struct amend_settlement *s)
 {
 	for (size_t i = 0; i < s->how->n_decisions; i++) {
-		if (s->how->decisions[i].unseen || s->how->decisions[i].outdated)
+		if (s->how->decisions[i].unseen)
 			return false;
 	}
 	return true;
