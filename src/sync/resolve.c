@@ -91,14 +91,18 @@ static const char *how(const struct amend_settlement *s)
 }
 
 /* What was decided and counts no more stays behind it. */
-static void set_note(struct amend_settlement *s, const char *text)
+static enum amend_status set_note(struct amend_settlement *s, const char *text,
+				  struct amend_error *err)
 {
 	const char *decided = strstr(s->conflict.note, AMEND_NOTE_DECIDED);
 	const char *note = decided ? amend_arena_printf(s->arena, "%s%s%s", text, *text ? "; " : "",
 							decided)
 				   : text;
 
-	s->conflict.note = note ? note : text;
+	if (!note)
+		return amend_no_memory(err);
+	s->conflict.note = note;
+	return AMEND_OK;
 }
 
 /* What a file decides of a record that is not there may have been decided when it was. That the source moved is no such sign. */
@@ -124,6 +128,7 @@ static enum amend_status gone(struct amend_conn *db, struct amend_settlement *s,
 {
 	struct amend_conflict_field *fields = amend_arena_array(s->arena, s->conflict.n_fields,
 								sizeof(*fields));
+	enum amend_status status;
 
 	if (!fields)
 		return amend_no_memory(err);
@@ -132,9 +137,12 @@ static enum amend_status gone(struct amend_conn *db, struct amend_settlement *s,
 		fields[i].current = amend_null();
 	}
 	s->conflict.kind = AMEND_CONFLICT_DELETED;
-	set_note(s, "deleted since the conflict was found");
 	s->conflict.fields = fields;
-	amend_settle_void(s);
+	status = set_note(s, "deleted since the conflict was found", err);
+	if (status == AMEND_OK)
+		status = amend_settle_void(s, err);
+	if (status != AMEND_OK)
+		return status;
 	if ((s->shown && seen_gone(s)) ||
 	    (s->how->take == AMEND_TAKE_CURRENT && s->how->n_decisions == 0))
 		return amend_settle_absent(db, s, err);
@@ -177,6 +185,7 @@ static enum amend_status other_key(struct amend_settlement *s, const struct amen
 	size_t n = s->conflict.n_fields;
 	struct amend_conflict_field *fields = amend_arena_array(s->arena, n + s->n_key,
 								sizeof(*fields));
+	enum amend_status status;
 
 	if (!fields)
 		return amend_no_memory(err);
@@ -195,21 +204,24 @@ static enum amend_status other_key(struct amend_settlement *s, const struct amen
 							    .incoming = s->key[i].value};
 	}
 	s->conflict.kind = AMEND_CONFLICT_IDENTITY;
-	set_note(s, "the row has another key now: it may be another record");
 	s->conflict.fields = fields;
 	s->conflict.choices = s->choices;
 	s->conflict.n_fields = n;
+	status = set_note(s, "the row has another key now: it may be another record", err);
+	if (status != AMEND_OK)
+		return status;
 	return amend_settle_stale(s, row->values, "the row has another key now; nothing was written",
 				  ": --take current lets the row keep its key and be this record",
 				  err);
 }
 
 /* There is one again, or another has created it: the conflict is about its fields from now on. */
-static void came(struct amend_settlement *s, const struct amend_row *row)
+static enum amend_status came(struct amend_settlement *s, const struct amend_row *row,
+			      struct amend_error *err)
 {
 	s->conflict.kind = amend_settle_synced(s) ? AMEND_CONFLICT_FIELDS : AMEND_CONFLICT_SAVE;
 	s->conflict.pk = row->pk;
-	set_note(s, "");
+	return set_note(s, "", err);
 }
 
 /* The conflict, and its row, which is locked before it as a sync does it. */
@@ -253,7 +265,7 @@ static enum amend_status by_kind(struct amend_conn *db, struct amend_settlement 
 				 struct amend_row *row, bool found, struct amend_error *err)
 {
 	bool deleted = false, strange = false;
-	enum amend_status status;
+	enum amend_status status = AMEND_OK;
 
 	if (s->conflict.kind == AMEND_CONFLICT_MISSING) {
 		status = amend_settle_read_given(db, s, err);
@@ -266,10 +278,11 @@ static enum amend_status by_kind(struct amend_conn *db, struct amend_settlement 
 			return status;
 	}
 	if (found && amend_settle_is_absent(s))
-		came(s, row);
+		status = came(s, row, err);
 	else
 		deleted = !found && !amend_settle_is_absent(s);
-	status = amend_settle_read_given(db, s, err);
+	if (status == AMEND_OK)
+		status = amend_settle_read_given(db, s, err);
 	if (status != AMEND_OK)
 		return status;
 	if (deleted)

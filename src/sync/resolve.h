@@ -86,7 +86,7 @@ enum amend_status amend_settle_stale(struct amend_settlement *s, const struct am
 				     struct amend_error *err) AMEND_CHECK;
 
 /* What was decided of the fields one by one counts no more: the record as a whole goes, or stays away. */
-void amend_settle_void(struct amend_settlement *s);
+enum amend_status amend_settle_void(struct amend_settlement *s, struct amend_error *err) AMEND_CHECK;
 
 /* ---- resolve_terms.c: what a save asked for beside its values ---- */
 

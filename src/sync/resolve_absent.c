@@ -245,11 +245,15 @@ static enum amend_status create(struct amend_conn *db, struct amend_settlement *
 static enum amend_status stay_away(struct amend_settlement *s, const struct amend_base *seen,
 				   const char **pk, struct amend_error *err)
 {
+	enum amend_status status;
+
 	if (s->how->n_decisions > 0)
 		return amend_error_set(
 			err, AMEND_INVALID,
 			"current is that there is no record: nothing can be set in it");
-	amend_settle_void(s);
+	status = amend_settle_void(s, err);
+	if (status != AMEND_OK)
+		return status;
 	for (size_t i = 0; i < s->conflict.n_fields; i++) {
 		int at = amend_table_column(s->table, s->conflict.fields[i].column);
 

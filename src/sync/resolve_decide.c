@@ -47,32 +47,38 @@ enum amend_status amend_settle_stale(struct amend_settlement *s, const struct am
 }
 
 /* A value that somebody had given counts no more: it is nowhere else, so the note has it. */
-static void forget(struct amend_settlement *s, size_t i)
+static enum amend_status forget(struct amend_settlement *s, size_t i, struct amend_error *err)
 {
 	const struct amend_conflict_choice *choice = &s->conflict.choices[i];
 	struct amend_buffer text = AMEND_BUFFER_INIT;
 	const char *note = s->conflict.note;
 
 	if (!choice->chosen || choice->take != AMEND_TAKE_NOTHING)
-		return;
+		return AMEND_OK;
 	amend_buffer_printf(&text, "%s%s%s%s by %s: ", note, *note ? "; " : "",
 			    strstr(note, AMEND_NOTE_DECIDED) ? "" : AMEND_NOTE_DECIDED,
 			    s->conflict.fields[i].column,
 			    *choice->who ? choice->who : "somebody else");
 	amend_json_value(&text, &choice->value, AMEND_CLASS_TEXT);
 	note = text.failed ? NULL : amend_arena_text_n(s->arena, text.data, text.size);
-	if (note)
-		s->conflict.note = note;
 	amend_buffer_release(&text);
+	if (!note)
+		return amend_no_memory(err);
+	s->conflict.note = note;
+	return AMEND_OK;
 }
 
-void amend_settle_void(struct amend_settlement *s)
+enum amend_status amend_settle_void(struct amend_settlement *s, struct amend_error *err)
 {
 	for (size_t i = 0; i < s->conflict.n_fields; i++) {
-		forget(s, i);
+		enum amend_status status = forget(s, i, err);
+
+		if (status != AMEND_OK)
+			return status;
 		s->choices[i] = (struct amend_conflict_choice){.who = ""};
 	}
 	s->conflict.choices = s->choices;
+	return AMEND_OK;
 }
 
 /* Which side or value, from whoever decided; false: nobody has. */
@@ -243,7 +249,9 @@ static enum amend_status decide_field(struct amend_conn *db, struct amend_settle
 	if (!hold)
 		return amend_settle_out_of_bounds(s, i, &plan->value, err);
 	if (plan->verdict == AMEND_FIELD_ANEW)
-		forget(s, i);
+		status = forget(s, i, err);
+	if (status != AMEND_OK)
+		return status;
 	*kept = (struct amend_conflict_choice){
 		.current = held,
 		.chosen = plan->verdict != AMEND_FIELD_ANEW,

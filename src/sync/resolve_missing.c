@@ -85,9 +85,10 @@ static enum amend_status remove_missing(struct amend_conn *db, struct amend_sett
 		return amend_error_set(
 			err, AMEND_INVALID,
 			"incoming is that there is no record: nothing can be set in it");
-	amend_settle_void(s);
-	status = amend_sync_spared(db, s->conflict.source, s->table, &row->pk, 1, s->arena, &spared,
-				   err);
+	status = amend_settle_void(s, err);
+	if (status == AMEND_OK)
+		status = amend_sync_spared(db, s->conflict.source, s->table, &row->pk, 1, s->arena,
+					   &spared, err);
 	result->outcome = AMEND_IS_UNCHANGED;
 	result->record = row->values;
 	if (status == AMEND_OK && !spared) {
@@ -127,16 +128,16 @@ static enum amend_status keep_missing(struct amend_conn *db, struct amend_settle
 static enum amend_status both_gone(struct amend_conn *db, struct amend_settlement *s,
 				   const struct amend_base *seen, struct amend_error *err)
 {
-	enum amend_status status = AMEND_OK;
+	enum amend_status status;
 	bool moved = false;
 
 	if (s->how->n_decisions > 0 || s->how->take == AMEND_TAKE_BASE)
 		return amend_error_set(err, AMEND_INVALID,
 				       "the record was deleted since: there is nothing to be set in "
 				       "it (hint: --take current)");
-	amend_settle_void(s);
+	status = amend_settle_void(s, err);
 	s->work.result->outcome = AMEND_IS_UNCHANGED;
-	if (seen && strcmp(seen->first_key, s->conflict.first_key) == 0)
+	if (status == AMEND_OK && seen && strcmp(seen->first_key, s->conflict.first_key) == 0)
 		status = amend_base_write(db, s->table, seen, NULL, &moved, err);
 	if (status == AMEND_OK && moved)
 		status = amend_error_set(err, AMEND_RETRY, "a sync changed the base meanwhile");
@@ -177,10 +178,9 @@ enum amend_status amend_settle_missing(struct amend_conn *db, struct amend_settl
 			return amend_error_set(err, AMEND_INVALID,
 					       "the row is not this source's any more: there is "
 					       "nothing to decide (hint: --take current)");
-		amend_settle_void(s);
 		s->work.result->outcome = AMEND_IS_UNCHANGED;
 		s->work.result->record = row->values;
-		return AMEND_OK;
+		return amend_settle_void(s, err);
 	}
 	if (s->how->take == AMEND_TAKE_NOTHING && s->conflict.n_fields == 0)
 		return amend_error_set(err, AMEND_INVALID,

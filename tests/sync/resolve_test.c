@@ -1,5 +1,6 @@
 /* Settling conflicts: each kind, each side, single columns, what moved meanwhile. */
 #include "feed.h"
+#include "lib/memory.h"
 
 static const char *const all = "SELECT code, name, note FROM country ORDER BY code";
 
@@ -311,6 +312,31 @@ static void unique_update(struct engine *engine)
 	engine_expect(engine, all, "FR|Francia|NULL\nXX|NULL|NULL");
 }
 
+/* Each allocation fails once, until the decision is stored: then the note is, too. */
+static void note_or_no_memory(struct engine *engine)
+{
+	struct feed *feed = clash(engine);
+	const struct amend_assign name = {"name", AMEND_SET, amend_text("eSwatini")};
+	const struct amend_assign note = {"note", AMEND_SET, amend_text("d")};
+	int64_t id = feed_conflict(feed);
+	enum amend_status status;
+
+	expect_status(AMEND_CONFLICT, settle(feed, AMEND_TAKE_NOTHING, &name, 1, AMEND_IS_CONFLICT),
+		      &feed->err);
+	engine_exec(engine, "UPDATE country SET name = 'Umbuso'");
+	for (unsigned n = 1;; n++) {
+		struct amend_result result = AMEND_RESULT_INIT;
+
+		memory_fail(n);
+		status = feed_resolve(feed, id, AMEND_TAKE_NOTHING, &note, 1, &result);
+		amend_result_release(&result);
+		if (!memory_failed() || status == AMEND_STALE)
+			break;
+	}
+	expect_status(AMEND_STALE, status, &feed->err);
+	expect_contains(feed_conflicts(feed), "counts no more: name by ");
+}
+
 static const struct engine_test tests[] = {
 	{"fields: incoming is a revision, and the base", take_incoming},
 	{"fields: current stays, base := incoming", take_current},
@@ -330,6 +356,7 @@ static const struct engine_test tests[] = {
 	{"unique, of a row: current stays, the rest follows", unique_update},
 	{"the bases of other fields outlive another first key", other_bases_stay},
 	{"but not those of another record", strange_base_goes},
+	{"what was decided and counts no more is noted, or nothing is written", note_or_no_memory},
 };
 
 ENGINE_MAIN_WITH(tests, ENGINES_GENERIC)
