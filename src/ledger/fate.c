@@ -115,13 +115,16 @@ static enum amend_status look_for_mark(struct amend_conn *db, void *context, boo
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_sql sql;
 	enum amend_status status = amend_exec_many(db, &there, 1, &rows, NULL, err);
-	bool gone = rows.n_rows == 0;
+	int64_t there_still = 1;
+	bool gone = status == AMEND_OK && rows.n_rows == 1 &&
+		    amend_value_number(amend_rows_at(&rows, 0, 0), &there_still) &&
+		    there_still == 0;
 
 	amend_rows_release(&rows);
 	if (status != AMEND_OK)
 		return status;
 	if (!gone)
-		return amend_error_set(err, AMEND_LOCKED, "the server is still at it");
+		return amend_error_set(err, AMEND_LOCKED, "the server may still be at it");
 	amend_sql_init(&sql, db);
 	amend_sql_text(&sql, "SELECT id FROM ");
 	amend_sql_ledger(&sql, "revision");

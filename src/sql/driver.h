@@ -91,7 +91,7 @@ struct amend_dialect {
 	const char *const *guard_grants; /* NULL-ended, or NULL: let it guard tables as well */
 	const char *const *ledger_guard; /* NULL-ended: what guarded tables' triggers share */
 	const char *revision_xact; /* expression: this transaction's number, for revision.xact; NULL: there is none */
-	const char *peer_there; /* a query: a row while the server's process $1, a lost connection's, may still do what it was sent; $2: this connection's own. NULL as driver.reconnect */
+	const char *peer_there; /* a query: one row, 0 once the peer $1, a lost connection's, can no longer do what it was sent; $2: this connection's own. No row: not known. NULL as driver.reconnect */
 	const char *hand_over; /* a statement with the open unit's revision as $1: what triggers record belongs to it */
 	const char *hand_back; /* takes it back after the write; NULL: the transaction's end does */
 	const char *hand_bases; /* a function that adds to what triggers have recorded in a revision, where a role may not itself; NULL: it may */
@@ -217,7 +217,7 @@ struct amend_driver {
 				       bool (*stop)(const void *context), const void *context,
 				       struct amend_error *err);
 
-	/* The number of the server's process behind it, for dialect.peer_there. NULL as reconnect. */
+	/* The server's process behind it, as a number for dialect.peer_there; 0: not known. NULL as reconnect. */
 	int64_t (*peer)(const struct amend_session *session);
 
 	/*

@@ -8,6 +8,7 @@
 
 #include <libpq-fe.h>
 
+#include "core/rows.h"
 #include "describe.h"
 
 /* --- names of statements ------------------------------------------------- */
@@ -411,6 +412,57 @@ static void who_blocks_whom(struct engine *engine)
 	session_expect_state(engine, session, AMEND_TX_IDLE);
 }
 
+/* --- what became of a lost connection's process --- */
+
+static void expect_there(struct engine *engine, struct amend_session *session, int64_t lost,
+			 int64_t own, size_t n_rows, int64_t expected)
+{
+	const struct amend_value peers[] = {amend_integer(lost), amend_integer(own)};
+	const struct amend_statement there = {
+		.sql = engine->driver->dialect->peer_there, .values = peers, .n_values = 2};
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_error err;
+	int64_t found = -1;
+	size_t failed;
+
+	expect_ok(engine->driver->run(session, &there, 1, &rows, &failed, &err), &err);
+	assert_int_equal(rows.n_rows, n_rows);
+	if (n_rows) {
+		assert_true(amend_value_number(amend_rows_at(&rows, 0, 0), &found));
+		assert_int_equal(found, expected);
+	}
+	amend_rows_release(&rows);
+}
+
+static bool never(const void *context)
+{
+	(void)context;
+	return false;
+}
+
+/* Gone is said by the same server alone, and only on a connection whose own number is the server's. */
+static void gone_is_not_said_too_early(struct engine *engine)
+{
+	const int64_t another_server = INT64_C(1) << 32;
+	struct amend_session *session = session_open(engine), *other = session_open(engine);
+	int64_t lost = engine->driver->peer(other), own = engine->driver->peer(session);
+	struct amend_error err;
+
+	assert_true(lost > another_server && own > another_server && lost != own);
+	expect_there(engine, session, lost, own, 1, 1);
+	engine_kill_sessions(engine);
+	assert_int_equal(session_try(engine, session, "SELECT 1").status, AMEND_UNREACHABLE);
+	expect_ok(engine->driver->reconnect(session, 5000, never, NULL, &err), &err);
+	/* The server is the one it was. */
+	assert_int_equal(engine->driver->peer(session) >> 32, own >> 32);
+	own = engine->driver->peer(session);
+	expect_there(engine, session, lost, own, 1, 0);
+	expect_there(engine, session, lost + another_server, own, 0, 0);
+	expect_there(engine, session, lost, own + 1, 0, 0);
+	expect_there(engine, session, lost, 0, 0, 0);
+	session_close(engine, other);
+}
+
 #define ONLY .only = "postgresql"
 
 static const struct engine_test tests[] = {
@@ -432,6 +484,7 @@ static const struct engine_test tests[] = {
 	{"a table that is not there: the near ones are named", names_that_are_near, ONLY},
 	{"SQL_ASCII, LATIN1, EUC_JP", other_encodings, ONLY},
 	{"check says who blocks whom", who_blocks_whom, ONLY},
+	{"gone is not said too early", gone_is_not_said_too_early, ONLY},
 };
 
 ENGINE_MAIN(tests)

@@ -60,6 +60,11 @@ struct amend_session {
 	bool altered;   /* a statement has changed a setting: another session would not have it */
 	int lock_timeout_ms;
 
+	/* postgres_pins.c: whom it is connected to, for peer */
+	int process;      /* 0: not known, something in between hands out numbers of its own */
+	char server[96];  /* what tells it from others, a restarted one included.. */
+	unsigned servers; /* ..and how many it has been so far */
+
 	/* postgres_pins.c */
 	bool stale_pins;      /* opened: a statement may have changed a setting that we pinned */
 	bool pinned;          /* adopted: `saved` holds what unpin restores */
@@ -108,7 +113,10 @@ enum amend_status amend_postgres_run(struct amend_session *session,
 				     const struct amend_statement *statements, size_t n,
 				     struct amend_rows *rows, size_t *failed, bool together,
 				     struct amend_error *err);
-/* Text of our own making, which may hold several statements; `tag` (may be NULL, 32 bytes) gets the last one's. */
+/* Text of our own making, which may hold several statements; `last` (may be NULL) gets the last one's result, or NULL. */
+enum amend_status amend_postgres_exec_last(struct amend_session *session, const char *sql,
+					   PGresult **last, struct amend_error *err);
+/* The same for `tag` (may be NULL, 32 bytes), the last one's. */
 enum amend_status amend_postgres_exec(struct amend_session *session, const char *sql, char *tag,
 				      struct amend_error *err);
 /* Whether a statement may be sent now; pins what no longer stands. */

@@ -70,23 +70,25 @@ enum amend_status amend_postgres_reconnect(struct amend_session *session, int li
 	if (!session->cancel)
 		return amend_no_memory(err);
 	amend_postgres_forget(session);
+	session->process = 0;
 	session->broken = false;
 	return amend_postgres_pin_opened(session, err);
 }
 
 /*
- * A process that was there before this connection's is the lost one's; one whose times are hidden may be. What lies
- * between and hands out numbers of its own (a pooler) shows by this connection's, and a standby has none of its
- * primary's: then it is never known.
+ * A peer is a process of the n-th server that the session has met, n in the upper half: another server, or one that was
+ * started anew, knows nothing of the lost one's processes, nor does a standby of its primary's. No row then, nor where
+ * this connection's own process is not shown. No clock is asked: an id that is used again counts as the lost one's.
  */
 const char amend_postgres_peer_there[] =
-	"SELECT 1 FROM pg_catalog.pg_stat_activity m WHERE m.pid = pg_catalog.pg_backend_pid() "
-	"AND (m.pid <> $2::pg_catalog.int8 OR pg_catalog.pg_is_in_recovery() "
-	"OR EXISTS (SELECT FROM pg_catalog.pg_stat_activity a "
-	"WHERE a.pid = $1::pg_catalog.int8 AND a.pid <> m.pid "
-	"AND (a.backend_start IS NULL OR a.backend_start < m.backend_start)))";
+	"SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_stat_activity a "
+	"WHERE a.pid = $1::pg_catalog.int8 & 4294967295 AND a.pid <> m.pid) THEN 1 ELSE 0 END "
+	"FROM pg_catalog.pg_stat_activity m WHERE m.pid = pg_catalog.pg_backend_pid() "
+	"AND m.pid = $2::pg_catalog.int8 & 4294967295 "
+	"AND $1::pg_catalog.int8 >> 32 = $2::pg_catalog.int8 >> 32 "
+	"AND NOT pg_catalog.pg_is_in_recovery()";
 
 int64_t amend_postgres_peer(const struct amend_session *session)
 {
-	return PQbackendPID(session->conn);
+	return session->process ? (int64_t)session->servers << 32 | session->process : 0;
 }

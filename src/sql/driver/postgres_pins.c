@@ -68,20 +68,54 @@ static const char *pin_sql(const struct amend_session *session, bool save, bool 
 	return amend_buffer_string(sql);
 }
 
+/*
+ * The moment at which a server started, to the microsecond, is told to every role, and no other server's; its address
+ * is put to it for good measure. The process is known only where what the protocol says of it is the server's own.
+ */
+static const char whom[] = ", pg_catalog.pg_backend_pid(), pg_catalog.concat_ws(' ', "
+			   "pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time()), "
+			   "pg_catalog.inet_server_addr(), pg_catalog.inet_server_port())";
+
+static void keep_whom(struct amend_session *session, const PGresult *result)
+{
+	const int n = PQnfields(result);
+	const char *server;
+	long process;
+
+	session->process = 0;
+	if (n < 2 || PQntuples(result) != 1)
+		return;
+	server = PQgetvalue(result, 0, n - 1);
+	process = strtol(PQgetvalue(result, 0, n - 2), NULL, 10);
+	if (process != PQbackendPID(session->conn) || strlen(server) >= sizeof(session->server))
+		return;
+	session->process = (int)process;
+	if (strcmp(server, session->server) == 0)
+		return;
+	snprintf(session->server, sizeof(session->server), "%s", server);
+	session->servers++;
+}
+
 enum amend_status amend_postgres_pin_opened(struct amend_session *session, struct amend_error *err)
 {
 	struct amend_buffer sql = AMEND_BUFFER_INIT;
 	enum amend_status status;
+	PGresult *result = NULL;
 	const char *text;
 
 	/* Statements outside a transaction wait no longer for a lock than those inside. */
 	amend_buffer_printf(&sql, "SET lock_timeout = %d; SET default_transaction_read_only = %s; ",
 			    session->lock_timeout_ms < 0 ? 0 : session->lock_timeout_ms,
 			    session->read_only ? "on" : "off");
-	text = pin_sql(session, false, false, &sql);
-	status = text ? amend_postgres_exec(session, text, NULL, err) : amend_no_memory(err);
-	if (status == AMEND_OK)
+	(void)pin_sql(session, false, false, &sql);
+	amend_buffer_text(&sql, whom);
+	text = amend_buffer_string(&sql);
+	status = text ? amend_postgres_exec_last(session, text, &result, err) : amend_no_memory(err);
+	if (status == AMEND_OK) {
 		session->stale_pins = false;
+		keep_whom(session, result);
+	}
+	PQclear(result);
 	amend_buffer_release(&sql);
 	return status;
 }

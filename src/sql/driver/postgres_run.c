@@ -495,27 +495,42 @@ enum amend_status amend_postgres_run(struct amend_session *session,
 	return status;
 }
 
-enum amend_status amend_postgres_exec(struct amend_session *session, const char *sql, char *tag,
-				      struct amend_error *err)
+enum amend_status amend_postgres_exec_last(struct amend_session *session, const char *sql,
+					   PGresult **last, struct amend_error *err)
 {
 	enum amend_status status = AMEND_OK;
-	PGresult *result = NULL;
+	PGresult *result = NULL, *kept = NULL;
 
+	if (last)
+		*last = NULL;
 	if (amend_postgres_lost(session))
 		return lost(err);
 	amend_postgres_enter(session);
 	if (PQsendQuery(session->conn, sql) != 1)
 		status = amend_postgres_error(session, NULL, err);
 	while ((result = PQgetResult(session->conn)) != NULL) {
-		if (PQresultStatus(result) == PGRES_COMMAND_OK ||
-		    PQresultStatus(result) == PGRES_TUPLES_OK) {
-			if (tag)
-				snprintf(tag, 32, "%s", PQcmdStatus(result));
-		} else if (status == AMEND_OK) {
+		if (PQresultStatus(result) != PGRES_COMMAND_OK &&
+		    PQresultStatus(result) != PGRES_TUPLES_OK && status == AMEND_OK)
 			status = amend_postgres_error(session, result, err);
-		}
-		PQclear(result);
+		PQclear(kept);
+		kept = result;
 	}
 	amend_postgres_leave(session);
+	if (last && status == AMEND_OK)
+		*last = kept;
+	else
+		PQclear(kept);
+	return status;
+}
+
+enum amend_status amend_postgres_exec(struct amend_session *session, const char *sql, char *tag,
+				      struct amend_error *err)
+{
+	PGresult *last = NULL;
+	enum amend_status status = amend_postgres_exec_last(session, sql, &last, err);
+
+	if (tag && last)
+		snprintf(tag, 32, "%s", PQcmdStatus(last));
+	PQclear(last);
 	return status;
 }
