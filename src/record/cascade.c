@@ -56,7 +56,7 @@ static enum amend_status open_child(struct amend_conn *db, const char *name,
 	return status == AMEND_UNSUPPORTED ? AMEND_OK : status;
 }
 
-/* ---- what is recorded ---- */
+/* ---- what becomes of those further on ---- */
 
 /* Tables whose records go, or change, with each other's: the one that was asked for last. */
 struct chain {
@@ -109,15 +109,20 @@ static bool is_on(const struct chain *chain, const struct amend_dependent *key, 
 	return false;
 }
 
-/* By triggers, and so are those that go or change with them. What is on the chain is answered for where it stands. */
-static enum amend_status is_recorded(struct amend_conn *db, const struct chain *here, bool *yes,
-				     struct amend_error *err)
+enum question {
+	IS_RECORDED, /* by triggers */
+	KEEPS_ALL,   /* nothing that depends on them loses what it refers to: it follows */
+};
+
+/* Of the chain's records, and of those that go or change with them. What is on the chain is answered for where it stands. */
+static enum amend_status ask(struct amend_conn *db, enum question question,
+			     const struct chain *here, bool *yes, struct amend_error *err)
 {
 	const struct amend_table *table = here->table;
 	struct amend_arena arena = AMEND_ARENA_INIT;
 	enum amend_status status = AMEND_OK;
 
-	*yes = table && table->guard_history && here->length <= DEEPEST;
+	*yes = table && here->length <= DEEPEST && (question == KEEPS_ALL || table->guard_history);
 	for (size_t i = 0; *yes && i < table->n_dependents && status == AMEND_OK; i++) {
 		const struct amend_dependent *key = &table->dependents[i];
 		struct chain next = {
@@ -131,12 +136,16 @@ static enum amend_status is_recorded(struct amend_conn *db, const struct chain *
 
 		if (!reaches(here, key) || is_on(here, key, next.goes))
 			continue;
+		if (question == KEEPS_ALL && key->on_update != AMEND_KEY_CASCADES) {
+			*yes = false;
+			break;
+		}
 		status = name_child(db, key, &arena, &name, err);
 		if (status == AMEND_OK)
 			status = open_child(db, name, &child, err);
 		next.table = child;
 		if (status == AMEND_OK)
-			status = is_recorded(db, &next, yes, err);
+			status = ask(db, question, &next, yes, err);
 		amend_table_close(child);
 	}
 	amend_arena_release(&arena);
@@ -144,37 +153,6 @@ static enum amend_status is_recorded(struct amend_conn *db, const struct chain *
 }
 
 /* ---- what only follows ---- */
-
-/* Nothing that depends on the chain's records loses what it refers to. */
-static enum amend_status keeps_all(struct amend_conn *db, const struct chain *here, bool *yes,
-				   struct amend_error *err)
-{
-	const struct amend_table *table = here->table;
-	struct amend_arena arena = AMEND_ARENA_INIT;
-	enum amend_status status = AMEND_OK;
-
-	*yes = table && here->length <= DEEPEST;
-	for (size_t i = 0; *yes && i < table->n_dependents && status == AMEND_OK; i++) {
-		const struct amend_dependent *key = &table->dependents[i];
-		struct chain next = {.by = key, .up = here, .length = here->length + 1};
-		struct amend_table *child = NULL;
-		const char *name;
-
-		if (!reaches(here, key) || is_on(here, key, false))
-			continue;
-		*yes = key->on_update == AMEND_KEY_CASCADES;
-		if (*yes)
-			status = name_child(db, key, &arena, &name, err);
-		if (*yes && status == AMEND_OK)
-			status = open_child(db, name, &child, err);
-		next.table = child;
-		if (*yes && status == AMEND_OK)
-			status = keeps_all(db, &next, yes, err);
-		amend_table_close(child);
-	}
-	amend_arena_release(&arena);
-	return status;
-}
 
 /* A row that refers to itself would change in fields that nobody asked for. */
 static bool refers_to_itself(const struct looking *looking, const struct amend_row *row)
@@ -467,10 +445,10 @@ static enum amend_status look(struct looking *looking, const struct amend_value 
 		status = which(looking, values, n, has, err);
 	first.table = looking->child;
 	if (status == AMEND_OK && any(has, n))
-		status = is_recorded(looking->db, &first, &looking->recorded, err);
+		status = ask(looking->db, IS_RECORDED, &first, &looking->recorded, err);
 	if (status == AMEND_OK && any(has, n) && !looking->recorded && !looking->deleted &&
 	    looking->search->recorded && looking->key->on_update == AMEND_KEY_CASCADES)
-		status = keeps_all(looking->db, &first, &looking->follows, err);
+		status = ask(looking->db, KEEPS_ALL, &first, &looking->follows, err);
 	return status;
 }
 
