@@ -154,6 +154,27 @@ static enum amend_status remember(struct amend_conn *db, int version, struct ame
 	return status;
 }
 
+/*
+ * A serializable transaction locks what it reads; where the ledger is made on another connection, that
+ * would wait for this one. So another reads, too.
+ */
+static enum amend_status read_version_aside(struct amend_conn *db, int *version,
+					    struct amend_error *err)
+{
+	struct amend_conn *aside = NULL;
+	enum amend_status status = amend_open(db->url, &db->options, &aside, err);
+	bool sums;
+
+	if (status == AMEND_OK && !amend_ledger_state(aside, err))
+		status = AMEND_NO_MEMORY;
+	if (status == AMEND_OK)
+		status = read_version(aside, version, &sums, err);
+	if (status == AMEND_OK)
+		db->ledger->numbers = aside->ledger->numbers;
+	amend_close(aside);
+	return status;
+}
+
 enum amend_status amend_ledger_version(struct amend_conn *db, int *version, struct amend_error *err)
 {
 	struct amend_ledger *ledger = amend_ledger_state(db, err);
@@ -166,7 +187,10 @@ enum amend_status amend_ledger_version(struct amend_conn *db, int *version, stru
 	*version = ledger->version;
 	if (ledger->version == AMEND_LEDGER_VERSION)
 		return AMEND_OK;
-	status = read_version(db, version, &sums, err);
+	if (db->url && db->isolation == AMEND_SERIALIZABLE && amend_in_transaction(db))
+		status = read_version_aside(db, version, err);
+	else
+		status = read_version(db, version, &sums, err);
 	if (status == AMEND_OK)
 		status = check_version(*version, err);
 	/* In a transaction that may see what it will undo, do not remember. */
@@ -302,6 +326,13 @@ static void install_ended(struct amend_conn *db, void *context, bool committed)
 	db->ledger->version = committed ? AMEND_LEDGER_VERSION : 0;
 }
 
+/* Whether tables are there that were not when this transaction began, whose state it goes on reading. */
+static bool is_behind(const struct amend_conn *db, const struct amend_error *err)
+{
+	return (db->isolation == AMEND_REPEATABLE_READ || db->isolation == AMEND_SERIALIZABLE) &&
+	       strcmp(err->sqlstate, AMEND_SQLSTATE_TABLE_EXISTS) == 0;
+}
+
 /* One after another: the first statements of the dialect make later installers wait for this one. */
 static enum amend_status install(struct amend_conn *db, void *context, struct amend_error *err)
 {
@@ -325,6 +356,10 @@ static enum amend_status install(struct amend_conn *db, void *context, struct am
 		status = read_rights(db, &rights, err);
 	if (status == AMEND_OK)
 		status = emit_steps(db->dialect, version, sums, run_statement, db, err);
+	if (status != AMEND_OK && is_behind(db, err))
+		status = amend_error_set(
+			err, AMEND_RETRY,
+			"the ledger was installed by another since this transaction began");
 	if (status == AMEND_OK && version == 0)
 		status = amend_secret_make(db, err);
 	if (status == AMEND_OK && version > 0)

@@ -158,6 +158,73 @@ static void find_level(void *context, enum amend_level level, const char *topic,
 		*worst = level;
 }
 
+/* Reads, so that its snapshot is taken; another installs; writes. */
+static enum amend_status read_then_write(struct amend_conn *db, void *context,
+					 struct amend_error *err)
+{
+	struct road *road = context, *other;
+	enum amend_status status = amend_query(db, "SELECT v FROM t", NULL, 0, NULL, err);
+
+	if (status != AMEND_OK)
+		return status;
+	if (strcmp(things(road->engine), "0") == 0) {
+		other = road_open(road->engine, "t");
+		ok(other, .keys = "id=2", .set = "v=b", .mode = AMEND_CREATE);
+		road_close(other);
+	}
+	status = road_write(road, ask(.keys = "id=1", .set = "v=c"));
+	*err = road->err;
+	return status;
+}
+
+static void by_another_during_a_unit(struct engine *engine)
+{
+	static const enum amend_isolation levels[] = {AMEND_READ_COMMITTED, AMEND_REPEATABLE_READ,
+						      AMEND_SERIALIZABLE};
+	struct amend_unit_options options = AMEND_UNIT_OPTIONS_INIT;
+
+	for (size_t i = 0; i < COUNT(levels); i++) {
+		struct road *road = open_t(engine);
+
+		options.isolation = levels[i];
+		expect_ok(amend_atomic(road->db, &options, read_then_write, road, &road->err),
+			  &road->err);
+		history(road, "id=1", "update id=1 v: a -> c");
+		road_close(road);
+		engine_exec(engine, "DROP TABLE t");
+		engine_exec(engine, engine_pick(engine, "", "DROP SCHEMA amend CASCADE"));
+	}
+}
+
+static enum amend_status write_one(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct road *road = context;
+
+	(void)db;
+	road_get(road, "id=1");
+	road_write(road, ask(.keys = "id=1", .set = "v=c"));
+	*err = road->err;
+	return road->status;
+}
+
+/* Somebody who installs it was killed before the last statement. */
+static void half_installed(struct engine *engine)
+{
+	struct amend_unit_options options = AMEND_UNIT_OPTIONS_INIT;
+	struct road *road = open_t(engine);
+	int64_t begun;
+
+	expect_ok(amend_init(road->db, NULL, &road->err), &road->err);
+	road_close(road);
+	engine_exec(engine, "DELETE FROM amend.meta WHERE name = 'version'");
+	road = road_open(engine, "t");
+	options.isolation = AMEND_SERIALIZABLE;
+	begun = now_ms();
+	expect_ok(amend_atomic(road->db, &options, write_one, road, &road->err), &road->err);
+	assert_true(now_ms() - begun < 5000);
+	history(road, NULL, "update id=1 v: a -> c");
+}
+
 static void newer_is_refused(struct engine *engine)
 {
 	struct road *road = open_t(engine);
@@ -295,6 +362,10 @@ static const struct engine_test tests[] = {
 	 in_the_applications_transaction, .needs = AMEND_HAS_DDL_ROLLBACK},
 	{"not where it would commit the application's transaction",
 	 not_in_the_applications_transaction, .lacks = AMEND_HAS_DDL_ROLLBACK},
+	{"by another while a unit reads what was before", by_another_during_a_unit,
+	 .only = "postgresql"},
+	{"what is half made is made in a serializable unit, too", half_installed,
+	 .lacks = AMEND_HAS_DDL_ROLLBACK},
 	{"a newer ledger is refused, nothing is written", newer_is_refused},
 	{"the script makes what amend_init makes", the_script_makes_the_same},
 	{"a read-only connection makes none", read_only_file},
