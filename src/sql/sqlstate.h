@@ -26,6 +26,7 @@
 #define AMEND_SQLSTATE_NO_SCHEMA "3F000"     /* NOT_FOUND */
 #define AMEND_SQLSTATE_TABLE_EXISTS "42P07"  /* INVALID */
 #define AMEND_SQLSTATE_DISK_FULL "53100"     /* INTERNAL */
+#define AMEND_SQLSTATE_TOO_LARGE "54000"     /* INVALID: more than the engine takes at once */
 #define AMEND_SQLSTATE_SYNTAX "42000"        /* INVALID: any other of class 42 */
 #define AMEND_SQLSTATE_STALE "ZV409" /* STALE: a guarded table refused it; a state of amend's own */
 #define AMEND_SQLSTATE_LOST "08006"  /* UNREACHABLE: nothing was being committed */

@@ -176,6 +176,19 @@ enum amend_status amend_mariadb_check(struct amend_session *session,
 	return status;
 }
 
+/* Who turns it off writes what refers to nothing, and takes nothing along. */
+static bool enforces_keys(struct amend_session *session)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_error ignored;
+	bool off = amend_mariadb_ask(session, "SELECT @@foreign_key_checks", NULL, 0, &rows,
+				     &ignored) == AMEND_OK &&
+		   rows.n_rows == 1 && strcmp(amend_rows_at(&rows, 0, 0)->as.text, "0") == 0;
+
+	amend_rows_release(&rows);
+	return !off;
+}
+
 static const struct amend_driver driver = {
 	.name = "mariadb",
 	.features = AMEND_HAS_ROW_LOCK | AMEND_HAS_SHARE | AMEND_HAS_SNAPSHOT_MOVES |
@@ -191,6 +204,7 @@ static const struct amend_driver driver = {
 	.run = amend_mariadb_run,
 	.scan = amend_mariadb_scan,
 	.columns = amend_mariadb_columns,
+	.enforces_keys = enforces_keys,
 	.begin = amend_mariadb_begin,
 	.commit = amend_mariadb_commit,
 	.rollback = amend_mariadb_rollback,

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include <mariadb/errmsg.h>
 #include <mariadb/mysql.h>
@@ -21,13 +22,23 @@ enum { AMEND_MA_PREPARED = 128 };
 /* Server errors that this driver looks at by number (the server's manual, "Error codes"). */
 enum amend_mariadb_code {
 	AMEND_MA_DUPLICATE = 1062,
+	AMEND_MA_NO_SETTING = 1193,
 	AMEND_MA_LOCK_WAIT = 1205,
 	AMEND_MA_DEADLOCK = 1213,
+	AMEND_MA_RESOURCE = 1226,
 };
+
+/* A query for what tells servers apart. */
+#define AMEND_MA_WHICH_SERVER \
+	"SELECT concat_ws(' ', @@hostname, @@port, @@server_id, @@pid_file, @@datadir)"
+
+enum amend_mariadb_choice { AMEND_MA_UNSAID, AMEND_MA_OFF, AMEND_MA_ON };
 
 /* Where a connection goes to; what is NULL is the client library's default. */
 struct amend_mariadb_place {
 	char *host, *user, *password, *database, *socket;
+	enum amend_mariadb_choice tls, verify; /* verify: that the certificate is the host's */
+	char *ca, *capath, *cert, *key;
 	unsigned port; /* 0: the default */
 };
 
@@ -43,13 +54,19 @@ struct amend_session {
 	struct amend_mariadb_place place; /* opened: for reconnect and interrupt; adopted: empty */
 	bool adopted;
 	bool lost;
+	bool begun;     /* a transaction of ours is open, or was until the server ended it */
+	pid_t pid;      /* the process that opened or adopted it */
 	bool read_only; /* what the caller asked for at open */
 	int lock_timeout_ms;
 
 	/* mariadb_pins.c */
 	int wait_s;   /* innodb_lock_wait_timeout as last set by us; -1: not known */
 	bool limited; /* max_statement_time is set, for the transaction now open */
-	char *saved; /* adopted, pinned: the statement that puts the application's settings back; NULL: they are ours */
+	char *saved; /* adopted, pinned: the statement that puts the application's settings back; NULL: they are there */
+	unsigned long long insert_id; /* adopted, pinned: the application's mysql_insert_id() */
+	char server[256];             /* which one it is; "": not asked yet */
+	size_t most;                  /* bytes that it takes at once */
+	bool snapshots;               /* it has innodb_snapshot_isolation */
 
 	/* mariadb_run.c */
 	struct amend_mariadb_prepared prepared[AMEND_MA_PREPARED];
@@ -62,6 +79,18 @@ struct amend_session {
 	atomic_bool busy, asked, closing;
 	atomic_bool killing;
 };
+
+/* mariadb_words.c */
+
+enum amend_mariadb_kind {
+	AMEND_MA_READS,   /* surely changes nothing, and leaves the transaction as it is */
+	AMEND_MA_COUNTS,  /* changes rows, and says how many */
+	AMEND_MA_CHANGES, /* may change something */
+	AMEND_MA_CALLS,   /* what it runs is not known here: it may also end the transaction */
+	AMEND_MA_COMMITS, /* would end the open transaction, or may */
+};
+
+enum amend_mariadb_kind amend_mariadb_kind(const char *sql);
 
 /* mariadb_error.c */
 
@@ -86,6 +115,8 @@ enum amend_status amend_mariadb_reconnect(struct amend_session *session, int lim
 					  struct amend_error *err);
 void amend_mariadb_close(struct amend_session *session);
 void amend_mariadb_interrupt(struct amend_session *session);
+/* Returns once nobody is looking at the session to interrupt it. */
+void amend_mariadb_quiet(struct amend_session *session);
 /* Around each wait for the server, for interrupt. */
 void amend_mariadb_enter(struct amend_session *session);
 void amend_mariadb_leave(struct amend_session *session);
@@ -98,8 +129,34 @@ enum amend_status amend_mariadb_unpin(struct amend_session *session, struct amen
 /* How long locks are waited for, in the whole seconds that the server counts. */
 enum amend_status amend_mariadb_wait(struct amend_session *session, int ms, struct amend_error *err);
 
+enum amend_status amend_mariadb_no_snapshots(struct amend_error *err);
+
+/* mariadb_prepared.c */
+
+/* `*kept` false: the caller closes it, if there is one. */
+enum amend_status amend_mariadb_prepare(struct amend_session *session,
+					const struct amend_statement *statement, MYSQL_STMT **out,
+					bool *kept, struct amend_error *err);
+/* Prepares it and runs it. INVALID: it would commit the open transaction, or run where the server has ended one. */
+enum amend_status amend_mariadb_start(struct amend_session *session,
+				      const struct amend_statement *statement,
+				      enum amend_mariadb_kind kind, MYSQL_STMT **out, bool *kept,
+				      struct amend_error *err);
+/* Closes what is prepared; it is gone on the server, or will be. */
+void amend_mariadb_forget(struct amend_session *session);
+
+/* mariadb_scan.c */
+
+enum amend_status amend_mariadb_scan(struct amend_session *session,
+				     const struct amend_statement *statement, amend_row_fn each,
+				     void *context, struct amend_error *err);
+enum amend_status amend_mariadb_columns(struct amend_session *session, const char *sql,
+					amend_name_fn each, void *context, struct amend_error *err);
+
 /* mariadb_run.c */
 
+/* That the session may be used: it is there, and this process's. */
+enum amend_status amend_mariadb_ready(const struct amend_session *session, struct amend_error *err);
 /* Text of our own making without results. */
 enum amend_status amend_mariadb_exec(struct amend_session *session, const char *sql,
 				     struct amend_error *err);
@@ -107,13 +164,6 @@ enum amend_status amend_mariadb_run(struct amend_session *session,
 				    const struct amend_statement *statements, size_t n,
 				    struct amend_rows *rows, size_t *failed,
 				    struct amend_error *err);
-enum amend_status amend_mariadb_scan(struct amend_session *session,
-				     const struct amend_statement *statement, amend_row_fn each,
-				     void *context, struct amend_error *err);
-enum amend_status amend_mariadb_columns(struct amend_session *session, const char *sql,
-					amend_name_fn each, void *context, struct amend_error *err);
-/* Closes what is prepared; it is gone on the server, or will be. */
-void amend_mariadb_forget(struct amend_session *session);
 enum amend_tx amend_mariadb_state(const struct amend_session *session);
 /* One of our own queries with text parameters. */
 enum amend_status amend_mariadb_ask(struct amend_session *session, const char *sql,

@@ -17,6 +17,7 @@ struct reader {
 	struct amend_column *columns; /* table->columns, being filled in */
 	struct amend_error *err;
 	struct amend_value of[2]; /* schema, table */
+	bool follows_clock;       /* a column is ON UPDATE CURRENT_TIMESTAMP */
 };
 
 static const char *text_at(const struct amend_rows *rows, size_t row, size_t column)
@@ -257,6 +258,8 @@ static enum amend_status read_column(struct reader *reader, const struct amend_r
 	column->type = kept(reader, rows, i, 1);
 	column->not_null = is_true(rows, i, 3);
 	column->identity = is_true(rows, i, 9);
+	if (strstr(text_at(rows, i, 5), "on update"))
+		reader->follows_clock = true;
 	column->generated = is_true(rows, i, 8) || strstr(text_at(rows, i, 5), "GENERATED");
 	column->has_default = !is_null(rows, i, 4) && strcmp(default_, "NULL") != 0 &&
 			      !column->generated;
@@ -472,7 +475,10 @@ static enum amend_status read_dependents(struct reader *reader)
 	return status;
 }
 
-/* A trigger cannot write to the table that it is on, but BEFORE ones change the row on its way. */
+/*
+ * A trigger cannot write to the table that it is on, but BEFORE ones change the row on its way; so does a column
+ * that takes the time of each change.
+ */
 static enum amend_status read_triggers(struct reader *reader)
 {
 	static const char sql[] = "SELECT 1 FROM information_schema.triggers WHERE "
@@ -480,7 +486,8 @@ static enum amend_status read_triggers(struct reader *reader)
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	enum amend_status status = query(reader, sql, &rows);
 
-	reader->table->has_triggers = reader->table->settles_late = rows.n_rows > 0;
+	reader->table->has_triggers = rows.n_rows > 0 || reader->follows_clock;
+	reader->table->settles_late = reader->table->has_triggers;
 	amend_rows_release(&rows);
 	return status;
 }

@@ -24,6 +24,7 @@ static const struct {
 	{1045, AMEND_DENIED, "28000"},
 	{1046, AMEND_INVALID, "3D000"},
 	{1048, AMEND_CONSTRAINT, AMEND_SQLSTATE_NOT_NULL},
+	{1047, AMEND_UNREACHABLE, "08S01"}, /* Galera: this node is not ready */
 	{1049, AMEND_NOT_FOUND, AMEND_SQLSTATE_NO_SCHEMA},
 	{1051, AMEND_NOT_FOUND, AMEND_SQLSTATE_NO_TABLE},
 	{1053, AMEND_UNREACHABLE, AMEND_SQLSTATE_LOST}, /* the server shuts down */
@@ -34,6 +35,8 @@ static const struct {
 	{1142, AMEND_DENIED, AMEND_SQLSTATE_DENIED},
 	{1143, AMEND_DENIED, AMEND_SQLSTATE_DENIED},
 	{1146, AMEND_NOT_FOUND, AMEND_SQLSTATE_NO_TABLE},
+	{1153, AMEND_UNREACHABLE,
+	 AMEND_SQLSTATE_LOST}, /* too much at once, which the server ends it for */
 	{1169, AMEND_CONSTRAINT, AMEND_SQLSTATE_UNIQUE},
 	{1203, AMEND_UNREACHABLE, "53300"},
 	{AMEND_MA_LOCK_WAIT, AMEND_LOCKED, AMEND_SQLSTATE_LOCKED},
@@ -41,7 +44,7 @@ static const struct {
 	{AMEND_MA_DEADLOCK, AMEND_RETRY, AMEND_SQLSTATE_DEADLOCK},
 	{1216, AMEND_CONSTRAINT, AMEND_SQLSTATE_FOREIGN_KEY},
 	{1217, AMEND_CONSTRAINT, AMEND_SQLSTATE_FOREIGN_KEY},
-	{1226, AMEND_UNREACHABLE, "53300"},
+	{AMEND_MA_RESOURCE, AMEND_UNREACHABLE, "53300"}, /* a limit of the user's */
 	{1227, AMEND_DENIED, AMEND_SQLSTATE_DENIED},
 	{1235, AMEND_UNSUPPORTED, "0A000"},
 	{1264, AMEND_INVALID, AMEND_SQLSTATE_OUT_OF_RANGE},
@@ -77,7 +80,8 @@ static const struct {
 	{CR_SERVER_GONE_ERROR, AMEND_UNREACHABLE, AMEND_SQLSTATE_LOST},
 	{CR_OUT_OF_MEMORY, AMEND_NO_MEMORY, ""},
 	{CR_SERVER_LOST, AMEND_UNREACHABLE, AMEND_SQLSTATE_LOST},
-	{2026, AMEND_UNREACHABLE, "08001"}, /* TLS */
+	{2020, AMEND_UNREACHABLE, AMEND_SQLSTATE_LOST}, /* more than the client's own limit */
+	{2026, AMEND_UNREACHABLE, "08001"},             /* TLS */
 	{2055, AMEND_UNREACHABLE, AMEND_SQLSTATE_LOST},
 	{3024, AMEND_INTERRUPTED, AMEND_SQLSTATE_INTERRUPTED},
 	{3140, AMEND_INVALID, AMEND_SQLSTATE_BAD_TEXT},
@@ -119,6 +123,14 @@ enum amend_status amend_mariadb_fail(struct amend_error *err, enum amend_status 
 	amend_error_set(err, status, "%s", text);
 	snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", sqlstate);
 	return status;
+}
+
+enum amend_status amend_mariadb_no_snapshots(struct amend_error *err)
+{
+	return amend_error_set(
+		err, AMEND_UNSUPPORTED,
+		"at REPEATABLE READ this server lets a write overwrite what its transaction has not "
+		"seen (hint: READ COMMITTED, or a server with innodb_snapshot_isolation)");
 }
 
 enum amend_status amend_mariadb_meaning(unsigned code, const char *sqlstate, const char *text,
@@ -177,6 +189,12 @@ enum amend_status amend_mariadb_error(struct amend_session *session, MYSQL_STMT 
 	if (code == CR_OUT_OF_MEMORY)
 		return amend_no_memory(err);
 	status = amend_mariadb_meaning(code, state, *text ? text : "the server gave no answer", err);
+	/* Refused by a server that goes on listening. */
+	if (code == 1040 || code == 1047 || code == 1203 || code == AMEND_MA_RESOURCE) {
+		if (code == AMEND_MA_RESOURCE)
+			err->status = AMEND_DENIED;
+		return err->status;
+	}
 	if (status == AMEND_UNREACHABLE) {
 		session->lost = true;
 		memcpy(err->sqlstate, AMEND_SQLSTATE_LOST, sizeof(err->sqlstate));

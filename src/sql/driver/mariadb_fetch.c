@@ -138,6 +138,18 @@ static struct amend_value number_of(const MYSQL_FIELD *field, struct amend_maria
 	return amend_text(cell->text);
 }
 
+/* The zeros with which ZEROFILL shows a decimal: it is the same number without them. */
+static size_t filled_with(const MYSQL_FIELD *field, const char *text)
+{
+	size_t n = 0;
+
+	if (field->type == MYSQL_TYPE_NEWDECIMAL && field->flags & ZEROFILL_FLAG) {
+		while (text[n] == '0' && text[n + 1] >= '0' && text[n + 1] <= '9')
+			n++;
+	}
+	return n;
+}
+
 enum amend_status amend_mariadb_fetch_row(struct amend_session *session,
 					  struct amend_mariadb_fetch *fetch,
 					  struct amend_value *values, bool *more,
@@ -157,6 +169,7 @@ enum amend_status amend_mariadb_fetch_row(struct amend_session *session,
 		return amend_mariadb_error(session, fetch->stmt, err);
 	for (unsigned i = 0; i < fetch->n; i++) {
 		struct amend_mariadb_cell *cell = &fetch->cells[i];
+		size_t skip;
 
 		if (cell->null) {
 			values[i] = amend_null();
@@ -169,8 +182,10 @@ enum amend_status amend_mariadb_fetch_row(struct amend_session *session,
 		if (!fetch_whole(fetch, i))
 			return amend_no_memory(err);
 		cell->buffer[cell->size] = '\0';
-		values[i] = is_bytes(&fetch->fields[i]) ? amend_blob(cell->buffer, cell->size)
-							: amend_text_n(cell->buffer, cell->size);
+		skip = filled_with(&fetch->fields[i], cell->buffer);
+		values[i] = is_bytes(&fetch->fields[i])
+				    ? amend_blob(cell->buffer, cell->size)
+				    : amend_text_n(cell->buffer + skip, cell->size - skip);
 	}
 	return AMEND_OK;
 }

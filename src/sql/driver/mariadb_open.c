@@ -2,16 +2,18 @@
  * Connecting to MariaDB: URLs, opening, adopting, opening again, closing, interrupting.
  * Leaves the session's settings to mariadb_pins.c.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "sql/driver/mariadb.h"
 
-enum { OLDEST_SERVER = 100600, CONNECT_S = 10 };
+enum { OLDEST_SERVER = 100600, CONNECT_S = 10, BESIDE_TRIES = 10 };
 
 static bool starts(const char *text, const char *prefix)
 {
@@ -32,6 +34,10 @@ static void place_release(struct amend_mariadb_place *place)
 	free(place->password);
 	free(place->database);
 	free(place->socket);
+	free(place->ca);
+	free(place->capath);
+	free(place->cert);
+	free(place->key);
 	*place = (struct amend_mariadb_place){.host = NULL};
 }
 
@@ -132,25 +138,71 @@ static const char *read_authority(const char *text, size_t size, struct amend_ma
 	return NULL;
 }
 
+static bool read_switch(const char *text, size_t size, enum amend_mariadb_choice *to)
+{
+	*to = size == 1 && *text == '1' ? AMEND_MA_ON : AMEND_MA_OFF;
+	return size == 1 && (*text == '0' || *text == '1');
+}
+
+/* Named as in my.cnf. */
+static const char *read_option(const char *text, size_t size, struct amend_mariadb_place *place)
+{
+	const struct {
+		const char *name;
+		char **text;
+		enum amend_mariadb_choice *choice;
+	} options[] = {
+		{"socket", &place->socket, NULL},
+		{"user", &place->user, NULL},
+		{"password", &place->password, NULL},
+		{"ssl", NULL, &place->tls},
+		{"ssl-ca", &place->ca, NULL},
+		{"ssl-capath", &place->capath, NULL},
+		{"ssl-cert", &place->cert, NULL},
+		{"ssl-key", &place->key, NULL},
+		{"ssl-verify-server-cert", NULL, &place->verify},
+	};
+	const char *equals = memchr(text, '=', size);
+	size_t name = equals ? (size_t)(equals - text) : size;
+
+	for (size_t i = 0; equals && i < sizeof(options) / sizeof(options[0]); i++) {
+		const char *value = equals + 1;
+		size_t length = size - name - 1;
+
+		if (strlen(options[i].name) != name || strncmp(text, options[i].name, name) != 0)
+			continue;
+		if (options[i].choice && !read_switch(value, length, options[i].choice))
+			return "expected 0 or 1 in the connection URI, for ssl and "
+			       "ssl-verify-server-cert";
+		if (options[i].text && !put(options[i].text, value, length))
+			return "the connection URI has an option that is not percent-encoded well";
+		return NULL;
+	}
+	return "the connection URI has an option that is not known (hint: socket, user, password, "
+	       "ssl, ssl-ca, ssl-capath, ssl-cert, ssl-key, ssl-verify-server-cert)";
+}
+
 static const char *read_options(const char *text, struct amend_mariadb_place *place)
 {
-	while (*text) {
-		size_t size = strcspn(text, "&");
-		const char *equals = memchr(text, '=', size);
-		size_t name = equals ? (size_t)(equals - text) : size;
-		char **to = name == 6 && strncmp(text, "socket", name) == 0     ? &place->socket
-			    : name == 4 && strncmp(text, "user", name) == 0     ? &place->user
-			    : name == 8 && strncmp(text, "password", name) == 0 ? &place->password
-										: NULL;
+	const char *problem = NULL;
+	bool named;
 
-		if (!to || !equals)
-			return "the connection URI has an option that is not known (hint: socket, "
-			       "user, password)";
-		if (!put(to, equals + 1, size - name - 1))
-			return "the connection URI has an option that is not percent-encoded well";
+	while (*text && !problem) {
+		size_t size = strcspn(text, "&");
+
+		problem = read_option(text, size, place);
 		text += size + (text[size] == '&');
 	}
-	return NULL;
+	named = place->ca || place->capath || place->cert || place->key ||
+		place->verify == AMEND_MA_ON;
+	if (!problem && named && place->tls == AMEND_MA_OFF)
+		return "the connection URI asks for no TLS (ssl=0), and says how it shall be";
+	/* Who names an authority means that it shall vouch for the server. */
+	if (named)
+		place->tls = AMEND_MA_ON;
+	if ((place->ca || place->capath) && place->verify == AMEND_MA_UNSAID)
+		place->verify = AMEND_MA_ON;
+	return problem;
 }
 
 static enum amend_status read_url(const char *url, struct amend_mariadb_place *place,
@@ -197,6 +249,21 @@ static enum amend_status open_error(MYSQL *conn, struct amend_error *err)
 	return err->status;
 }
 
+/* Asked for, it is that or no connection. */
+static void ask_for_tls(MYSQL *conn, const struct amend_mariadb_place *place)
+{
+	my_bool on = 1, verify = place->verify == AMEND_MA_ON;
+
+	if (place->tls != AMEND_MA_ON)
+		return;
+	mysql_optionsv(conn, MYSQL_OPT_SSL_ENFORCE, &on);
+	mysql_optionsv(conn, MYSQL_OPT_SSL_CA, place->ca);
+	mysql_optionsv(conn, MYSQL_OPT_SSL_CAPATH, place->capath);
+	mysql_optionsv(conn, MYSQL_OPT_SSL_CERT, place->cert);
+	mysql_optionsv(conn, MYSQL_OPT_SSL_KEY, place->key);
+	mysql_optionsv(conn, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
+}
+
 static MYSQL *connect_to(const struct amend_mariadb_place *place, unsigned limit_s,
 			 struct amend_error *err)
 {
@@ -212,6 +279,7 @@ static MYSQL *connect_to(const struct amend_mariadb_place *place, unsigned limit
 	mysql_optionsv(conn, MYSQL_OPT_RECONNECT, &off);
 	mysql_optionsv(conn, MYSQL_OPT_LOCAL_INFILE, &(unsigned){0});
 	mysql_optionsv(conn, MYSQL_REPORT_DATA_TRUNCATION, &on);
+	ask_for_tls(conn, place);
 	/* For "localhost" the library would take its own socket, whatever the port: another server's, perhaps. */
 	if (place->port && !place->socket)
 		mysql_optionsv(conn, MYSQL_OPT_PROTOCOL, &(unsigned){MYSQL_PROTOCOL_TCP});
@@ -225,6 +293,40 @@ static MYSQL *connect_to(const struct amend_mariadb_place *place, unsigned limit
 
 /* --- interrupt ---------------------------------------------------------- */
 
+/* Behind one name there may be several servers, each with a connection of that number. */
+static bool is_same_server(MYSQL *conn, const char *server)
+{
+	static const char sql[] = AMEND_MA_WHICH_SERVER;
+	MYSQL_RES *result;
+	MYSQL_ROW row;
+	bool same;
+
+	if (mysql_real_query(conn, sql, (unsigned long)strlen(sql)) != 0)
+		return false;
+	result = mysql_store_result(conn);
+	row = result ? mysql_fetch_row(result) : NULL;
+	same = row && row[0] && *server &&
+	       strncmp(row[0], server, sizeof(((struct amend_session *)0)->server) - 1) == 0;
+	if (result)
+		mysql_free_result(result);
+	return same;
+}
+
+/* NULL: it is not to be had, or no longer wanted. */
+static MYSQL *connect_beside(struct amend_session *session)
+{
+	struct amend_error ignored;
+
+	for (int i = 0; i < BESIDE_TRIES && atomic_load(&session->asked); i++) {
+		MYSQL *conn = connect_to(&session->place, CONNECT_S, &ignored);
+
+		if (!conn || is_same_server(conn, session->server))
+			return conn;
+		mysql_close(conn);
+	}
+	return NULL;
+}
+
 /*
  * Whoever is called by a signal can post to a semaphore and little else: a thread of the session's own
  * waits for it, and asks the server, on another connection, to end the statement. Again until it has:
@@ -232,8 +334,7 @@ static MYSQL *connect_to(const struct amend_mariadb_place *place, unsigned limit
  */
 static void kill_statement(struct amend_session *session)
 {
-	struct amend_error ignored;
-	MYSQL *conn = connect_to(&session->place, CONNECT_S, &ignored);
+	MYSQL *conn = connect_beside(session);
 	char sql[48];
 
 	snprintf(sql, sizeof(sql), "KILL QUERY %lu", mysql_thread_id(session->conn));
@@ -273,12 +374,17 @@ void amend_mariadb_interrupt(struct amend_session *session)
 	sem_post(&session->wake);
 }
 
-/* What was asked for the statement before must not hit this one. */
-void amend_mariadb_enter(struct amend_session *session)
+void amend_mariadb_quiet(struct amend_session *session)
 {
 	atomic_store(&session->asked, false);
 	while (atomic_load(&session->killing))
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+/* What was asked for the statement before must not hit this one. */
+void amend_mariadb_enter(struct amend_session *session)
+{
+	amend_mariadb_quiet(session);
 	atomic_store(&session->busy, true);
 }
 
@@ -297,6 +403,7 @@ static struct amend_session *new_session(const struct amend_open_options *option
 	if (!session)
 		return NULL;
 	session->adopted = adopted;
+	session->pid = getpid();
 	session->read_only = options->read_only;
 	session->lock_timeout_ms = options->lock_timeout_ms;
 	session->wait_s = -1;
@@ -324,16 +431,37 @@ static bool start_killer(struct amend_session *session)
 	return session->has_killer;
 }
 
+/*
+ * In a child, after fork(): the connection is the parent's, as are its statements, and what closing would send
+ * goes nowhere.
+ */
+static void cut_off(struct amend_session *session)
+{
+	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (session->conn && session->conn->net.pvio && nowhere >= 0)
+		(void)dup2(nowhere, mysql_get_socket(session->conn));
+	if (nowhere >= 0)
+		close(nowhere);
+}
+
 void amend_mariadb_close(struct amend_session *session)
 {
 	if (!session)
 		return;
-	if (session->has_killer) {
+	if (session->pid != getpid()) {
+		/* The thread is the parent's. What the application has adopted stays whole: its statements are let go. */
+		if (session->adopted)
+			session->conn = NULL;
+		else
+			cut_off(session);
+	} else if (session->has_killer) {
 		atomic_store(&session->closing, true);
 		sem_post(&session->wake);
 		pthread_join(session->killer, NULL);
 	}
-	amend_mariadb_forget(session);
+	if (session->conn)
+		amend_mariadb_forget(session);
 	free(session->saved);
 	if (!session->adopted && session->conn)
 		mysql_close(session->conn);
@@ -421,6 +549,13 @@ enum amend_status amend_mariadb_adopt(void *handle, const struct amend_open_opti
 		.password = copy(conn->passwd),
 		.socket = copy(conn->unix_socket),
 		.port = conn->port,
+		.tls = mysql_get_ssl_cipher(conn) ? AMEND_MA_ON : AMEND_MA_UNSAID,
+		.ca = copy(conn->options.ssl_ca),
+		.capath = copy(conn->options.ssl_capath),
+		.cert = copy(conn->options.ssl_cert),
+		.key = copy(conn->options.ssl_key),
+		.verify = conn->client_flag & CLIENT_SSL_VERIFY_SERVER_CERT ? AMEND_MA_ON
+									    : AMEND_MA_UNSAID,
 	};
 	if (!start_killer(session)) {
 		amend_mariadb_close(session);

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "sql/driver/mariadb.h"
 
@@ -25,11 +26,15 @@ enum amend_status amend_mariadb_begin(struct amend_session *session,
 		[AMEND_REPEATABLE_READ] = "REPEATABLE READ",
 		[AMEND_SERIALIZABLE] = "SERIALIZABLE",
 	};
-	enum amend_status status;
+	enum amend_status status = amend_mariadb_ready(session, err);
 	char sql[96];
 
+	if (status != AMEND_OK)
+		return status;
+	if (begin->isolation == AMEND_REPEATABLE_READ && !session->snapshots)
+		return amend_mariadb_no_snapshots(err);
 	/* START TRANSACTION would commit it. */
-	if (session->conn->server_status & SERVER_STATUS_IN_TRANS && !session->lost)
+	if (session->conn->server_status & SERVER_STATUS_IN_TRANS)
 		return amend_error_set(err, AMEND_INVALID, "a transaction is open already");
 	status = amend_mariadb_wait(session, begin->lock_timeout_ms, err);
 	if (status == AMEND_OK && begin->time_limit_ms > 0) {
@@ -50,6 +55,7 @@ enum amend_status amend_mariadb_begin(struct amend_session *session,
 					    begin->read_only ? "START TRANSACTION READ ONLY"
 							     : "START TRANSACTION READ WRITE",
 					    err);
+	session->begun = status == AMEND_OK;
 	return status;
 }
 
@@ -75,20 +81,32 @@ enum amend_status amend_mariadb_commit(struct amend_session *session, struct ame
 		memcpy(err->sqlstate, AMEND_SQLSTATE_UNKNOWN, sizeof(err->sqlstate));
 		return amend_error_wrap(err, "the connection broke during COMMIT");
 	}
+	session->begun = status != AMEND_OK;
 	/* It is in: a limit that stays is the next begin's trouble. */
 	(void)!lift_limit(session, &ignored);
 	return status;
 }
 
+/* Refused, by a limit of the user's perhaps. The server undoes it once the connection has ended. */
+static void end_connection(struct amend_session *session)
+{
+	if (session->adopted)
+		return;
+	session->lost = true;
+	(void)shutdown(mysql_get_socket(session->conn), SHUT_RDWR);
+}
+
 enum amend_status amend_mariadb_rollback(struct amend_session *session, struct amend_error *err)
 {
-	enum amend_status status = AMEND_OK;
+	enum amend_status status = amend_mariadb_ready(session, err);
 
-	if (session->lost)
-		return amend_mariadb_fail(err, AMEND_UNREACHABLE, AMEND_SQLSTATE_LOST,
-					  "the connection is gone");
+	if (status != AMEND_OK)
+		return status;
 	if (session->conn->server_status & SERVER_STATUS_IN_TRANS)
 		status = amend_mariadb_exec(session, "ROLLBACK", err);
+	if (status != AMEND_OK && session->begun && !session->lost)
+		end_connection(session);
+	session->begun = false;
 	return status == AMEND_OK ? lift_limit(session, err) : status;
 }
 
