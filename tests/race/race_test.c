@@ -10,15 +10,14 @@
 #include "ask.h"
 #include "team.h"
 
-enum { SEED = 20260117 };
-
-/* Without kills nobody waits longer. On a machine that is slower by itself (sanitizers) it is more. */
-static uint64_t longest_wait_us(void)
-{
-	const char *slow = getenv("AMEND_TEST_SLOW");
-
-	return 1000000 * (slow && *slow ? strtoull(slow, NULL, 10) : 1);
-}
+enum {
+	SEED = 20260117,
+	/*
+	 * Of 32,000 calls, during one. Seconds would judge the machine: a wait of one is seen where it stands still. PostgreSQL
+	 * promises those who wait for a row no order: 5,000 were seen, a few hundred as a rule.
+	 */
+	MOST_OVERTAKEN = 16000,
+};
 
 static void make_counter(struct engine *engine)
 {
@@ -73,9 +72,9 @@ static void sixteen_add(struct engine *engine)
 	assert_int_equal(tally->by_outcome[AMEND_IS_UPDATED], 32000);
 	engine_expect(engine, "SELECT n FROM counter", "32000");
 	expect_counter_history(engine, 32000);
-	if (tally->longest > longest_wait_us())
-		fail_at(__FILE__, __LINE__, "somebody waited %.0f ms",
-			(double)tally->longest / 1000);
+	if (tally->overtaken > MOST_OVERTAKEN)
+		fail_at(__FILE__, __LINE__, "somebody was overtaken by %llu calls",
+			(unsigned long long)tally->overtaken);
 }
 
 static void sixteen_add_and_are_killed(struct engine *engine)
@@ -196,7 +195,7 @@ static void eight_install(struct engine *engine)
 }
 
 static const struct engine_test tests[] = {
-	{"16 processes x 2,000 += 1 = 32,000, and nobody waits a second", sixteen_add},
+	{"16 processes x 2,000 += 1 = 32,000, and nobody is passed over", sixteen_add},
 	{"killed at any moment: acknowledged <= final <= acknowledged + unknown",
 	 sixteen_add_and_are_killed},
 	{"16 processes update or create the same 10,000 keys", sixteen_create_the_same},

@@ -67,14 +67,13 @@ static void note(struct racer *racer, const struct racer_entry *entry)
 static void call(struct racer *racer, struct amend_write *write)
 {
 	struct racer_entry entry = {.before = 1};
-	uint64_t begun;
 	enum amend_status status;
 	int who = 0;
 
 	note(racer, &entry);
-	begun = now_us();
+	entry.begun = now_us();
 	status = amend_write(racer->db, racer->table, write, &racer->result, &racer->err);
-	entry.microseconds = now_us() - begun;
+	entry.ended = now_us();
 	entry.before = 0;
 	entry.status = (uint32_t)status;
 	entry.outcome = (uint32_t)racer->result.outcome;

@@ -9,7 +9,7 @@ struct racer_entry {
 	uint32_t status; /* enum amend_status */
 	uint32_t outcome;
 	uint32_t told; /* STALE: whose write came first: N of "racer N", 1-based; 0: not told; job once: the revision */
-	uint64_t microseconds; /* that the call took */
+	uint64_t begun, ended; /* us, on the clock that all processes of a machine have in common */
 };
 
 #endif

@@ -130,23 +130,68 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* All waits of all logs, to find the longest. */
-struct waits {
-	uint64_t *us;
+/* When all calls of all logs began and ended. */
+struct calls {
+	uint64_t *begun, *ended;
 	size_t n, room;
 };
 
-static void add_wait(struct waits *waits, uint64_t us)
+static void add_call(struct calls *calls, const struct racer_entry *entry)
 {
-	if (waits->n == waits->room) {
-		waits->room = waits->room ? 2 * waits->room : 4096;
-		waits->us = realloc(waits->us, waits->room * sizeof(*waits->us));
-		assert_non_null(waits->us);
+	if (calls->n == calls->room) {
+		calls->room = calls->room ? 2 * calls->room : 4096;
+		calls->begun = realloc(calls->begun, calls->room * sizeof(*calls->begun));
+		calls->ended = realloc(calls->ended, calls->room * sizeof(*calls->ended));
+		assert_non_null(calls->begun);
+		assert_non_null(calls->ended);
 	}
-	waits->us[waits->n++] = us;
+	calls->begun[calls->n] = entry->begun;
+	calls->ended[calls->n++] = entry->ended;
 }
 
-static void read_log(struct team *team, int which, struct tally *tally, struct waits *waits)
+/* How many of the sorted times come before `time`. */
+static size_t before(const uint64_t *times, size_t n, uint64_t time)
+{
+	size_t low = 0;
+
+	while (low < n) {
+		size_t middle = low + (n - low) / 2;
+
+		if (times[middle] < time)
+			low = middle + 1;
+		else
+			n = middle;
+	}
+	return low;
+}
+
+/*
+ * A machine that stands still makes all of them late and lets nobody overtake, so that a
+ * test may judge by that where it does not know the machine.
+ */
+static void tell_waits(struct calls *calls, struct tally *tally)
+{
+	uint64_t *waits = calloc(calls->n, sizeof(*waits)), *ended = calls->ended;
+	size_t n = calls->n;
+
+	assert_non_null(waits);
+	for (size_t i = 0; i < n; i++)
+		waits[i] = ended[i] - calls->begun[i];
+	qsort(ended, n, sizeof(*ended), compare);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t begun = calls->begun[i];
+		size_t others = before(ended, n, begun + waits[i]) - before(ended, n, begun);
+
+		if (others > tally->overtaken)
+			tally->overtaken = others;
+	}
+	qsort(waits, n, sizeof(*waits), compare);
+	tally->longest = waits[n - 1];
+	tally->late = waits[n - 1 - n / 1000];
+	free(waits);
+}
+
+static void read_log(struct team *team, int which, struct tally *tally, struct calls *calls)
 {
 	FILE *file = fopen(log_of(team, which), "re");
 	struct racer_entry entry;
@@ -169,7 +214,7 @@ static void read_log(struct team *team, int which, struct tally *tally, struct w
 		tally->by_outcome[entry.outcome]++;
 		if (entry.status == AMEND_STALE)
 			tally->told[entry.told <= MOST_RACERS ? entry.told : 0]++;
-		add_wait(waits, entry.microseconds);
+		add_call(calls, &entry);
 	}
 	tally->unknown += open_call;
 	if (file)
@@ -179,7 +224,7 @@ static void read_log(struct team *team, int which, struct tally *tally, struct w
 struct tally *team_finish(struct team *team)
 {
 	struct tally *tally = amend_arena_alloc(engine_arena(team->engine), sizeof(*tally));
-	struct waits waits = {0};
+	struct calls calls = {0};
 
 	assert_non_null(tally);
 	for (int i = 0; i < team->n; i++) {
@@ -194,13 +239,11 @@ struct tally *team_finish(struct team *team)
 	}
 	tally->ms = now_ms() - team->begun;
 	for (int i = 0; i < team->n; i++)
-		read_log(team, i, tally, &waits);
-	if (waits.n > 0) {
-		qsort(waits.us, waits.n, sizeof(*waits.us), compare);
-		tally->longest = waits.us[waits.n - 1];
-		tally->late = waits.us[waits.n - 1 - waits.n / 1000];
-	}
-	free(waits.us);
+		read_log(team, i, tally, &calls);
+	if (calls.n > 0)
+		tell_waits(&calls, tally);
+	free(calls.begun);
+	free(calls.ended);
 	return tally;
 }
 
@@ -210,8 +253,8 @@ void team_say(struct team *team, const struct tally *tally, const char *what)
 
 	print_message(
 		"# %s: %s: seed %u, %llu calls in %.1f s (%.0f a second), longest wait %.0f ms, "
-		"99.9 %% within %.0f ms\n",
+		"99.9 %% within %.0f ms, overtaken by %llu at most\n",
 		team->engine->name, what, team->seed, (unsigned long long)tally->calls, seconds,
 		(double)tally->calls / (seconds > 0 ? seconds : 1), (double)tally->longest / 1000,
-		(double)tally->late / 1000);
+		(double)tally->late / 1000, (unsigned long long)tally->overtaken);
 }

@@ -30,6 +30,7 @@ struct tally {
 	uint64_t by_outcome[32];
 	uint64_t told[MOST_RACERS + 1]; /* STALE: by whom */
 	uint64_t longest, late;         /* microseconds; late: 99.9 % took no longer */
+	uint64_t overtaken;             /* the most calls of others that ended during one */
 	int64_t ms;                     /* from the start to the end of all */
 };
 
@@ -42,7 +43,7 @@ void team_add(struct team *team);
 void team_kill(struct team *team, int which);
 /* Waits for all; each must end by itself with 0, or have been killed by team_kill. */
 struct tally *team_finish(struct team *team);
-/* "# postgresql: 32000 calls in 9 s (3555 a second), longest wait 80 ms": for people. */
+/* "# postgresql: 32000 calls in 9 s (3555 a second), longest wait 80 ms, during which ...": for people. */
 void team_say(struct team *team, const struct tally *tally, const char *what);
 
 #endif
