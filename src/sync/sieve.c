@@ -13,6 +13,7 @@
 
 #include "core/rows.h"
 #include "sync/early.h"
+#include "sync/places.h"
 #include "sync/sieve_inside.h"
 
 enum {
@@ -117,6 +118,7 @@ static enum amend_status name_entry(struct amend_sieve *sieve, uint64_t i, struc
 	const char *problem;
 
 	entry->state = AMEND_SIEVE_OPEN;
+	entry->at = AMEND_NO_PLACE;
 	amend_store_decode(entry->bytes, sieve->fields, sync->n_used, &problem);
 	if (problem || !amend_sieve_key_text(sieve, NULL))
 		return AMEND_OK;
@@ -254,6 +256,8 @@ enum amend_status amend_sieve_take_row(struct amend_sieve *sieve, struct amend_s
 	struct amend_fingerprint own;
 	enum amend_status status = AMEND_OK;
 
+	if (sieve->sync->slices)
+		entry->at = amend_place_of(sieve->sync->table, row);
 	/* Without a base there is one to write: what differs not even then is kept for that. */
 	if ((sieve->sync->baseless && !sieve->firsts) || !same_fields(sieve, entry, row->values))
 		return keep_row(sieve, entry, row, err);
@@ -406,6 +410,11 @@ void amend_sieve_pull(struct amend_sieve *sieve, int64_t index)
 {
 	sieve->entries[index].state = AMEND_SIEVE_OPEN;
 	sieve->n_settled--;
+}
+
+uint64_t amend_sieve_place(const struct amend_sieve *sieve, uint64_t index)
+{
+	return sieve->entries[index].at;
 }
 
 int64_t amend_sieve_pull_key(struct amend_sieve *sieve, const char *key, size_t size)

@@ -71,6 +71,8 @@ void amend_sieve_pull(struct amend_sieve *sieve, int64_t index);
 
 /* The stored bytes of a record (see sync/store.h). */
 const unsigned char *amend_sieve_bytes(const struct amend_sieve *sieve, uint64_t index);
+/* Slice by slice: where the one row lies that has its first key (amend_place_of); AMEND_NO_PLACE: there is none such. */
+uint64_t amend_sieve_place(const struct amend_sieve *sieve, uint64_t index);
 
 /* Whether a settled record is about the row with this name. */
 enum amend_status amend_sieve_has_pk(struct amend_sieve *sieve, const char *pk, size_t size,

@@ -9,6 +9,7 @@
 
 #include "sync/codes.h"
 #include "sync/levels.h"
+#include "sync/places.h"
 #include "sync/sync.h"
 
 enum {
@@ -23,6 +24,7 @@ struct amend_slices {
 	struct amend_codes rows;        /* those of settled records */
 	struct amend_codes things; /* rows and values that the records to be decided want or have */
 	struct amend_levels *levels; /* parents and children among them */
+	struct amend_places *places; /* of those to be decided; NULL: as they come in the store */
 	bool any_apart;              /* a record is */
 	bool noting;                 /* in the pass that collects things */
 	struct amend_lost *lost;
@@ -35,7 +37,8 @@ struct amend_slices {
 	/* where the slice is */
 	unsigned level;
 	struct amend_store_reader reader;
-	uint64_t next;
+	uint64_t next; /* of the store; by place: how many are behind it, settled ones included */
+	bool by_place;
 };
 
 /* Records sieved, or decided, at a time; or about as many bytes of them. */
@@ -100,6 +103,10 @@ static enum amend_status make(struct amend_sync *sync, struct amend_error *err)
 		status = amend_lost_new(sync, &slices->lost, err);
 	if (status == AMEND_OK)
 		status = amend_levels_new(slices->n, &slices->levels, err);
+	/* Whoever is asked, or reads a plan, expects the input's order. */
+	if (status == AMEND_OK && sync->store.file && !sync->options->on_confirm &&
+	    !sync->options->on_plan)
+		status = amend_places_new(&slices->places, err);
 	return slices->settled && slices->apart ? status : amend_no_memory(err);
 }
 
@@ -114,6 +121,7 @@ void amend_slices_free(struct amend_slices *slices)
 	amend_codes_release(&slices->things);
 	amend_lost_free(slices->lost);
 	amend_levels_free(slices->levels);
+	amend_places_free(slices->places);
 	amend_store_end(&slices->reader);
 	free(slices);
 }
@@ -207,6 +215,28 @@ enum amend_status amend_slices_claims(struct amend_sync *sync, const struct amen
 
 /* ---- what is plainly unchanged ---- */
 
+/* What the sieve says of its n records, of which the first lies at `offset` in the store. */
+static enum amend_status take_sieve(struct amend_sync *sync, uint64_t from, uint64_t n,
+				    uint64_t offset, struct amend_error *err)
+{
+	struct amend_slices *slices = sync->slices;
+	enum amend_status status = AMEND_OK;
+
+	for (uint64_t i = 0; i < n && status == AMEND_OK; i++) {
+		const struct amend_place place = {amend_sieve_place(sync->sieve, i), from + i,
+						  offset};
+
+		offset += amend_store_size(amend_sieve_bytes(sync->sieve, i));
+		if (amend_sieve_settled(sync->sieve, i)) {
+			slices->settled[(from + i) / 8] |= (unsigned char)(1 << (from + i) % 8);
+			slices->n_settled++;
+		} else if (slices->places) {
+			status = amend_places_add(slices->places, &place, err);
+		}
+	}
+	return status;
+}
+
 static enum amend_status sift(struct amend_sync *sync, struct amend_error *err)
 {
 	struct amend_slices *slices = sync->slices;
@@ -217,14 +247,11 @@ static enum amend_status sift(struct amend_sync *sync, struct amend_error *err)
 	amend_store_begin(&sync->store, &reader);
 	for (uint64_t from = 0; from < slices->n && status == AMEND_OK; from += most) {
 		uint64_t n = slices->n - from < most ? slices->n - from : most;
+		uint64_t offset = reader.offset;
 
 		status = amend_sieve_run(sync, &reader, from, n, &sync->sieve, err);
-		for (uint64_t i = 0; i < n && sync->sieve && status == AMEND_OK; i++) {
-			if (!amend_sieve_settled(sync->sieve, i))
-				continue;
-			slices->settled[(from + i) / 8] |= (unsigned char)(1 << (from + i) % 8);
-			slices->n_settled++;
-		}
+		if (status == AMEND_OK)
+			status = take_sieve(sync, from, n, offset, err);
 		amend_sieve_free(sync->sieve);
 		sync->sieve = NULL;
 		sync->passed = from + n;
@@ -258,6 +285,37 @@ static bool wanted(const struct amend_slices *slices, uint64_t index, bool apart
 	       (apart || amend_levels_of(slices->levels, index) == slices->level);
 }
 
+/* The next record of those behind which the slice begins; `*bytes` is NULL at the end, or where it is not for now. */
+static enum amend_status next_record(struct amend_sync *sync, bool apart,
+				     const unsigned char **bytes, uint64_t *index,
+				     struct amend_error *err)
+{
+	struct amend_slices *slices = sync->slices;
+	struct amend_place place;
+	enum amend_status status;
+	bool found;
+
+	*bytes = NULL;
+	*index = slices->next++;
+	if (!slices->by_place) {
+		status = amend_store_next(&slices->reader, bytes, err);
+		if (status == AMEND_OK && !wanted(slices, *index, apart))
+			*bytes = NULL;
+		return status;
+	}
+	status = amend_places_next(slices->places, &place, &found, err);
+	if (status != AMEND_OK)
+		return status;
+	if (!found) {
+		slices->next = slices->n;
+		return AMEND_OK;
+	}
+	*index = place.index;
+	return wanted(slices, place.index, apart)
+		       ? amend_store_at(&slices->reader, place.offset, bytes, err)
+		       : AMEND_OK;
+}
+
 /* The next records to be decided; what is apart comes as one slice. */
 static enum amend_status load(struct amend_sync *sync, bool apart, struct amend_error *err)
 {
@@ -269,11 +327,12 @@ static enum amend_status load(struct amend_sync *sync, bool apart, struct amend_
 	while (slices->next < slices->n && status == AMEND_OK) {
 		const unsigned char *bytes;
 		struct amend_record *record;
+		uint64_t index;
 
-		status = amend_store_next(&slices->reader, &bytes, err);
-		if (status != AMEND_OK || !wanted(slices, slices->next++, apart))
+		status = next_record(sync, apart, &bytes, &index, err);
+		if (status != AMEND_OK || !bytes)
 			continue;
-		status = amend_sync_load(sync, bytes, slices->next - 1, &record, err);
+		status = amend_sync_load(sync, bytes, index, &record, err);
 		if (status == AMEND_OK)
 			status = amend_sync_enlist(sync, record, err);
 		if (!apart && sync->n_all >= SLICE_LEAST &&
@@ -293,11 +352,16 @@ static enum amend_status decide(struct amend_sync *sync, struct amend_error *err
 	return status == AMEND_OK ? amend_sync_plan(sync, err) : status;
 }
 
-static void rewind_slices(struct amend_sync *sync)
+static enum amend_status rewind_slices(struct amend_sync *sync, bool by_place,
+				       struct amend_error *err)
 {
-	amend_store_end(&sync->slices->reader);
-	amend_store_begin(&sync->store, &sync->slices->reader);
-	sync->slices->next = 0;
+	struct amend_slices *slices = sync->slices;
+
+	amend_store_end(&slices->reader);
+	amend_store_begin(&sync->store, &slices->reader);
+	slices->by_place = by_place && slices->places;
+	slices->next = slices->by_place ? slices->n_settled : 0;
+	return slices->by_place ? amend_places_rewind(slices->places, err) : AMEND_OK;
 }
 
 static enum amend_status decide_slice(struct amend_sync *sync,
@@ -317,13 +381,13 @@ enum amend_status amend_slices_each(struct amend_sync *sync,
 {
 	struct amend_slices *slices = sync->slices;
 	bool missing = amend_lost_any(slices->lost);
-	enum amend_status status = AMEND_OK;
+	enum amend_status status;
 
 	if (missing)
 		amend_lost_rewind(sync);
 	/* First what is apart, records and missing ones together; then the other missing ones. */
-	rewind_slices(sync);
-	if (slices->n_apart > 0 || missing) {
+	status = rewind_slices(sync, false, err);
+	if (status == AMEND_OK && (slices->n_apart > 0 || missing)) {
 		slices->missing = missing ? MISSING_APART : NOT_MISSING;
 		forget(sync);
 		if (slices->any_apart)
@@ -344,7 +408,8 @@ enum amend_status amend_slices_each(struct amend_sync *sync,
 	slices->missing = NOT_MISSING;
 	for (slices->level = 0; slices->level <= amend_levels_highest(slices->levels);
 	     slices->level++) {
-		rewind_slices(sync);
+		if (status == AMEND_OK)
+			status = rewind_slices(sync, true, err);
 		while (slices->next < slices->n && status == AMEND_OK) {
 			status = load(sync, false, err);
 			if (status == AMEND_OK)

@@ -16,6 +16,7 @@ enum {
 	BLOCK = 1 << 20,
 	SIZE = 4, /* bytes of a record's own */
 	BUFFER = 1 << 16,
+	GUESS = 1024,  /* bytes: most records are no longer */
 	KIND_BITS = 3, /* of what stands before a field: the rest is its size */
 	KIND_ABSENT = (1 << KIND_BITS) - 1,
 };
@@ -306,17 +307,28 @@ void amend_store_begin(struct amend_store *store, struct amend_store_reader *rea
 	*reader = (struct amend_store_reader){.store = store, .block = store->first};
 }
 
+static enum amend_status reserve(struct amend_store_reader *reader, size_t size,
+				 struct amend_error *err)
+{
+	unsigned char *buffer;
+
+	if (reader->room >= size)
+		return AMEND_OK;
+	buffer = realloc(reader->buffer, size * 2);
+	if (!buffer)
+		return amend_no_memory(err);
+	reader->buffer = buffer;
+	reader->room = size * 2;
+	return AMEND_OK;
+}
+
 static enum amend_status read_bytes(struct amend_store_reader *reader, size_t from, size_t size,
 				    struct amend_error *err)
 {
-	if (reader->room < from + size) {
-		unsigned char *buffer = realloc(reader->buffer, (from + size) * 2);
+	enum amend_status status = reserve(reader, from + size, err);
 
-		if (!buffer)
-			return amend_no_memory(err);
-		reader->buffer = buffer;
-		reader->room = (from + size) * 2;
-	}
+	if (status != AMEND_OK)
+		return status;
 	if (fread(reader->buffer + from, 1, size, reader->store->file) != size)
 		return amend_store_failed("read", err);
 	reader->offset += size;
@@ -359,6 +371,44 @@ enum amend_status amend_store_next(struct amend_store_reader *reader, const unsi
 		reader->at += amend_store_size(*record);
 	}
 	return AMEND_OK;
+}
+
+/* Past stdio, which would read much more than a record each time. */
+static enum amend_status read_at(struct amend_store_reader *reader, size_t from, size_t size,
+				 uint64_t offset, struct amend_error *err)
+{
+	enum amend_status status = reserve(reader, from + size, err);
+	ssize_t got = 1;
+
+	for (size_t done = 0; done < size && status == AMEND_OK; done += (size_t)got) {
+		got = pread(fileno(reader->store->file), reader->buffer + from + done, size - done,
+			    (off_t)(offset + from + done));
+		if (got <= 0)
+			status = amend_store_failed("read", err);
+	}
+	return status;
+}
+
+enum amend_status amend_store_at(struct amend_store_reader *reader, uint64_t offset,
+				 const unsigned char **record, struct amend_error *err)
+{
+	uint64_t left = reader->store->size - offset;
+	size_t guess = left < GUESS ? (size_t)left : GUESS, size;
+	enum amend_status status = AMEND_OK;
+
+	/* What was written last is still with stdio. */
+	if (!reader->flushed && fflush(reader->store->file) != 0)
+		status = amend_store_failed("written", err);
+	reader->flushed = true;
+	if (status == AMEND_OK)
+		status = read_at(reader, 0, guess, offset, err);
+	if (status != AMEND_OK)
+		return status;
+	size = amend_store_size(reader->buffer);
+	if (size > guess)
+		status = read_at(reader, guess, size - guess, offset, err);
+	*record = reader->buffer;
+	return status;
 }
 
 void amend_store_end(struct amend_store_reader *reader)

@@ -53,6 +53,7 @@ struct amend_store_reader {
 	const struct amend_store_block *block;
 	size_t at;
 	uint64_t offset; /* in the file */
+	bool flushed;    /* for amend_store_at */
 	unsigned char *buffer;
 	size_t room;
 };
@@ -63,6 +64,9 @@ void amend_store_begin(struct amend_store *store, struct amend_store_reader *rea
  */
 enum amend_status amend_store_next(struct amend_store_reader *reader, const unsigned char **record,
 				   struct amend_error *err) AMEND_CHECK;
+/* The record at that offset of the store's file, as amend_store_next; the one after it does not follow. */
+enum amend_status amend_store_at(struct amend_store_reader *reader, uint64_t offset,
+				 const unsigned char **record, struct amend_error *err) AMEND_CHECK;
 void amend_store_end(struct amend_store_reader *reader);
 
 /* Bytes that the record takes, for a copy of it. */

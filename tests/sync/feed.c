@@ -101,7 +101,11 @@ static void tell_progress(void *context, const struct amend_progress *progress)
 	if (feed->when && strcmp(feed->when, "chunk") != 0) {
 		if (strcmp(phase, feed->when) != 0)
 			return;
-	} else if (strcmp(phase, "apply") != 0 || (records == 0) != !feed->when) {
+	} else if (strcmp(phase, "apply") != 0) {
+		return;
+	} else if (feed->when && (!feed->applies || records == feed->applied)) {
+		feed->applies = true;
+		feed->applied = records;
 		return;
 	}
 	feed->between = NULL;
@@ -197,6 +201,7 @@ static enum amend_status run_sync(struct feed *feed, const struct amend_sync_opt
 	amend_sync_report_release(&feed->report);
 	memset(&feed->report, 0, sizeof(feed->report));
 	amend_buffer_reset(&feed->told);
+	feed->applies = false;
 	feed->status = amend_source_new(amend_input_memory(csv, size), "feed.csv", &source_options,
 					&source, &feed->err);
 	if (feed->status == AMEND_OK)
@@ -248,6 +253,7 @@ static enum amend_status apply_plan(struct feed *feed, const char *plan, bool dr
 enum amend_status feed_apply(struct feed *feed, const char *plan, bool dry_run)
 {
 	amend_buffer_reset(&feed->told);
+	feed->applies = false;
 	return apply_plan(feed, plan, dry_run);
 }
 

@@ -41,6 +41,8 @@ struct feed {
 	void (*between)(struct feed *feed); /* called once, between the phases, or: */
 	/* A phase, e.g. "match": rows have been looked up, bases not yet, or "compare": the other way; "chunk": one has been committed. */
 	const char *when;
+	bool applies;     /* writing has begun, ... */
+	uint64_t applied; /* ... with so many records passed */
 	void *context;
 	bool quiet; /* do not collect what is told */
 	struct amend_buffer plan;
