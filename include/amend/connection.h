@@ -2,7 +2,10 @@
  * Connections: opened by URL, or adopted from the application.
  *
  * URLs: `app.db`, `sqlite:app.db`, `:memory:`, `postgresql://...` (any libpq
- * URI). An opened connection has the session settings pinned on which equal
+ * URI), `mariadb://USER:PASSWORD@HOST:PORT/NAME` (or `mysql://`) with `?socket=`, `ssl=1`,
+ * `ssl-ca=`, `ssl-capath=`, `ssl-cert=`, `ssl-key=`, `ssl-verify-server-cert=` (0 or 1) as in
+ * my.cnf: any of them but 0 means TLS or no connection, an authority that the server's certificate is verified.
+ * What is not said may stand in ~/.my.cnf. An opened connection has the session settings pinned on which equal
  * text proves equal values. An adopted connection is the application's own
  * (amend/sqlite.h, amend/postgres.h, amend/mariadb.h): amend pins them only while one of its
  * calls runs, nests in the application's transaction by savepoint, commits

@@ -485,6 +485,7 @@ static void *interrupt_soon(void *session)
 static void not_the_same_server(struct engine *engine)
 {
 	struct amend_session *session = session_open(engine);
+	int64_t begun = now_ms();
 	pthread_t thread;
 
 	expect_contains(session->server, "/");
@@ -492,6 +493,7 @@ static void not_the_same_server(struct engine *engine)
 	assert_int_equal(pthread_create(&thread, NULL, interrupt_soon, session), 0);
 	expect_done(session_try(engine, session, "DO sleep(0.6)"));
 	pthread_join(thread, NULL);
+	assert_in_range(now_ms() - begun, 550, 10000);
 }
 
 /* --- sizes and limits --------------------------------------------------- */

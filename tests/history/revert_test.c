@@ -535,6 +535,38 @@ static void without_a_primary_key(struct engine *engine)
 	engine_expect(engine, "SELECT * FROM t ORDER BY k", "x|a\ny|a");
 }
 
+static enum amend_status change_both(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct road *road = context;
+
+	(void)db, (void)err;
+	ok(road, .keys = "id=1", .set = "v=b");
+	ok(road, .keys = "id=2", .set = "v=b");
+	return AMEND_OK;
+}
+
+/* MariaDB: nobody writes it, and it gets another value with each change. */
+static void column_follows_the_clock(struct engine *engine)
+{
+	struct road *road;
+
+	engine_exec(engine, "CREATE TABLE t (id integer PRIMARY KEY, v text, moved timestamp(6) NOT "
+			    "NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6))");
+	engine_exec(engine, "INSERT INTO t (id, v) VALUES (1, 'a'), (2, 'a')");
+	road = road_open(engine, "t");
+	expect_ok(road_atomic(road, change_both, road), &road->err);
+	reverts(road, AMEND_OK, NULL, .revision = 1, .ignore = "moved");
+	engine_expect(engine, "SELECT v FROM t ORDER BY id", "a\na");
+	for (int id = 1; id <= 2; id++) {
+		const char *key = engine_printf(engine, "id=%d", id);
+		const char *moved = engine_scalar(
+			engine, engine_printf(engine, "SELECT moved FROM t WHERE %s", key));
+
+		expect_contains(road_history(road, key),
+				engine_printf(engine, " -> %s\nupdate %s v: a -> b", moved, key));
+	}
+}
+
 static const struct engine_test tests[] = {
 	{"a revision's fields go back, as a revision", fields_go_back},
 	{"later edits of other fields stay", later_edits_of_other_fields_stay},
@@ -544,6 +576,8 @@ static const struct engine_test tests[] = {
 	{"deleted records come back with their key", deleted_records_come_back},
 	{"defaults do not fill in what was NULL", defaults_do_not_fill_in},
 	{"a key that only the database writes comes back", identity_always, .only = "postgresql"},
+	{"a column that takes the time of each change has it in history", column_follows_the_clock,
+	 .only = "mariadb"},
 	{"created records go, and a revert is reverted", created_records_go},
 	{"created records go only untouched", created_records_go_only_untouched},
 	{"an id that is used again is another record's", reused_ids},

@@ -397,6 +397,26 @@ static void collations(struct engine *engine)
 	engine_expect(engine, "SELECT * FROM t", "1|ada");
 }
 
+/* MariaDB shows it with zeros in front, and it is the number without. */
+static void zerofill(struct engine *engine)
+{
+	struct road *road;
+
+	engine_exec(engine, "CREATE TABLE t (id integer PRIMARY KEY, d decimal(8,2) ZEROFILL, "
+			    "n integer(6) ZEROFILL); INSERT INTO t VALUES (1, 12.5, 7)");
+	road = road_open(engine, "t");
+	ok(road, .keys = "id=1", .set = "d=12.5, n=7");
+	said(road, "unchanged");
+	expect_text(road_record(road), "id=1 d=12.50 n=7");
+	ok(road, .keys = "id=1", .set = "d=000012.50, n=000007");
+	said(road, "unchanged");
+	ok(road, .keys = "id=1", .set = "d+=0.25, n+=1");
+	said(road, "updated d: 12.50 -> 12.75, n: 7 -> 8");
+	ok(road, .keys = "id=1", .set = "d=0");
+	said(road, "updated d: 12.75 -> 0.00");
+	engine_expect(engine, "SELECT d, n FROM t", "000000.00|000008");
+}
+
 static const struct engine_test tests[] = {
 	{"every type: unchanged exactly when nothing would change", every_type_of_postgres,
 	 .only = "postgresql"},
@@ -404,6 +424,7 @@ static const struct engine_test tests[] = {
 	 .only = "sqlite"},
 	{"every type of MariaDB: unchanged exactly when nothing would change",
 	 every_type_of_mariadb, .only = "mariadb"},
+	{"ZEROFILL is how a number is shown", zerofill, .only = "mariadb"},
 	{"unsound types are refused by name", unsound_types, .only = "postgresql"},
 	{"collations find records, and do not hide changes", collations},
 };

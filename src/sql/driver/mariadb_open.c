@@ -274,9 +274,10 @@ static MYSQL *connect_to(const struct amend_mariadb_place *place, unsigned limit
 		amend_no_memory(err);
 		return NULL;
 	}
+	/* What the URI does not say, such as a password, may stand in ~/.my.cnf. */
+	mysql_optionsv(conn, MYSQL_READ_DEFAULT_GROUP, "");
 	mysql_optionsv(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
 	mysql_optionsv(conn, MYSQL_OPT_CONNECT_TIMEOUT, &limit_s);
-	mysql_optionsv(conn, MYSQL_OPT_RECONNECT, &off);
 	mysql_optionsv(conn, MYSQL_OPT_LOCAL_INFILE, &(unsigned){0});
 	mysql_optionsv(conn, MYSQL_REPORT_DATA_TRUNCATION, &on);
 	ask_for_tls(conn, place);
@@ -284,8 +285,11 @@ static MYSQL *connect_to(const struct amend_mariadb_place *place, unsigned limit
 	if (place->port && !place->socket)
 		mysql_optionsv(conn, MYSQL_OPT_PROTOCOL, &(unsigned){MYSQL_PROTOCOL_TCP});
 	if (mysql_real_connect(conn, place->host, place->user, place->password, place->database,
-			       place->port, place->socket, CLIENT_FOUND_ROWS))
+			       place->port, place->socket, CLIENT_FOUND_ROWS)) {
+		/* Whatever that file says. */
+		mysql_optionsv(conn, MYSQL_OPT_RECONNECT, &off);
 		return conn;
+	}
 	open_error(conn, err);
 	mysql_close(conn);
 	return NULL;
@@ -470,20 +474,6 @@ void amend_mariadb_close(struct amend_session *session)
 	free(session);
 }
 
-/* It is not done: what it does not keep yet stands in docs/decisions/0031. Who wants it all the same says so. */
-static enum amend_status check_preview(struct amend_error *err)
-{
-	const char *asked = getenv("AMEND_MARIADB_PREVIEW");
-
-	if (asked && strcmp(asked, "1") == 0)
-		return AMEND_OK;
-	return amend_error_set(
-		err, AMEND_UNSUPPORTED,
-		"MariaDB is a preview in this version, and does not keep all that amend "
-		"promises (hint: docs/decisions/0031-mariadb.md says what; "
-		"AMEND_MARIADB_PREVIEW=1 opens it all the same)");
-}
-
 enum amend_status amend_mariadb_open(const char *url, const struct amend_open_options *options,
 				     struct amend_session **out, struct amend_error *err)
 {
@@ -493,9 +483,7 @@ enum amend_status amend_mariadb_open(const char *url, const struct amend_open_op
 	*out = NULL;
 	if (!session)
 		return amend_no_memory(err);
-	status = check_preview(err);
-	if (status == AMEND_OK)
-		status = read_url(url, &session->place, err);
+	status = read_url(url, &session->place, err);
 	if (status == AMEND_OK) {
 		session->conn = connect_to(&session->place, CONNECT_S, err);
 		status = session->conn ? check_server(session->conn, err) : err->status;
@@ -525,9 +513,6 @@ enum amend_status amend_mariadb_adopt(void *handle, const struct amend_open_opti
 	enum amend_status status;
 
 	*out = NULL;
-	status = check_preview(err);
-	if (status != AMEND_OK)
-		return status;
 	if (!conn->net.pvio)
 		return amend_mariadb_fail(err, AMEND_UNREACHABLE, AMEND_SQLSTATE_LOST,
 					  "the application's connection is not open");
