@@ -257,9 +257,11 @@ static enum amend_status plan(struct amend_conn *db, struct amend_guarding *guar
 	spec.history = wanted->history;
 	spec.by_statement = wanted->by_statement;
 	spec.covered = covered;
-	return db->driver->guard_parts(&spec, &guarding->arena, &guarding->parts,
+	return db->driver->guard_parts(db->session, &spec, &guarding->arena, &guarding->parts,
 				       &guarding->n_parts, err);
 }
+
+const struct amend_guard_options amend_guard_nothing = AMEND_GUARD_OPTIONS_INIT;
 
 enum amend_status amend_guarding_open(struct amend_conn *db, const char *table, bool recorded,
 				      const struct amend_guard_options *options,
@@ -283,7 +285,7 @@ enum amend_status amend_guarding_open(struct amend_conn *db, const char *table, 
 	if (status == AMEND_OK)
 		status = db->driver->guard_found(db->session, out->table, &out->arena, &out->found,
 						 &out->n_found, err);
-	if (status == AMEND_OK && (options || out->stood.version))
+	if (status == AMEND_OK && options != &amend_guard_nothing && (options || out->stood.version))
 		status = plan(db, out, options ? options : &as_it_stands, err);
 	return status;
 }
@@ -394,8 +396,9 @@ enum amend_status amend_guard_plan(
 
 	if (status != AMEND_OK)
 		return status;
-	status = amend_guarding_open(db, table, false, off ? NULL : options, &guarding, err);
-	if (status == AMEND_OK && state) {
+	status = amend_guarding_open(db, table, false, off ? &amend_guard_nothing : options,
+				     &guarding, err);
+	if (status == AMEND_OK && guarding.table && state) {
 		const struct amend_guard_record *is = off ? &guarding.stood : &guarding.wanted;
 		const struct amend_guard_state told = {
 			.table = guarding.table->qualified,
@@ -411,9 +414,7 @@ enum amend_status amend_guard_plan(
 
 		state(context, &told);
 	}
-	if (off)
-		guarding.n_parts = 0;
-	else if (status == AMEND_OK && guarding.column[0])
+	if (status == AMEND_OK && guarding.column[0])
 		status = each_of(guarding.column, show, &out, err);
 	if (status == AMEND_OK)
 		status = each_trigger(&guarding, show, &out, err);
@@ -432,18 +433,14 @@ static enum amend_status execute(void *context, const char *statement, struct am
 	return amend_exec_text(context, statement, err);
 }
 
-struct counted {
-	struct amend_conn *db;
-	bool any;
-};
-
-static enum amend_status execute_counted(void *context, const char *statement,
-					 struct amend_error *err)
+static enum amend_status note(void *context, const char *statement, struct amend_error *err)
 {
-	struct counted *counted = context;
+	bool *any = context;
 
-	counted->any = true;
-	return amend_exec_text(counted->db, statement, err);
+	(void)statement;
+	(void)err;
+	*any = true;
+	return AMEND_OK;
 }
 
 /* One after another: who guards at the same time waits for this one. */
@@ -454,6 +451,23 @@ static enum amend_status take_turn(struct amend_conn *db, struct amend_error *er
 	for (const char *const *lock = db->dialect->ledger_lock;
 	     lock && *lock && status == AMEND_OK; lock++)
 		status = amend_exec_text(db, *lock, err);
+	return status;
+}
+
+/* Nobody sees half of it; else the transaction sees to that. */
+static enum amend_status hold(struct amend_conn *db, const struct amend_guarding *guarding,
+			      struct amend_error *err)
+{
+	struct amend_buffer text = AMEND_BUFFER_INIT;
+	enum amend_status status;
+
+	if (!db->dialect->guard_hold[0])
+		return AMEND_OK;
+	amend_buffer_text(&text, db->dialect->guard_hold[0]);
+	amend_buffer_text(&text, guarding->table->sql);
+	amend_buffer_text(&text, db->dialect->guard_hold[1]);
+	status = text.failed ? amend_no_memory(err) : amend_exec_text(db, text.data, err);
+	amend_buffer_release(&text);
 	return status;
 }
 
@@ -478,7 +492,7 @@ static enum amend_status install(struct amend_conn *db, void *context, struct am
 {
 	struct work *work = context;
 	struct amend_guarding guarding = {0};
-	struct counted counted = {db, false};
+	bool any = false;
 	enum amend_status status = amend_ledger_need(db, err);
 
 	work->changed = false;
@@ -488,7 +502,7 @@ static enum amend_status install(struct amend_conn *db, void *context, struct am
 		status = amend_guarding_open(db, work->table, false, work->options, &guarding, err);
 	if (status == AMEND_OK && guarding.column[0]) {
 		status = each_of(guarding.column, execute, db, err);
-		counted.any = true;
+		any = true;
 		/* Triggers are made for the table as it is then. */
 		amend_guarding_close(&guarding);
 		if (status == AMEND_OK)
@@ -496,12 +510,17 @@ static enum amend_status install(struct amend_conn *db, void *context, struct am
 						     &guarding, err);
 	}
 	if (status == AMEND_OK)
-		status = each_trigger(&guarding, execute_counted, &counted, err);
-	work->changed = counted.any || !same_record(&guarding.stood, &guarding.wanted);
+		status = each_trigger(&guarding, note, &any, err);
+	work->changed = any || !same_record(&guarding.stood, &guarding.wanted);
+	if (status == AMEND_OK && work->changed)
+		status = hold(db, &guarding, err);
+	/* First of all: no trigger stands of which nothing is known, wherever this ends. */
 	if (status == AMEND_OK && work->changed)
 		status = amend_guard_record_write(db, &guarding.wanted, err);
+	if (status == AMEND_OK)
+		status = each_trigger(&guarding, execute, db, err);
 	amend_guarding_close(&guarding);
-	if (status == AMEND_OK && counted.any)
+	if (status == AMEND_OK && any)
 		status = look_again(db, work, err);
 	return status;
 }
@@ -510,20 +529,43 @@ static enum amend_status take_away(struct amend_conn *db, void *context, struct 
 {
 	struct work *work = context;
 	struct amend_guarding guarding = {0};
-	struct counted counted = {db, false};
+	bool any = false;
 	bool recorded;
 	enum amend_status status = take_turn(db, err);
 
 	if (status == AMEND_OK)
-		status = amend_guarding_open(db, work->table, false, NULL, &guarding, err);
-	guarding.n_parts = 0;
+		status = amend_guarding_open(db, work->table, false, &amend_guard_nothing,
+					     &guarding, err);
 	recorded = guarding.stood.version != NULL;
 	if (status == AMEND_OK)
-		status = each_trigger(&guarding, execute_counted, &counted, err);
+		status = each_trigger(&guarding, note, &any, err);
+	if (status == AMEND_OK && recorded)
+		status = hold(db, &guarding, err);
+	if (status == AMEND_OK)
+		status = each_trigger(&guarding, execute, db, err);
 	if (status == AMEND_OK && recorded)
 		status = amend_guard_record_delete(db, guarding.table->qualified, err);
-	work->changed = counted.any || recorded;
+	work->changed = any || recorded;
 	amend_guarding_close(&guarding);
+	return status;
+}
+
+/* Where each statement commits by itself. */
+static enum amend_status run_plainly(struct amend_conn *db, struct work *work, amend_unit_fn fn,
+				     struct amend_error *err)
+{
+	struct amend_error ignored;
+	enum amend_status status;
+
+	if (amend_in_transaction(db))
+		return amend_error_set(err, AMEND_INVALID,
+				       "triggers are made outside of transactions here: they would "
+				       "commit the open one (hint: end it first)");
+	status = fn(db, work, err);
+	/* What was not taken, or is lost with the connection, is not there to be given up. */
+	(void)!amend_exec_text(db, db->dialect->guard_let_go, &ignored);
+	for (const char *const *unlock = db->dialect->ledger_unlock; unlock && *unlock; unlock++)
+		(void)!amend_exec_text(db, *unlock, &ignored);
 	return status;
 }
 
@@ -534,7 +576,8 @@ static enum amend_status run(struct amend_conn *db, struct work *work, amend_uni
 
 	if (status != AMEND_OK)
 		return status;
-	status = amend_atomic(db, NULL, fn, work, err);
+	status = amend_has(db, AMEND_HAS_DDL_ROLLBACK) ? amend_atomic(db, NULL, fn, work, err)
+						       : run_plainly(db, work, fn, err);
 	if (status == AMEND_DENIED && !strstr(err->text, "(hint:")) {
 		size_t size = strlen(err->text);
 

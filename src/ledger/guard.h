@@ -41,7 +41,11 @@ struct amend_guarding {
 	size_t n_found;
 };
 
-/* `recorded`: the name is the ledger's. `options` NULL: as it stood, or nothing where it was not guarded. */
+/*
+ * `recorded`: the name is the ledger's. `options` NULL: as it stood, or nothing where it was not guarded;
+ * amend_guard_nothing: nothing is wanted, and found out about, but what stands.
+ */
+extern const struct amend_guard_options amend_guard_nothing;
 enum amend_status amend_guarding_open(struct amend_conn *db, const char *table, bool recorded,
 				      const struct amend_guard_options *options,
 				      struct amend_guarding *out,

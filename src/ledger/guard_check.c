@@ -51,7 +51,8 @@ static bool holds(const char *const *names, size_t n, const char *name)
 	return false;
 }
 
-static void tell_columns(struct finding *finding, const struct amend_guarding *guarding)
+/* `fails`: a trigger that names a column which is gone. */
+static void tell_columns(struct finding *finding, const struct amend_guarding *guarding, bool fails)
 {
 	const struct amend_guard_record *stood = &guarding->stood, *wanted = &guarding->wanted;
 	struct amend_buffer added = AMEND_BUFFER_INIT, dropped = AMEND_BUFFER_INIT;
@@ -67,8 +68,10 @@ static void tell_columns(struct finding *finding, const struct amend_guarding *g
 	tell_names(finding, AMEND_LEVEL_PROBLEM,
 		   "history does not cover columns that were added since:", &added,
 		   " (hint: amend guard once more)");
-	tell_names(finding, AMEND_LEVEL_ADVICE, "columns were dropped since:", &dropped,
-		   ": writes cost more than they need to (hint: amend guard once more)");
+	tell_names(finding, fails ? AMEND_LEVEL_PROBLEM : AMEND_LEVEL_ADVICE,
+		   "columns were dropped since:", &dropped,
+		   fails ? ": writes fail (hint: amend guard once more)"
+			 : ": writes cost more than they need to (hint: amend guard once more)");
 	amend_buffer_release(&added);
 	amend_buffer_release(&dropped);
 }
@@ -141,7 +144,7 @@ static enum amend_status tell_doubles(struct amend_conn *db, struct finding *fin
 	amend_sql_init(&sql, db);
 	amend_sql_text(&sql,
 		       "SELECT count(*) FROM (SELECT op, lag(op) OVER (PARTITION BY pk ORDER BY "
-		       "id) AS before FROM (SELECT id, pk, op FROM ");
+		       "id) AS earlier FROM (SELECT id, pk, op FROM ");
 	amend_sql_ledger(&sql, "change");
 	amend_sql_text(&sql, " WHERE tbl = ");
 	amend_sql_string(&sql, guard->table);
@@ -149,7 +152,7 @@ static enum amend_status tell_doubles(struct amend_conn *db, struct finding *fin
 	amend_sql_ledger(&sql, "change");
 	amend_sql_text(&sql, " WHERE tbl = ");
 	amend_sql_string(&sql, guard->table);
-	amend_sql_text(&sql, " AND was IS NOT NULL) AS c) AS w WHERE op = 'create' AND before <> "
+	amend_sql_text(&sql, " AND was IS NOT NULL) AS c) AS w WHERE op = 'create' AND earlier <> "
 			     "'delete'");
 	status = amend_exec(db, &sql, &rows, err);
 	if (status == AMEND_OK && !amend_value_number(amend_rows_at(&rows, 0, 0), &n))
@@ -192,7 +195,7 @@ static enum amend_status check_table(struct amend_conn *db, struct finding *find
 	finding->any = false;
 	switch (status) {
 	case AMEND_OK:
-		tell_columns(finding, &guarding);
+		tell_columns(finding, &guarding, db->dialect->guard_needs_columns);
 		tell_triggers(finding, &guarding, finding->any);
 		if (!finding->any)
 			tell_guard(finding, guard);

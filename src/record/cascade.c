@@ -109,6 +109,12 @@ static bool is_on(const struct chain *chain, const struct amend_dependent *key, 
 	return false;
 }
 
+/* Whether its triggers record what a foreign key does to its rows. */
+static bool records(const struct amend_conn *db, const struct amend_table *table)
+{
+	return table->guard_history && amend_has(db, AMEND_HAS_KEY_TRIGGERS);
+}
+
 enum question {
 	IS_RECORDED, /* by triggers */
 	KEEPS_ALL,   /* nothing that depends on them loses what it refers to: it follows */
@@ -122,7 +128,7 @@ static enum amend_status ask(struct amend_conn *db, enum question question,
 	struct amend_arena arena = AMEND_ARENA_INIT;
 	enum amend_status status = AMEND_OK;
 
-	*yes = table && here->length <= DEEPEST && (question == KEEPS_ALL || table->guard_history);
+	*yes = table && here->length <= DEEPEST && (question == KEEPS_ALL || records(db, table));
 	for (size_t i = 0; *yes && i < table->n_dependents && status == AMEND_OK; i++) {
 		const struct amend_dependent *key = &table->dependents[i];
 		struct chain next = {
@@ -481,7 +487,7 @@ static enum amend_status by_key(struct looking *looking, const struct amend_bulk
 			continue;
 		if (!follows(looking, items[indices[i]]))
 			status = tell(looking, indices[i], values + i * width, err);
-		else if (looking->child->guard_history && looking->search->recorded)
+		else if (records(looking->db, looking->child) && looking->search->recorded)
 			*looking->search->recorded = true;
 	}
 out:

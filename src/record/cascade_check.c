@@ -76,7 +76,7 @@ static enum amend_status refuse(void *context, const struct amend_cascade *found
 	const struct writing *writing = context;
 	const struct amend_bulk *item = writing->items[found->row];
 	struct amend_buffer text = AMEND_BUFFER_INIT;
-	bool guards = writing->db->driver->guard_parts != NULL;
+	bool guards = amend_has(writing->db, AMEND_HAS_KEY_TRIGGERS);
 	const char *words;
 
 	amend_cascade_text(&text, found);

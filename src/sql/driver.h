@@ -46,6 +46,8 @@ enum amend_feature {
 	AMEND_HAS_UPDATE_RETURNING =
 		1 << 11,          /* UPDATE ... RETURNING; ON CONFLICT ... DO UPDATE ... WHERE */
 	AMEND_HAS_SYNC = 1 << 12, /* what a sync reads and writes in bulk is made for it, and tried */
+	AMEND_HAS_KEY_TRIGGERS =
+		1 << 13, /* rows that a foreign key changes or deletes call their table's triggers */
 };
 
 /* Pieces of SQL text. "" where the engine lacks it (the feature bit says so too). */
@@ -92,6 +94,12 @@ struct amend_dialect {
 	const char *const *ledger_guard; /* NULL-ended: what guarded tables' triggers share */
 	const char *revision_xact; /* expression: this transaction's number, for revision.xact; NULL: there is none */
 	const char *peer_there; /* a query: one row, 0 once the peer $1, a lost connection's, can no longer do what it was sent; $2: this connection's own. No row: not known. NULL as driver.reconnect */
+	/*
+	 * Where DDL is no part of a transaction: what keeps everybody from a table (around its amend_table.sql), and from the
+	 * ledger's guard, while its triggers change; and what lets go. The dialect's ledger_lock is taken before.
+	 */
+	const char *guard_hold[2], *guard_let_go;
+	bool guard_needs_columns; /* writes to a guarded table fail once a column of its triggers is dropped */
 	const char *hand_over; /* a statement with the open unit's revision as $1: what triggers record belongs to it */
 	const char *hand_back; /* takes it back after the write; NULL: the transaction's end does */
 	const char *hand_bases; /* a function that adds to what triggers have recorded in a revision, where a role may not itself; NULL: it may */
@@ -358,7 +366,8 @@ struct amend_driver {
 	 * The triggers by which the table is guarded so, in the order of making them. UNSUPPORTED: it cannot be.
 	 * NULL: there are no guards, and none of the functions around this one.
 	 */
-	enum amend_status (*guard_parts)(const struct amend_guard_spec *spec,
+	enum amend_status (*guard_parts)(struct amend_session *session,
+					 const struct amend_guard_spec *spec,
 					 struct amend_arena *arena, struct amend_guard_part **out,
 					 size_t *n, struct amend_error *err);
 	/*
@@ -366,8 +375,11 @@ struct amend_driver {
 	 * amend's own writes must know of (amend_table.guard_state). NULL: there are no guards.
 	 */
 	void (*guard_state)(struct amend_sql *sql, const struct amend_table *table);
-	/* Appends a query: a number that moves with each change of that schema's tables. NULL: there is none. */
-	void (*schema_version)(struct amend_sql *sql, const char *schema);
+	/*
+	 * Appends a query: a number that moves with each change of the table's guard, and maybe with others. It is asked
+	 * first, for it costs less. NULL: there is none.
+	 */
+	void (*schema_version)(struct amend_sql *sql, const struct amend_table *table);
 	/* Those that stand on it. */
 	enum amend_status (*guard_found)(struct amend_session *session,
 					 const struct amend_table *table, struct amend_arena *arena,

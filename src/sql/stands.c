@@ -35,12 +35,12 @@ void amend_table_gate(struct amend_sql *sql, const struct amend_conn *db,
 	amend_sql_printf(sql, " = %u", table->guard_state);
 }
 
-/* The whole layout of the schema, where the engine numbers that: it costs less to ask for. */
+/* A number that moves with it, where the engine has one: it costs less to ask for. */
 static void add_look(struct amend_sql *sql, const struct amend_conn *db,
 		     const struct amend_table *table)
 {
 	if (db->driver->schema_version)
-		db->driver->schema_version(sql, table->schema);
+		db->driver->schema_version(sql, table);
 	else
 		add_state(sql, db, table);
 }

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sql/driver/mariadb.h"
+#include "sql/driver/mariadb_guard.h"
 
 /*
  * The ledger as of version 9, in one. DDL commits by itself here, so each statement may find its table
@@ -93,6 +93,13 @@ static const char *const ledger_grants[] = {
 	NULL,
 };
 
+/* For who guards tables as well; their triggers run as him. ON *: the session's own database. */
+static const char *const guard_grants[] = {
+	"GRANT LOCK TABLES ON * TO {role}",
+	"GRANT INSERT, DELETE ON {ledger}guard TO {role}",
+	NULL,
+};
+
 static const struct amend_dialect dialect = {
 	.quote = '`',
 	.placeholder = '?',
@@ -131,6 +138,14 @@ static const struct amend_dialect dialect = {
 	.ledger_whole = ledger_whole,
 	.ledger_whole_version = 9,
 	.ledger_grants = ledger_grants,
+	.guard_grants = guard_grants,
+	/* For triggers to tell whose a revision is; which transaction's, the session remembers. */
+	.revision_xact = "connection_id()",
+	.guard_hold = {"LOCK TABLES ", " WRITE, amend_guard WRITE"},
+	.guard_let_go = "UNLOCK TABLES",
+	.guard_needs_columns = true,
+	.hand_over =
+		"SET @amend_statement = NULL, @amend_revision = ?, @amend_ends = " AMEND_MA_GUARD_ENDS,
 	.ledger_rights = "",
 	.random_secret = "lower(hex(random_bytes(32)))",
 	.epoch = "CAST(floor(unix_timestamp(sysdate(6))) AS SIGNED)",
@@ -213,6 +228,11 @@ static const struct amend_driver driver = {
 	.describe = amend_mariadb_describe,
 	.canonicalise = amend_mariadb_canonicalise,
 	.check = amend_mariadb_check,
+	.guard_column = amend_mariadb_guard_column,
+	.guard_parts = amend_mariadb_guard_parts,
+	.guard_state = amend_mariadb_guard_state,
+	.schema_version = amend_mariadb_guard_moment,
+	.guard_found = amend_mariadb_guard_found,
 	.interrupt = amend_mariadb_interrupt,
 };
 

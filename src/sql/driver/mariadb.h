@@ -200,6 +200,27 @@ enum amend_status amend_mariadb_rollback(struct amend_session *session, struct a
 enum amend_status amend_mariadb_set_lock_timeout(struct amend_session *session, int ms,
 						 struct amend_error *err);
 
+/* mariadb_guard.c: the driver's functions of these names; guard_moment is its schema_version */
+
+enum amend_status amend_mariadb_guard_column(const struct amend_table *table, const char *name,
+					     int64_t ms, struct amend_arena *arena,
+					     struct amend_column *column, const char **statements,
+					     struct amend_error *err);
+enum amend_status amend_mariadb_guard_parts(struct amend_session *session,
+					    const struct amend_guard_spec *spec,
+					    struct amend_arena *arena, struct amend_guard_part **out,
+					    size_t *n, struct amend_error *err);
+enum amend_status amend_mariadb_guard_found(struct amend_session *session,
+					    const struct amend_table *table,
+					    struct amend_arena *arena,
+					    struct amend_guard_found **out, size_t *n,
+					    struct amend_error *err);
+void amend_mariadb_guard_state(struct amend_sql *sql, const struct amend_table *table);
+void amend_mariadb_guard_moment(struct amend_sql *sql, const struct amend_table *table);
+/* Of a description whose columns are read: all that it says of triggers. */
+enum amend_status amend_mariadb_read_triggers(struct amend_session *session,
+					      struct amend_table *table, struct amend_error *err);
+
 /* mariadb_describe.c, mariadb_canon.c, mariadb_check.c: the driver's functions of these names */
 
 /* column.type_id: what the canonical form goes by. */

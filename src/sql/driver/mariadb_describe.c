@@ -475,23 +475,6 @@ static enum amend_status read_dependents(struct reader *reader)
 	return status;
 }
 
-/*
- * A trigger cannot write to the table that it is on, but BEFORE ones change the row on its way; so does a column
- * that takes the time of each change.
- */
-static enum amend_status read_triggers(struct reader *reader)
-{
-	static const char sql[] = "SELECT 1 FROM information_schema.triggers WHERE "
-				  "event_object_schema = ? AND event_object_table = ? LIMIT 1";
-	struct amend_rows rows = AMEND_ROWS_INIT;
-	enum amend_status status = query(reader, sql, &rows);
-
-	reader->table->has_triggers = rows.n_rows > 0 || reader->follows_clock;
-	reader->table->settles_late = reader->table->has_triggers;
-	amend_rows_release(&rows);
-	return status;
-}
-
 enum amend_status amend_mariadb_describe(struct amend_session *session, const char *schema,
 					 const char *name, struct amend_arena *arena,
 					 struct amend_table *table, bool *visible,
@@ -514,6 +497,9 @@ enum amend_status amend_mariadb_describe(struct amend_session *session, const ch
 	if (status == AMEND_OK)
 		status = read_dependents(&reader);
 	if (status == AMEND_OK)
-		status = read_triggers(&reader);
+		status = amend_mariadb_read_triggers(session, table, err);
+	/* As a BEFORE trigger does: a column that takes the time of each change. */
+	table->has_triggers = table->has_triggers || reader.follows_clock;
+	table->settles_late = table->has_triggers;
 	return status;
 }

@@ -249,7 +249,8 @@ enum amend_status amend_postgres_guard_column(const struct amend_table *table, c
 					      int64_t ms, struct amend_arena *arena,
 					      struct amend_column *column, const char **statements,
 					      struct amend_error *err);
-enum amend_status amend_postgres_guard_parts(const struct amend_guard_spec *spec,
+enum amend_status amend_postgres_guard_parts(struct amend_session *session,
+					     const struct amend_guard_spec *spec,
 					     struct amend_arena *arena,
 					     struct amend_guard_part **out, size_t *n,
 					     struct amend_error *err);

@@ -209,7 +209,8 @@ static bool make_part(const struct amend_guard_spec *spec, enum kind kind,
 	return part->make[3] && part->name && part->mark;
 }
 
-enum amend_status amend_postgres_guard_parts(const struct amend_guard_spec *spec,
+enum amend_status amend_postgres_guard_parts(struct amend_session *session,
+					     const struct amend_guard_spec *spec,
 					     struct amend_arena *arena,
 					     struct amend_guard_part **out, size_t *n,
 					     struct amend_error *err)
@@ -217,6 +218,7 @@ enum amend_status amend_postgres_guard_parts(const struct amend_guard_spec *spec
 	enum kind wanted[8];
 	size_t count = 0;
 
+	(void)session;
 	if (spec->stale == AMEND_STALE_NEXT)
 		wanted[count++] = STALE;
 	wanted[count++] = spec->stale == AMEND_STALE_NEXT ? NEXT_VERSION : VERSION;

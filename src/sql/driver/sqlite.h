@@ -173,7 +173,7 @@ enum amend_sqlite_affinity amend_sqlite_affinity(const char *type, bool strict);
 /* Of its triggers, as driver.guard_state has it. */
 void amend_sqlite_guard_state(struct amend_sql *sql, const struct amend_table *table);
 /* As driver.schema_version has it. */
-void amend_sqlite_schema_version(struct amend_sql *sql, const char *schema);
+void amend_sqlite_schema_version(struct amend_sql *sql, const struct amend_table *table);
 enum amend_status amend_sqlite_describe(struct amend_session *session, const char *schema,
 					const char *name, struct amend_arena *arena,
 					struct amend_table *table, bool *visible,
@@ -200,7 +200,8 @@ enum amend_status amend_sqlite_guard_column(const struct amend_table *table, con
 					    int64_t ms, struct amend_arena *arena,
 					    struct amend_column *column, const char **statements,
 					    struct amend_error *err);
-enum amend_status amend_sqlite_guard_parts(const struct amend_guard_spec *spec,
+enum amend_status amend_sqlite_guard_parts(struct amend_session *session,
+					   const struct amend_guard_spec *spec,
 					   struct amend_arena *arena, struct amend_guard_part **out,
 					   size_t *n, struct amend_error *err);
 enum amend_status amend_sqlite_guard_found(struct amend_session *session,

@@ -439,10 +439,10 @@ static enum amend_status read_guard(struct amend_sqlite_reader *reader)
 	return status;
 }
 
-void amend_sqlite_schema_version(struct amend_sql *sql, const char *schema)
+void amend_sqlite_schema_version(struct amend_sql *sql, const struct amend_table *table)
 {
 	amend_sql_text(sql, "PRAGMA ");
-	amend_sql_name(sql, schema);
+	amend_sql_name(sql, table->schema);
 	amend_sql_text(sql, ".schema_version");
 }
 
@@ -455,7 +455,7 @@ static enum amend_status read_schema_version(struct amend_sqlite_reader *reader)
 	enum amend_status status = AMEND_OK;
 	size_t failed;
 
-	amend_sqlite_schema_version(&sql, reader->table->schema);
+	amend_sqlite_schema_version(&sql, reader->table);
 	statement.sql = sql.text.failed ? NULL : sql.text.data;
 	if (!statement.sql)
 		status = amend_no_memory(reader->err);

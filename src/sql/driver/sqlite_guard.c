@@ -67,12 +67,14 @@ static bool make_part(const struct amend_guard_spec *spec, enum amend_sqlite_gua
 	return part->make[0] && part->make[1];
 }
 
-enum amend_status amend_sqlite_guard_parts(const struct amend_guard_spec *spec,
+enum amend_status amend_sqlite_guard_parts(struct amend_session *session,
+					   const struct amend_guard_spec *spec,
 					   struct amend_arena *arena, struct amend_guard_part **out,
 					   size_t *n, struct amend_error *err)
 {
 	size_t count = spec->history ? AMEND_SQLITE_GUARD_DELETED + 1 : AMEND_SQLITE_GUARD_DELETED;
 
+	(void)session;
 	*n = 0;
 	if (strcmp(spec->table->schema, "main") != 0)
 		return amend_error_set(

@@ -355,6 +355,14 @@ static enum amend_status trace_check(struct amend_session *self,
 	AROUND(self, AMEND_TRACE_CHECK, err, self->inner->check(self->session, each, context, err));
 }
 
+static enum amend_status trace_guard_parts(struct amend_session *self,
+					   const struct amend_guard_spec *spec,
+					   struct amend_arena *arena, struct amend_guard_part **out,
+					   size_t *n, struct amend_error *err)
+{
+	return self->inner->guard_parts(self->session, spec, arena, out, n, err);
+}
+
 static enum amend_status trace_guard_found(struct amend_session *self,
 					   const struct amend_table *table,
 					   struct amend_arena *arena, struct amend_guard_found **out,
@@ -653,6 +661,7 @@ enum amend_status amend_trace_wrap(const struct amend_driver *driver, struct ame
 	self->driver.set_lock_timeout = trace_set_lock_timeout;
 	self->driver.become_writer = driver->become_writer ? trace_become_writer : NULL;
 	self->driver.describe = trace_describe;
+	self->driver.guard_parts = driver->guard_parts ? trace_guard_parts : NULL;
 	self->driver.guard_found = driver->guard_found ? trace_guard_found : NULL;
 	self->driver.canonicalise = trace_canonicalise;
 	self->driver.check = trace_check;
