@@ -53,7 +53,8 @@ enum amend_status amend_sync_bind_mark(struct amend_sync *sync, struct amend_err
 					       mark->column);
 	}
 	canon = (struct amend_canon){.column = &sync->table->columns[at], .in = mark->value};
-	status = amend_canonicalise(sync->db, &canon, 1, &sync->arena, err);
+	/* One slice after another marks with it. */
+	status = amend_canonicalise(sync->db, &canon, 1, &sync->lasting, err);
 	if (status == AMEND_OK && canon.problem)
 		status = amend_error_set(err, AMEND_INVALID, "--missing %s: %s", mark->column,
 					 canon.problem);
