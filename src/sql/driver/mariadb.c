@@ -219,6 +219,7 @@ static const struct amend_driver driver = {
 	.run = amend_mariadb_run,
 	.scan = amend_mariadb_scan,
 	.columns = amend_mariadb_columns,
+	.repeat = amend_mariadb_repeat,
 	.enforces_keys = enforces_keys,
 	.begin = amend_mariadb_begin,
 	.commit = amend_mariadb_commit,

@@ -170,6 +170,11 @@ enum amend_status amend_mariadb_ask(struct amend_session *session, const char *s
 				    const struct amend_value *values, size_t n,
 				    struct amend_rows *rows, struct amend_error *err);
 
+/* mariadb_bulk.c */
+
+enum amend_status amend_mariadb_repeat(struct amend_session *session, struct amend_repeat *repeat,
+				       struct amend_error *err);
+
 /* mariadb_fetch.c: the columns of one result, bound to buffers that grow */
 
 struct amend_mariadb_fetch {
