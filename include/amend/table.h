@@ -45,6 +45,7 @@ struct amend_column {
 	bool has_default;
 	const char *default_;  /* the expression's text, or NULL */
 	const char *collation; /* as the engine names it, "" where it is the default one */
+	bool folds_ascii; /* its collation calls texts equal that differ in the case of ASCII letters alone, as far as the driver knows; NOCASE is told by its name */
 	bool bytewise; /* its collation calls texts equal only byte for byte: BINARY, or a deterministic one */
 	bool unsound; /* its text does not prove equality (xml, tsquery, ...): amend does not write it */
 	const char *number_cast; /* what an amount to add, and a bound, is cast to: what a domain stands for; else `cast` */

@@ -23,7 +23,7 @@ static enum rule rule_of(const struct amend_column *column)
 		return RULE_NOCASE;
 	if (strcasecmp(column->collation, "RTRIM") == 0)
 		return RULE_RTRIM;
-	return is_citext(column) ? RULE_NOCASE : RULE_BYTES;
+	return column->folds_ascii || is_citext(column) ? RULE_NOCASE : RULE_BYTES;
 }
 
 static char folded(char c)

@@ -163,6 +163,22 @@ static bool lossless(const char *charset)
 	return one_of(charset, charsets);
 }
 
+/* Whether only the same bytes are the same text. Others fold case, or drop blanks at the end: utf8mb4_bin does that too. */
+static bool is_bytewise(const char *collation)
+{
+	static const char end[] = "_nopad_bin";
+	size_t size = strlen(collation);
+
+	return size == 0 ||
+	       (size > sizeof(end) - 1 && strcmp(collation + size - (sizeof(end) - 1), end) == 0);
+}
+
+/* In Turkish I is no i. */
+static bool folds_ascii(const char *collation)
+{
+	return strstr(collation, "_ci") && !strstr(collation, "turkish");
+}
+
 static void classify(struct amend_column *column, const char *data_type, const char *charset,
 		     bool json)
 {
@@ -265,6 +281,8 @@ static enum amend_status read_column(struct reader *reader, const struct amend_r
 			      !column->generated;
 	column->default_ = column->has_default ? kept(reader, rows, i, 4) : NULL;
 	column->collation = kept(reader, rows, i, 7);
+	column->bytewise = is_bytewise(text_at(rows, i, 7));
+	column->folds_ascii = folds_ascii(text_at(rows, i, 7));
 	if (!column->name || !column->type || !column->collation ||
 	    (column->has_default && !column->default_))
 		return amend_no_memory(reader->err);

@@ -5,6 +5,7 @@
 #include "sql/driver/mariadb_local.h"
 
 #include <errno.h>
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -207,7 +208,9 @@ static enum amend_mariadb_local decimal(struct amend_canon *item, const char *te
 		return wrong(item, arena, item->column->type, text);
 	for (size_t i = 0; i < at; i++)
 		zero = zero && out[i] == '0';
-	if (number.negative && !zero && strstr(item->column->type, "unsigned"))
+	/* Also where nothing is left of it: -0.001. */
+	if (number.negative && strspn(number.digits, "0") < (size_t)number.n &&
+	    strstr(item->column->type, "unsigned"))
 		return wrong(item, arena, item->column->type, text);
 	size = 0;
 	while (size < (size_t)whole && out[size] == '0')
@@ -237,8 +240,14 @@ static enum amend_mariadb_local real(struct amend_canon *item, const char *text,
 			return malformed ? wrong(item, arena, "number", text) : AMEND_MA_LOCAL_ASK;
 		value = strtod(text, NULL);
 	}
+	/* Also what would be rounded down to the largest there is. */
+	if (small && fabs(value) > (double)FLT_MAX)
+		return wrong(item, arena, item->column->type, text);
 	if (small)
 		value = (double)(float)value;
+	/* The server has one zero. */
+	if (value == 0)
+		value = 0;
 	if (!isfinite(value))
 		return wrong(item, arena, item->column->type, text);
 	amend_real_text(out, value);
