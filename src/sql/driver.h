@@ -44,10 +44,9 @@ enum amend_feature {
 	AMEND_HAS_ARRAYS =
 		1 << 10, /* unnest: many rows of parameters in one statement (amend_sql_unnest) */
 	AMEND_HAS_UPDATE_RETURNING =
-		1 << 11,          /* UPDATE ... RETURNING; ON CONFLICT ... DO UPDATE ... WHERE */
-	AMEND_HAS_SYNC = 1 << 12, /* what a sync reads and writes in bulk is made for it, and tried */
+		1 << 11, /* UPDATE ... RETURNING; ON CONFLICT ... DO UPDATE ... WHERE */
 	AMEND_HAS_KEY_TRIGGERS =
-		1 << 13, /* rows that a foreign key changes or deletes call their table's triggers */
+		1 << 12, /* rows that a foreign key changes or deletes call their table's triggers */
 };
 
 /* Pieces of SQL text. "" where the engine lacks it (the feature bit says so too). */

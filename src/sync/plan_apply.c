@@ -234,9 +234,6 @@ enum amend_status amend_apply(struct amend_conn *db, const struct amend_plan *pl
 	snprintf(report->table, sizeof(report->table), "%s", plan->info.table);
 	if (status != AMEND_OK)
 		return status;
-	status = amend_sync_available(db, err);
-	if (status != AMEND_OK)
-		return amend_leave(db, status, err);
 	options.match = plan->match;
 	options.n_match = plan->n_match;
 	options.dry_run = given->dry_run;

@@ -91,6 +91,12 @@ static enum amend_status open_table(struct amend_sync *sync, struct amend_error 
 		return amend_error_set(
 			err, AMEND_NOT_FOUND, "%s%s", why.text,
 			strstr(why.text, "hint:") ? "" : " (hint: --create-table makes it)");
+	if (status == AMEND_NOT_FOUND && !amend_has(sync->db, AMEND_HAS_DDL_ROLLBACK))
+		return amend_error_set(
+			err, AMEND_UNSUPPORTED,
+			"--create-table is not available on %s, where a table that is made cannot be "
+			"undone with what went wrong (hint: CREATE TABLE first)",
+			sync->db->driver->name);
 	if (status == AMEND_NOT_FOUND && sync->options->on_plan)
 		return amend_error_set(
 			err, AMEND_NOT_FOUND,
@@ -455,16 +461,6 @@ static size_t memory_limit(const struct amend_sync_options *options)
 	return options->memory ? options->memory : AMEND_STORE_LIMIT;
 }
 
-enum amend_status amend_sync_available(const struct amend_conn *db, struct amend_error *err)
-{
-	if (amend_has(db, AMEND_HAS_SYNC))
-		return AMEND_OK;
-	return amend_error_set(err, AMEND_UNSUPPORTED,
-			       "amend sync is not available on %s yet (hint: single records are: "
-			       "amend set)",
-			       db->driver->name);
-}
-
 enum amend_status amend_sync(struct amend_conn *db, struct amend_source *source, const char *table,
 			     const struct amend_sync_options *options,
 			     struct amend_sync_report *report, struct amend_error *err)
@@ -489,9 +485,6 @@ enum amend_status amend_sync(struct amend_conn *db, struct amend_source *source,
 	report->unmodified = source->unmodified;
 	if (status != AMEND_OK)
 		return status;
-	status = amend_sync_available(db, err);
-	if (status != AMEND_OK)
-		return amend_leave(db, status, err);
 	if (amend_in_transaction(db))
 		status = amend_error_set(err, AMEND_INVALID,
 					 "a sync commits chunk by chunk: it cannot run inside a "

@@ -488,10 +488,6 @@ uint64_t amend_sync_questions(const struct amend_sync *sync);
 /* sync.c: the report's open conflicts, in the end */
 void amend_sync_count_open(struct amend_sync *sync);
 
-/* UNSUPPORTED where the engine has no syncs. */
-enum amend_status amend_sync_available(const struct amend_conn *db,
-				       struct amend_error *err) AMEND_CHECK;
-
 /*
  * first.c: a source that has no base yet. A record that is what its row says has nothing but its base to
  * write, which proves itself: it is not taken apart. Those whose base is there after all, or

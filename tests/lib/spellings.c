@@ -132,6 +132,72 @@ static const struct spelled sqlite[] = {
 	{NULL, {NULL}, 0},
 };
 
+#define WHOLE "0", "007", "+1", "-0", "-128", "127", "128", "255", "256", "1e2", "7.5", " 7 "
+#define REALS                                                                                \
+	"0", "0.1", "1e10", "3.4028235e38", "1e39", "-0", "0.00001", "16777216", "16777217", \
+		"123456789012345678", "1.50", "1e308", "1e309", ".5", "5."
+
+static const struct spelled mariadb[] = {
+	{"tinyint", {WHOLE}, .narrow = true},
+	{"tinyint unsigned", {WHOLE}, .narrow = true},
+	{"smallint", {WHOLE, "-32768", "32767", "32768"}, .narrow = true},
+	{"mediumint", {WHOLE, "8388607", "8388608"}, .narrow = true},
+	{"int", {WHOLE, "-2147483648", "2147483648"}, .narrow = true},
+	{"int(5) unsigned zerofill", {WHOLE, "00012", "123456"}, .narrow = true},
+	{"bigint",
+	 {"9223372036854775807", "-9223372036854775808", "9223372036854775808", "00", "-0"},
+	 .narrow = true},
+	{"bigint unsigned",
+	 {"18446744073709551615", "18446744073709551616", "9007199254740993", "-1"},
+	 .narrow = true},
+	{"decimal(6,2)",
+	 {"1.5", "1234.567", "9999.995", "-0.001", "12345", "0012.300", "1e3"},
+	 .narrow = true},
+	{"decimal(6,2) unsigned", {"1.5", "-0.001", "-1", "9999.994", "0"}, .narrow = true},
+	{"decimal(3,3)", {"0.123", "0.1234", "1", ".9995", "-.5", "0", "0.10"}, .narrow = true},
+	{"decimal(30,0)", {"123456789012345678901234567890", "0.5", "-0.5", "1e29"}, .narrow = true},
+	{"double", {REALS}, .narrow = true},
+	{"float", {REALS}, .narrow = true},
+	{"double(7,2)", {"1.005", "99999.994", "99999.995", "-0.001", "1e3"}, .narrow = true},
+	{"varchar(3)",
+	 {"abc", "abcd", "abc   ", "\303\274\303\274\303\274", "ab\303", "    ", "a", "A", "a "},
+	 .narrow = true},
+	{"varchar(3) COLLATE utf8mb4_general_ci",
+	 {"abc", "ABC", "abc  ", "\303\244", "a", ""},
+	 .narrow = true},
+	{"varchar(9) CHARACTER SET latin1", {"abc", "\303\274", "\360\237\230\200", ""}},
+	{"varchar(9) CHARACTER SET utf16", {"abc", "\303\274", "\360\237\230\200", ""}},
+	{"char(3)", {"a", "", "abc", "abcd", "abc   ", " \303\274", "    ", "ab\t"}, .narrow = true},
+	{"mediumtext", {"", "a", " a ", "Z\303\274rich", "\360\237\230\200", "a\\b'"}},
+	{"varbinary(3)", {"abc", "abcd", "a ", "", "\303\274"}},
+	{"binary(3)", {"abc", "abcd", "a ", "", "\303\274"}},
+	{"blob", {"abc", "", "\\x00", "\303\274"}},
+	{"date",
+	 {"2024-02-29", "2023-02-29", "0000-00-00", "2024-00-10", "9999-12-31", "20240229",
+	  "24-2-9", "2024-2-9", "10000-01-01", "2024-02-29 07:05:06"}},
+	{"time", {"07:05", "07:05:06.5000", "838:59:59", "839:00:00", "-1:00", "1 2:03", "7:5"}},
+	{"time(2)", {"07:05:06.125", "07:05:06.12", "23:59:59.999", "07:05:06.1"}},
+	{"datetime",
+	 {"2024-02-29T07:05:06", "2024-02-29 07:05:06.500", "2024-02-29", "0000-00-00 00:00:00",
+	  "2024-02-29 07:05:06+02:00", "2024-02-29T07:05:06Z", "1999-12-31 23:59:59.9999999"}},
+	{"datetime(3)",
+	 {"2024-02-29 07:05:06.1235", "2024-02-29 07:05:06.123000", "2024-02-29 07:05:06"}},
+	{"timestamp NULL DEFAULT NULL",
+	 {"2024-02-29 07:05:06", "2038-01-19 03:14:07", "2038-01-19 03:14:08",
+	  "1970-01-01 00:00:01", "1970-01-01 00:00:00", "2024-02-29T07:05:06Z"}},
+	{"timestamp(6) NULL DEFAULT NULL",
+	 {"2024-02-29 07:05:06.1234567", "2024-02-29 07:05:06.5", "2024-02-29"}},
+	{"year", {"2024", "24", "0", "00", "1901", "1900", "2155", "2156", "+7"}, .narrow = true},
+	{"json", {"{\"a\":  1}", "[1, 2]", "{", "null", "1.0", "\"\\u0000\"", "{\"a\":1,\"a\":2}"}},
+	{"enum('sad','glad','it''s \"odd\"')", {"sad", "glad", "Glad", "glad ", "1", "x", "3"}},
+	{"set('a','b','c d')", {"a", "a,b", "b,a", "a,a", "", "c d", "3", "x"}},
+	{"uuid",
+	 {"0B5B6F5E2F2A4A3C9C7E7D1A5A1D9D10", "0b5b6f5e-2f2a-4a3c-9c7e-7d1a5a1d9d10",
+	  "{0b5b6f5e-2f2a-4a3c-9c7e-7d1a5a1d9D10}", "0b5b"}},
+	{"inet6", {"::1", "::FFFF:1.2.3.4", "fe80::0:1", "1.2.3.4", "::g"}},
+	{NULL, {NULL}, 0},
+};
+
 static uint64_t random_state;
 
 void spelled_begin(void)
@@ -237,6 +303,7 @@ const struct spelled *spelled_next(struct engine *engine, const struct spelled *
 {
 	const struct spelled *kind = last                              ? last + 1
 				     : engine_is(engine, "postgresql") ? postgres
+				     : engine_is(engine, "mariadb")    ? mariadb
 								       : sqlite;
 
 	while (kind->type && lacks(engine, kind))

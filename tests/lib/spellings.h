@@ -15,6 +15,7 @@ struct spelled {
 	const char *type; /* as it is declared */
 	const char *seeds[16];
 	int since; /* the server's version, as in server_version_num; 0: any */
+	bool narrow; /* amend refuses some that the engine takes: 7.5 for an integer, a tab that does not fit */
 };
 
 /* Makes the types that are no engine's own. */

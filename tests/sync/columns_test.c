@@ -55,6 +55,7 @@ static void chooses_columns(struct engine *engine)
 
 static void refuses(struct engine *engine)
 {
+	const char *unsound = engine_pick3(engine, "", "xml", "bit(3)");
 	struct feed *feed = countries(engine);
 	static const char *const nowhere[] = {"nowhere"};
 
@@ -77,9 +78,27 @@ static void refuses(struct engine *engine)
 	refused(feed, AMEND_NOT_FOUND, "code,name\nFR,x\n", "kountry");
 	if (engine_is(engine, "sqlite"))
 		return;
-	engine_exec(engine, "CREATE TABLE doc (id integer PRIMARY KEY, x xml)");
+	engine_execf(engine, "CREATE TABLE doc (id integer PRIMARY KEY, x %s)", unsound);
 	feed = feed_open(engine, "doc", "id");
-	refused(feed, AMEND_UNSUPPORTED, "id,x\n1,<a/>\n", "is of type xml");
+	refused(feed, AMEND_UNSUPPORTED, "id,x\n1,<a/>\n",
+		engine_printf(engine, "is of type %s", unsound));
+}
+
+/* Where a table that is made stays made. */
+static void creates_no_table(struct engine *engine)
+{
+	struct feed *feed = feed_open(engine, "country", "code");
+
+	feed->options.create_table = true;
+	for (int dry = 0; dry < 2; dry++) {
+		feed->options.dry_run = dry;
+		refused(feed, AMEND_UNSUPPORTED, "code,name\nFR,France\n",
+			engine_printf(engine,
+				      "--create-table is not available on %s, where a table that is "
+				      "made cannot be undone with what went wrong (hint: CREATE "
+				      "TABLE first)",
+				      engine->driver->name));
+	}
 }
 
 static void creates_a_table(struct engine *engine)
@@ -265,9 +284,14 @@ static const struct engine_test tests[] = {
 	{"the version moves with what is written, and only then", the_version_moves},
 	{"--columns leaves columns out", chooses_columns},
 	{"unknown, generated, unsound and version columns are refused by name", refuses},
-	{"--create-table makes it with the first write, or not in a dry run", creates_a_table},
-	{"--create-table where the source has a column id", creates_with_its_own_id},
-	{"--detect-types looks at all values, conservatively", detects_types},
+	{"--create-table makes it with the first write, or not in a dry run", creates_a_table,
+	 .needs = AMEND_HAS_DDL_ROLLBACK},
+	{"--create-table where the source has a column id", creates_with_its_own_id,
+	 .needs = AMEND_HAS_DDL_ROLLBACK},
+	{"--detect-types looks at all values, conservatively", detects_types,
+	 .needs = AMEND_HAS_DDL_ROLLBACK},
+	{"--create-table is refused where it could not be undone", creates_no_table,
+	 .lacks = AMEND_HAS_DDL_ROLLBACK},
 	{"2^53+1, leading zeros, decimals: as the column's type has them", values_keep},
 	{"decimals are rounded to the column's scale", values_round, .only = "postgresql"},
 	{"a value that the column cannot hold rejects the record", values_refused},

@@ -14,6 +14,7 @@ enum { VERSIONS = 4 };
 
 struct field {
 	const char *text; /* of the last version */
+	bool rejected;    /* by the sync, and not only by the engine */
 };
 
 static const char *spelled_in_json(struct engine *engine, const struct spelled *kind)
@@ -30,8 +31,7 @@ static const char *spelled_in_json(struct engine *engine, const struct spelled *
 /* One field after another in a statement each; refused ones stay as they are. */
 static void judge(struct engine *engine, struct amend_conn *db, const struct field *fields, size_t n)
 {
-	static const char *const sql[] = {"UPDATE judge SET v = ?1 WHERE k = ?2",
-					  "UPDATE judge SET v = $1 WHERE k = $2"};
+	const char *sql = engine_sql(engine, "UPDATE judge SET v = ?1 WHERE k = ?2");
 
 	for (size_t i = 0; i < n; i++) {
 		const struct amend_value values[] = {
@@ -40,9 +40,10 @@ static void judge(struct engine *engine, struct amend_conn *db, const struct fie
 		};
 		struct amend_error err;
 
+		if (fields[i].rejected)
+			continue;
 		/* hstore calls it a syntax error that its text is none. */
-		if (amend_query(db, engine_pick(engine, sql[0], sql[1]), values, 2, NULL, &err) !=
-			    AMEND_OK &&
+		if (amend_query(db, sql, values, 2, NULL, &err) != AMEND_OK &&
 		    (err.status == AMEND_UNREACHABLE || err.status == AMEND_LOCKED))
 			fail_msg("%s", err.text);
 	}
@@ -64,17 +65,38 @@ static const char *as_json(struct engine *engine, const struct field *fields, si
 	return copy;
 }
 
-/* How many rows of the two tables are not the same bits. */
-static int different(struct engine *engine, const char *a, const char *b)
+/* Of rows of the two tables that are not the same bits. */
+static const char *differing(struct engine *engine, const struct spelled *kind, const char *a,
+			     const char *b, const char *what)
 {
-	const char *differ = engine_pick(
+	const char *differ = engine_pick3(
 		engine, "typeof(a.v) <> typeof(b.v) OR a.v IS NOT b.v COLLATE BINARY",
-		"record_image_ne(ROW(a.v), ROW(b.v))");
+		"record_image_ne(ROW(a.v), ROW(b.v))", "NOT BINARY a.v <=> BINARY b.v");
 
-	return atoi(engine_scalar(
-		engine,
-		engine_printf(engine, "SELECT count(*) FROM %s a JOIN %s b ON a.k = b.k WHERE %s",
-			      a, b, differ)));
+	/* A float prints fewer digits than it has. */
+	if (engine_is(engine, "mariadb") && strcmp(kind->type, "float") == 0)
+		differ = "NOT a.v + 0e0 <=> b.v + 0e0";
+	return engine_rows(
+		engine, engine_printf(engine, "SELECT %s FROM %s a JOIN %s b ON a.k = b.k WHERE %s",
+				      what, a, b, differ));
+}
+
+static int different(struct engine *engine, const struct spelled *kind, const char *a, const char *b)
+{
+	return atoi(differing(engine, kind, a, b, "count(*)"));
+}
+
+/* Which records the sync has rejected, from what it told. */
+static void note_rejected(const struct feed *feed, struct field *fields, size_t n)
+{
+	const char *at = feed->told.size ? feed->told.data : NULL;
+
+	for (size_t i = 0; i < n; i++)
+		fields[i].rejected = false;
+	for (; at && (at = strstr(at, "reject ")) != NULL; at++) {
+		if (at == feed->told.data || at[-1] == '\n')
+			fields[strtoul(at + strlen("reject "), NULL, 10) - 1].rejected = true;
+	}
 }
 
 static void check_kind(struct engine *engine, const struct spelled *kind, size_t n)
@@ -99,7 +121,7 @@ static void check_kind(struct engine *engine, const struct spelled *kind, size_t
 	feed->format = AMEND_FORMAT_NDJSON;
 	feed->options.source_name = kind->type;
 	feed->options.adopt = AMEND_ADOPT_INCOMING;
-	feed->quiet = true;
+	feed->quiet = !kind->narrow;
 	judging = connect_open(engine);
 	if (engine_is(engine, "sqlite"))
 		expect_ok(
@@ -114,15 +136,15 @@ static void check_kind(struct engine *engine, const struct spelled *kind, size_t
 		}
 		engine_exec(engine, "DELETE FROM earlier");
 		engine_exec(engine, "INSERT INTO earlier SELECT k, v FROM judge");
-		judge(engine, judging, fields, n);
 		expect_ok(feed_text(feed, as_json(engine, fields, n)), &feed->err);
-		if (different(engine, "t", "judge") != 0)
-			fail_msg("%s: what is in the table is not what the input means: %s",
-				 kind->type,
-				 engine_rows(
-					 engine,
-					 "SELECT a.k, a.v, b.v FROM t a JOIN judge b ON a.k = b.k"));
-		assert_int_equal(feed->report.updated, different(engine, "earlier", "judge"));
+		if (kind->narrow)
+			note_rejected(feed, fields, n);
+		judge(engine, judging, fields, n);
+		if (different(engine, kind, "t", "judge") != 0)
+			fail_msg("%s: what is in the table is not what the input means:\n%s\n%s",
+				 kind->type, differing(engine, kind, "t", "judge", "a.k, a.v, b.v"),
+				 as_json(engine, fields, n));
+		assert_int_equal(feed->report.updated, different(engine, kind, "earlier", "judge"));
 		assert_int_equal(feed->report.created + feed->report.conflicts, 0);
 	}
 }
@@ -138,9 +160,13 @@ static void every_type(struct engine *engine)
 /* Types whose text proves nothing (COMPARE): no input is compared with them, and none is written. */
 static void off(struct engine *engine)
 {
-	static const char *const types[] = {"xml", "tsquery", "xml[]"};
+	static const char *const postgres[] = {"xml", "tsquery", "xml[]"};
+	static const char *const mariadb[] = {"bit(3)", "point", "enum('a','')",
+					      "varchar(3) CHARACTER SET sjis"};
+	bool maria = engine_is(engine, "mariadb");
+	const char *const *types = maria ? mariadb : postgres;
 
-	for (size_t i = 0; i < COUNT(types); i++) {
+	for (size_t i = 0; i < (maria ? COUNT(mariadb) : COUNT(postgres)); i++) {
 		struct feed *feed;
 
 		engine_execf(engine,
@@ -155,7 +181,7 @@ static void off(struct engine *engine)
 
 static const struct engine_test tests[] = {
 	{"unchanged is what writing it would not change, for every type", every_type},
-	{"and off where the text proves nothing", off, .only = "postgresql"},
+	{"and off where the text proves nothing", off, .not_on = "sqlite"},
 };
 
 ENGINE_MAIN_WITH(tests, ENGINES_GENERIC)

@@ -241,7 +241,7 @@ static void empty_and_null_differ(struct engine *engine)
 	fed_once(feed, "code,name\nFR,\n", "created=1");
 	fed(feed, "code,name\nFR,\"\"\n", "updated=1");
 	engine_expect(engine, "SELECT name IS NULL, name FROM country",
-		      engine_pick(engine, "0|", "f|"));
+		      engine_pick3(engine, "0|", "f|", "0|"));
 	fed(feed, "code,name\nFR,\n", "updated=1");
 	engine_expect(engine, by_code, "FR|NULL|NULL");
 }

@@ -216,14 +216,17 @@ static void leaves_no_trace(struct engine *engine)
 	engine_exec(engine, "CREATE TABLE fired (what text)");
 	engine_exec(
 		engine,
-		engine_pick(
+		engine_pick3(
 			engine,
 			"CREATE TRIGGER t AFTER UPDATE ON country BEGIN INSERT INTO fired VALUES "
 			"('update'); END; CREATE TRIGGER u AFTER INSERT ON country BEGIN INSERT "
 			"INTO fired VALUES ('insert'); END",
 			"CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT "
 			"INTO fired VALUES (TG_OP); RETURN NULL; END $$; CREATE TRIGGER t AFTER "
-			"INSERT OR UPDATE ON country FOR EACH ROW EXECUTE FUNCTION fire()"));
+			"INSERT OR UPDATE ON country FOR EACH ROW EXECUTE FUNCTION fire()",
+			"CREATE TRIGGER t AFTER UPDATE ON country FOR EACH ROW INSERT INTO fired "
+			"VALUES ('update'); CREATE TRIGGER u AFTER INSERT ON country FOR EACH ROW "
+			"INSERT INTO fired VALUES ('insert')"));
 	before = feed_snapshot(engine);
 	feed->options.dry_run = true;
 	expect_ok(feed_text(feed, second), &feed->err);

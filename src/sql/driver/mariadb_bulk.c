@@ -214,7 +214,8 @@ out:
 /* What changes rows and returns none: of what returns rows the server would not say whose they are. */
 static bool goes_as_arrays(const struct amend_session *session, const struct amend_repeat *repeat)
 {
-	return !repeat->each && repeat->n_values > 0 && amend_mariadb_kind(repeat->sql) == AMEND_MA_COUNTS &&
+	return !repeat->each && repeat->n_values > 0 &&
+	       amend_mariadb_kind(repeat->sql) == AMEND_MA_COUNTS &&
 	       amend_mariadb_state(session) == AMEND_TX_ACTIVE;
 }
 

@@ -592,7 +592,7 @@ static const struct amend_driver driver = {
 		    AMEND_HAS_TABLE_LOCK | AMEND_HAS_WRITE_CTE | AMEND_HAS_SCHEMAS |
 		    AMEND_HAS_DDL_ROLLBACK | AMEND_HAS_SNAPSHOT_MOVES | AMEND_HAS_TYPED_STORAGE |
 		    AMEND_HAS_ROW_VERSION | AMEND_HAS_ARRAYS | AMEND_HAS_UPDATE_RETURNING |
-		    AMEND_HAS_SYNC | AMEND_HAS_KEY_TRIGGERS,
+		    AMEND_HAS_KEY_TRIGGERS,
 	.dialect = &dialect,
 	.accepts = accepts,
 	.open = open_session,

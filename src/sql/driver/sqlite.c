@@ -234,8 +234,7 @@ static enum amend_status check(struct amend_session *session,
 
 static const struct amend_driver driver = {
 	.name = "sqlite",
-	.features = AMEND_HAS_DDL_ROLLBACK | AMEND_HAS_UPDATE_RETURNING | AMEND_HAS_SYNC |
-		    AMEND_HAS_KEY_TRIGGERS,
+	.features = AMEND_HAS_DDL_ROLLBACK | AMEND_HAS_UPDATE_RETURNING | AMEND_HAS_KEY_TRIGGERS,
 	.dialect = &dialect,
 	.accepts = amend_sqlite_accepts,
 	.open = amend_sqlite_open,
