@@ -20,6 +20,7 @@
 
 struct proxy {
 	char host[256], port[16], url[2300];
+	bool mariadb; /* else PostgreSQL's protocol */
 	int listener;
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -36,7 +37,8 @@ struct proxy {
 struct stream {
 	enum proxy_side side;
 	int from, to;
-	bool started; /* the first message has no type */
+	bool started; /* PostgreSQL's first message has no type */
+	bool packets; /* MariaDB's: a size and a number, and none has a type */
 	char *data;
 	size_t size, room;
 	size_t whole; /* bytes of `data` that are whole messages seen already */
@@ -96,13 +98,15 @@ static bool send_all(int to, const char *data, size_t size)
 /* How long the message at `at` is; 0: not all of it is here. */
 static size_t message_size(const struct stream *stream, size_t at)
 {
-	size_t head = stream->started ? 1 : 0, size;
+	size_t head = stream->started && !stream->packets ? 1 : 0, size;
 	const unsigned char *bytes;
 
 	if (stream->size - at < head + 4)
 		return 0;
 	bytes = (const unsigned char *)stream->data + at + head;
 	size = (size_t)bytes[0] << 24 | (size_t)bytes[1] << 16 | (size_t)bytes[2] << 8 | bytes[3];
+	if (stream->packets)
+		size = 4 + ((size_t)bytes[0] | (size_t)bytes[1] << 8 | (size_t)bytes[2] << 16);
 	size += head;
 	return stream->size - at < size ? 0 : size;
 }
@@ -183,8 +187,12 @@ static void *relay(void *context)
 	struct proxy *proxy = connection->proxy;
 	int client = connection->client, server = connection->server, late = 0;
 	struct stream streams[] = {
-		{.side = PROXY_CLIENT, .from = client, .to = server},
-		{.side = PROXY_SERVER, .from = server, .to = client, .started = true},
+		{.side = PROXY_CLIENT, .from = client, .to = server, .packets = proxy->mariadb},
+		{.side = PROXY_SERVER,
+		 .from = server,
+		 .to = client,
+		 .started = true,
+		 .packets = proxy->mariadb},
 	};
 	bool cut = false, going = true;
 
@@ -228,8 +236,8 @@ static int reach_server(const struct proxy *proxy)
 	if (proxy->host[0] == '/') {
 		struct sockaddr_un name = {.sun_family = AF_UNIX};
 
-		snprintf(name.sun_path, sizeof(name.sun_path), "%.80s/.s.PGSQL.%s", proxy->host,
-			 proxy->port);
+		snprintf(name.sun_path, sizeof(name.sun_path), "%.80s%s%s", proxy->host,
+			 proxy->mariadb ? "" : "/.s.PGSQL.", proxy->port);
 		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (fd >= 0 && connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0)
 			return fd;
@@ -312,18 +320,51 @@ static void close_proxy(void *thing)
 	pthread_mutex_destroy(&proxy->lock);
 }
 
+/* As tools/servers writes it: mariadb://USER@HOST/NAME?socket=PATH */
+static void find_mariadb(struct engine *engine, struct proxy *proxy)
+{
+	if (sscanf(engine->url, "%*[^?]?socket=%255s", proxy->host) != 1)
+		fail_at(__FILE__, __LINE__, "no socket in %s", engine->url);
+	proxy->mariadb = true;
+}
+
+static void find_postgres(struct engine *engine, struct proxy *proxy)
+{
+	PGconn *direct = PQconnectdb(engine->url);
+
+	if (PQstatus(direct) != CONNECTION_OK)
+		fail_at(__FILE__, __LINE__, "no connection: %s", PQerrorMessage(direct));
+	snprintf(proxy->host, sizeof(proxy->host), "%s", PQhost(direct));
+	snprintf(proxy->port, sizeof(proxy->port), "%s", PQport(direct));
+	PQfinish(direct);
+}
+
+static void write_url(struct engine *engine, struct proxy *proxy, unsigned port)
+{
+	const char *at = strchr(engine->url, '@'), *name = at ? strchr(at, '/') : NULL;
+
+	if (!proxy->mariadb)
+		snprintf(proxy->url, sizeof(proxy->url),
+			 "%s%shost=127.0.0.1&port=%u&sslmode=disable&gssencmode=disable",
+			 engine->url, strchr(engine->url, '?') ? "&" : "?", port);
+	else if (name)
+		snprintf(proxy->url, sizeof(proxy->url), "%.*s127.0.0.1:%u%.*s",
+			 (int)(at + 1 - engine->url), engine->url, port, (int)strcspn(name, "?"),
+			 name);
+}
+
 struct proxy *proxy_open(struct engine *engine)
 {
 	struct proxy *proxy = amend_arena_alloc(engine_arena(engine), sizeof(*proxy));
 	struct sockaddr_in name = {.sin_family = AF_INET};
 	socklen_t size = sizeof(name);
-	PGconn *direct = PQconnectdb(engine->url);
 
-	if (!proxy || PQstatus(direct) != CONNECTION_OK)
-		fail_at(__FILE__, __LINE__, "no connection: %s", PQerrorMessage(direct));
-	snprintf(proxy->host, sizeof(proxy->host), "%s", PQhost(direct));
-	snprintf(proxy->port, sizeof(proxy->port), "%s", PQport(direct));
-	PQfinish(direct);
+	if (!proxy)
+		fail_at(__FILE__, __LINE__, "out of memory");
+	if (engine_is(engine, "mariadb"))
+		find_mariadb(engine, proxy);
+	else
+		find_postgres(engine, proxy);
 	pthread_mutex_init(&proxy->lock, NULL);
 	name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	proxy->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -332,9 +373,7 @@ struct proxy *proxy_open(struct engine *engine)
 	    getsockname(proxy->listener, (struct sockaddr *)&name, &size) != 0 ||
 	    pthread_create(&proxy->thread, NULL, serve, proxy) != 0)
 		fail_at(__FILE__, __LINE__, "no proxy: %s", strerror(errno));
-	snprintf(proxy->url, sizeof(proxy->url),
-		 "%s%shost=127.0.0.1&port=%d&sslmode=disable&gssencmode=disable", engine->url,
-		 strchr(engine->url, '?') ? "&" : "?", ntohs(name.sin_port));
+	write_url(engine, proxy, ntohs(name.sin_port));
 	engine_defer(engine, close_proxy, proxy);
 	return proxy;
 }

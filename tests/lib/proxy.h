@@ -1,5 +1,5 @@
 /*
- * A proxy between amend and a PostgreSQL server that cuts a connection where a
+ * A proxy between amend and a server, PostgreSQL's or MariaDB's, that cuts a connection where a
  * test wants it: between two messages of the protocol, in the middle of one, or at a moment.
  * TCP on amend's side. Connections that are not cut pass as they are.
  *

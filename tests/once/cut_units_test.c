@@ -228,6 +228,21 @@ static void cut_one(struct stage *stage, enum kind kind, struct proxy_cut cut)
 	}
 }
 
+/* Where there are no syncs, there is nothing to settle. */
+static bool concerns(const struct engine *engine, enum kind kind)
+{
+	return (kind != SYNC && kind != SETTLE && kind != KEEP && kind != CHANGE) ||
+	       engine->features & AMEND_HAS_WRITE_CTE;
+}
+
+static unsigned last_of(const struct engine *engine, enum kind kind)
+{
+	if (kind == SYNC)
+		return LAST_OF_SYNC;
+	/* A single write is one statement, or a unit. */
+	return kind > ADD && engine->features & AMEND_HAS_WRITE_CTE ? LAST_OF_ONE : LAST;
+}
+
 static void around_commit(struct engine *engine)
 {
 	static const struct proxy_cut cuts[] = {
@@ -247,9 +262,12 @@ static void around_commit(struct engine *engine)
 	stage.proxy = proxy_open(engine);
 	for (enum kind kind = UNIT; kind < KINDS; kind++) {
 		const unsigned done = stage.done;
-		unsigned n[2], last = kind == SYNC ? LAST_OF_SYNC : kind > ADD ? LAST_OF_ONE : LAST;
-		struct road *road = open_cut(&stage);
+		unsigned n[2], last = last_of(engine, kind);
+		struct road *road;
 
+		if (!concerns(engine, kind))
+			continue;
+		road = open_cut(&stage);
 		/* How many messages there are. */
 		prepare(&stage, kind);
 		proxy_cut(stage.proxy, (struct proxy_cut){.message = 0});
@@ -269,7 +287,7 @@ static void around_commit(struct engine *engine)
 		assert_true(stage.done > done);
 	}
 	print_message("# %u told that nothing is in\n", stage.refused);
-	assert_true(stage.refused > KINDS);
+	assert_true(stage.refused >= KINDS);
 	engine_expect(engine, "SELECT n - other FROM counter WHERE id = 1", "0");
 }
 
@@ -318,7 +336,7 @@ static void waiting_at_the_server(struct engine *engine)
 }
 
 static const struct engine_test tests[] = {
-	{"cut around COMMIT: told as it is, done once", around_commit, .only = "postgresql"},
+	{"cut around COMMIT: told as it is, done once", around_commit, .not_on = "sqlite"},
 	{"one that waits at the server is waited for", waiting_at_the_server, .only = "postgresql"},
 };
 

@@ -570,6 +570,8 @@ enum amend_status amend_mariadb_reconnect(struct amend_session *session, int lim
 	/* The killer asks for the old one's number as long as something runs: nothing does now. */
 	mysql_close(session->conn);
 	session->conn = conn;
-	session->lost = false;
-	return amend_mariadb_pin_opened(session, err);
+	session->lost = session->begun = session->limited = false;
+	/* Without its settings it is none. */
+	session->lost = amend_mariadb_pin_opened(session, err) != AMEND_OK;
+	return session->lost ? err->status : AMEND_OK;
 }

@@ -110,7 +110,6 @@ enum amend_status amend_mariadb_pin_opened(struct amend_session *session, struct
 	if (status != AMEND_OK)
 		return status;
 	session->wait_s = -1;
-	session->limited = session->begun = false;
 	amend_buffer_text(&sql, "SET ");
 	for (size_t i = 0; i < N_SETTINGS; i++) {
 		if (!(settings[i].is & NEWER) || session->snapshots)
