@@ -322,17 +322,38 @@ enum amend_status amend_write_one(struct amend_conn *db, const struct amend_tabl
 	return status;
 }
 
+/* What its triggers have recorded. Where they left no trace of themselves, they may be gone. */
+static enum amend_status find_change(struct amend_conn *db, const struct step *step, const char *pk,
+				     const struct amend_value *before,
+				     const struct amend_value *after, struct amend_error *err)
+{
+	const struct amend_table *table = step->table;
+	enum amend_status status = AMEND_OK;
+	bool traced = true;
+
+	if (table->guard_history) {
+		status = amend_handover_change(db, table, pk, &step->out->change, err);
+		traced = step->out->change != 0;
+	}
+	if (table->guard_version && before && after)
+		traced = traced &&
+			 !amend_value_equal(&before[table->version], &after[table->version]);
+	return status != AMEND_OK || traced ? status : amend_table_stands(db, table, err);
+}
+
 static enum amend_status record(struct amend_conn *db, const struct step *step, const char *op,
 				const char *pk, const char *was, const struct amend_value *before,
 				const struct amend_value *after, struct amend_error *err)
 {
 	struct amend_buffer fields = AMEND_BUFFER_INIT;
-	enum amend_status status;
+	enum amend_status status = AMEND_OK;
 
 	step->out->revision = amend_revision_current(db);
 	step->out->before = before;
-	if (step->table->guard_history) /* its triggers have done it */
-		return amend_handover_change(db, step->table, pk, &step->out->change, err);
+	if (step->table->guard_version || step->table->guard_history)
+		status = find_change(db, step, pk, before, after, err);
+	if (status != AMEND_OK || step->table->guard_history)
+		return status;
 	amend_fields_text(&fields, step->table, before, after);
 	if (fields.failed) {
 		status = amend_no_memory(err);

@@ -64,18 +64,15 @@ enum amend_status amend_table_explain(const struct amend_table *table, struct am
 	return changed(table, err);
 }
 
-static enum amend_status judge(struct amend_conn *db, const struct amend_table *table,
-			       const struct amend_rows *looked, struct amend_error *err)
+enum amend_status amend_table_stands(struct amend_conn *db, const struct amend_table *table,
+				     struct amend_error *err)
 {
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_sql sql;
 	int64_t number = 0;
-	enum amend_status status = number_of(looked, &number, err);
+	enum amend_status status;
 
-	if (status != AMEND_OK || !db->driver->schema_version)
-		return status != AMEND_OK || number == table->guard_state ? status
-									  : changed(table, err);
-	if (number == table->schema_version)
+	if (!db->driver->guard_state)
 		return AMEND_OK;
 	amend_sql_init(&sql, db);
 	add_state(&sql, db, table);
@@ -89,23 +86,18 @@ static enum amend_status judge(struct amend_conn *db, const struct amend_table *
 	return status;
 }
 
-enum amend_status amend_table_stands(struct amend_conn *db, const struct amend_table *table,
-				     struct amend_error *err)
+static enum amend_status judge(struct amend_conn *db, const struct amend_table *table,
+			       const struct amend_rows *looked, struct amend_error *err)
 {
-	struct amend_rows rows = AMEND_ROWS_INIT;
-	struct amend_sql sql;
-	enum amend_status status;
+	int64_t number = 0;
+	enum amend_status status = number_of(looked, &number, err);
 
-	if (!db->driver->guard_state)
-		return AMEND_OK;
-	amend_sql_init(&sql, db);
-	add_look(&sql, db, table);
-	status = amend_exec(db, &sql, &rows, err);
-	if (status == AMEND_OK)
-		status = judge(db, table, &rows, err);
-	amend_rows_release(&rows);
-	amend_sql_release(&sql);
-	return status;
+	if (status != AMEND_OK)
+		return status;
+	if (db->driver->schema_version)
+		return number == table->schema_version ? AMEND_OK
+						       : amend_table_stands(db, table, err);
+	return number == table->guard_state ? AMEND_OK : changed(table, err);
 }
 
 enum amend_status amend_exec_standing(struct amend_conn *db, const struct amend_table *table,
