@@ -214,17 +214,19 @@ static void triggers_go_while_it_is_open(struct engine *engine)
 	for (int history = 0; history <= 1; history++) {
 		struct road *road;
 
-		engine_exec(engine,
-			    "DROP TABLE IF EXISTS t; CREATE TABLE t (id integer PRIMARY KEY, n integer, "
-			    "v integer NOT NULL DEFAULT 1); INSERT INTO t (id, n) VALUES (1, 1)");
+		engine_exec(
+			engine,
+			"DROP TABLE IF EXISTS t; CREATE TABLE t (id integer PRIMARY KEY, n integer, "
+			"v integer NOT NULL DEFAULT 1); INSERT INTO t (id, n) VALUES (1, 1)");
 		road = road_open(engine, NULL);
 		guard(road, "t", .version_column = "v", .history = history);
 		road_table(road, "t");
 		ok(road, .keys = "id=1", .set = "n=2");
 		engine_exec(engine, "DROP TRIGGER amend_guard_version_t");
 		if (history)
-			engine_exec(engine, "DROP TRIGGER amend_guard_update_t; DROP TRIGGER "
-					    "amend_guard_delete_t; DROP TRIGGER amend_guard_insert_t");
+			engine_exec(engine,
+				    "DROP TRIGGER amend_guard_update_t; DROP TRIGGER "
+				    "amend_guard_delete_t; DROP TRIGGER amend_guard_insert_t");
 		refused(AMEND_INVALID, road, .keys = "id=1", .set = "n=3");
 		expect_contains(road->err.text, "nothing was written (hint: open it again)");
 		if (history) {
@@ -412,8 +414,7 @@ static const struct engine_test tests[] = {
 	{"the rule next is refused, which no trigger can keep", next_is_refused, .only = "mariadb"},
 	{"foreign keys whose doings no trigger sees are refused by name", cascades_are_refused,
 	 .only = "mariadb"},
-	{"triggers that go while a table is open", triggers_go_while_it_is_open,
-	 .only = "mariadb"},
+	{"triggers that go while a table is open", triggers_go_while_it_is_open, .only = "mariadb"},
 	{"REPLACE, IGNORE, ON DUPLICATE KEY; the program's own insert id", statements,
 	 .only = "mariadb"},
 	{"a table's other triggers, in front and behind", others_triggers, .only = "mariadb"},

@@ -37,6 +37,7 @@ bool scenario_for(const struct scenario *scenario, const struct engine *engine, 
 		size_t size = strcspn(mark, " ");
 
 		if (!names(mark, size, engine->name) && !names(mark, size, engine->driver->name) &&
+		    !(names(mark, size, "server") && !engine_is(engine, "sqlite")) &&
 		    !names(mark, size, scenario->rule))
 			return false;
 		mark += size + strspn(mark + size, " ");

@@ -1,4 +1,4 @@
-"""Plain SQL in the engine's own command, psql or sqlite3: the whole row is written back.
+"""Plain SQL in the engine's own command, psql, mariadb or sqlite3: the whole row is written back.
 
     sql_client.py as-read    ... version = 7 WHERE id = 1                     as it was read
     sql_client.py where      ... version = 7 + 1 WHERE id = 1 AND version = 7
@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import urllib.parse
 
 from stage import RECORD, Program, Refused, lacks, state
 
@@ -23,11 +24,20 @@ def literal(value):
     return "NULL" if value is None else value if value.isdigit() else "'" + value.replace("'", "''") + "'"
 
 
+def mariadb(url):
+    """Whatever fails, it goes on; rows are shown as they come."""
+    place = urllib.parse.urlsplit(url)
+    socket = urllib.parse.parse_qs(place.query)["socket"][0]
+    return ["mariadb", "--no-defaults", "-S", socket, "-u", place.username, "-N", "-B", "-n", "-f", place.path[1:]]
+
+
 class Command(Program):
     def open(self, url, name):
-        self.postgres, self.seen = url.startswith("postgresql:"), None
+        self.postgres, self.mariadb, self.seen = url.startswith("postgresql:"), url.startswith("mariadb:"), None
         command = ["psql", "-X", "-q", "-A", "-t", "-P", "null=NULL", url]
-        if not self.postgres:
+        if self.mariadb:
+            command = mariadb(url)
+        elif not self.postgres:
             command = ["sqlite3", "-batch", "-list", "-nullvalue", "NULL", url]
         self.child = subprocess.Popen(
             ["stdbuf", "-oL", *command],
@@ -39,6 +49,9 @@ class Command(Program):
         )
         if self.postgres:
             return self.ask("SELECT pg_backend_pid()")[0]
+        if self.mariadb:
+            self.ask(f"SET @amend_actor = '{name}'")
+            return self.ask("SELECT connection_id()")[0]
         self.send(".timeout 20000")
         return "-"
 
@@ -53,15 +66,17 @@ class Command(Program):
 
     def ask(self, sql):
         """What it prints; an error is raised."""
-        if not self.postgres:
+        if not self.postgres and not self.mariadb:
             self.lock.sees(sql)
         self.send(sql if sql.startswith("\\") else sql + ";")
-        self.send("\\echo end" if self.postgres else ".print end")
+        if self.mariadb and not sql.startswith("SELECT"):
+            self.send("SET @changed = row_count();")
+        self.send("\\echo end" if self.postgres else "SELECT 'end';" if self.mariadb else ".print end")
         lines = []
         for line in self.child.stdout:
             if line == "end\n":
                 break
-            lines.append(line.rstrip("\n"))
+            lines.append(line.rstrip("\n").replace("\t", "|") if self.mariadb else line.rstrip("\n"))
         text = " ".join(lines)
         if "was changed after it was read" in text or "was written," in text:
             raise Refused("refused")
@@ -72,7 +87,7 @@ class Command(Program):
         return lines
 
     def changed(self):
-        return self.ask("\\echo :ROW_COUNT" if self.postgres else "SELECT changes()")[0]
+        return self.ask("\\echo :ROW_COUNT" if self.postgres else "SELECT @changed" if self.mariadb else "SELECT changes()")[0]
 
     # --- steps ---
 
