@@ -137,7 +137,7 @@ enum amend_status amend_conflict_fields_parse(const char *text, bool typed,
 					      struct amend_conflict_row *out,
 					      struct amend_error *err)
 {
-	struct json_object *json = json_tokener_parse(text), *part;
+	struct json_object *json = amend_json_parse(text), *part;
 	struct amend_conflict_field *fields;
 	struct amend_conflict_terms *terms = NULL;
 	enum amend_status status = AMEND_OK;
@@ -220,7 +220,7 @@ enum amend_status amend_conflict_choices_parse(const char *text, bool typed,
 {
 	struct amend_conflict_choice *choices = amend_arena_array(arena, out->n_fields,
 								  sizeof(*choices));
-	struct json_object *json = json_tokener_parse(text), *part;
+	struct json_object *json = amend_json_parse(text), *part;
 	enum amend_status status = AMEND_OK;
 
 	if (!choices)

@@ -2,6 +2,7 @@
  * Reading the JSON that history and keys are written in.
  * Leaves writing it to core/json_text.c, so that both engines spell it alike.
  */
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -9,8 +10,17 @@
 
 #include "ledger/json_read.h"
 
+/* json-c 0.16 does not tell why it gives nothing; malloc does. */
+struct json_object *amend_json_parse(const char *text)
+{
+	errno = 0;
+	return json_tokener_parse(text);
+}
+
 enum amend_status amend_json_malformed(struct amend_error *err, const char *text)
 {
+	if (errno == ENOMEM)
+		return amend_no_memory(err);
 	return amend_error_set(err, AMEND_INTERNAL, "the ledger holds malformed JSON: %.80s", text);
 }
 
@@ -67,7 +77,8 @@ bool amend_json_read(struct json_object *json, bool typed, struct amend_arena *a
 	case json_type_int:
 		*out = amend_integer(json_object_get_int64(json));
 		if (typed) {
-			text = amend_arena_text(arena, json_object_get_string(json));
+			text = json_object_get_string(json);
+			text = text ? amend_arena_text(arena, text) : NULL;
 			*out = amend_text(text);
 			return text != NULL;
 		}
@@ -91,7 +102,7 @@ bool amend_json_read(struct json_object *json, bool typed, struct amend_arena *a
 enum amend_status amend_fields_parse(const char *text, bool typed, struct amend_arena *arena,
 				     struct amend_change **out, size_t *n, struct amend_error *err)
 {
-	struct json_object *json = json_tokener_parse(text);
+	struct json_object *json = amend_json_parse(text);
 	enum amend_status status = AMEND_OK;
 	size_t i = 0;
 
@@ -130,7 +141,7 @@ out:
 enum amend_status amend_pk_parse(const char *text, bool typed, struct amend_arena *arena,
 				 struct amend_field **out, size_t *n, struct amend_error *err)
 {
-	struct json_object *json = json_tokener_parse(text);
+	struct json_object *json = amend_json_parse(text);
 	enum amend_status status = AMEND_OK;
 	size_t i = 0;
 

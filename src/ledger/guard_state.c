@@ -44,7 +44,7 @@ static void add_names(struct amend_buffer *json, const char *const *names, size_
 static enum amend_status read_names(const char *text, struct amend_arena *arena, const char ***out,
 				    size_t *n, struct amend_error *err)
 {
-	struct json_object *json = json_tokener_parse(text);
+	struct json_object *json = amend_json_parse(text);
 	size_t count = json && json_object_is_type(json, json_type_array)
 			       ? json_object_array_length(json)
 			       : 0;
