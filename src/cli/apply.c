@@ -41,6 +41,7 @@ static int apply(struct cli_session *session, const struct amend_plan *plan,
 	options.context = &output;
 	memset(&report, 0, sizeof(report));
 	status = amend_apply(session->db, plan, &options, &report, &session->err);
+	cli_done(status);
 	code = cli_sync_finish(&output, status, &report);
 	amend_sync_report_release(&report);
 	return code;

@@ -17,10 +17,8 @@ static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvw
 /* json-c returns NULL for null and when memory is out: the callers of these know that it is not null. */
 static struct json_object *there(struct json_object *object)
 {
-	if (!object) {
-		fputs("amend: out of memory\n", stderr);
-		exit(1);
-	}
+	if (!object)
+		cli_no_memory();
 	return object;
 }
 

@@ -8,17 +8,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exit.h"
+
 struct cli_block {
 	struct cli_block *next;
 	void *memory;
 };
 
+static enum amend_status done = AMEND_NO_MEMORY;
+
+void cli_done(enum amend_status status)
+{
+	done = status;
+}
+
+void cli_no_memory(void)
+{
+	if (done == AMEND_OK)
+		fputs("amend: out of memory for what is to be printed: what was asked for is done\n",
+		      stderr);
+	else if (done == AMEND_OUTCOME_UNKNOWN)
+		fputs("amend: out of memory for what is to be printed: what was asked for may be done (hint: look)\n",
+		      stderr);
+	else
+		fputs("amend: out of memory\n", stderr);
+	exit(done == AMEND_OUTCOME_UNKNOWN ? CLI_UNKNOWN : CLI_FAILED);
+}
+
 static void *enough(void *memory)
 {
-	if (!memory) {
-		fputs("amend: out of memory\n", stderr);
-		exit(1);
-	}
+	if (!memory)
+		cli_no_memory();
 	return memory;
 }
 

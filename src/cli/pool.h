@@ -16,6 +16,10 @@ struct cli_pool {
 		NULL  \
 	}
 
+/* What the call that changes something came to, OUTCOME_UNKNOWN while it may be: if memory runs out then, no less is said. */
+void cli_done(enum amend_status status);
+_Noreturn void cli_no_memory(void);
+
 /* Zeroed. */
 void *cli_alloc(struct cli_pool *pool, size_t count, size_t size);
 char *cli_copy(struct cli_pool *pool, const char *text, size_t size);

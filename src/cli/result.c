@@ -440,8 +440,10 @@ static void print_notes(struct cli_session *session, const struct cli_subject *s
 int cli_print_result(struct cli_session *session, const struct cli_subject *subject,
 		     enum amend_status status, const struct amend_result *result)
 {
-	bool json = cli_has(session->args, "json");
+	bool json;
 
+	cli_done(status);
+	json = cli_has(session->args, "json");
 	if (status != AMEND_OK)
 		say_where(session, subject, result);
 	if (status != AMEND_OK && result->repeated)

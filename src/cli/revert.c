@@ -251,7 +251,14 @@ static int revert(struct cli_session *session, struct amend_revert *revert, cons
 	revert->context = &showing;
 	if (!revert->dry_run && !cli_has(session->args, "yes"))
 		revert->confirm = agreed;
+	/* Without a question, what is shown is shown when it is done. */
+	cli_done(revert->dry_run || revert->confirm ? AMEND_NO_MEMORY : AMEND_OUTCOME_UNKNOWN);
 	status = amend_revert(session->db, revert, &report, &session->err);
+	cli_done(revert->dry_run ? AMEND_NO_MEMORY : report.revision ? AMEND_OK : status);
+	if (status != AMEND_OK && report.revision)
+		amend_error_wrap(&session->err,
+				 "what was asked for is done, as revision %lld, but cannot be shown",
+				 (long long)report.revision);
 	if (json && (status == AMEND_OK || status == AMEND_CONFLICT || report.refused)) {
 		print_json(revert, &report, &showing, status);
 		showing.changes = NULL;

@@ -319,6 +319,7 @@ static int sync_source(struct cli_session *session, struct request *request,
 	options->context = &output;
 	memset(&report, 0, sizeof(report));
 	status = amend_sync(session->db, source, args->words[2], options, &report, &session->err);
+	cli_done(status);
 	if (status != AMEND_OK)
 		explain_interruption(session);
 	/* Also of a refused run, whose rejects are the reason: never what another run left. */
