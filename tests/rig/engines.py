@@ -51,7 +51,7 @@ class Engine:
             time.sleep(0.005)
 
     def start_client(self, words):
-        self.client = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, errors="backslashreplace")
+        self.client = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def stop_client(self):
         if self.client:
@@ -62,13 +62,14 @@ class Engine:
 
     def say(self, sql, end):
         """What the client prints of it; `end` makes it print END."""
-        self.client.stdin.write(sql + "\n;\n" + end + "\n")
+        self.client.stdin.write(f"{sql}\n;\n{end}\n".encode())
         self.client.stdin.flush()
         lines = []
-        while (line := self.client.stdout.readline()) != "END\n":
+        # Bytes: what is stored may hold any, a carriage return too.
+        while (line := self.client.stdout.readline()) != b"END\n":
             if not line:
                 raise SystemExit(f"the client ended: {sql}")
-            lines.append(line.rstrip("\n"))
+            lines.append(line[:-1].decode(errors="backslashreplace"))
         return lines
 
 

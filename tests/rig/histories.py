@@ -48,8 +48,7 @@ PLANS = {
     "sqlite": [(workload, SERIAL) for workload in TABLES],
     "postgresql": [("register", READ), ("counter", READ), ("bank", REPEAT), ("set", READ), ("list", READ), ("list", REPEAT), ("list", SERIAL)],
 }
-# REPEATABLE READ is not held on MariaDB yet (decision 31).
-PLANS["mariadb"] = [(workload, READ if level == REPEAT else level) for workload, level in PLANS["postgresql"] if (workload, level) != ("list", REPEAT)]
+PLANS["mariadb"] = PLANS["postgresql"]
 
 
 def final_of(workload, engine):
