@@ -26,6 +26,7 @@ enum amend_mariadb_code {
 	AMEND_MA_LOCK_WAIT = 1205,
 	AMEND_MA_DEADLOCK = 1213,
 	AMEND_MA_RESOURCE = 1226,
+	AMEND_MA_MOST_PREPARED = 1461,
 };
 
 /* A query for what tells servers apart. */

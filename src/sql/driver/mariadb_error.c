@@ -65,6 +65,7 @@ static const struct {
 	{1452, AMEND_CONSTRAINT, AMEND_SQLSTATE_FOREIGN_KEY},
 	{1419, AMEND_DENIED, AMEND_SQLSTATE_DENIED}, /* a trigger, where the binary log is on */
 	{1449, AMEND_DENIED, AMEND_SQLSTATE_DENIED}, /* a trigger whose definer is gone */
+	{AMEND_MA_MOST_PREPARED, AMEND_INTERNAL, "53000"},
 	{1557, AMEND_CONSTRAINT, AMEND_SQLSTATE_FOREIGN_KEY},
 	{1586, AMEND_CONSTRAINT, AMEND_SQLSTATE_UNIQUE},
 	{1644, AMEND_CONSTRAINT, ""}, /* SIGNAL: a rule of the database, kept by a trigger */

@@ -68,6 +68,7 @@ enum amend_status amend_mariadb_prepare(struct amend_session *session,
 						       : find(session, statement->sql, hash);
 	MYSQL_STMT *stmt;
 	enum amend_status status;
+	int code;
 
 	*kept = entry != NULL;
 	if (entry) {
@@ -79,7 +80,14 @@ enum amend_status amend_mariadb_prepare(struct amend_session *session,
 	stmt = mysql_stmt_init(session->conn);
 	if (!stmt)
 		return amend_no_memory(err);
-	if (mysql_stmt_prepare(stmt, statement->sql, (unsigned long)strlen(statement->sql)) != 0) {
+	code = mysql_stmt_prepare(stmt, statement->sql, (unsigned long)strlen(statement->sql));
+	/* The server keeps so many for all of its connections: ours make room. */
+	if (code != 0 && mysql_stmt_errno(stmt) == AMEND_MA_MOST_PREPARED) {
+		amend_mariadb_forget(session);
+		code = mysql_stmt_prepare(stmt, statement->sql,
+					  (unsigned long)strlen(statement->sql));
+	}
+	if (code != 0) {
 		status = amend_mariadb_error(session, stmt, err);
 		mysql_stmt_close(stmt);
 		return status;
