@@ -151,17 +151,7 @@ static enum amend_status take_found(void *context, size_t i, const struct amend_
 	return take_base(values, finding->source, finding->arena, base, err);
 }
 
-static void select_found(struct amend_sql *sql, struct amend_conn *db, const char *place)
-{
-	amend_sql_init(sql, db);
-	amend_sql_text(sql, "SELECT b.pk, b.first_key, b.digest, b.pack");
-	amend_sql_text(sql, place);
-	amend_sql_text(sql, " FROM ");
-	amend_sql_ledger(sql, "base");
-	amend_sql_text(sql, " b");
-}
-
-static enum amend_status find_arrays(struct amend_conn *db, const struct place *place,
+static enum amend_status find_joined(struct amend_conn *db, const struct place *place,
 				     bool by_first_key, const struct amend_value *keys, size_t n,
 				     struct finding *finding, struct amend_error *err)
 {
@@ -171,12 +161,17 @@ static enum amend_status find_arrays(struct amend_conn *db, const struct place *
 	enum amend_status status;
 	struct amend_sql sql;
 
-	select_found(&sql, db, ", w.i");
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "SELECT ");
+	amend_sql_text(&sql, db->dialect->in_order);
+	amend_sql_text(&sql, "b.pk, b.first_key, b.digest, b.pack, w.n FROM ");
+	amend_sql_set(&sql, db, &array, 1, n, "w");
 	amend_sql_text(&sql, " JOIN ");
-	amend_sql_unnest(&sql, &array, 1, n);
-	amend_sql_text(&sql, " WITH ORDINALITY AS w (k, i) ON b.");
-	amend_sql_text(&sql, by_first_key ? "first_key" : "pk");
-	amend_sql_text(&sql, " = w.k WHERE ");
+	amend_sql_ledger(&sql, "base");
+	amend_sql_text(&sql, " b");
+	amend_sql_by_key(&sql, by_first_key ? "base_first_key" : "PRIMARY");
+	amend_sql_text(&sql,
+		       by_first_key ? " ON b.first_key = w.c0 WHERE " : " ON b.pk = w.c0 WHERE ");
 	add_place(&sql, place, by_first_key);
 	status = amend_exec(db, &sql, &rows, err);
 	for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++) {
@@ -203,8 +198,10 @@ static enum amend_status find_each(struct amend_conn *db, const struct place *pl
 	enum amend_status status;
 	struct amend_sql sql;
 
-	select_found(&sql, db, "");
-	amend_sql_text(&sql, " WHERE ");
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "SELECT b.pk, b.first_key, b.digest, b.pack FROM ");
+	amend_sql_ledger(&sql, "base");
+	amend_sql_text(&sql, " b WHERE ");
 	add_place(&sql, place, by_first_key);
 	amend_sql_text(&sql, " AND b.");
 	amend_sql_text(&sql, by_first_key ? "first_key" : "pk");
@@ -232,6 +229,7 @@ enum amend_status amend_base_find(struct amend_conn *db, const char *source,
 				  const char *const *keys, size_t n, struct amend_base *out,
 				  struct amend_arena *arena, struct amend_error *err)
 {
+	const struct amend_sql_array anything = {.column = NULL};
 	struct amend_value *values = NULL;
 	struct place place;
 	enum amend_status status = AMEND_OK;
@@ -253,8 +251,8 @@ enum amend_status amend_base_find(struct amend_conn *db, const char *source,
 		struct finding finding = {source, out + at, arena};
 		size_t size = n - at < SLICE ? n - at : SLICE;
 
-		status = amend_has(db, AMEND_HAS_ARRAYS)
-				 ? find_arrays(db, &place, by_first_key, values + at, size,
+		status = amend_sql_has_set(db, &anything, 1)
+				 ? find_joined(db, &place, by_first_key, values + at, size,
 					       &finding, err)
 				 : find_each(db, &place, by_first_key, values + at, size, &finding,
 					     err);

@@ -104,12 +104,39 @@ static enum amend_status compare(void *context, size_t i, const struct amend_val
 	return AMEND_OK;
 }
 
+/* In their order, which is that of the locks. */
+static enum amend_status prove_many(struct amend_batch *batch, const size_t *members, size_t n,
+				    struct amend_error *err)
+{
+	const struct amend_table *table = batch->table;
+	size_t width = table->n_identity;
+	struct amend_value *values = amend_arena_array(&batch->work, n * width, sizeof(*values));
+	struct amend_row *rows = amend_arena_array(&batch->work, n, sizeof(*rows));
+	unsigned char *found = amend_arena_alloc(&batch->work, n);
+	enum amend_status status;
+
+	if (!values || !rows || !found)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < n; i++)
+		put_identity(table, batch->items[members[i]].row, values + i * width);
+	status = amend_row_find_many(batch->db, table, table->identity, width, values, n,
+				     &for_update, &batch->work, rows, found, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		struct amend_bulk *item = &batch->items[members[i]];
+
+		item->moved = !found[i] || !amend_row_same(batch->db, table, item->row, &rows[i]);
+	}
+	return status;
+}
+
 static enum amend_status prove(struct amend_batch *batch, const size_t *members, size_t n,
 			       struct amend_error *err)
 {
 	struct times times;
 	enum amend_status status;
 
+	if (batch->table->n_identity > 0 && amend_has(batch->db, AMEND_HAS_ROW_LOCK))
+		return prove_many(batch, members, n, err);
 	if (!begin(&times, batch, members, n))
 		return amend_no_memory(err);
 	status = read_rows(&times, n, &for_update, false, compare, err);

@@ -8,8 +8,9 @@
 #include "record/road.h"
 
 enum {
-	PAGE = 1000,  /* rows: see amend_row_scan */
-	SLICE = 5000, /* keys in a statement */
+	PAGE = 1000,        /* rows: see amend_row_scan */
+	SLICE = 5000,       /* keys in a statement .. */
+	BYTES = 256 * 1024, /* .. and of their texts: a statement has its limit */
 };
 
 /* --- the whole table ---------------------------------------------------- */
@@ -213,6 +214,8 @@ struct finding {
 	struct amend_arena *arena;
 	struct amend_row *out;
 	unsigned char *n_found;
+	const struct amend_key *key;    /* unique; NULL: of a key several rows may be found */
+	struct amend_sql_array *arrays; /* n */
 };
 
 static enum amend_status found(struct finding *finding, size_t i, const struct amend_value *values,
@@ -258,24 +261,21 @@ static enum amend_status find_one_by_one(struct finding *finding, const struct a
 }
 
 static void join_keys(struct amend_sql *sql, const struct finding *finding,
-		      const struct amend_value *values, size_t n_keys,
-		      struct amend_sql_array *arrays)
+		      const struct amend_value *values, size_t n_keys)
 {
+	struct amend_sql_array *arrays = finding->arrays;
+
 	for (size_t i = 0; i < finding->n; i++)
-		arrays[i] = (struct amend_sql_array){
-			.column = &finding->table->columns[finding->columns[i]],
-			.values = values + i,
-			.stride = finding->n,
-		};
+		arrays[i].values = values + i;
 	amend_sql_text(sql, " FROM ");
-	amend_sql_unnest(sql, arrays, finding->n, n_keys);
-	amend_sql_text(sql, " WITH ORDINALITY AS k(");
-	for (size_t i = 0; i < finding->n; i++)
-		amend_sql_printf(sql, "c%zu, ", i);
+	amend_sql_set(sql, finding->db, arrays, finding->n, n_keys, "k");
 	/* No JOIN: the row version's system columns have no prefix, and are not seen through one. */
-	amend_sql_text(sql, "n), ");
+	amend_sql_text(sql, ", ");
 	amend_sql_text(sql, finding->table->sql);
-	amend_sql_text(sql, " AS t WHERE ");
+	amend_sql_text(sql, " AS t");
+	if (finding->key)
+		amend_sql_by_key(sql, finding->key->name);
+	amend_sql_text(sql, " WHERE ");
 	for (size_t i = 0; i < finding->n; i++) {
 		amend_sql_and(sql, i);
 		amend_sql_text(sql, "t.");
@@ -284,20 +284,24 @@ static void join_keys(struct amend_sql *sql, const struct finding *finding,
 	}
 }
 
+/*
+ * Locks are taken in the order of the rows' identity where the engine sorts before it locks, and else in that of the
+ * keys: whoever joins in the order of the text locks what it meets.
+ */
 static enum amend_status find_joined(struct finding *finding, const struct amend_value *values,
-				     size_t n_keys, bool unique, struct amend_error *err)
+				     size_t n_keys, struct amend_error *err)
 {
-	struct amend_sql_array *arrays = amend_arena_array(finding->arena, finding->n,
-							   sizeof(*arrays));
+	const char *in_order = finding->db->dialect->in_order;
+	bool unique = finding->key != NULL;
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_sql sql;
 	enum amend_status status;
 
-	if (!arrays)
-		return amend_no_memory(err);
 	amend_sql_init(&sql, finding->db);
 	/* Of a key that is not unique two rows are enough, of however many. */
-	amend_sql_text(&sql, unique ? "SELECT k.n, " : "SELECT * FROM (SELECT k.n, ");
+	amend_sql_text(&sql, unique ? "SELECT " : "SELECT * FROM (SELECT ");
+	amend_sql_text(&sql, in_order);
+	amend_sql_text(&sql, "k.n, ");
 	amend_row_columns(&sql, finding->db, finding->table, "t.");
 	if (amend_has(finding->db, AMEND_HAS_ROW_VERSION)) {
 		amend_sql_text(&sql, ", ");
@@ -305,10 +309,12 @@ static enum amend_status find_joined(struct finding *finding, const struct amend
 	}
 	if (!unique)
 		amend_sql_text(&sql, ", row_number() OVER (PARTITION BY k.n) AS \"amend nth\"");
-	join_keys(&sql, finding, values, n_keys, arrays);
+	join_keys(&sql, finding, values, n_keys);
 	if (!unique)
 		amend_sql_text(&sql, ") AS found WHERE \"amend nth\" <= 2");
-	if (finding->lock && finding->lock->hold) {
+	if (finding->lock && finding->lock->hold && *in_order) {
+		amend_row_lock(&sql, finding->db, finding->lock);
+	} else if (finding->lock && finding->lock->hold) {
 		amend_sql_text(&sql, " ORDER BY ");
 		amend_row_names(&sql, finding->table, "t.");
 		amend_row_lock_of(&sql, finding->db, finding->lock, "t");
@@ -330,6 +336,36 @@ static enum amend_status find_joined(struct finding *finding, const struct amend
 	return status;
 }
 
+/* How many keys from `values` on make a statement. */
+static size_t slice_of(const struct finding *finding, const struct amend_value *values,
+		       size_t n_keys, bool locks)
+{
+	size_t bytes = 0, n = 0;
+
+	/* Locks of one call are taken by one statement, for it knows the order; or it is the caller's. */
+	if (locks && !*finding->db->dialect->in_order)
+		return n_keys;
+	while (n < n_keys && n < SLICE && bytes < BYTES) {
+		for (size_t i = 0; i < finding->n; i++)
+			bytes += values[n * finding->n + i].size;
+		n++;
+	}
+	return n;
+}
+
+/* Which way: joined to a set, if there is one of such columns. */
+static bool joins(struct finding *finding, bool locks, bool *ok)
+{
+	finding->arrays = amend_arena_array(finding->arena, finding->n, sizeof(*finding->arrays));
+	*ok = finding->arrays != NULL;
+	for (size_t i = 0; *ok && i < finding->n; i++)
+		finding->arrays[i] = (struct amend_sql_array){
+			.column = &finding->table->columns[finding->columns[i]],
+			.stride = finding->n};
+	return *ok && (finding->key || (!locks && amend_has(finding->db, AMEND_HAS_ARRAYS))) &&
+	       amend_sql_has_set(finding->db, finding->arrays, finding->n);
+}
+
 enum amend_status amend_row_find_many(struct amend_conn *db, const struct amend_table *table,
 				      const uint32_t *columns, size_t n,
 				      const struct amend_value *values, size_t n_keys,
@@ -337,24 +373,28 @@ enum amend_status amend_row_find_many(struct amend_conn *db, const struct amend_
 				      struct amend_row *out, unsigned char *n_found,
 				      struct amend_error *err)
 {
-	struct finding finding = {db, table, columns, n, lock, arena, out, n_found};
-	bool unique = amend_table_unique_key(table, columns, n) != NULL;
-	bool locks = lock && lock->hold && amend_has(db, AMEND_HAS_ROW_LOCK);
+	struct finding finding = {.db = db,
+				  .table = table,
+				  .columns = columns,
+				  .n = n,
+				  .lock = lock,
+				  .arena = arena,
+				  .out = out,
+				  .n_found = n_found,
+				  .key = amend_table_unique_key(table, columns, n)};
+	bool locks = lock && lock->hold && amend_has(db, AMEND_HAS_ROW_LOCK), ok = true;
 	enum amend_status status = AMEND_OK;
-	/* Locks of one call are taken by one statement, for it knows the order. */
-	size_t most = locks ? n_keys : SLICE;
 
 	if (n_keys == 0)
 		return AMEND_OK;
 	memset(n_found, 0, n_keys);
-	if (!amend_has(db, AMEND_HAS_ARRAYS) || (locks && !unique))
-		return find_one_by_one(&finding, values, n_keys, err);
-	for (size_t at = 0; at < n_keys && status == AMEND_OK; at += most) {
-		size_t size = n_keys - at < most ? n_keys - at : most;
-
+	if (!joins(&finding, locks, &ok))
+		return ok ? find_one_by_one(&finding, values, n_keys, err) : amend_no_memory(err);
+	for (size_t at = 0, size; at < n_keys && status == AMEND_OK; at += size) {
+		size = slice_of(&finding, values + at * n, n_keys - at, locks);
 		finding.out = out + at;
 		finding.n_found = n_found + at;
-		status = find_joined(&finding, values + at * n, size, unique, err);
+		status = find_joined(&finding, values + at * n, size, err);
 	}
 	return status;
 }

@@ -57,6 +57,8 @@ struct amend_dialect {
 	bool untyped;          /* a placeholder needs no cast to be known for what it is */
 	bool cast_around;      /* a column's cast is written CAST(? AS type), not ?::type */
 	bool on_duplicate_key; /* ON DUPLICATE KEY UPDATE for ON CONFLICT (..) DO UPDATE (amend_sql_or_set); for DO NOTHING see amend_statement.unless_there */
+	const char *in_order; /* behind SELECT: tables are joined in the order in which they are named; "": that is for the engine to say */
+	const char *by_key; /* before a key's name in parentheses: that it is used; NULL: that is for the engine to say */
 	const char *default_row;  /* behind INSERT INTO t: a row of nothing but defaults */
 	const char *same;         /* infix, NULL-safe: "IS NOT DISTINCT FROM", "IS", "<=>" */
 	const char *same_text[2]; /* around a text column's name before `same`, for it to compare every byte; "" or NULL where that is for the column's collation */
@@ -351,6 +353,13 @@ struct amend_driver {
 	 */
 	void (*json_of)(struct amend_sql *sql, const struct amend_column *column,
 			const char *prefix);
+
+	/*
+	 * Appends the type of a column of JSON_TABLE that takes the column's values from text as they are, and compares
+	 * as the column does. `column` NULL: it is looked for in a text column of the ledger. False: there is none.
+	 * NULL: no JSON_TABLE.
+	 */
+	bool (*set_type)(struct amend_sql *sql, const struct amend_column *column);
 
 	/*
 	 * The statements that add the version column `name` to the table, at most AMEND_GUARD_STATEMENTS,

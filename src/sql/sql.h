@@ -107,6 +107,19 @@ struct amend_sql_array {
 void amend_sql_unnest(struct amend_sql *sql, const struct amend_sql_array *arrays, size_t n_arrays,
 		      size_t n_rows);
 
+/*
+ * Behind FROM: a set as a query reads it, on every engine that has some: its columns are ALIAS.c0, c1, ..., and
+ * ALIAS.n, from 1 on, is a row's place in it. The values are copied. The query names the set before the tables that
+ * are joined to it, behind dialect->in_order, and the key by which they are behind the table: amend_sql_by_key.
+ * False: of these columns there is no set here.
+ */
+bool amend_sql_has_set(const struct amend_conn *db, const struct amend_sql_array *arrays, size_t n);
+void amend_sql_set(struct amend_sql *sql, const struct amend_conn *db,
+		   const struct amend_sql_array *arrays, size_t n_arrays, size_t n_rows,
+		   const char *alias);
+/* Behind a table's alias: rows are looked up by this key of it, also where so few are there that they might as well be read all. */
+void amend_sql_by_key(struct amend_sql *sql, const char *key);
+
 /* A string literal, for text that belongs to the statement's shape (names of columns in JSON): standard_conforming. */
 void amend_sql_literal(struct amend_sql *sql, const char *text);
 /* A literal, as `literal` writes it, of `before`, the name in JSON, and `after`. */

@@ -346,10 +346,13 @@ enum amend_status amend_sieve_run(struct amend_sync *sync, struct amend_store_re
 				  !amend_sync_trims(sync, 0);
 	if (status != AMEND_OK || (!sieve->compares && !sync->slices))
 		return status;
-	/* Every slice would read it all; and what only the database compares it is asked. */
+	/*
+	 * Every slice would read it all; and what only the database compares it is asked. Where the key is unique by its
+	 * rule, a row that has the very text is the one that it would find.
+	 */
 	if (sync->early)
 		scan = true;
-	else if (!sync->slices && !amend_sync_odd(sync))
+	else if (!sync->slices && (!amend_sync_odd(sync) || sync->keys[0].unique))
 		status = amend_sieve_scans(sync, n, &scan, err);
 	if (status != AMEND_OK)
 		return status;

@@ -250,6 +250,34 @@ static void columns_own_rule(struct engine *engine)
 	find(road, "v", (const char *const[]){"abcd", "abc"}, 2, NULL, "0 1{\"id\":1}");
 }
 
+/* The same; and what a column cannot hold is found nowhere, where the server would cut or round it to what is there. */
+static void columns_own_width(struct engine *engine)
+{
+	static const char *const keys[] = {"Ada", "\303\241da", "ada ", "adab", "nobody", ""};
+	static const char *const small[] = {"-1", "0", "255", "300", "65535"};
+	static const char *const large[] = {"18446744073709551615", "9223372036854775807",
+					    "18446744073709551616", "-1"};
+	static const char *const times[] = {"2024-02-29 07:05:06.5", "2024-02-29 07:05:06",
+					    "2024-02-29 07:05:06.51"};
+	const struct amend_lock lock = {true, AMEND_FOR_UPDATE, AMEND_WAIT};
+	struct road *road;
+
+	engine_exec(engine,
+		    "CREATE TABLE t (id integer PRIMARY KEY, c varchar(3) COLLATE "
+		    "utf8mb4_general_ci UNIQUE, s tinyint unsigned UNIQUE, b bigint unsigned "
+		    "UNIQUE, at datetime(1) UNIQUE, p decimal(6,2) UNIQUE, f char(3) UNIQUE);"
+		    "INSERT INTO t VALUES (1, 'ada', 0, 18446744073709551615, "
+		    "'2024-02-29 07:05:06.5', 1.5, 'x'), "
+		    "(2, '', 255, 9223372036854775807, '2024-02-29 07:05:06', 2, 'xyz')");
+	road = road_open(engine, "t");
+	find(road, "c", keys, 6, NULL, "1{\"id\":1} 1{\"id\":1} 1{\"id\":1} 0 0 1{\"id\":2}");
+	find(road, "s", small, 5, NULL, "0 1{\"id\":1} 1{\"id\":2} 0 0");
+	find(road, "b", large, 4, NULL, "1{\"id\":1} 1{\"id\":2} 0 0");
+	find(road, "at", times, 3, NULL, "1{\"id\":1} 1{\"id\":2} 0");
+	find(road, "p", (const char *const[]){"1.50", "1.51", "99999"}, 3, NULL, "1{\"id\":1} 0 0");
+	find(road, "f", (const char *const[]){"x", "xy", "xyzz"}, 3, &lock, "1{\"id\":1} 0 0");
+}
+
 static void nocase(struct engine *engine)
 {
 	struct road *road;
@@ -344,6 +372,8 @@ static const struct engine_test tests[] = {
 	{"scan: rows that nothing names", nulls, .only = "sqlite"},
 	{"scan: others write between its pages", others_write_meanwhile, .only = "sqlite"},
 	{"find many: equal is what the column says", columns_own_rule, .only = "postgresql"},
+	{"find many: equal is what the column says, however wide", columns_own_width,
+	 .only = "mariadb"},
 	{"find many: equal without letter case", nocase, .only = "sqlite"},
 	{"find many: many keys, of several rows", many_and_several},
 	{"find many: locks in the order of identity", locks_in_order,

@@ -173,6 +173,7 @@ enum amend_status amend_mariadb_ask(struct amend_session *session, const char *s
 
 /* mariadb_bulk.c */
 
+bool amend_mariadb_set_type(struct amend_sql *sql, const struct amend_column *column);
 enum amend_status amend_mariadb_repeat(struct amend_session *session, struct amend_repeat *repeat,
 				       struct amend_error *err);
 

@@ -10,6 +10,37 @@
 
 #include "core/arena.h"
 #include "sql/driver/mariadb.h"
+#include "sql/sql.h"
+
+/* Wider than the column's: what it cannot hold is then found nowhere, where it would be cut or rounded to what may be there. */
+bool amend_mariadb_set_type(struct amend_sql *sql, const struct amend_column *column)
+{
+	if (!column) {
+		amend_sql_text(sql, "longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin");
+		return true;
+	}
+	switch ((enum amend_mariadb_type)column->type_id) {
+	case AMEND_MA_INTEGER:
+		amend_sql_text(sql, "decimal(65,0)");
+		return true;
+	case AMEND_MA_CHAR:
+	case AMEND_MA_TEXT:
+		amend_sql_printf(sql, "longtext CHARACTER SET utf8mb4 COLLATE %s",
+				 column->collation);
+		return true;
+	case AMEND_MA_DATETIME:
+		amend_sql_text(sql, "datetime(6)");
+		return true;
+	case AMEND_MA_DECIMAL:
+	case AMEND_MA_DOUBLE:
+	case AMEND_MA_FLOAT:
+	case AMEND_MA_BYTES:
+	case AMEND_MA_DATE:
+	case AMEND_MA_OTHER:
+		break;
+	}
+	return false;
+}
 
 enum {
 	FEW = 4,     /* the savepoint is a trip as well */

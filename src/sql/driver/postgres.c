@@ -127,6 +127,7 @@ static const struct amend_dialect dialect = {
 	.quote = '"',
 	.placeholder = '$',
 	.numbered = true,
+	.in_order = "",
 	.default_row = " DEFAULT VALUES",
 	.same = "IS NOT DISTINCT FROM",
 	.for_update = "FOR UPDATE",

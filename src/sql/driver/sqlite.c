@@ -19,6 +19,7 @@ static const struct amend_dialect dialect = {
 	.quote = '"',
 	.placeholder = '?',
 	.numbered = true,
+	.in_order = "",
 	.default_row = " DEFAULT VALUES",
 	.same = "IS",
 	.for_update = "",
