@@ -172,8 +172,7 @@ enum amend_status amend_mariadb_check(struct amend_session *session,
 						   const char *topic, const char *text),
 				      void *context, struct amend_error *err)
 {
-	static const char sql[] =
-		"SELECT @@innodb_flush_log_at_trx_commit, @@innodb_rollback_on_timeout, @@read_only";
+	static const char sql[] = "SELECT @@innodb_flush_log_at_trx_commit, @@read_only";
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	enum amend_status status = amend_mariadb_ask(session, sql, NULL, 0, &rows, err);
 
@@ -184,7 +183,7 @@ enum amend_status amend_mariadb_check(struct amend_session *session,
 		     durable ? "what is committed survives power loss"
 			     : "power loss may undo the last commits (hint: "
 			       "innodb_flush_log_at_trx_commit = 1)");
-		if (strcmp(amend_rows_at(&rows, 0, 2)->as.text, "0") != 0)
+		if (strcmp(amend_rows_at(&rows, 0, 1)->as.text, "0") != 0)
 			each(context, AMEND_LEVEL_ADVICE, "access", "the server is read-only");
 		else
 			each(context, AMEND_LEVEL_OK, "access", "the server can be written");

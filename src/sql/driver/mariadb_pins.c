@@ -261,6 +261,8 @@ enum amend_status amend_mariadb_unpin(struct amend_session *session, struct amen
 		amend_mariadb_forget(session);
 		status = put_back(session, err);
 		session->conn->insert_id = session->insert_id;
+		/* What is asked for too late must not hit the application's next statement. */
+		amend_mariadb_quiet(session);
 	}
 	session->wait_s = -1;
 	return status;
