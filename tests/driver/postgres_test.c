@@ -5,11 +5,36 @@
  * canonical forms to postgres_canon_test.c.
  */
 #include <locale.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include <libpq-fe.h>
 
 #include "core/rows.h"
+#include "sql/sqlstate.h"
 #include "describe.h"
+
+/* --- connections that end --------------------------------------------------- */
+
+/*
+ * A crash of the server reaches its clients as a warning, and then the end: what is sent then fails
+ * while there is still something to be read.
+ */
+static void writes_fail_first(struct engine *engine)
+{
+	struct foreign *application = foreign_open(engine), *other = foreign_open(engine);
+	struct amend_session *session = session_adopt(engine, application);
+	PGconn *conn = foreign_handle(application);
+	struct pollfd wait = {.fd = PQsocket(conn), .events = POLLIN};
+
+	session_exec(engine, session, "LISTEN word");
+	foreign_exec(other, "NOTIFY word");
+	assert_int_equal(poll(&wait, 1, 10000), 1);
+	assert_int_equal(shutdown(PQsocket(conn), SHUT_WR), 0);
+	expect_error(AMEND_UNREACHABLE, AMEND_SQLSTATE_LOST,
+		     session_try(engine, session, "SELECT 1"));
+	session_expect_state(engine, session, AMEND_TX_LOST);
+}
 
 /* --- names of statements ------------------------------------------------- */
 
@@ -466,6 +491,7 @@ static void gone_is_not_said_too_early(struct engine *engine)
 #define ONLY .only = "postgresql"
 
 static const struct engine_test tests[] = {
+	{"a write fails before the end is read: UNREACHABLE", writes_fail_first, ONLY},
 	{"names of statements that something took away", names_taken_away, ONLY},
 	{"..and inside a transaction: RETRY", names_taken_away_inside, ONLY},
 	{"a plan out of date inside a transaction: RETRY", plan_out_of_date_inside, ONLY},

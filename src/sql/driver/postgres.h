@@ -88,7 +88,7 @@ struct amend_session {
 /* The SQLSTATE's meaning, see sql/sqlstate.h. */
 enum amend_status amend_postgres_status(const char *sqlstate);
 /* From a result that failed; from the connection where the result says nothing. */
-enum amend_status amend_postgres_error(const struct amend_session *session, const PGresult *result,
+enum amend_status amend_postgres_error(struct amend_session *session, const PGresult *result,
 				       struct amend_error *err);
 /* Sets the status, text and SQLSTATE at once. */
 enum amend_status amend_postgres_fail(struct amend_error *err, enum amend_status status,

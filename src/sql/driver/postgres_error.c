@@ -114,7 +114,7 @@ static bool raised(const PGresult *result)
 	return function && strcmp(function, "exec_stmt_raise") == 0;
 }
 
-enum amend_status amend_postgres_error(const struct amend_session *session, const PGresult *result,
+enum amend_status amend_postgres_error(struct amend_session *session, const PGresult *result,
 				       struct amend_error *err)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -124,11 +124,13 @@ enum amend_status amend_postgres_error(const struct amend_session *session, cons
 	enum amend_status status;
 
 	if (!state || !primary) {
-		bool lost = amend_postgres_lost(session);
-
+		/*
+		 * Not the server's words but libpq's: it has lost the server, or its place in what that says. PQstatus
+		 * does not tell where a write failed while there was something left to be read.
+		 */
+		session->broken = true;
 		condense(line, sizeof(line), PQerrorMessage(session->conn));
-		return amend_postgres_fail(err, lost ? AMEND_UNREACHABLE : AMEND_INTERNAL,
-					   lost ? AMEND_SQLSTATE_LOST : "",
+		return amend_postgres_fail(err, AMEND_UNREACHABLE, AMEND_SQLSTATE_LOST,
 					   *line ? line : "the server gave no answer");
 	}
 	status = amend_postgres_status(state);
