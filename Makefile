@@ -12,7 +12,7 @@ ifeq ($(CI),true)
 MESON_FLAGS += -Dwerror=true
 endif
 
-.PHONY: all build run test check bench fuzz format install clean
+.PHONY: all build run test check bench fuzz soak format install clean
 
 all: build
 
@@ -62,6 +62,16 @@ fuzz:
 		name=$${target##*fuzz_}; mkdir -p build-fuzz/found_$$name; \
 		"$$target" -max_total_time=$(SECONDS) build-fuzz/found_$$name tests/fuzz/corpus_$$name || exit 1; \
 	done
+
+# The rig for MINUTES an engine, with seeds of its own; ENGINE=postgresql is one alone.
+MINUTES ?= 30
+ENGINE ?=
+soak:
+	@tools/deps test
+	@test -f $(BUILD)/build.ninja || meson setup $(MESON_FLAGS) -Dtests=enabled $(BUILD)
+	@ninja --quiet -C $(BUILD) amend tests/rig/worker tests/rig/fault.so
+	tools/servers run --mariadb -- python3 tests/rig/soak.py --build $(BUILD) --minutes $(MINUTES) \
+		$(addprefix --engine ,$(ENGINE)) --figures $(BUILD)/soak.json
 
 format:
 	@tools/format

@@ -15,6 +15,7 @@ Leaves starting servers to tools/servers. `open_engine(name, folder)` gives one 
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -42,6 +43,7 @@ class Engine:
     ledger = "amend_"
     serial = "integer"
     client = None  # one for all that is asked
+    restart = None  # ends all sessions at once, as a crash of the server does, if it comes up again by itself
 
     def await_quiet(self, busy):
         until = time.monotonic() + 60
@@ -129,6 +131,7 @@ class Postgres(Engine):
         """In one client for all; `url` is where."""
         if not self.client or self.at != url:
             self.stop_client()
+            self.await_server(url)
             self.start_client(["psql", "-X", "-Atq", "-w", "-v", "ON_ERROR_STOP=1", url])
             self.say("SET client_min_messages = warning", "\\echo END")
             self.at = url
@@ -146,6 +149,23 @@ class Postgres(Engine):
         self.psql(self.server, f"CREATE DATABASE {self.database}")
         # Units that lock each other out are many here.
         self.psql(self.server, f"ALTER DATABASE {self.database} SET deadlock_timeout = '20ms'")
+
+    def await_server(self, url):
+        until = time.monotonic() + 60
+        while subprocess.run(["psql", "-Xqw", "-c", "", url], capture_output=True, check=False).returncode != 0:
+            if time.monotonic() > until:
+                raise SystemExit("the server does not come back")
+            time.sleep(0.05)
+
+    def restart(self):
+        """The server ends all its sessions when one of its processes was killed, and recovers."""
+        found = self.ask("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() LIMIT 1")
+        if not found:
+            return
+        os.kill(int(found[0][0]), signal.SIGKILL)
+        self.client.kill()
+        self.client.wait()
+        self.client = None
 
     def settle(self):
         self.await_quiet("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
