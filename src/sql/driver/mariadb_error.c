@@ -164,8 +164,11 @@ enum amend_status amend_mariadb_meaning(unsigned code, const char *sqlstate, con
 	return status;
 }
 
-/* An error's answer does not say whether the transaction is still there; any that succeeds does. */
-static void look_at_transaction(struct amend_session *session)
+/*
+ * An error's answer does not say whether the transaction is still there; any that succeeds does. Of a unit of ours
+ * all is undone anyway. Who has another one open must hear of it: what he does next would commit by itself.
+ */
+static void look_at_transaction(struct amend_session *session, struct amend_error *err)
 {
 	MYSQL *conn = session->conn;
 
@@ -173,6 +176,12 @@ static void look_at_transaction(struct amend_session *session)
 		return;
 	if (mysql_real_query(conn, "DO 0", 4) != 0)
 		session->lost = session->lost || mysql_errno(conn) >= CR_MIN_ERROR;
+	if (session->lost || session->begun || conn->server_status & SERVER_STATUS_IN_TRANS ||
+	    err->status == AMEND_RETRY)
+		return;
+	err->status = AMEND_RETRY;
+	memcpy(err->sqlstate, AMEND_SQLSTATE_SERIALIZATION, sizeof(err->sqlstate));
+	amend_error_wrap(err, "the server has ended the whole transaction");
 }
 
 enum amend_status amend_mariadb_error(struct amend_session *session, MYSQL_STMT *stmt,
@@ -203,7 +212,7 @@ enum amend_status amend_mariadb_error(struct amend_session *session, MYSQL_STMT 
 		memcpy(err->sqlstate, AMEND_SQLSTATE_LOST, sizeof(err->sqlstate));
 	} else if (code < CR_MIN_ERROR || code > CR_MAX_ERROR) {
 		/* Of the client library's own errors the server knows nothing. */
-		look_at_transaction(session);
+		look_at_transaction(session, err);
 	}
-	return status;
+	return err->status;
 }

@@ -175,21 +175,18 @@ static const char mark[] = "SAVEPOINT amend_call", unmark[] = "RELEASE SAVEPOINT
 static enum amend_status check_ended(struct amend_session *session, enum amend_mariadb_kind kind,
 				     enum amend_status status, struct amend_error *err)
 {
-	struct amend_error ignored;
+	struct amend_error why;
 
 	if (session->lost)
 		return status;
-	if (!in_transaction(session) ||
-	    (kind == AMEND_MA_CALLS && send_text(session, unmark, &ignored) != AMEND_OK)) {
-		if (status == AMEND_OK)
+	if (kind == AMEND_MA_CALLS && in_transaction(session) &&
+	    send_text(session, unmark, &why) != AMEND_OK) {
+		if (why.native == AMEND_MA_NO_SAVEPOINT)
 			return ended(err);
-		/* Of a unit of ours all is undone by then. Who has another one open must hear of it. */
-		if (!session->begun && status != AMEND_RETRY && status != AMEND_UNREACHABLE) {
-			err->status = AMEND_RETRY;
-			return amend_error_wrap(err, "the server has ended the whole transaction");
-		}
+		*err = status == AMEND_OK ? why : *err;
+		return err->status;
 	}
-	return status;
+	return status == AMEND_OK && !in_transaction(session) ? ended(err) : status;
 }
 
 /* What a procedure returns behind its first result; it has to be read before anything else runs. */
