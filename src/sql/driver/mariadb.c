@@ -172,7 +172,8 @@ enum amend_status amend_mariadb_check(struct amend_session *session,
 						   const char *topic, const char *text),
 				      void *context, struct amend_error *err)
 {
-	static const char sql[] = "SELECT @@innodb_flush_log_at_trx_commit, @@read_only";
+	static const char sql[] = "SELECT @@innodb_flush_log_at_trx_commit, @@read_only, "
+				  "@@innodb_rollback_on_timeout";
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	enum amend_status status = amend_mariadb_ask(session, sql, NULL, 0, &rows, err);
 
@@ -187,6 +188,14 @@ enum amend_status amend_mariadb_check(struct amend_session *session,
 			each(context, AMEND_LEVEL_ADVICE, "access", "the server is read-only");
 		else
 			each(context, AMEND_LEVEL_OK, "access", "the server can be written");
+		if (strcmp(amend_rows_at(&rows, 0, 2)->as.text, "0") != 0)
+			each(context, AMEND_LEVEL_ADVICE, "locks",
+			     "who does not get a lock loses all of his unit (hint: "
+			     "innodb_rollback_on_timeout = OFF)");
+		if (!session->snapshots)
+			each(context, AMEND_LEVEL_ADVICE, "isolation",
+			     "units at REPEATABLE READ are refused (hint: a server with "
+			     "innodb_snapshot_isolation)");
 	}
 	amend_rows_release(&rows);
 	return status;
