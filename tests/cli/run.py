@@ -21,8 +21,8 @@ and cases; each case has a database and a folder of its own:
     <<< in.csv                          a file in the case's folder, up to
     >>>
 
-A line that begins with [sqlite] or [postgresql] is for that engine only; so is
-a case whose name ends that way. In what is expected:
+A line that begins with [sqlite], [postgresql] or [mariadb], or several as in [sqlite,mariadb], is for
+those only; so is a case whose name ends that way. In what is expected:
 
     {any} {n} {seconds} {time} {token} {version}  stand for what they say (a conflict's version)
     {token:A}                           and makes it $A in the commands that follow
@@ -30,7 +30,7 @@ a case whose name ends that way. In what is expected:
 
 $DB is the database; $NOBODY in front of a command runs it without root's
 rights; $DB_ROLE is the database as seen by a role without rights, $ROLE
-(PostgreSQL). AMEND_TEST_POSTGRES and AMEND_TEST_TMP are as for the other tests.
+(PostgreSQL). AMEND_TEST_POSTGRES, AMEND_TEST_MARIADB and AMEND_TEST_TMP are as for the other tests.
 """
 
 import difflib
@@ -42,6 +42,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 
 PATTERNS = {
     "any": r".*",
@@ -71,12 +72,15 @@ class Case:
         self.name, self.steps = name, []
 
 
+ENGINES = r"\[((?:(?:sqlite|postgresql|mariadb),?)+)\]"
+
+
 def for_engine(line, engine):
     """The line without its engine, or None when it is another's."""
-    match = re.match(r"\[(sqlite|postgresql)\] ?(.*)$", line, re.S)
+    match = re.match(rf"{ENGINES} ?(.*)$", line, re.S)
     if not match:
         return line
-    return match[2] if match[1] == engine else None
+    return match[2] if engine in match[1].split(",") else None
 
 
 def read_cases(path, engine):
@@ -95,11 +99,11 @@ def read_cases(path, engine):
                 block.append(line)
         elif line.startswith("== "):
             name = line[3:].strip()
-            match = re.match(r"(.*?) *\[(sqlite|postgresql)\]$", name)
+            match = re.match(rf"(.*?) *{ENGINES}$", name)
             section = Case(match[1] if match else name)
             if name == "sql":
                 section = setup
-            elif not match or match[2] == engine:
+            elif not match or engine in match[2].split(","):
                 cases.append(section)
         elif section is None or section is setup:
             if section is setup:
@@ -224,6 +228,43 @@ class Postgres:
         self.psql(self.server, f"DROP ROLE {self.role}")
 
 
+class Mariadb:
+    def __init__(self, url):
+        self.name, self.role_db, self.held = f"amend_cli_{os.getpid()}", "", None
+        place = urllib.parse.urlsplit(url)
+        socket = urllib.parse.parse_qs(place.query)["socket"][0]
+        self.command = ["mariadb", "--no-defaults", "-S", socket, "-u", place.username, "-N", "-B", "-n"]
+        self.db = f"{place.scheme}://{place.netloc}/{self.name}?{place.query}"
+
+    def ask(self, sql, *database):
+        done = subprocess.run([*self.command, *database], input=sql, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failure(f"{sql}\n{done.stderr}")
+        return [line.replace("\t", "|") for line in done.stdout.splitlines()]
+
+    def begin(self, _folder, setup):
+        self.ask(f"DROP DATABASE IF EXISTS {self.name}; CREATE DATABASE {self.name} CHARACTER SET utf8mb4")
+        self.ask(setup, self.name)
+
+    def run(self, sql):
+        return self.ask(sql, self.name)
+
+    def hold(self, sql):
+        self.held = subprocess.Popen([*self.command, self.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.held.stdin.write(f"BEGIN;\n{sql};\nSELECT 'held';\n")
+        self.held.stdin.flush()
+        while self.held.stdout.readline() not in ("held\n", ""):
+            pass
+
+    def release(self):
+        if self.held:
+            self.held.communicate("ROLLBACK;\n")
+        self.held = None
+
+    def end(self):
+        self.ask(f"DROP DATABASE IF EXISTS {self.name}")
+
+
 # --- one case ---
 
 
@@ -335,15 +376,18 @@ def main():
     os.environ["PATH"] = os.path.dirname(os.path.abspath(amend)) + ":" + os.environ["PATH"]
     os.environ.update(AMEND_AS="tester", LC_ALL="C.UTF-8", TERM="xterm")
 
-    engine = Sqlite()
-    if name == "postgresql":
-        url = os.environ.get("AMEND_TEST_POSTGRES")
+    servers = {"postgresql": ("AMEND_TEST_POSTGRES", Postgres), "mariadb": ("AMEND_TEST_MARIADB", Mariadb)}
+    if name in servers:
+        variable, kind = servers[name]
+        url = os.environ.get(variable)
         if not url and os.environ.get("CI") == "true":
-            raise SystemExit("AMEND_TEST_POSTGRES is not set (hint: tools/servers run -- ...)")
+            raise SystemExit(f"{variable} is not set (hint: tools/servers run -- ...)")
         if not url:
-            print("1..0 # SKIP AMEND_TEST_POSTGRES is not set")
+            print(f"1..0 # SKIP {variable} is not set")
             return 0
-        engine = Postgres(url)
+        engine = kind(url)
+    else:
+        engine = Sqlite()
 
     print(f"1..{len(cases)}")
     failed = 0
