@@ -236,7 +236,9 @@ void amend_call_explain(struct amend_call *call, const struct amend_error *err)
 	if (!amend_violations_worth(err) || before.repeated ||
 	    (db->depth > 0 && db->levels[db->depth - 1].failed))
 		return;
-	options.read_only = db->depth == 0 && !db->borrowed;
+	/* As in amend_violations_look. */
+	options.read_only = db->depth == 0 && !db->borrowed &&
+			    amend_has(db, AMEND_HAS_DDL_ROLLBACK);
 	call->at_hand = call->moved = false;
 	/* What amend itself refused, for another reason than a value, the table's rules have no part in. */
 	if (amend_atomic(db, &options, explain, &explanation, &ignored) != AMEND_OK ||

@@ -233,7 +233,8 @@ enum amend_status amend_violations_look(struct amend_conn *db, const struct amen
 
 	if (!db->driver->violations)
 		return AMEND_OK;
-	options.read_only = !context.nested;
+	/* Values may be tried in a scratch table, for which a transaction must be one that writes where DDL is no part of it. */
+	options.read_only = !context.nested && amend_has(db, AMEND_HAS_DDL_ROLLBACK);
 	options.no_rerun = true;
 	status = amend_atomic(db, &options, look, &context, err);
 	if (context.nested && status == AMEND_LOCKED && strcmp(err->text, "looked") == 0)

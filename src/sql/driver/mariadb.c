@@ -245,6 +245,7 @@ static const struct amend_driver driver = {
 	.guard_state = amend_mariadb_guard_state,
 	.schema_version = amend_mariadb_guard_moment,
 	.guard_found = amend_mariadb_guard_found,
+	.violations = amend_mariadb_violations,
 	.interrupt = amend_mariadb_interrupt,
 };
 

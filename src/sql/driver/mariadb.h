@@ -208,6 +208,12 @@ enum amend_status amend_mariadb_rollback(struct amend_session *session, struct a
 enum amend_status amend_mariadb_set_lock_timeout(struct amend_session *session, int ms,
 						 struct amend_error *err);
 
+/* mariadb_violations.c */
+
+enum amend_status amend_mariadb_violations(struct amend_session *session,
+					   const struct amend_wish *wish,
+					   struct amend_violations *list, struct amend_error *err);
+
 /* mariadb_guard.c: the driver's functions of these names; guard_moment is its schema_version */
 
 enum amend_status amend_mariadb_guard_column(const struct amend_table *table, const char *name,
