@@ -237,8 +237,7 @@ void amend_call_explain(struct amend_call *call, const struct amend_error *err)
 	    (db->depth > 0 && db->levels[db->depth - 1].failed))
 		return;
 	/* As in amend_violations_look. */
-	options.read_only = db->depth == 0 && !db->borrowed &&
-			    amend_has(db, AMEND_HAS_DDL_ROLLBACK);
+	options.read_only = db->depth == 0 && !db->borrowed && amend_has(db, AMEND_HAS_DDL_ROLLBACK);
 	call->at_hand = call->moved = false;
 	/* What amend itself refused, for another reason than a value, the table's rules have no part in. */
 	if (amend_atomic(db, &options, explain, &explanation, &ignored) != AMEND_OK ||

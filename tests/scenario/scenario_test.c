@@ -122,7 +122,7 @@ static void run_file(struct engine *engine)
 
 	for (size_t i = 0; i < n_rules; i++) {
 		scenario->rule = scenario->guard.rules[i];
-		/* Its triggers cannot keep it: guard_mariadb_test.c. */
+		/* Its triggers cannot keep it: mariadb_triggers_test.c. */
 		if (engine_is(engine, "mariadb") && strcmp(scenario->rule, "next") == 0)
 			continue;
 		n_bad += run_orders(engine, scenario);
