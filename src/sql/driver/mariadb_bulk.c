@@ -46,7 +46,7 @@ enum {
 	FEW = 4,     /* the savepoint is a trip as well */
 	MANY = 4096, /* times in a trip .. */
 	BYTES = 512 *
-		1024, /* .. and what they may take: a server's max_allowed_packet is 1 MiB at least by default */
+		1024, /* .. and what they may take: a server that takes fewer gets half of what it takes */
 };
 
 #define SAVEPOINT "SAVEPOINT amend_bulk"
@@ -64,8 +64,10 @@ static size_t size_of(const struct amend_value *value)
 }
 
 /* How many times from `from` on fit in a trip; at least 1. */
-static size_t fitting(const struct amend_repeat *repeat, size_t from)
+static size_t fitting(const struct amend_session *session, const struct amend_repeat *repeat,
+		      size_t from)
 {
+	size_t most = session->most > 0 && session->most < 2 * BYTES ? session->most / 2 : BYTES;
 	size_t bytes = 0, n = 0;
 
 	while (from + n < repeat->n && n < MANY) {
@@ -73,7 +75,7 @@ static size_t fitting(const struct amend_repeat *repeat, size_t from)
 
 		for (size_t i = 0; i < repeat->n_values; i++)
 			bytes += size_of(&values[i]);
-		if (n > 0 && bytes > BYTES)
+		if (n > 0 && bytes > most)
 			break;
 		n++;
 	}
@@ -281,7 +283,7 @@ enum amend_status amend_mariadb_repeat(struct amend_session *session, struct ame
 
 	repeat->failed = 0;
 	while (status == AMEND_OK && repeat->failed < repeat->n) {
-		size_t n = arrays ? fitting(repeat, repeat->failed) : 1;
+		size_t n = arrays ? fitting(session, repeat, repeat->failed) : 1;
 		size_t end = repeat->failed + n;
 		bool done = false;
 
