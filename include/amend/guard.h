@@ -25,7 +25,7 @@ enum amend_stale_rule {
 	AMEND_STALE_AS_IT_STANDS, /* of a table that is guarded already: its own; else equal */
 	AMEND_STALE_EQUAL,        /* anything but the version that is there (Django's way) */
 	AMEND_STALE_EITHER,       /* anything but that or the next one */
-	AMEND_STALE_NEXT,         /* anything but the next one (Rails, Hibernate, SQLAlchemy) */
+	AMEND_STALE_NEXT, /* anything but the next one (Rails, Hibernate, SQLAlchemy); MariaDB's triggers cannot: UNSUPPORTED */
 };
 
 /* What stands already stays where nothing else is said. */

@@ -36,6 +36,8 @@ def is_stale(error):
     while error is not None:
         if getattr(error, "pgcode", None) == "ZV409" or getattr(error, "sqlstate", None) == "ZV409":
             return True
+        if error.args[:1] == (1644,) and " was written, " in str(error):  # MariaDB's drivers have no SQLSTATE
+            return True
         if str(error).startswith("amend: ") and "was changed after it was read" in str(error):
             return True
         error = error.__cause__
