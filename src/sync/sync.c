@@ -91,18 +91,18 @@ static enum amend_status open_table(struct amend_sync *sync, struct amend_error 
 		return amend_error_set(
 			err, AMEND_NOT_FOUND, "%s%s", why.text,
 			strstr(why.text, "hint:") ? "" : " (hint: --create-table makes it)");
-	if (status == AMEND_NOT_FOUND && !amend_has(sync->db, AMEND_HAS_DDL_ROLLBACK))
-		return amend_error_set(
-			err, AMEND_UNSUPPORTED,
-			"--create-table is not available on %s, where a table that is made cannot be "
-			"undone with what went wrong (hint: CREATE TABLE first)",
-			sync->db->driver->name);
 	if (status == AMEND_NOT_FOUND && sync->options->on_plan)
 		return amend_error_set(
 			err, AMEND_NOT_FOUND,
 			"%s: a plan is for a table that is there (hint: --create-table "
 			"without --plan makes it)",
 			why.text);
+	if (status == AMEND_NOT_FOUND && !amend_has(sync->db, AMEND_HAS_DDL_ROLLBACK))
+		return amend_error_set(
+			err, AMEND_UNSUPPORTED,
+			"--create-table is not available on %s, where a table that is made cannot be "
+			"undone with what went wrong (hint: CREATE TABLE first)",
+			sync->db->driver->name);
 	if (status == AMEND_NOT_FOUND)
 		return AMEND_OK;
 	if (status == AMEND_OK && !sync->options->create_table && sync->options->n_types)
