@@ -121,7 +121,7 @@ def main():
     options.add_argument("--engine", action="append", choices=["sqlite", *SERVERS])
     options.add_argument("--figures")
     asked = options.parse_args()
-    table = Table()
+    table, measured = Table(), about(asked.minutes)
     with tempfile.TemporaryDirectory(prefix="amend-soak-", dir=os.environ.get("AMEND_TEST_TMP")) as folder:
         soak = Soak(os.path.abspath(asked.build), folder, table)
         for name in asked.engine or ["sqlite", *(name for name, variable in SERVERS.items() if os.environ.get(variable))]:
@@ -130,7 +130,7 @@ def main():
     figures = table.figures()
     if asked.figures:
         with open(asked.figures, "w", encoding="utf-8") as file:
-            json.dump({"about": about(asked.minutes), "figures": figures}, file, indent=1)
+            json.dump({"about": measured, "figures": figures}, file, indent=1)
             file.write("\n")
     return any(d["lost"] or d["wrong"] for d in figures)
 
