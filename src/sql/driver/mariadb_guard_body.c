@@ -96,23 +96,23 @@ static void add_moves(struct amend_sql *sql, const struct amend_guard_spec *spec
  * (now() is when a statement began, for all its rows), else where no transaction has ended since
  * and its row is there: a rollback, also to a savepoint, takes that away. What autocommits is a transaction.
  */
-#define SAID(what) "convert(@amend_" what " USING utf8mb4) COLLATE utf8mb4_nopad_bin"
+#define ACTOR "convert(@amend_actor USING utf8mb4) COLLATE utf8mb4_nopad_bin"
+#define WHY "convert(@amend_why USING utf8mb4) COLLATE utf8mb4_nopad_bin"
 
 static const char find_revision[] =
 	"\tIF NOT (@amend_statement <=> now(6)) THEN\n"
-	"\t\tSET amend_ends = " AMEND_MA_GUARD_ENDS ";\n"
-	"\t\tIF @@in_transaction = 0 OR NOT (@amend_ends <=> amend_ends) OR NOT EXISTS (SELECT 1 "
+	"\t\tIF @@in_transaction = 1 THEN\n"
+	"\t\t\tSET amend_ends = " AMEND_MA_GUARD_ENDS ";\n"
+	"\t\tEND IF;\n"
+	"\t\tIF amend_ends IS NULL OR NOT (@amend_ends <=> amend_ends) OR NOT EXISTS (SELECT 1 "
 	"FROM amend_revision WHERE id = @amend_revision AND xact = connection_id()) THEN\n"
 	"\t\t\tINSERT INTO amend_revision (at, who, why, program, xact) VALUES ("
-	"date_format(utc_timestamp(6), '%Y-%m-%d %H:%i:%s.%f'), "
-	"coalesce(nullif(" SAID(
-		"actor") ", ''), substring_index(user(), '@', 1)), "
-			 "coalesce(" SAID(
-				 "why") ", ''), '', connection_id());\n"
-					"\t\t\tSET @amend_revision = last_insert_id(), @amend_ends = amend_ends;\n"
-					"\t\tEND IF;\n"
-					"\t\tSET @amend_statement = now(6);\n"
-					"\tEND IF;\n";
+	"date_format(utc_timestamp(6), '%Y-%m-%d %H:%i:%s.%f'), coalesce(nullif(" ACTOR ", ''), "
+	"substring_index(user(), '@', 1)), coalesce(" WHY ", ''), '', connection_id());\n"
+	"\t\t\tSET @amend_revision = last_insert_id(), @amend_ends = amend_ends;\n"
+	"\t\tEND IF;\n"
+	"\t\tSET @amend_statement = now(6);\n"
+	"\tEND IF;\n";
 
 static void add_begin(struct amend_sql *sql)
 {
