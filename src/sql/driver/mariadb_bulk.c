@@ -67,7 +67,7 @@ static size_t size_of(const struct amend_value *value)
 static size_t fitting(const struct amend_session *session, const struct amend_repeat *repeat,
 		      size_t from)
 {
-	size_t most = session->most > 0 && session->most < 2 * BYTES ? session->most / 2 : BYTES;
+	size_t most = session->most > 0 && session->most / 2 < BYTES ? session->most / 2 : BYTES;
 	size_t bytes = 0, n = 0;
 
 	while (from + n < repeat->n && n < MANY) {
