@@ -22,6 +22,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,7 @@ static long at;
 static char how; /* '\0', '+', '/' */
 static atomic_long count, fired;
 static int says = -1;
-static const char *own_begin, *own_end; /* the program's code, or libamend's */
+static uintptr_t own_begin, own_end; /* the program's code, or libamend's */
 
 /* The function of that name that this one stands in front of. ISO C has no way from data to functions but this. */
 #define REAL(name, type, ...)             \
@@ -61,7 +62,7 @@ static int find_own(struct dl_phdr_info *object, size_t size, void *context)
 		const ElfW(Phdr) *part = &object->dlpi_phdr[i];
 
 		if (part->p_type == PT_LOAD && part->p_flags & PF_X) {
-			own_begin = (const char *)0 + object->dlpi_addr + part->p_vaddr;
+			own_begin = object->dlpi_addr + part->p_vaddr;
 			own_end = own_begin + part->p_memsz;
 		}
 	}
@@ -270,10 +271,9 @@ void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *old, size_t size);
 void *__libc_memalign(size_t align, size_t size);
 
-static bool starves(const void *caller)
+static bool starves(uintptr_t caller)
 {
-	if (what != MEMORY || (const char *)caller < own_begin || (const char *)caller >= own_end ||
-	    !strikes())
+	if (what != MEMORY || caller < own_begin || caller >= own_end || !strikes())
 		return false;
 	errno = ENOMEM;
 	return true;
@@ -281,27 +281,28 @@ static bool starves(const void *caller)
 
 void *malloc(size_t size)
 {
-	return starves(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
+	return starves((uintptr_t)__builtin_return_address(0)) ? NULL : __libc_malloc(size);
 }
 
 void *calloc(size_t n, size_t size)
 {
-	return starves(__builtin_return_address(0)) ? NULL : __libc_calloc(n, size);
+	return starves((uintptr_t)__builtin_return_address(0)) ? NULL : __libc_calloc(n, size);
 }
 
 void *realloc(void *old, size_t size)
 {
-	return starves(__builtin_return_address(0)) ? NULL : __libc_realloc(old, size);
+	return starves((uintptr_t)__builtin_return_address(0)) ? NULL : __libc_realloc(old, size);
 }
 
 void *aligned_alloc(size_t align, size_t size)
 {
-	return starves(__builtin_return_address(0)) ? NULL : __libc_memalign(align, size);
+	return starves((uintptr_t)__builtin_return_address(0)) ? NULL : __libc_memalign(align, size);
 }
 
 int posix_memalign(void **out_, size_t align, size_t size)
 {
-	void *made = starves(__builtin_return_address(0)) ? NULL : __libc_memalign(align, size);
+	void *made = starves((uintptr_t)__builtin_return_address(0)) ? NULL
+								     : __libc_memalign(align, size);
 
 	if (!made)
 		return ENOMEM;
