@@ -12,7 +12,7 @@ ifeq ($(CI),true)
 MESON_FLAGS += -Dwerror=true
 endif
 
-.PHONY: all build run test check bench fuzz soak format install clean
+.PHONY: all build run test check bench fuzz soak coverage format install clean
 
 all: build
 
@@ -72,6 +72,18 @@ soak:
 	@ninja --quiet -C $(BUILD) amend tests/rig/worker tests/rig/fault.so
 	tools/servers run --mariadb -- python3 tests/rig/soak.py --build $(BUILD) --minutes $(MINUTES) \
 		$(addprefix --engine ,$(ENGINE)) --figures $(BUILD)/soak.json
+
+# Which branches of the layers below sync the tests take: a line a file, and pages in build-coverage/report.
+coverage:
+	@tools/deps coverage
+	@test -f build-coverage/build.ninja || meson setup -Db_coverage=true -Dtests=enabled -Dman=disabled build-coverage
+	@ninja --quiet -C build-coverage
+	@find build-coverage -name '*.gcda' -delete
+	tools/servers run --mariadb -- meson test -C build-coverage --no-rebuild --timeout-multiplier 4 --no-suite rig $(TESTS)
+	@mkdir -p build-coverage/report
+	gcovr --root . --filter 'src/(core|sql|ledger|record)/' --branches --exclude-throw-branches \
+		--html-details build-coverage/report/index.html --txt build-coverage/report/branches.txt build-coverage
+	@cat build-coverage/report/branches.txt
 
 format:
 	@tools/format
