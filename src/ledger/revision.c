@@ -121,6 +121,19 @@ int64_t amend_revision_current(const struct amend_conn *db)
 	return db->ledger ? db->ledger->revision : 0;
 }
 
+/* splitmix64 from a random start: the system is asked once, not for each write. */
+static uint64_t next_random(struct amend_ledger *ledger)
+{
+	uint64_t z;
+
+	if (ledger->mark_seed == 0)
+		ledger->mark_seed = (uint64_t)amend_clock_random() << 32 | amend_clock_random();
+	z = ledger->mark_seed += 0x9e3779b97f4a7c15u;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
 enum amend_status amend_mark_begin(struct amend_conn *db, struct amend_mark *mark,
 				   struct amend_error *err)
 {
@@ -134,8 +147,7 @@ enum amend_status amend_mark_begin(struct amend_conn *db, struct amend_mark *mar
 	if (!ledger)
 		return AMEND_NO_MEMORY;
 	/* Below 0, where no transaction has its number: no trigger takes it for its own. */
-	mark->number = -1 - (((int64_t)amend_clock_random() & INT32_MAX) << 31 |
-			     ((int64_t)amend_clock_random() & INT32_MAX));
+	mark->number = -1 - (int64_t)(next_random(ledger) >> 2);
 	mark->peer = db->driver->peer(db->session);
 	ledger->mark = mark->number;
 	ledger->mark_sent = false;

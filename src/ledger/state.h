@@ -29,10 +29,11 @@ struct amend_ledger {
 	bool installing; /* installed in the transaction that is open */
 	bool numbers;    /* its numbers can be drawn by this role */
 
-	int64_t revision; /* of the open unit; 0: none */
-	int64_t mark;     /* of revisions made outside of units; 0: none */
-	bool mark_sent;   /* with a statement, since it was begun; and no unit was lost since */
-	int64_t latest;   /* a revision that there is; 0: none is known */
+	int64_t revision;   /* of the open unit; 0: none */
+	uint64_t mark_seed; /* of the next mark; 0: none was drawn yet */
+	int64_t mark;       /* of revisions made outside of units; 0: none */
+	bool mark_sent;     /* with a statement, since it was begun; and no unit was lost since */
+	int64_t latest;     /* a revision that there is; 0: none is known */
 	const struct amend_run_spec *run_spec;
 	struct amend_run_spec run_copy;
 	int64_t run;
