@@ -30,6 +30,12 @@ struct amend_codes_part {
 	size_t n_blocks, room;
 };
 
+/* As small as in the file nearly: a part of many is large. */
+struct amend_codes_loaded {
+	uint64_t code;
+	uint64_t index; /* twice it, and one more where it gives */
+};
+
 enum amend_status amend_codes_init(struct amend_codes *codes, uint64_t expected,
 				   struct amend_error *err)
 {
@@ -87,13 +93,19 @@ static uint64_t take_bytes(const unsigned char *at, int size)
 	return number;
 }
 
-static void unpack(const unsigned char *at, size_t part, struct amend_code *code)
+static struct amend_codes_loaded unpack(const unsigned char *at, size_t part)
 {
-	uint64_t index = take_bytes(at + CODE_SIZE, INDEX_SIZE);
+	return (struct amend_codes_loaded){
+		.code = (uint64_t)part << 8 * CODE_SIZE | take_bytes(at, CODE_SIZE),
+		.index = take_bytes(at + CODE_SIZE, INDEX_SIZE),
+	};
+}
 
-	code->code = (uint64_t)part << 8 * CODE_SIZE | take_bytes(at, CODE_SIZE);
-	code->index = index >> 1;
-	code->gives = index & 1;
+static struct amend_code code_at(const struct amend_codes *codes, size_t i)
+{
+	const struct amend_codes_loaded *loaded = &codes->loaded[i];
+
+	return (struct amend_code){loaded->code, loaded->index >> 1, loaded->index & 1};
 }
 
 static enum amend_status write_part(struct amend_codes *codes, struct amend_codes_part *part,
@@ -150,7 +162,7 @@ enum amend_status amend_codes_add(struct amend_codes *codes, const struct amend_
 
 static int by_code(const void *a, const void *b)
 {
-	const struct amend_code *x = a, *y = b;
+	const struct amend_codes_loaded *x = a, *y = b;
 
 	return (x->code > y->code) - (x->code < y->code);
 }
@@ -165,7 +177,7 @@ static enum amend_status load(struct amend_codes *codes, size_t which, struct am
 	codes->loaded_part = PARTS;
 	if (codes->loaded_room < n + part->n_last) {
 		free(codes->loaded);
-		codes->loaded_room = (n + part->n_last) * 2;
+		codes->loaded_room = n + part->n_last + n / 8; /* the next part is hardly larger */
 		codes->loaded = malloc(codes->loaded_room * sizeof(*codes->loaded));
 		if (!codes->loaded) {
 			codes->loaded_room = 0;
@@ -181,10 +193,10 @@ static enum amend_status load(struct amend_codes *codes, size_t which, struct am
 			return AMEND_INTERNAL;
 		}
 		for (size_t j = 0; j < BLOCK; j++)
-			unpack(block + j * SIZE, which, &codes->loaded[i * BLOCK + j]);
+			codes->loaded[i * BLOCK + j] = unpack(block + j * SIZE, which);
 	}
 	for (size_t i = 0; i < part->n_last; i++)
-		unpack(part->last + i * SIZE, which, &codes->loaded[n + i]);
+		codes->loaded[n + i] = unpack(part->last + i * SIZE, which);
 	codes->n_loaded = n + part->n_last;
 	if (codes->n_loaded)
 		qsort(codes->loaded, codes->n_loaded, sizeof(*codes->loaded), by_code);
@@ -202,16 +214,18 @@ enum amend_status amend_codes_shared(struct amend_codes *codes,
 		if (status != AMEND_OK)
 			return status;
 		for (size_t i = 0, to; i < codes->n_loaded; i = to) {
-			const struct amend_code *first = &codes->loaded[i];
-			bool several = false, wanted = !first->gives;
+			const struct amend_code first = code_at(codes, i);
+			bool several = false, wanted = !first.gives;
 
 			for (to = i + 1;
-			     to < codes->n_loaded && codes->loaded[to].code == first->code; to++) {
-				several = several || codes->loaded[to].index != first->index;
-				wanted = wanted || !codes->loaded[to].gives;
+			     to < codes->n_loaded && codes->loaded[to].code == first.code; to++) {
+				const struct amend_code at = code_at(codes, to);
+
+				several = several || at.index != first.index;
+				wanted = wanted || !at.gives;
 			}
 			for (size_t j = i; several && wanted && j < to; j++)
-				each(context, codes->loaded[j].index);
+				each(context, code_at(codes, j).index);
 		}
 	}
 	return AMEND_OK;
@@ -228,21 +242,23 @@ enum amend_status amend_codes_pairs(struct amend_codes *codes,
 	for (size_t p = 0; p < PARTS && status == AMEND_OK; p++) {
 		status = load(codes, p, err);
 		for (size_t i = 0, to; i < codes->n_loaded && status == AMEND_OK; i = to) {
-			const struct amend_code *giver = NULL;
-			bool rivals = false;
+			struct amend_code giver = {0};
+			bool found = false, rivals = false;
 
 			for (to = i; to < codes->n_loaded &&
 				     codes->loaded[to].code == codes->loaded[i].code;
 			     to++) {
-				const struct amend_code *at = &codes->loaded[to];
+				const struct amend_code at = code_at(codes, to);
 
-				rivals = rivals || (at->gives && giver && giver->index != at->index);
-				giver = !giver && at->gives ? at : giver;
+				rivals = rivals || (at.gives && found && giver.index != at.index);
+				giver = !found && at.gives ? at : giver;
+				found = found || at.gives;
 			}
-			for (size_t j = i; giver && j < to && status == AMEND_OK; j++) {
-				if (codes->loaded[j].index != giver->index)
-					status = each(context, giver->index, codes->loaded[j].index,
-						      rivals, err);
+			for (size_t j = i; found && j < to && status == AMEND_OK; j++) {
+				uint64_t other = code_at(codes, j).index;
+
+				if (other != giver.index)
+					status = each(context, giver.index, other, rivals, err);
 			}
 		}
 	}
@@ -259,8 +275,11 @@ enum amend_status amend_codes_each(struct amend_codes *codes,
 
 	for (size_t p = 0; p < PARTS && status == AMEND_OK; p++) {
 		status = load(codes, p, err);
-		for (size_t i = 0; i < codes->n_loaded && status == AMEND_OK; i++)
-			status = each(context, &codes->loaded[i], err);
+		for (size_t i = 0; i < codes->n_loaded && status == AMEND_OK; i++) {
+			const struct amend_code code = code_at(codes, i);
+
+			status = each(context, &code, err);
+		}
 	}
 	return status;
 }
@@ -268,8 +287,8 @@ enum amend_status amend_codes_each(struct amend_codes *codes,
 enum amend_status amend_codes_find(struct amend_codes *codes, uint64_t code, bool *found,
 				   uint64_t *index, struct amend_error *err)
 {
-	const struct amend_code wanted = {.code = code};
-	const struct amend_code *at;
+	const struct amend_codes_loaded wanted = {.code = code};
+	const struct amend_codes_loaded *at;
 	enum amend_status status;
 
 	*found = false;
@@ -284,6 +303,6 @@ enum amend_status amend_codes_find(struct amend_codes *codes, uint64_t code, boo
 		return status;
 	at = bsearch(&wanted, codes->loaded, codes->n_loaded, sizeof(*at), by_code);
 	*found = at != NULL;
-	*index = at ? at->index : 0;
+	*index = at ? at->index >> 1 : 0;
 	return AMEND_OK;
 }

@@ -24,8 +24,8 @@ struct amend_code {
 };
 
 struct amend_codes {
-	struct amend_codes_part *parts; /* NULL until the first is added */
-	struct amend_code *loaded;      /* the part last asked for, sorted */
+	struct amend_codes_part *parts;    /* NULL until the first is added */
+	struct amend_codes_loaded *loaded; /* the part last asked for, sorted */
 	size_t n_loaded, loaded_room, loaded_part;
 	FILE *file;
 	uint64_t n, n_blocks;

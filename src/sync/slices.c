@@ -15,6 +15,8 @@
 enum {
 	RECORD = 2048, /* a record being decided takes about so much memory */
 	SLICE_LEAST = 2,
+	KNOWN_HALVES =
+		3, /* half bytes of memory that each record takes until the end (10,000,000: 15 MB) */
 };
 
 struct amend_slices {
@@ -41,17 +43,26 @@ struct amend_slices {
 	bool by_place;
 };
 
+/* What is known of all records grows with their number, and the slices give way: to a quarter at least. */
+static size_t slice_memory(const struct amend_sync *sync)
+{
+	size_t all = sync->store.limit, least = all / 4;
+	uint64_t known = sync->store.n * KNOWN_HALVES / 2;
+
+	return known < all - least ? all - (size_t)known : least;
+}
+
 /* Records sieved, or decided, at a time; or about as many bytes of them. */
 static uint64_t slice_records(const struct amend_sync *sync)
 {
-	uint64_t n = sync->store.limit / RECORD;
+	uint64_t n = slice_memory(sync) / RECORD;
 
 	return n > SLICE_LEAST ? n : SLICE_LEAST;
 }
 
 static size_t slice_bytes(const struct amend_sync *sync)
 {
-	return sync->store.limit / 3;
+	return slice_memory(sync) / 3;
 }
 
 static bool bit(const unsigned char *bits, uint64_t index)
