@@ -82,9 +82,13 @@ static void call(struct racer *racer, struct amend_write *write)
 	else if (racer->result.by && sscanf(racer->result.by, "racer %d", &who) == 1)
 		entry.told = (uint32_t)who;
 	note(racer, &entry);
-	if (status != AMEND_OK && status != AMEND_STALE)
+	if (status != AMEND_OK && status != AMEND_STALE) {
+		const struct timespec pause = {.tv_nsec = 10000000};
+
 		fprintf(stderr, "racer %d: %s %s %s\n", racer->number, amend_status_name(status),
 			racer->err.sqlstate, racer->err.text);
+		nanosleep(&pause, NULL);
+	}
 	amend_result_release(&racer->result);
 }
 

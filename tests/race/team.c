@@ -34,8 +34,9 @@ static void start_one(struct team *team)
 	const char *path = racer_path(team->engine), *log = log_of(team, which);
 	const char *number = engine_printf(team->engine, "%d", which + 1);
 	const char *seed = engine_printf(team->engine, "%u", team->seed);
-	const char *words[] = {path,      team->engine->url, log,         number, seed,
-			       team->job, team->times,       team->token, NULL};
+	const char *url = team->urls[which % team->n_urls];
+	const char *words[] = {path,      url,         log,         number, seed,
+			       team->job, team->times, team->token, NULL};
 	char *copies[COUNT(words)];
 	pid_t pid;
 
@@ -71,13 +72,15 @@ static void end(void *thing)
 	}
 }
 
-struct team *team_open(struct engine *engine, int n, unsigned seed, const char *job,
-		       const char *times, const char *token)
+struct team *team_open_at(struct engine *engine, const char *const *urls, int n_urls, int n,
+			  unsigned seed, const char *job, const char *times, const char *token)
 {
 	struct team *team = amend_arena_alloc(engine_arena(engine), sizeof(*team));
 
 	assert_non_null(team);
 	team->engine = engine;
+	team->urls = urls;
+	team->n_urls = n_urls;
 	team->job = job, team->times = times, team->token = token;
 	team->seed = seed;
 	assert_int_equal(pipe2(team->start, O_CLOEXEC), 0);
@@ -86,6 +89,12 @@ struct team *team_open(struct engine *engine, int n, unsigned seed, const char *
 	while (team->n < n)
 		start_one(team);
 	return team;
+}
+
+struct team *team_open(struct engine *engine, int n, unsigned seed, const char *job,
+		       const char *times, const char *token)
+{
+	return team_open_at(engine, &engine->url, 1, n, seed, job, times, token);
 }
 
 void team_start(struct team *team)

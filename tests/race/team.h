@@ -12,6 +12,8 @@ enum { RACERS = 16, MOST_RACERS = 200 };
 struct team {
 	struct engine *engine;
 	const char *job, *times, *token;
+	const char *const *urls;
+	int n_urls;
 	unsigned seed;
 	int start[2], ready[2]; /* pipes: closing start[1] is the start */
 	pid_t pids[MOST_RACERS];
@@ -37,6 +39,9 @@ struct tally {
 /* `n` racers, ready to start. `times` and `token` may be NULL. */
 struct team *team_open(struct engine *engine, int n, unsigned seed, const char *job,
 		       const char *times, const char *token);
+/* The same at several places that show one database, in turn. */
+struct team *team_open_at(struct engine *engine, const char *const *urls, int n_urls, int n,
+			  unsigned seed, const char *job, const char *times, const char *token);
 void team_start(struct team *team);
 /* One more, which starts at once. */
 void team_add(struct team *team);

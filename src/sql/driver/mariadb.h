@@ -69,6 +69,9 @@ struct amend_session {
 	char server[256];             /* which one it is; "": not asked yet */
 	size_t most;                  /* bytes that it takes at once */
 	bool snapshots;               /* it has innodb_snapshot_isolation */
+	bool joins;                   /* it can be a node of a cluster: wsrep_sync_wait */
+	bool joined;                  /* and is one */
+	bool unsure; /* whether the open transaction is still there: amend_mariadb_sure */
 
 	/* mariadb_run.c */
 	struct amend_mariadb_prepared prepared[AMEND_MA_PREPARED];
@@ -132,6 +135,15 @@ enum amend_status amend_mariadb_unpin(struct amend_session *session, struct amen
 enum amend_status amend_mariadb_wait(struct amend_session *session, int ms, struct amend_error *err);
 
 enum amend_status amend_mariadb_no_snapshots(struct amend_error *err);
+
+/*
+ * A node of a Galera cluster undoes a transaction at any moment for one that another node has committed, and tells the next
+ * statement (1213); but not where that moment lies between the last row of a result and the end of its statement:
+ * then the next one is run as if no transaction were open, and what it writes is in alone (seen with 10.11; tests/cluster).
+ * A statement without a result has no such moment: so one is sent before a write, and before COMMIT, where the last had one. RETRY: it was undone.
+ */
+enum amend_status amend_mariadb_sure(struct amend_session *session, struct amend_error *err);
+enum amend_status amend_mariadb_undone(struct amend_error *err);
 
 /* mariadb_prepared.c */
 

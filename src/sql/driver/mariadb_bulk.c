@@ -222,6 +222,8 @@ static enum amend_status run_arrays(struct amend_session *session, struct amend_
 	status = fill(&columns, repeat, from, n, &mixed, err);
 	if (status == AMEND_OK && !mixed)
 		status = amend_mariadb_prepare(session, &statement, &stmt, &kept, err);
+	if (status == AMEND_OK)
+		status = amend_mariadb_sure(session, err);
 	if (status == AMEND_OK && stmt && mysql_stmt_param_count(stmt) == repeat->n_values)
 		status = amend_mariadb_exec(session, SAVEPOINT, err);
 	else

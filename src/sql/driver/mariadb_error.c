@@ -164,6 +164,24 @@ enum amend_status amend_mariadb_meaning(unsigned code, const char *sqlstate, con
 	return status;
 }
 
+enum amend_status amend_mariadb_undone(struct amend_error *err)
+{
+	return amend_mariadb_fail(err, AMEND_RETRY, AMEND_SQLSTATE_SERIALIZATION,
+				  "another node of the cluster has committed what this "
+				  "transaction would have changed: it is undone");
+}
+
+enum amend_status amend_mariadb_sure(struct amend_session *session, struct amend_error *err)
+{
+	if (!session->unsure)
+		return AMEND_OK;
+	session->unsure = false;
+	if (mysql_real_query(session->conn, "DO 0", 4) != 0)
+		return amend_mariadb_error(session, NULL, err);
+	return session->conn->server_status & SERVER_STATUS_IN_TRANS ? AMEND_OK
+								     : amend_mariadb_undone(err);
+}
+
 /*
  * An error's answer does not say whether the transaction is still there; any that succeeds does. Of a unit of ours
  * all is undone anyway. Who has another one open must hear of it: what he does next would commit by itself.

@@ -21,7 +21,8 @@
 enum {
 	NUMBER = 1,
 	NEXT = 2, /* of the next transaction, or the open one's end: left alone while one is open */
-	NEWER = 4, /* not every server has it: session.snapshots */
+	NEWER = 4,  /* not every server has it: session.snapshots */
+	JOINED = 8, /* nor this: session.joins */
 };
 
 static const struct {
@@ -43,6 +44,10 @@ static const struct {
 	{"completion_type", "NO_CHAIN", NEXT},
 	/* At REPEATABLE READ the first to change a row wins, and who has not seen it is told (1020). */
 	{"innodb_snapshot_isolation", "1", NUMBER | NEWER},
+	/* A node of a Galera cluster answers once it has what any other one had acknowledged: reads, updates, deletions, insertions. */
+	{"wsrep_sync_wait", "7", NUMBER | JOINED},
+	/* It would do a statement again by itself, also where it has just undone the transaction that it stood in. */
+	{"wsrep_retry_autocommit", "0", NUMBER | JOINED},
 };
 
 enum { N_SETTINGS = sizeof(settings) / sizeof(settings[0]), LEVEL = 9, NO_LIMIT_S = 100000000 };
@@ -81,6 +86,22 @@ enum amend_status amend_mariadb_wait(struct amend_session *session, int ms, stru
 	return status;
 }
 
+static enum amend_status has_setting(struct amend_session *session, const char *ask, bool *has,
+				     struct amend_error *err)
+{
+	enum amend_status status = amend_mariadb_exec(session, ask, err);
+
+	*has = status == AMEND_OK;
+	return *has || err->native == AMEND_MA_NO_SETTING ? AMEND_OK : status;
+}
+
+static bool is_there(const struct amend_session *session, size_t i)
+{
+	if (settings[i].is & NEWER)
+		return session->snapshots;
+	return !(settings[i].is & JOINED) || session->joins;
+}
+
 /* Which server this is, and what it takes. Another one may have another number for the same connection. */
 static enum amend_status ask_server(struct amend_session *session, struct amend_error *err)
 {
@@ -97,9 +118,19 @@ static enum amend_status ask_server(struct amend_session *session, struct amend_
 	amend_rows_release(&rows);
 	if (status != AMEND_OK)
 		return status;
-	status = amend_mariadb_exec(session, "DO @@innodb_snapshot_isolation", err);
-	session->snapshots = status == AMEND_OK;
-	return status == AMEND_OK || err->native == AMEND_MA_NO_SETTING ? AMEND_OK : status;
+	status = has_setting(session, "DO @@innodb_snapshot_isolation", &session->snapshots, err);
+	if (status == AMEND_OK)
+		status = has_setting(session, "DO @@wsrep_sync_wait", &session->joins, err);
+	if (status != AMEND_OK || !session->joins)
+		return status;
+	status = amend_mariadb_ask(session, "SELECT @@global.wsrep_on", NULL, 0, &rows, err);
+	if (status == AMEND_OK && rows.n_rows == 1) {
+		int64_t on = 0;
+
+		session->joined = amend_value_number(amend_rows_at(&rows, 0, 0), &on) && on;
+	}
+	amend_rows_release(&rows);
+	return status;
 }
 
 enum amend_status amend_mariadb_pin_opened(struct amend_session *session, struct amend_error *err)
@@ -112,7 +143,7 @@ enum amend_status amend_mariadb_pin_opened(struct amend_session *session, struct
 	session->wait_s = -1;
 	amend_buffer_text(&sql, "SET ");
 	for (size_t i = 0; i < N_SETTINGS; i++) {
-		if (!(settings[i].is & NEWER) || session->snapshots)
+		if (is_there(session, i))
 			add_setting(&sql, i, settings[i].value);
 	}
 	/* A server may be set up otherwise. */
@@ -127,8 +158,8 @@ enum amend_status amend_mariadb_pin_opened(struct amend_session *session, struct
 
 static bool concerns(const struct amend_session *session, size_t i)
 {
-	if (settings[i].is & NEWER)
-		return session->snapshots;
+	if (!is_there(session, i))
+		return false;
 	return !(settings[i].is & NEXT) || amend_mariadb_state(session) == AMEND_TX_IDLE;
 }
 
@@ -189,7 +220,7 @@ static enum amend_status ask_settings(struct amend_session *session, struct amen
 
 	amend_buffer_text(&ask, "SELECT ");
 	for (size_t i = 0; i < N_SETTINGS; i++) {
-		if (settings[i].is & NEWER && !session->snapshots)
+		if (!is_there(session, i))
 			amend_buffer_text(&ask, "NULL, ");
 		else
 			amend_buffer_printf(&ask, "@@%s, ", settings[i].name);

@@ -233,6 +233,8 @@ static enum amend_status check_dead(const struct amend_session *session, struct 
 {
 	if (!session->begun || session->conn->server_status & SERVER_STATUS_IN_TRANS)
 		return AMEND_OK;
+	if (session->joined)
+		return amend_mariadb_undone(err);
 	return amend_mariadb_fail(err, AMEND_INVALID, "25000",
 				  "the server has ended the transaction of this unit: another "
 				  "statement would commit by itself");
@@ -263,6 +265,7 @@ enum amend_status amend_mariadb_start(struct amend_session *session,
 {
 	struct amend_mariadb_prepared *stale;
 	enum amend_status status = check_dead(session, err);
+	bool within;
 
 	*out = NULL;
 	if (status == AMEND_OK)
@@ -273,7 +276,12 @@ enum amend_status amend_mariadb_start(struct amend_session *session,
 		status = check_commits(session, statement->sql, kind, err);
 	if (status != AMEND_OK)
 		return status;
-	status = execute(session, statement, *out, err);
+	if (kind != AMEND_MA_READS)
+		status = amend_mariadb_sure(session, err);
+	within = session->conn->server_status & SERVER_STATUS_IN_TRANS;
+	if (status == AMEND_OK)
+		status = execute(session, statement, *out, err);
+	session->unsure = session->joined && within && mysql_stmt_field_count(*out) > 0;
 	if (status == AMEND_OK || !*kept || err->native != CR_NEW_STMT_METADATA ||
 	    kind != AMEND_MA_READS)
 		return status;

@@ -157,8 +157,10 @@ static bool in_transaction(const struct amend_session *session)
 	return session->conn->server_status & SERVER_STATUS_IN_TRANS;
 }
 
-static enum amend_status ended(struct amend_error *err)
+static enum amend_status ended(const struct amend_session *session, struct amend_error *err)
 {
+	if (session->joined)
+		return amend_mariadb_undone(err);
 	return amend_mariadb_fail(
 		err, AMEND_INVALID, "25000",
 		"the statement has ended the transaction that it ran in: what was "
@@ -182,11 +184,11 @@ static enum amend_status check_ended(struct amend_session *session, enum amend_m
 	if (kind == AMEND_MA_CALLS && in_transaction(session) &&
 	    send_text(session, unmark, &why) != AMEND_OK) {
 		if (why.native == AMEND_MA_NO_SAVEPOINT)
-			return ended(err);
+			return ended(session, err);
 		*err = status == AMEND_OK ? why : *err;
 		return err->status;
 	}
-	return status == AMEND_OK && !in_transaction(session) ? ended(err) : status;
+	return status == AMEND_OK && !in_transaction(session) ? ended(session, err) : status;
 }
 
 /* What a procedure returns behind its first result; it has to be read before anything else runs. */

@@ -66,6 +66,8 @@ enum amend_status amend_mariadb_commit(struct amend_session *session, struct ame
 
 	switch (amend_mariadb_state(session)) {
 	case AMEND_TX_IDLE:
+		if (session->begun && session->joined)
+			return amend_mariadb_undone(err);
 		return amend_error_set(err, AMEND_INVALID, "no transaction is open");
 	case AMEND_TX_LOST:
 		return amend_mariadb_fail(err, AMEND_UNREACHABLE, AMEND_SQLSTATE_LOST,
@@ -75,7 +77,9 @@ enum amend_status amend_mariadb_commit(struct amend_session *session, struct ame
 	case AMEND_TX_FAILED:
 		break;
 	}
-	status = amend_mariadb_exec(session, "COMMIT", err);
+	status = amend_mariadb_sure(session, err);
+	if (status == AMEND_OK)
+		status = amend_mariadb_exec(session, "COMMIT", err);
 	if (status != AMEND_OK && session->lost) {
 		err->status = AMEND_OUTCOME_UNKNOWN;
 		memcpy(err->sqlstate, AMEND_SQLSTATE_UNKNOWN, sizeof(err->sqlstate));
