@@ -12,7 +12,7 @@ ifeq ($(CI),true)
 MESON_FLAGS += -Dwerror=true
 endif
 
-.PHONY: all build run test check bench fuzz soak coverage format install clean
+.PHONY: all build run test cluster check bench fuzz soak coverage format install clean
 
 all: build
 
@@ -38,6 +38,13 @@ test:
 		grep -q '"name": "tests", "value": "enabled"' || meson configure -Dtests=enabled $(BUILD)
 	@ninja -C $(BUILD)
 	tools/servers run --mariadb -- meson test -C $(BUILD) --no-rebuild --print-errorlogs $(TESTS)
+
+# A cluster of three nodes on this machine (Galera): not part of `make test` (docs/decisions/0032-galera.md).
+cluster:
+	@tools/deps test
+	@test -f $(BUILD)/build.ninja || meson setup $(MESON_FLAGS) -Dtests=enabled $(BUILD)
+	@ninja -C $(BUILD)
+	meson test -C $(BUILD) --no-rebuild --setup cluster --suite cluster --print-errorlogs
 
 check: build
 	@tools/check $(BUILD)

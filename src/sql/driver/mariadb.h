@@ -71,7 +71,8 @@ struct amend_session {
 	bool snapshots;               /* it has innodb_snapshot_isolation */
 	bool joins;                   /* it can be a node of a cluster: wsrep_sync_wait */
 	bool joined;                  /* and is one */
-	bool unsure; /* whether the open transaction is still there: amend_mariadb_sure */
+	bool manual; /* in a unit on a node: autocommit is off, and a savepoint stands for the transaction */
+	bool unsure; /* whether the application's transaction is still there: amend_mariadb_sure */
 
 	/* mariadb_run.c */
 	struct amend_mariadb_prepared prepared[AMEND_MA_PREPARED];
@@ -138,12 +139,15 @@ enum amend_status amend_mariadb_no_snapshots(struct amend_error *err);
 
 /*
  * A node of a Galera cluster undoes a transaction at any moment for one that another node has committed, and tells the next
- * statement (1213); but not where that moment lies between the last row of a result and the end of its statement:
- * then the next one is run as if no transaction were open, and what it writes is in alone (seen with 10.11; tests/cluster).
- * A statement without a result has no such moment: so one is sent before a write, and before COMMIT, where the last had one. RETRY: it was undone.
+ * statement (1213); but not always, and then the next one is run as if no transaction were open, and what it writes is in alone (seen with 10.11;
+ * tests/cluster). So in a unit autocommit is off, and COMMIT is sent when a savepoint of the beginning is still there. In the
+ * application's transaction autocommit cannot be turned off and on: before a write behind a statement with a result, whose end is
+ * where it is not told, one without is sent, whose answer has the session's state. RETRY: it was undone.
  */
 enum amend_status amend_mariadb_sure(struct amend_session *session, struct amend_error *err);
 enum amend_status amend_mariadb_undone(struct amend_error *err);
+/* After a unit: on again. */
+enum amend_status amend_mariadb_autocommit(struct amend_session *session, struct amend_error *err);
 
 /* mariadb_prepared.c */
 

@@ -571,6 +571,7 @@ enum amend_status amend_mariadb_reconnect(struct amend_session *session, int lim
 	mysql_close(session->conn);
 	session->conn = conn;
 	session->lost = session->begun = session->limited = false;
+	session->manual = session->unsure = false;
 	/* Without its settings it is none. */
 	session->lost = amend_mariadb_pin_opened(session, err) != AMEND_OK;
 	return session->lost ? err->status : AMEND_OK;

@@ -267,6 +267,10 @@ enum amend_status amend_mariadb_start(struct amend_session *session,
 	enum amend_status status = check_dead(session, err);
 	bool within;
 
+	/* What could not be turned on after a unit would keep this statement from being committed. */
+	if (status == AMEND_OK && session->manual && !session->begun)
+		status = amend_mariadb_autocommit(session, err);
+
 	*out = NULL;
 	if (status == AMEND_OK)
 		status = check_size(session, statement, err);
@@ -281,7 +285,8 @@ enum amend_status amend_mariadb_start(struct amend_session *session,
 	within = session->conn->server_status & SERVER_STATUS_IN_TRANS;
 	if (status == AMEND_OK)
 		status = execute(session, statement, *out, err);
-	session->unsure = session->joined && within && mysql_stmt_field_count(*out) > 0;
+	session->unsure = session->joined && within && !session->manual &&
+			  mysql_stmt_field_count(*out) > 0;
 	if (status == AMEND_OK || !*kept || err->native != CR_NEW_STMT_METADATA ||
 	    kind != AMEND_MA_READS)
 		return status;

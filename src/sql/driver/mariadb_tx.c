@@ -17,6 +17,41 @@ static enum amend_status lift_limit(struct amend_session *session, struct amend_
 	return amend_mariadb_exec(session, "SET max_statement_time = DEFAULT", err);
 }
 
+#define OUR_SAVEPOINT "SAVEPOINT amend_unit"
+
+/* A unit on a node of a cluster: amend_mariadb_sure tells why. */
+static enum amend_status turn_off_autocommit(struct amend_session *session, struct amend_error *err)
+{
+	enum amend_status status;
+
+	if (!session->joined)
+		return AMEND_OK;
+	status = amend_mariadb_exec(session, "SET autocommit = 0", err);
+	session->manual = status == AMEND_OK;
+	return status;
+}
+
+/* Turned on it commits what is open: nothing may be. */
+enum amend_status amend_mariadb_autocommit(struct amend_session *session, struct amend_error *err)
+{
+	enum amend_status status;
+
+	if (!session->manual || session->lost)
+		return AMEND_OK;
+	status = amend_mariadb_exec(session, "ROLLBACK", err);
+	if (status == AMEND_OK)
+		status = amend_mariadb_exec(session, "SET autocommit = 1", err);
+	session->manual = status != AMEND_OK;
+	return status;
+}
+
+/* That the transaction is the one that was begun. */
+static enum amend_status prove(struct amend_session *session, struct amend_error *err)
+{
+	return session->manual ? amend_mariadb_exec(session, "RELEASE " OUR_SAVEPOINT, err)
+			       : amend_mariadb_sure(session, err);
+}
+
 enum amend_status amend_mariadb_begin(struct amend_session *session,
 				      const struct amend_begin *begin, struct amend_error *err)
 {
@@ -27,6 +62,7 @@ enum amend_status amend_mariadb_begin(struct amend_session *session,
 		[AMEND_SERIALIZABLE] = "SERIALIZABLE",
 	};
 	enum amend_status status = amend_mariadb_ready(session, err);
+	struct amend_error ignored;
 	char sql[96];
 
 	if (status != AMEND_OK)
@@ -51,11 +87,17 @@ enum amend_status amend_mariadb_begin(struct amend_session *session,
 		status = amend_mariadb_exec(session, sql, err);
 	}
 	if (status == AMEND_OK)
+		status = turn_off_autocommit(session, err);
+	if (status == AMEND_OK)
 		status = amend_mariadb_exec(session,
 					    begin->read_only ? "START TRANSACTION READ ONLY"
 							     : "START TRANSACTION READ WRITE",
 					    err);
+	if (status == AMEND_OK && session->manual)
+		status = amend_mariadb_exec(session, OUR_SAVEPOINT, err);
 	session->begun = status == AMEND_OK;
+	if (status != AMEND_OK)
+		(void)!amend_mariadb_autocommit(session, &ignored);
 	return status;
 }
 
@@ -77,16 +119,18 @@ enum amend_status amend_mariadb_commit(struct amend_session *session, struct ame
 	case AMEND_TX_FAILED:
 		break;
 	}
-	status = amend_mariadb_sure(session, err);
-	if (status == AMEND_OK)
+	status = prove(session, err);
+	if (status == AMEND_OK) {
 		status = amend_mariadb_exec(session, "COMMIT", err);
-	if (status != AMEND_OK && session->lost) {
-		err->status = AMEND_OUTCOME_UNKNOWN;
-		memcpy(err->sqlstate, AMEND_SQLSTATE_UNKNOWN, sizeof(err->sqlstate));
-		return amend_error_wrap(err, "the connection broke during COMMIT");
+		if (status != AMEND_OK && session->lost) {
+			err->status = AMEND_OUTCOME_UNKNOWN;
+			memcpy(err->sqlstate, AMEND_SQLSTATE_UNKNOWN, sizeof(err->sqlstate));
+			return amend_error_wrap(err, "the connection broke during COMMIT");
+		}
 	}
 	session->begun = status != AMEND_OK;
-	/* It is in: a limit that stays is the next begin's trouble. */
+	/* It is in, or undone: what stays is the next begin's trouble. */
+	(void)!amend_mariadb_autocommit(session, &ignored);
 	(void)!lift_limit(session, &ignored);
 	return status;
 }
@@ -111,6 +155,8 @@ enum amend_status amend_mariadb_rollback(struct amend_session *session, struct a
 	if (status != AMEND_OK && session->begun && !session->lost)
 		end_connection(session);
 	session->begun = false;
+	if (status == AMEND_OK)
+		status = amend_mariadb_autocommit(session, err);
 	return status == AMEND_OK ? lift_limit(session, err) : status;
 }
 
