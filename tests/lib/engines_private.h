@@ -34,6 +34,8 @@ struct engine_ops {
 	void (*cancel)(void *handle); /* from another thread */
 	/* Asked through another connection; NULL: `waiting` tells. */
 	bool (*blocked)(struct engine *engine, void *handle);
+	/* Whether the session with this number waits for a row's lock; NULL: a query tells. */
+	bool (*waits_for_row)(void *handle, unsigned long number);
 	/* Test SQL as this engine has it; NULL: as it is. */
 	void (*translate)(struct amend_buffer *out, const char *sql);
 	/* As engine_kill_sessions and engine_url_of_role; NULL where there are none. */

@@ -27,22 +27,15 @@ static bool waits_for_writer(struct run *run, const struct session *session)
 
 static bool waits_in_server(struct run *run, const struct session *session)
 {
+	const struct engine_ops *ops = run->engine->private_->ops;
 	struct foreign_result result = {.n_rows = 0};
 	char sql[160];
 	bool waits;
 
-	if (engine_is(run->engine, "mariadb")) {
-		/* The server looks anew only when nobody has asked for a tenth of a second. */
-		sleep_ms(120);
-		snprintf(sql, sizeof(sql),
-			 "SELECT 't' FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = %s "
-			 "AND trx_state = 'LOCK WAIT'",
-			 session->pid);
-	} else {
-		snprintf(sql, sizeof(sql), "SELECT cardinality(pg_blocking_pids(%s)) > 0",
-			 session->pid);
-	}
-	waits = run->engine->private_->ops->query(run->monitor, sql, &result) &&
+	if (ops->waits_for_row)
+		return ops->waits_for_row(run->monitor, strtoul(session->pid, NULL, 10));
+	snprintf(sql, sizeof(sql), "SELECT cardinality(pg_blocking_pids(%s)) > 0", session->pid);
+	waits = ops->query(run->monitor, sql, &result) &&
 		strcmp(amend_buffer_string(&result.text), "t") == 0;
 	result_release(&result);
 	return waits;
