@@ -146,6 +146,9 @@ enum amend_status amend_mariadb_no_snapshots(struct amend_error *err);
  */
 enum amend_status amend_mariadb_sure(struct amend_session *session, struct amend_error *err);
 enum amend_status amend_mariadb_undone(struct amend_error *err);
+/* The statement, which succeeded, has no transaction around it any more. */
+enum amend_status amend_mariadb_ended(const struct amend_session *session,
+				      enum amend_mariadb_kind kind, struct amend_error *err);
 /* After a unit: on again. */
 enum amend_status amend_mariadb_autocommit(struct amend_session *session, struct amend_error *err);
 

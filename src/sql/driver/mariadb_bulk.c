@@ -228,11 +228,17 @@ static enum amend_status run_arrays(struct amend_session *session, struct amend_
 		status = amend_mariadb_exec(session, SAVEPOINT, err);
 	else
 		goto out;
+	if (status == AMEND_OK && amend_mariadb_state(session) != AMEND_TX_ACTIVE)
+		status = amend_mariadb_ended(session, AMEND_MA_COUNTS, err);
 	if (status != AMEND_OK)
 		goto out;
 	amend_mariadb_enter(session);
 	status = execute(session, stmt, columns.binds, n, &changed, err);
 	amend_mariadb_leave(session);
+	if (status == AMEND_OK && amend_mariadb_state(session) != AMEND_TX_ACTIVE) {
+		status = amend_mariadb_ended(session, AMEND_MA_COUNTS, err);
+		goto out;
+	}
 	*done = status == AMEND_OK && (!repeat->changes || changed == (int64_t)n);
 	for (size_t i = 0; *done && repeat->changes && i < n; i++)
 		repeat->changes[from + i] = 1;

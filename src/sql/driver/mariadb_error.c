@@ -219,7 +219,7 @@ enum amend_status amend_mariadb_error(struct amend_session *session, MYSQL_STMT 
 	if (code == CR_OUT_OF_MEMORY)
 		return amend_no_memory(err);
 	/* A savepoint of a unit that is not there any more: nor is what was done since. */
-	if (code == AMEND_MA_NO_SAVEPOINT && session->manual && strncmp(text, "SAVEPOINT", 9) == 0)
+	if (code == AMEND_MA_NO_SAVEPOINT && session->joined && strncmp(text, "SAVEPOINT", 9) == 0)
 		return amend_mariadb_undone(err);
 	status = amend_mariadb_meaning(code, state, *text ? text : "the server gave no answer", err);
 	/* Refused by a server that goes on listening. */

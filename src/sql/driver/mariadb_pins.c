@@ -103,12 +103,13 @@ static bool is_there(const struct amend_session *session, size_t i)
 }
 
 /* Which server this is, and what it takes. Another one may have another number for the same connection. */
-static enum amend_status ask_server(struct amend_session *session, struct amend_error *err)
+static enum amend_status look_at_server(struct amend_session *session, struct amend_error *err)
 {
 	static const char sql[] = AMEND_MA_WHICH_SERVER ", @@max_allowed_packet";
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	enum amend_status status = amend_mariadb_ask(session, sql, NULL, 0, &rows, err);
 
+	session->joined = false;
 	if (status == AMEND_OK && rows.n_rows == 1) {
 		amend_mariadb_quiet(session);
 		snprintf(session->server, sizeof(session->server), "%s",
@@ -130,6 +131,16 @@ static enum amend_status ask_server(struct amend_session *session, struct amend_
 		session->joined = amend_value_number(amend_rows_at(&rows, 0, 0), &on) && on;
 	}
 	amend_rows_release(&rows);
+	return status;
+}
+
+static enum amend_status ask_server(struct amend_session *session, struct amend_error *err)
+{
+	enum amend_status status = look_at_server(session, err);
+
+	/* Half of it is asked again. */
+	if (status != AMEND_OK)
+		session->server[0] = '\0';
 	return status;
 }
 
@@ -290,7 +301,9 @@ enum amend_status amend_mariadb_unpin(struct amend_session *session, struct amen
 	if (status == AMEND_OK) {
 		/* What is prepared was so under our settings, and the handle is the application's. */
 		amend_mariadb_forget(session);
-		status = put_back(session, err);
+		status = session->begun ? AMEND_OK : amend_mariadb_autocommit(session, err);
+		if (status == AMEND_OK)
+			status = put_back(session, err);
 		session->conn->insert_id = session->insert_id;
 		/* What is asked for too late must not hit the application's next statement. */
 		amend_mariadb_quiet(session);

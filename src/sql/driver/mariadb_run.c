@@ -16,7 +16,8 @@ enum amend_tx amend_mariadb_state(const struct amend_session *session)
 	if (session->lost)
 		return AMEND_TX_LOST;
 	/* Who has turned autocommit off ends transactions by himself, also one that has not begun to read. */
-	if (session->adopted && !(session->conn->server_status & SERVER_STATUS_AUTOCOMMIT))
+	if (session->adopted && !session->manual &&
+	    !(session->conn->server_status & SERVER_STATUS_AUTOCOMMIT))
 		return AMEND_TX_ACTIVE;
 	return session->conn->server_status & SERVER_STATUS_IN_TRANS ? AMEND_TX_ACTIVE
 								     : AMEND_TX_IDLE;
@@ -157,9 +158,11 @@ static bool in_transaction(const struct amend_session *session)
 	return session->conn->server_status & SERVER_STATUS_IN_TRANS;
 }
 
-static enum amend_status ended(const struct amend_session *session, struct amend_error *err)
+enum amend_status amend_mariadb_ended(const struct amend_session *session,
+				      enum amend_mariadb_kind kind, struct amend_error *err)
 {
-	if (session->joined)
+	/* What a procedure has committed would be done again. */
+	if (session->joined && kind != AMEND_MA_CALLS)
 		return amend_mariadb_undone(err);
 	return amend_mariadb_fail(
 		err, AMEND_INVALID, "25000",
@@ -177,18 +180,19 @@ static const char mark[] = "SAVEPOINT amend_call", unmark[] = "RELEASE SAVEPOINT
 static enum amend_status check_ended(struct amend_session *session, enum amend_mariadb_kind kind,
 				     enum amend_status status, struct amend_error *err)
 {
-	struct amend_error why;
+	MYSQL *conn = session->conn;
 
 	if (session->lost)
 		return status;
 	if (kind == AMEND_MA_CALLS && in_transaction(session) &&
-	    send_text(session, unmark, &why) != AMEND_OK) {
-		if (why.native == AMEND_MA_NO_SAVEPOINT)
-			return ended(session, err);
-		*err = status == AMEND_OK ? why : *err;
-		return err->status;
+	    mysql_real_query(conn, unmark, sizeof(unmark) - 1) != 0) {
+		if (mysql_errno(conn) == AMEND_MA_NO_SAVEPOINT)
+			return amend_mariadb_ended(session, kind, err);
+		return status == AMEND_OK ? amend_mariadb_error(session, NULL, err) : status;
 	}
-	return status == AMEND_OK && !in_transaction(session) ? ended(session, err) : status;
+	return status == AMEND_OK && !in_transaction(session)
+		       ? amend_mariadb_ended(session, kind, err)
+		       : status;
 }
 
 /* What a procedure returns behind its first result; it has to be read before anything else runs. */

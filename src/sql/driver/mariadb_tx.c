@@ -34,22 +34,31 @@ static enum amend_status turn_off_autocommit(struct amend_session *session, stru
 /* Turned on it commits what is open: nothing may be. */
 enum amend_status amend_mariadb_autocommit(struct amend_session *session, struct amend_error *err)
 {
-	enum amend_status status;
+	enum amend_status status = AMEND_OK;
 
 	if (!session->manual || session->lost)
 		return AMEND_OK;
-	status = amend_mariadb_exec(session, "ROLLBACK", err);
-	if (status == AMEND_OK)
-		status = amend_mariadb_exec(session, "SET autocommit = 1", err);
-	session->manual = status != AMEND_OK;
+	/* What ends a statement may come too late, and end this one. */
+	for (int i = 0; i < 2 && session->manual && !session->lost; i++) {
+		status = amend_mariadb_exec(session, "ROLLBACK", err);
+		if (status == AMEND_OK)
+			status = amend_mariadb_exec(session, "SET autocommit = 1", err);
+		session->manual = status != AMEND_OK;
+	}
 	return status;
 }
 
 /* That the transaction is the one that was begun. */
 static enum amend_status prove(struct amend_session *session, struct amend_error *err)
 {
-	return session->manual ? amend_mariadb_exec(session, "RELEASE " OUR_SAVEPOINT, err)
-			       : amend_mariadb_sure(session, err);
+	enum amend_status status;
+
+	if (!session->manual)
+		return amend_mariadb_sure(session, err);
+	status = amend_mariadb_exec(session, "RELEASE " OUR_SAVEPOINT, err);
+	return status == AMEND_OK && amend_mariadb_state(session) != AMEND_TX_ACTIVE
+		       ? amend_mariadb_undone(err)
+		       : status;
 }
 
 enum amend_status amend_mariadb_begin(struct amend_session *session,
