@@ -338,7 +338,17 @@ static enum amend_status find_change(struct amend_conn *db, const struct step *s
 	if (table->guard_version && before && after)
 		traced = traced &&
 			 !amend_value_equal(&before[table->version], &after[table->version]);
-	return status != AMEND_OK || traced ? status : amend_table_stands(db, table, err);
+	if (status == AMEND_OK && !traced)
+		status = amend_table_stands(db, table, err);
+	/* Of an update they record nothing where nothing that they cover has changed. */
+	if (status == AMEND_OK && table->guard_history && step->out->change == 0 &&
+	    !(before && after))
+		status = amend_error_set(
+			err, AMEND_INVALID,
+			"%s: its triggers have recorded nothing of this %s; nothing was "
+			"written (hint: amend check, and amend guard once more)",
+			table->qualified, after ? "creation" : "deletion");
+	return status;
 }
 
 static enum amend_status record(struct amend_conn *db, const struct step *step, const char *op,

@@ -383,6 +383,8 @@ struct amend_driver {
 	 * amend's own writes must know of (amend_table.guard_state). NULL: there are no guards.
 	 */
 	void (*guard_state)(struct amend_sql *sql, const struct amend_table *table);
+	/* Bits of that number: triggers that record, where some may stand without the others; 0: they may not. */
+	unsigned guard_recording;
 	/*
 	 * Appends a query: a number that moves with each change of the table's guard, and maybe with others. It is asked
 	 * first, for it costs less. NULL: there is none.

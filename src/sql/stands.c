@@ -56,6 +56,22 @@ static enum amend_status changed(const struct amend_table *table, struct amend_e
 	return err->status;
 }
 
+/* Some of the triggers that record and not all: one change would be recorded twice, another not at all. */
+static enum amend_status check_half(const struct amend_conn *db, const struct amend_table *table,
+				    struct amend_error *err)
+{
+	unsigned all = db->driver->guard_recording, stand = table->guard_state & all;
+
+	if (stand == 0 || stand == all)
+		return AMEND_OK;
+	amend_error_set(err, AMEND_INVALID,
+			"%s: of the triggers of amend guard that record, some are gone; nothing was "
+			"written (hint: amend guard once more, or --off to be rid of them)",
+			table->qualified);
+	snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", AMEND_SQLSTATE_SYNTAX);
+	return err->status;
+}
+
 enum amend_status amend_table_explain(const struct amend_table *table, struct amend_error *err)
 {
 	if (strcmp(err->sqlstate, AMEND_SQLSTATE_STALE) != 0 || table->guard_version ||
@@ -74,6 +90,9 @@ enum amend_status amend_table_stands(struct amend_conn *db, const struct amend_t
 
 	if (!db->driver->guard_state)
 		return AMEND_OK;
+	status = check_half(db, table, err);
+	if (status != AMEND_OK)
+		return status;
 	amend_sql_init(&sql, db);
 	add_state(&sql, db, table);
 	status = amend_exec(db, &sql, &rows, err);
@@ -111,6 +130,9 @@ enum amend_status amend_exec_standing(struct amend_conn *db, const struct amend_
 
 	if (!db->driver->guard_state)
 		return amend_exec(db, sql, rows, err);
+	status = check_half(db, table, err);
+	if (status != AMEND_OK)
+		return status;
 	amend_sql_init(&look, db);
 	add_look(&look, db, table);
 	amend_sql_keep(db, sql);

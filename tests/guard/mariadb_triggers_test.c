@@ -239,6 +239,112 @@ static void triggers_go_while_it_is_open(struct engine *engine)
 	}
 }
 
+#define STAND                                                                          \
+	"SELECT coalesce(group_concat(substr(trigger_name, 13) ORDER BY 1), '') FROM " \
+	"information_schema.triggers WHERE trigger_schema = DATABASE()"
+
+/* Every write is refused, and the guard can be made whole. */
+static void refuses_all(struct road *road)
+{
+	static const char why[] = "t: of the triggers of amend guard that record, some are gone; "
+				  "nothing was written (hint: amend guard once more";
+	struct engine *engine = road->engine;
+	const char *rows = engine_rows(engine, "SELECT * FROM t");
+	const char *changes = engine_rows(engine, "SELECT id FROM amend_change");
+
+	road_table(road, "t");
+	expect_status(AMEND_INVALID, road_delete(road, ask(.keys = "id=1")), &road->err);
+	expect_contains(road->err.text, why);
+	refused(AMEND_INVALID, road, AMEND_CREATE, .keys = "id=3");
+	expect_contains(road->err.text, why);
+	refused(AMEND_INVALID, road, .keys = "id=1", .set = "n=7");
+	expect_contains(road->err.text, why);
+	engine_expect(engine, "SELECT * FROM t", rows);
+	engine_expect(engine, "SELECT id FROM amend_change", changes);
+	guard(road, "t", .version_column = "v", .history = true);
+	road_table(road, "t");
+	engine_exec(engine, "DELETE FROM amend_change");
+	expect_ok(road_delete(road, ask(.keys = "id=1")), &road->err);
+	ok(road, AMEND_CREATE, .keys = "id=1");
+	ok(road, .keys = "id=1", .set = "n=1");
+	engine_expect(engine, "SELECT op FROM amend_change ORDER BY id", "delete\ncreate\nupdate");
+}
+
+/* Nothing is written that history does not have, or has twice. */
+static void half_a_guard(struct engine *engine)
+{
+	struct road *road = open_t(engine);
+
+	engine_exec(engine, "DROP TRIGGER amend_guard_delete_t");
+	expect_status(AMEND_INVALID, road_delete(road, ask(.keys = "id=1")), &road->err);
+	expect_contains(road->err.text, "nothing was written (hint: open it again)");
+	/* What its trigger still records. */
+	ok(road, AMEND_CREATE, .keys = "id=2");
+	engine_expect(engine, "SELECT op, pk FROM amend_change", "create|{\"id\":2}");
+	refuses_all(road);
+
+	engine_exec(engine, "DELETE FROM amend_change; DROP TRIGGER amend_guard_insert_t");
+	refused(AMEND_INVALID, road, AMEND_CREATE, .keys = "id=3");
+	expect_contains(road->err.text, "nothing was written (hint: open it again)");
+	expect_ok(road_delete(road, ask(.keys = "id=2")), &road->err);
+	engine_expect(engine, "SELECT op, pk FROM amend_change", "delete|{\"id\":2}");
+	refuses_all(road);
+
+	engine_exec(engine, "DROP TRIGGER amend_guard_insert_t; DROP TRIGGER amend_guard_delete_t");
+	refuses_all(road);
+	engine_exec(engine, "DROP TRIGGER amend_guard_update_t");
+	refuses_all(road);
+	engine_expect(engine, "SELECT id, n FROM t", "1|1");
+}
+
+/* Of the name, but not amend's. */
+static void a_trigger_that_records_nothing(struct engine *engine)
+{
+	struct road *road = open_t(engine);
+
+	engine_exec(engine, "CREATE OR REPLACE TRIGGER amend_guard_delete_t AFTER DELETE ON t FOR "
+			    "EACH ROW SET @a = 1; CREATE OR REPLACE TRIGGER amend_guard_insert_t "
+			    "AFTER INSERT ON t FOR EACH ROW SET @a = 1");
+	expect_status(AMEND_INVALID, road_delete(road, ask(.keys = "id=1")), &road->err);
+	expect_contains(road->err.text, "t: its triggers have recorded nothing of this deletion; "
+					"nothing was written");
+	refused(AMEND_INVALID, road, AMEND_CREATE, .keys = "id=2");
+	expect_contains(road->err.text, "recorded nothing of this creation");
+	ok(road, .keys = "id=1", .set = "n=2");
+	engine_expect(engine, "SELECT id, n FROM t", "1|2");
+	engine_expect(engine, "SELECT op FROM amend_change", "update");
+}
+
+/* The trigger of updates is the last to come and the first to go. */
+static void ends_halfway(struct engine *engine)
+{
+	struct road *road = open_t(engine);
+
+	road->trace.fault = (struct amend_trace_fault){.op = AMEND_TRACE_STATEMENT,
+						       .sql = "DROP TRIGGER",
+						       .nth = 2,
+						       .status = AMEND_INTERNAL,
+						       .aftermath = AMEND_TRACE_AS_IS};
+	expect_status(AMEND_INTERNAL, amend_unguard(road->db, "t", NULL, &road->err), &road->err);
+	engine_expect(engine, STAND, "delete_t,insert_t,version_t");
+	refuses_all(road);
+	expect_ok(amend_unguard(road->db, "t", NULL, &road->err), &road->err);
+	engine_expect(engine, STAND, "");
+	road->trace.fault = (struct amend_trace_fault){.op = AMEND_TRACE_STATEMENT,
+						       .sql = "CREATE OR REPLACE TRIGGER",
+						       .nth = 4,
+						       .status = AMEND_INTERNAL,
+						       .aftermath = AMEND_TRACE_AS_IS};
+	expect_status(AMEND_INTERNAL,
+		      amend_guard(road->db, "t",
+				  &(const struct amend_guard_options){.version_column = "v",
+								      .history = true},
+				  NULL, &road->err),
+		      &road->err);
+	engine_expect(engine, STAND, "delete_t,insert_t,version_t");
+	refuses_all(road);
+}
+
 /* ---- other programs' statements ---- */
 
 static void statements(struct engine *engine)
@@ -415,6 +521,11 @@ static const struct engine_test tests[] = {
 	{"foreign keys whose doings no trigger sees are refused by name", cascades_are_refused,
 	 .only = "mariadb"},
 	{"triggers that go while a table is open", triggers_go_while_it_is_open, .only = "mariadb"},
+	{"half a guard: what is written is recorded once, or refused", half_a_guard,
+	 .only = "mariadb"},
+	{"a trigger in the place of amend's that records nothing", a_trigger_that_records_nothing,
+	 .only = "mariadb"},
+	{"making a guard, or taking it away, ends halfway", ends_halfway, .only = "mariadb"},
 	{"REPLACE, IGNORE, ON DUPLICATE KEY; the program's own insert id", statements,
 	 .only = "mariadb"},
 	{"a table's other triggers, in front and behind", others_triggers, .only = "mariadb"},

@@ -243,6 +243,7 @@ static const struct amend_driver driver = {
 	.guard_column = amend_mariadb_guard_column,
 	.guard_parts = amend_mariadb_guard_parts,
 	.guard_state = amend_mariadb_guard_state,
+	.guard_recording = AMEND_MA_GUARD_RECORDING,
 	.schema_version = amend_mariadb_guard_moment,
 	.guard_found = amend_mariadb_guard_found,
 	.violations = amend_mariadb_violations,

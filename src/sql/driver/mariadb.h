@@ -248,6 +248,8 @@ enum amend_status amend_mariadb_guard_found(struct amend_session *session,
 					    struct amend_arena *arena,
 					    struct amend_guard_found **out, size_t *n,
 					    struct amend_error *err);
+/* In a guard's state: the triggers that record. One at a time comes and goes: there may be some of them alone. */
+enum { AMEND_MA_GUARD_RECORDING = 2 + 4 + 8 };
 void amend_mariadb_guard_state(struct amend_sql *sql, const struct amend_table *table);
 void amend_mariadb_guard_moment(struct amend_sql *sql, const struct amend_table *table);
 /* Of a description whose columns are read: all that it says of triggers. */

@@ -14,9 +14,9 @@
 
 static const char *const words[] = {
 	[AMEND_MA_GUARD_VERSION] = "version",
-	[AMEND_MA_GUARD_UPDATED] = "update",
 	[AMEND_MA_GUARD_INSERTED] = "insert",
 	[AMEND_MA_GUARD_DELETED] = "delete",
+	[AMEND_MA_GUARD_UPDATED] = "update",
 };
 
 static const char *keep(struct amend_sql *sql, struct amend_arena *arena)
@@ -144,7 +144,7 @@ enum amend_status amend_mariadb_guard_parts(struct amend_session *session,
 					    struct amend_arena *arena, struct amend_guard_part **out,
 					    size_t *n, struct amend_error *err)
 {
-	size_t count = spec->history ? AMEND_MA_GUARD_DELETED + 1 : AMEND_MA_GUARD_VERSION + 1;
+	size_t count = spec->history ? AMEND_MA_GUARD_UPDATED + 1 : AMEND_MA_GUARD_VERSION + 1;
 	enum amend_status status = check_spec(session, spec, err);
 
 	*n = 0;
@@ -200,7 +200,9 @@ enum amend_status amend_mariadb_guard_column(const struct amend_table *table, co
 
 /* --- what stands -------------------------------------------------------- */
 
-/* The definer is no user any more, where this role sees them all; or the text is not for this role. */
+#define UPDATE "trigger_name LIKE 'amend#_guard#_update#_%' ESCAPE '#'"
+
+/* That of updates first: so they are taken away. The definer is no user any more, where this role sees them all; or the text is not for this role. */
 static const char found_sql[] =
 	"SELECT t.trigger_name, t.action_statement, t.definer, t.definer IS NOT NULL AND EXISTS "
 	"(SELECT 1 FROM information_schema.user_privileges p WHERE p.grantee <> "
@@ -208,7 +210,7 @@ static const char found_sql[] =
 	"information_schema.user_privileges p WHERE p.grantee = "
 	"concat('''', replace(t.definer, '@', '''@'''), '''')) FROM information_schema.triggers t "
 	"WHERE t.event_object_schema = ? AND t.event_object_table = ? AND "
-	"t.trigger_name LIKE 'amend#_guard#_%' ESCAPE '#' ORDER BY t.trigger_name";
+	"t.trigger_name LIKE 'amend#_guard#_%' ESCAPE '#' ORDER BY " UPDATE " DESC, t.trigger_name";
 
 enum { NAME, TEXT, DEFINER, ORPHANED };
 
@@ -263,13 +265,17 @@ enum amend_status amend_mariadb_guard_found(struct amend_session *session,
 /* --- what a description says -------------------------------------------- */
 
 #define VERSION "trigger_name LIKE 'amend#_guard#_version#_%' ESCAPE '#'"
-#define UPDATE "trigger_name LIKE 'amend#_guard#_update#_%' ESCAPE '#'"
+#define INSERT "trigger_name LIKE 'amend#_guard#_insert#_%' ESCAPE '#'"
+#define DELETE "trigger_name LIKE 'amend#_guard#_delete#_%' ESCAPE '#'"
+#define STATE                                                      \
+	"coalesce(max(" VERSION "), 0) + 2 * coalesce(max(" UPDATE \
+	"), 0) + 4 * coalesce(max(" INSERT "), 0) + 8 * coalesce(max(" DELETE "), 0)"
 
 /* By their names, which every role is shown, whatever it may read of them. */
 void amend_mariadb_guard_state(struct amend_sql *sql, const struct amend_table *table)
 {
-	amend_sql_text(sql, "(SELECT coalesce(max(" VERSION "), 0) + 2 * coalesce(max(" UPDATE
-			    "), 0) FROM information_schema.triggers WHERE event_object_schema = ");
+	amend_sql_text(sql, "(SELECT " STATE
+			    " FROM information_schema.triggers WHERE event_object_schema = ");
 	amend_sql_literal(sql, table->schema);
 	amend_sql_text(sql, " AND event_object_table = ");
 	amend_sql_literal(sql, table->name);
@@ -339,24 +345,25 @@ static enum amend_status read_record(struct amend_session *session, struct amend
 enum amend_status amend_mariadb_read_triggers(struct amend_session *session,
 					      struct amend_table *table, struct amend_error *err)
 {
-	static const char sql[] = "SELECT " VERSION ", " UPDATE
+	static const char sql[] = "SELECT " STATE ", count(*)"
 				  " FROM information_schema.triggers WHERE "
 				  "event_object_schema = ? AND event_object_table = ?";
 	const struct amend_value of[] = {amend_text(table->schema), amend_text(table->name)};
 	struct amend_rows rows = AMEND_ROWS_INIT;
+	int64_t state = 0, count = 0;
 	enum amend_status status = amend_mariadb_ask(session, sql, of, 2, &rows, err);
 
 	/* A trigger cannot write to the table that it is on, but BEFORE ones change the row on its way. */
-	table->has_triggers = table->settles_late = rows.n_rows > 0;
-	table->guard_state = 0;
+	if (status == AMEND_OK && (!amend_value_number(amend_rows_at(&rows, 0, 0), &state) ||
+				   !amend_value_number(amend_rows_at(&rows, 0, 1), &count)))
+		status = amend_error_set(err, AMEND_INTERNAL, "the catalogue returned no number");
+	table->has_triggers = table->settles_late = count > 0;
+	table->guard_state = (unsigned)state;
 	table->schema_version = 0;
-	for (size_t i = 0; i < rows.n_rows; i++) {
-		table->guard_state |= strcmp(text_at(&rows, i, 0), "1") == 0 ? 1u : 0u;
-		table->guard_state |= strcmp(text_at(&rows, i, 1), "1") == 0 ? 2u : 0u;
-	}
 	amend_rows_release(&rows);
 	if (status == AMEND_OK && table->guard_state != 0)
 		status = read_record(session, table, err);
-	table->guard_history = (table->guard_state & 2u) != 0;
+	table->guard_history = (table->guard_state & AMEND_MA_GUARD_RECORDING) ==
+			       AMEND_MA_GUARD_RECORDING;
 	return status;
 }

@@ -20,11 +20,12 @@
 
 /* mariadb_guard_body.c */
 
+/* In the order of making them. */
 enum amend_mariadb_guard_kind {
 	AMEND_MA_GUARD_VERSION,
-	AMEND_MA_GUARD_UPDATED,
 	AMEND_MA_GUARD_INSERTED,
 	AMEND_MA_GUARD_DELETED,
+	AMEND_MA_GUARD_UPDATED,
 };
 
 /* `BEFORE UPDATE` and the like. */

@@ -13,9 +13,9 @@ const char *amend_mariadb_guard_when(enum amend_mariadb_guard_kind kind)
 {
 	static const char *const when[] = {
 		[AMEND_MA_GUARD_VERSION] = "BEFORE UPDATE",
-		[AMEND_MA_GUARD_UPDATED] = "AFTER UPDATE",
 		[AMEND_MA_GUARD_INSERTED] = "AFTER INSERT",
 		[AMEND_MA_GUARD_DELETED] = "AFTER DELETE",
+		[AMEND_MA_GUARD_UPDATED] = "AFTER UPDATE",
 	};
 
 	return when[kind];
