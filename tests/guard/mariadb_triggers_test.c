@@ -103,6 +103,12 @@ static void undone(struct engine *engine)
 	revisions(engine,
 		  "BEGIN; " UP "SAVEPOINT s; " UP "ROLLBACK TO SAVEPOINT s; " UP "COMMIT; " UP,
 		  "2|2|3");
+	/* Also where all statements have one time. */
+	revisions(engine, "SET timestamp = 1700000000; BEGIN; " UP "ROLLBACK; " UP, "1|1|1");
+	revisions(engine,
+		  "SET timestamp = 1700000000; BEGIN; SAVEPOINT s; " UP
+		  "ROLLBACK TO SAVEPOINT s; " UP UP "COMMIT",
+		  "1|1|2");
 	/* A statement that fails behind its first row. */
 	engine_exec(engine, "CREATE TABLE one (id integer PRIMARY KEY, u integer UNIQUE, v integer "
 			    "NOT NULL DEFAULT 1); INSERT INTO one (id, u) VALUES (1, 1), (2, 2)");

@@ -92,20 +92,23 @@ static void add_moves(struct amend_sql *sql, const struct amend_guard_spec *spec
 /* --- history ------------------------------------------------------------ */
 
 /*
- * The revision of the transaction, remembered by the session. It is believed for the statement that found it
- * (now() is when a statement began, for all its rows), else where no transaction has ended since
- * and its row is there: a rollback, also to a savepoint, takes that away. What autocommits is a transaction.
+ * The revision of the transaction, remembered by the session. It is believed where its row is there, for a
+ * rollback, also to a savepoint, takes that away; and for the statement that found it (now() is when a statement
+ * began, for all its rows), else where no transaction has ended since. What autocommits is a transaction.
  */
 #define ACTOR "convert(@amend_actor USING utf8mb4) COLLATE utf8mb4_nopad_bin"
 #define WHY "convert(@amend_why USING utf8mb4) COLLATE utf8mb4_nopad_bin"
 
+#define REVISION_IS_THERE \
+	"EXISTS (SELECT 1 FROM amend_revision WHERE id = @amend_revision AND xact = connection_id())"
+
 static const char find_revision[] =
-	"\tIF NOT (@amend_statement <=> now(6)) THEN\n"
+	"\tIF NOT (@amend_statement <=> now(6) AND " REVISION_IS_THERE ") THEN\n"
 	"\t\tIF @@in_transaction = 1 THEN\n"
 	"\t\t\tSET amend_ends = " AMEND_MA_GUARD_ENDS ";\n"
 	"\t\tEND IF;\n"
-	"\t\tIF amend_ends IS NULL OR NOT (@amend_ends <=> amend_ends) OR NOT EXISTS (SELECT 1 "
-	"FROM amend_revision WHERE id = @amend_revision AND xact = connection_id()) THEN\n"
+	"\t\tIF amend_ends IS NULL OR NOT (@amend_ends <=> amend_ends) OR NOT " REVISION_IS_THERE
+	" THEN\n"
 	"\t\t\tINSERT INTO amend_revision (at, who, why, program, xact) VALUES ("
 	"date_format(utc_timestamp(6), '%Y-%m-%d %H:%i:%s.%f'), coalesce(nullif(" ACTOR ", ''), "
 	"substring_index(user(), '@', 1)), coalesce(" WHY ", ''), '', connection_id());\n"
