@@ -554,7 +554,6 @@ static enum amend_status take_away(struct amend_conn *db, void *context, struct 
 static enum amend_status run_plainly(struct amend_conn *db, struct work *work, amend_unit_fn fn,
 				     struct amend_error *err)
 {
-	struct amend_error ignored;
 	enum amend_status status;
 
 	if (amend_in_transaction(db))
@@ -563,9 +562,9 @@ static enum amend_status run_plainly(struct amend_conn *db, struct work *work, a
 				       "commit the open one (hint: end it first)");
 	status = fn(db, work, err);
 	/* What was not taken, or is lost with the connection, is not there to be given up. */
-	(void)!amend_exec_text(db, db->dialect->guard_let_go, &ignored);
+	amend_let_go(db, db->dialect->guard_let_go);
 	for (const char *const *unlock = db->dialect->ledger_unlock; unlock && *unlock; unlock++)
-		(void)!amend_exec_text(db, *unlock, &ignored);
+		amend_let_go(db, *unlock);
 	return status;
 }
 

@@ -394,15 +394,13 @@ static enum amend_status install_plainly(struct amend_conn *db, bool *changed,
 {
 	int version = 0;
 	bool sums;
-	struct amend_error ignored;
 	enum amend_status status;
 
 	if (!amend_ledger_state(db, err))
 		return AMEND_NO_MEMORY;
 	status = emit_all(db->dialect, "", db->dialect->ledger_lock, run_statement, db, err);
-	if (status != AMEND_OK)
-		return status;
-	status = read_version(db, &version, &sums, err);
+	if (status == AMEND_OK)
+		status = read_version(db, &version, &sums, err);
 	if (status == AMEND_OK)
 		status = check_version(version, err);
 	if (status == AMEND_OK && version < AMEND_LEDGER_VERSION) {
@@ -414,7 +412,9 @@ static enum amend_status install_plainly(struct amend_conn *db, bool *changed,
 		if (status == AMEND_CONSTRAINT && strcmp(err->sqlstate, AMEND_SQLSTATE_UNIQUE) == 0)
 			status = AMEND_OK;
 	}
-	(void)!emit_all(db->dialect, "", db->dialect->ledger_unlock, run_statement, db, &ignored);
+	/* Also where taking it was interrupted: it may be taken. */
+	for (const char *const *unlock = db->dialect->ledger_unlock; unlock && *unlock; unlock++)
+		amend_let_go(db, *unlock);
 	return explain_denied(err, status);
 }
 

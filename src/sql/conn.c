@@ -431,6 +431,29 @@ enum amend_status amend_exec_text(struct amend_conn *db, const char *sql, struct
 	return amend_exec_many(db, &statement, 1, NULL, NULL, err);
 }
 
+static bool never(const void *context)
+{
+	(void)context;
+	return false;
+}
+
+void amend_let_go(struct amend_conn *db, const char *sql)
+{
+	enum { TRIES = 2, LIMIT_MS = 5000 };
+	const struct amend_statement statement = {.sql = sql, .once = true};
+	struct amend_error ignored;
+	size_t index;
+
+	/* Again: what was asked for the statement before may have hit the first. */
+	for (int i = 0; i < TRIES; i++) {
+		if (db->driver->run(db->session, &statement, 1, NULL, &index, &ignored) == AMEND_OK ||
+		    db->driver->state(db->session) == AMEND_TX_LOST)
+			return;
+	}
+	if (db->driver->reconnect && !db->adopted)
+		(void)!db->driver->reconnect(db->session, LIMIT_MS, never, NULL, &ignored);
+}
+
 enum amend_status amend_canonicalise(struct amend_conn *db, struct amend_canon *items, size_t n,
 				     struct amend_arena *arena, struct amend_error *err)
 {

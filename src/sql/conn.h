@@ -111,6 +111,12 @@ enum amend_status amend_twin(struct amend_conn *db, struct amend_conn **out,
 enum amend_status amend_exec(struct amend_conn *db, const struct amend_sql *sql,
 			     struct amend_rows *rows, struct amend_error *err) AMEND_CHECK;
 
+/*
+ * Outside of units: a statement that gives up what the session holds. It is sent to an interrupted connection too. Where it
+ * fails, an opened connection is ended, and another one takes its place; an adopted one is the application's to end.
+ */
+void amend_let_go(struct amend_conn *db, const char *sql);
+
 /* Several statements in one trip; see driver.run. `rows` (n of them, or NULL) as above. */
 enum amend_status amend_exec_many(struct amend_conn *db, const struct amend_statement *statements,
 				  size_t n, struct amend_rows *rows, size_t *failed,

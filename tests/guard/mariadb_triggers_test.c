@@ -351,6 +351,85 @@ static void ends_halfway(struct engine *engine)
 	refuses_all(road);
 }
 
+/* ---- interrupted ---- */
+
+struct interruption {
+	struct road *road;
+	const char *at; /* interrupts when this is about to be sent */
+	int failures;   /* of what lets go of the table */
+	int ended;      /* connections */
+};
+
+static void before_operation(void *context, const struct amend_trace_event *event)
+{
+	struct interruption *given = context;
+	const char *sql = event->op == AMEND_TRACE_RUN ? event->statements[0].sql : "";
+
+	given->ended += event->op == AMEND_TRACE_RECONNECT;
+	if (strstr(sql, given->at))
+		amend_interrupt(given->road->db);
+	if (strcmp(sql, "UNLOCK TABLES") == 0 && given->failures-- > 0)
+		given->road->trace.fault = (struct amend_trace_fault){
+			.op = AMEND_TRACE_STATEMENT,
+			.sql = sql,
+			.status = AMEND_INTERRUPTED,
+			.aftermath = AMEND_TRACE_AS_IS};
+}
+
+static void expect_no_locks(struct engine *engine)
+{
+	engine_expect(engine, "SELECT is_free_lock(concat('amend ', DATABASE()))", "1");
+	engine_exec(engine, "SET lock_wait_timeout = 1; UPDATE t SET n = n + 1");
+}
+
+static void interrupted(struct engine *engine)
+{
+	static const char *const at[] = {"GET_LOCK", "LOCK TABLES `", "DROP TRIGGER",
+					 "CREATE OR REPLACE TRIGGER"};
+	struct road *road = open_t(engine);
+	const struct amend_guard_options options = {.version_column = "v", .history = true};
+	struct interruption given = {.road = road};
+
+	road->trace.context = &given;
+	road->trace.before = before_operation;
+	for (int failures = 0; failures <= 2; failures++) {
+		for (size_t i = 0; i < COUNT(at); i++) {
+			enum amend_status status;
+
+			given.at = at[i];
+			given.failures = failures;
+			given.ended = 0;
+			status = i == 3 ? amend_guard(road->db, "t", &options, NULL, &road->err)
+					: amend_unguard(road->db, "t", NULL, &road->err);
+			expect_status(AMEND_INTERRUPTED, status, &road->err);
+			expect_no_locks(engine);
+			assert_int_equal(given.ended, failures == 2);
+		}
+		given.at = "nothing";
+		guard(road, "t", .version_column = "v", .history = true);
+		expect_text(check(road), "0 t: version column v, stale rule equal, history\n");
+	}
+	road->trace.before = NULL;
+}
+
+static void interrupted_installing(struct engine *engine)
+{
+	struct road *road = road_open(engine, NULL);
+	struct interruption given = {.road = road};
+
+	engine_exec(engine, "CREATE TABLE t (n integer)");
+	road->trace.context = &given;
+	road->trace.before = before_operation;
+	given.at = "GET_LOCK";
+	expect_status(AMEND_INTERRUPTED, amend_init(road->db, NULL, &road->err), &road->err);
+	expect_no_locks(engine);
+	given.at = "amend_change";
+	expect_status(AMEND_INTERRUPTED, amend_init(road->db, NULL, &road->err), &road->err);
+	expect_no_locks(engine);
+	road->trace.before = NULL;
+	expect_ok(amend_init(road->db, NULL, &road->err), &road->err);
+}
+
 /* ---- other programs' statements ---- */
 
 static void statements(struct engine *engine)
@@ -532,6 +611,8 @@ static const struct engine_test tests[] = {
 	{"a trigger in the place of amend's that records nothing", a_trigger_that_records_nothing,
 	 .only = "mariadb"},
 	{"making a guard, or taking it away, ends halfway", ends_halfway, .only = "mariadb"},
+	{"a guard that is interrupted keeps no locks", interrupted, .only = "mariadb"},
+	{"nor does making the ledger", interrupted_installing, .only = "mariadb"},
 	{"REPLACE, IGNORE, ON DUPLICATE KEY; the program's own insert id", statements,
 	 .only = "mariadb"},
 	{"a table's other triggers, in front and behind", others_triggers, .only = "mariadb"},
