@@ -15,8 +15,7 @@
 enum {
 	RECORD = 2048, /* a record being decided takes about so much memory */
 	SLICE_LEAST = 2,
-	KNOWN_HALVES =
-		3, /* half bytes of memory that each record takes until the end (10,000,000: 15 MB) */
+	KNOWN_HALVES = 7, /* half bytes that each record takes until the end: bits, levels, filters */
 };
 
 struct amend_slices {
