@@ -62,6 +62,21 @@ class Engine:
             self.client.stdout.close()
         self.client = None
 
+    def drop_client(self):
+        """Of a server that is gone."""
+        if self.client:
+            self.client.kill()
+            self.client.wait()
+        self.client = None
+
+    def await_server(self, words):
+        """Until the command succeeds."""
+        until = time.monotonic() + 60
+        while subprocess.run(words, capture_output=True, check=False).returncode != 0:
+            if time.monotonic() > until:
+                raise SystemExit("the server does not come back")
+            time.sleep(0.05)
+
     def say(self, sql, end):
         """What the client prints of it; `end` makes it print END."""
         self.client.stdin.write(f"{sql}\n;\n{end}\n".encode())
@@ -131,7 +146,7 @@ class Postgres(Engine):
         """In one client for all; `url` is where."""
         if not self.client or self.at != url:
             self.stop_client()
-            self.await_server(url)
+            self.await_server(["psql", "-Xqw", "-c", "", url])
             self.start_client(["psql", "-X", "-Atq", "-w", "-v", "ON_ERROR_STOP=1", url])
             self.say("SET client_min_messages = warning", "\\echo END")
             self.at = url
@@ -150,22 +165,13 @@ class Postgres(Engine):
         # Units that lock each other out are many here.
         self.psql(self.server, f"ALTER DATABASE {self.database} SET deadlock_timeout = '20ms'")
 
-    def await_server(self, url):
-        until = time.monotonic() + 60
-        while subprocess.run(["psql", "-Xqw", "-c", "", url], capture_output=True, check=False).returncode != 0:
-            if time.monotonic() > until:
-                raise SystemExit("the server does not come back")
-            time.sleep(0.05)
-
     def restart(self):
         """The server ends all its sessions when one of its processes was killed, and recovers."""
         found = self.ask("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() LIMIT 1")
         if not found:
             return
         os.kill(int(found[0][0]), signal.SIGKILL)
-        self.client.kill()
-        self.client.wait()
-        self.client = None
+        self.drop_client()
 
     def settle(self):
         self.await_quiet("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
@@ -192,6 +198,7 @@ class Mariadb(Engine):
 
     def mariadb(self, sql):
         if not self.client:
+            self.await_server(["mariadb-admin", "--no-defaults", "-u", self.user, "-S", self.socket, "ping"])
             options = ["-n", "-N", "-B", "-u", self.user, "-S", self.socket, "--default-character-set=utf8mb4"]
             self.start_client(["mariadb", "--no-defaults", *options])
             self.say("SET sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES'", "SELECT 'END';")
@@ -207,6 +214,13 @@ class Mariadb(Engine):
 
     def fresh(self):
         self.mariadb(f"DROP DATABASE IF EXISTS {self.database}; CREATE DATABASE {self.database}")
+
+    def restart(self):
+        """tools/servers starts it again when it was killed."""
+        self.mariadb("SELECT 1")  # one that is up
+        with open(os.path.join(os.path.dirname(self.socket), "mariadb.pid"), encoding="utf-8") as file:
+            os.kill(int(file.read()), signal.SIGKILL)
+        self.drop_client()
 
     def settle(self):
         self.await_quiet("SELECT count(*) FROM information_schema.processlist WHERE db = database() AND id <> connection_id()")

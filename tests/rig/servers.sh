@@ -99,6 +99,17 @@ if command -v mariadb-install-db >/dev/null; then
 		psql -X -Atq "$AMEND_TEST_POSTGRES" -c "SELECT 1"' 2>&1)
 	same "$out" "42
 1" "--mariadb starts MariaDB as well"
+	out=$(tools/servers run --mariadb -- sh -c '
+		socket=${AMEND_TEST_MARIADB#*socket=}
+		ask() { mariadb --no-defaults -N -B -u amend -S "$socket" amend -e "$1"; }
+		ask "CREATE TABLE t (a integer); INSERT INTO t VALUES (7)"
+		kill -KILL "$(cat "${socket%/*}/mariadb.pid")"
+		tries=0
+		until ask "SELECT a FROM t" 2>/dev/null || [ "$tries" -gt 100 ]; do
+			tries=$((tries + 1))
+			sleep 0.1
+		done' 2>&1)
+	same "$out" 7 "MariaDB comes again when it is killed, and has what was committed"
 	no_folder
 	ok $? "and leaves no folder of it"
 fi

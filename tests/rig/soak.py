@@ -3,8 +3,8 @@
 
     soak.py --build DIR [--minutes N] [--engine NAME]... [--figures FILE]
 
-For each engine, N minutes: histories (histories.py) of some seconds, with restarts of the server where it comes up again by itself
-(PostgreSQL, whose processes one is killed of), commands killed at a random write or send (kill_at.py), whole or torn, and
+For each engine, N minutes: histories (histories.py) of some seconds, with crashes of the server, which comes up again by itself
+(of PostgreSQL one process is killed; MariaDB's is started again by tools/servers), commands killed at a random write or send (kill_at.py), whole or torn, and
 commands with a random allocation, I/O or write failing (fail_at.py). What goes wrong is printed with its seed as it happens. Leaves
 docs/reliability.md to report.py.
 """
