@@ -55,7 +55,7 @@ bench:
 	@tools/deps bench
 	@test -f $(BUILD)/build.ninja || meson setup $(MESON_FLAGS) $(BUILD)
 	@ninja --quiet -C $(BUILD) amend bench/contender
-	tools/servers run --durable -- python3 bench/bench.py --build $(BUILD) $(BENCH)
+	tools/servers run --durable --mariadb -- python3 bench/bench.py --build $(BUILD) $(BENCH)
 
 # Looks for inputs that break a parser, SECONDS for each target; the corpora are replayed by `make test`.
 SECONDS ?= 60

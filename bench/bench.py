@@ -22,6 +22,7 @@ import workload_b
 import workload_c
 import workload_g
 
+ENGINES = ["postgresql", "mariadb", "sqlite"]
 WORKLOADS = {"A": workload_a, "B": workload_b, "C": workload_c, "G": workload_g}
 
 
@@ -48,6 +49,7 @@ class Run:
         self.pythons = {}
         self.calls = 50 if args.smoke else 2000
         self.postgres = os.environ.get("AMEND_TEST_POSTGRES")
+        self.mariadb = os.environ.get("AMEND_TEST_MARIADB")
         self.folder = os.path.join(args.folder or self.build, f"bench.{os.getpid()}")
         self.tmp = os.path.join(self.folder, "tmp")
         os.makedirs(self.tmp)
@@ -61,6 +63,11 @@ class Run:
                 self.places.append(places.Postgres(self))
             else:
                 print("bench: no server: PostgreSQL is left out (hint: make bench)", file=sys.stderr)
+        if "mariadb" in args.engine:
+            if self.mariadb:
+                self.places.append(places.Mariadb(self))
+            else:
+                print("bench: no server: MariaDB is left out (hint: make bench)", file=sys.stderr)
         if "sqlite" in args.engine:
             self.places.append(places.Sqlite(self))
 
@@ -88,9 +95,10 @@ class Run:
         return self.start([self.program("contender"), "spawn", f"tmp={self.tmp if watch else ''}",
                            "--", self.program("amend"), *words])
 
-    def python_for(self, what):
+    def python_for(self, what, engine):
         """An interpreter that has Django or sqlite-utils: ours, or the system's. None: that contender does not join."""
-        module = "sqlite_utils" if what == "sqlite-utils" else "django, psycopg2"
+        module = ("sqlite_utils" if what == "sqlite-utils"
+                  else "django, MySQLdb" if engine == "mariadb" else "django, psycopg2")
         if module not in self.pythons:
             self.pythons[module] = next(
                 (python for python in (sys.executable, "/usr/bin/python3") if os.path.exists(python)
@@ -108,7 +116,7 @@ def arguments():
     parser = argparse.ArgumentParser(prog="make bench BENCH='...'", description=__doc__.split("\n\n")[1])
     parser.add_argument("--build", default="build", help="the build folder")
     parser.add_argument("--only", action="append", choices=sorted(WORKLOADS), help="a workload (default: all)")
-    parser.add_argument("--engine", action="append", choices=["postgresql", "sqlite"], help="default: both")
+    parser.add_argument("--engine", action="append", choices=ENGINES, help="default: all")
     parser.add_argument("--rows", action="append", type=int, help="A: rows of the table, and no growth")
     parser.add_argument("--pairs", type=int, help="measurements of each figure (default: 5)")
     parser.add_argument("--long", action="store_true", help="A: growth up to 10,000,000 lines (half an hour)")
@@ -116,7 +124,7 @@ def arguments():
     parser.add_argument("--folder", help="where databases are made: on a disk (default: the build folder)")
     parser.add_argument("--json", metavar="FILE", help="the figures, for bench/report.py")
     args = parser.parse_args()
-    args.engine = args.engine or ["postgresql", "sqlite"]
+    args.engine = args.engine or ENGINES
     return args
 
 

@@ -98,9 +98,16 @@ struct data data_of(const struct words *words)
 	return data;
 }
 
-bool is_postgres(const char *db)
+enum engine engine_of(const char *db)
 {
-	return strncmp(db, "postgresql:", 11) == 0;
+	if (strncmp(db, "postgresql:", 11) == 0)
+		return ON_POSTGRES;
+	if (strncmp(db, "mariadb:", 8) != 0)
+		return ON_SQLITE;
+#ifndef AMEND_WITH_MARIADB
+	die("built without MariaDB");
+#endif
+	return ON_MARIADB;
 }
 
 void say(const char *name, double value)

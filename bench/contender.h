@@ -33,7 +33,10 @@ long number(const struct words *words, const char *name);
 long number_or(const struct words *words, const char *name, long otherwise);
 /* rows= and lines= */
 struct data data_of(const struct words *words);
-bool is_postgres(const char *db);
+
+/* Whose database this is; the program ends where it is built without. */
+enum engine { ON_SQLITE, ON_POSTGRES, ON_MARIADB };
+enum engine engine_of(const char *db);
 
 /* Adds a number to the object that is printed at the end. */
 void say(const char *name, double value);

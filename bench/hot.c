@@ -2,7 +2,7 @@
  * Workload B: clients that add 1 as often as they can for some seconds; how often, and how long each had to wait.
  * Leaves the ways of adding to the adders.
  *
- * On PostgreSQL clients are threads of one process, each with a connection; on SQLite processes.
+ * On servers clients are threads of one process, each with a connection; on SQLite processes.
  */
 #include "hot.h"
 
@@ -38,6 +38,20 @@ struct race {
 	double until;
 	int n;
 	struct client clients[MOST_CLIENTS];
+};
+
+static const struct way {
+	const struct adder *bare, *recorded;
+	void (*counters)(const char *db, long rows);
+	struct totals (*totals)(const char *db);
+	bool threads; /* of one process, each with a connection; else processes */
+} ways[] = {
+	[ON_SQLITE] = {&sqlite_bare, &sqlite_recorded, sqlite_counters, sqlite_totals, false},
+	[ON_POSTGRES] = {&postgres_bare, &postgres_recorded, postgres_counters, postgres_totals,
+			 true},
+#ifdef AMEND_WITH_MARIADB
+	[ON_MARIADB] = {&mariadb_bare, &mariadb_recorded, mariadb_counters, mariadb_totals, true},
+#endif
 };
 
 static void *share(size_t size)
@@ -153,19 +167,20 @@ static void start_and_wait(struct race *race, bool threads)
 	}
 }
 
-static const struct adder *adder_of(const char *name, bool postgres)
+static const struct adder *adder_of(const char *name, const struct way *way)
 {
 	if (strcmp(name, "amend") == 0)
 		return &amend_adder;
 	if (strcmp(name, "bare") == 0)
-		return postgres ? &postgres_bare : &sqlite_bare;
+		return way->bare;
 	if (strcmp(name, "recorded") == 0)
-		return postgres ? &postgres_recorded : &sqlite_recorded;
+		return way->recorded;
 	die("no such adder: %s", name);
 }
 
 /* Nothing is lost, and whoever records has recorded it. */
-static void judge(const struct race *race, struct totals before, struct totals after)
+static void judge(const struct race *race, const struct way *way, struct totals before,
+		  struct totals after)
 {
 	long commits = 0, own = 0, amend = 0;
 
@@ -176,7 +191,7 @@ static void judge(const struct race *race, struct totals before, struct totals a
 		commits += n;
 		if (client->adder == &amend_adder)
 			amend += n;
-		else if (client->adder == &postgres_recorded || client->adder == &sqlite_recorded)
+		else if (client->adder == way->recorded)
 			own += n;
 	}
 	if (after.sum - before.sum != commits || after.own - before.own != own ||
@@ -190,9 +205,9 @@ static void judge(const struct race *race, struct totals before, struct totals a
 int run_hot(const struct words *words)
 {
 	struct race *race = share(sizeof(*race));
-	bool postgres = is_postgres(word(words, "db"));
-	const struct adder *who = adder_of(word(words, "who"), postgres);
-	const struct adder *other = adder_of(word_or(words, "other", word(words, "who")), postgres);
+	const struct way *way = &ways[engine_of(word(words, "db"))];
+	const struct adder *who = adder_of(word(words, "who"), way);
+	const struct adder *other = adder_of(word_or(words, "other", word(words, "who")), way);
 	struct totals before;
 
 	race->db = word(words, "db");
@@ -206,9 +221,9 @@ int run_hot(const struct words *words)
 		race->clients[i] = (struct client){.adder = i % 2 ? other : who, .race = race};
 		race->clients[i].waits = share(MOST_WAITS * sizeof(uint32_t));
 	}
-	before = postgres ? postgres_totals(race->db) : sqlite_totals(race->db);
-	start_and_wait(race, postgres);
-	judge(race, before, postgres ? postgres_totals(race->db) : sqlite_totals(race->db));
+	before = way->totals(race->db);
+	start_and_wait(race, way->threads);
+	judge(race, way, before, way->totals(race->db));
 	tell(race, who, "");
 	if (other != who)
 		tell(race, other, "other_");
@@ -219,6 +234,6 @@ int run_counters(const struct words *words)
 {
 	const char *db = word(words, "db");
 
-	(is_postgres(db) ? postgres_counters : sqlite_counters)(db, number(words, "rows"));
+	ways[engine_of(db)].counters(db, number(words, "rows"));
 	return 0;
 }

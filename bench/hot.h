@@ -15,17 +15,20 @@ struct adder {
 	void (*close)(void *client);
 };
 
-extern const struct adder amend_adder; /* both engines, with amend's history */
+extern const struct adder amend_adder; /* every engine, with amend's history */
 extern const struct adder postgres_bare, postgres_recorded;
+extern const struct adder mariadb_bare, mariadb_recorded;
 extern const struct adder sqlite_bare, sqlite_recorded;
 
 void postgres_counters(const char *db, long rows);
+void mariadb_counters(const char *db, long rows);
 void sqlite_counters(const char *db, long rows);
 /* The sum of all counters, and how many entries each history has. */
 struct totals {
 	long sum, own, amend;
 };
 struct totals postgres_totals(const char *db);
+struct totals mariadb_totals(const char *db);
 struct totals sqlite_totals(const char *db);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Adding through the library: AMEND_ADD, recorded in amend's history, on either engine.
+ * Adding through the library: AMEND_ADD, recorded in amend's history, on each engine.
  * Leaves the clients to hot.c.
  */
 #include <amend/amend.h>

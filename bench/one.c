@@ -1,6 +1,6 @@
 /*
  * Workload C: one record at a time, unchanged and changed, ours and by hand in turn, call by call.
- * Leaves the statements by hand to one_postgres.c and one_sqlite.c.
+ * Leaves the statements by hand to the engines' own files.
  */
 #include "one.h"
 
@@ -133,13 +133,19 @@ static void take_turns(struct job *job, struct times *times, size_t n, size_t ca
 		tell(&times[way]);
 }
 
+static const struct hand *const hands[] = {
+	[ON_SQLITE] = &sqlite_hand,
+	[ON_POSTGRES] = &postgres_hand,
+#ifdef AMEND_WITH_MARIADB
+	[ON_MARIADB] = &mariadb_hand,
+#endif
+};
+
 int run_one(const struct words *words)
 {
 	const char *db = word(words, "db");
 	size_t calls = (size_t)number(words, "calls");
-	struct job job = {.hand = is_postgres(db) ? &postgres_hand : &sqlite_hand,
-			  .data = data_of(words),
-			  .position = 100000};
+	struct job job = {.hand = hands[engine_of(db)], .data = data_of(words), .position = 100000};
 	struct times quiet[] = {{.name = "read"}, {.name = "unchanged"}};
 	struct times busy[] = {{.name = "update"}, {.name = "recorded"}, {.name = "changed"}};
 	struct amend_error err;

@@ -19,6 +19,6 @@ struct hand {
 	void (*close)(void *hand);
 };
 
-extern const struct hand postgres_hand, sqlite_hand;
+extern const struct hand postgres_hand, mariadb_hand, sqlite_hand;
 
 #endif

@@ -31,6 +31,10 @@ def django_model(db):
     if db.startswith("postgresql:"):
         database = {"ENGINE": "django.db.backends.postgresql", "NAME": re.search(r"///(\w+)", db)[1],
                     "HOST": re.search(r"host=([^&]+)", db)[1], "USER": re.search(r"user=([^&]+)", db)[1]}
+    elif db.startswith("mariadb:"):
+        database = {"ENGINE": "django.db.backends.mysql", "NAME": re.search(r"localhost/(\w+)", db)[1],
+                    "HOST": re.search(r"socket=(.+)", db)[1], "USER": re.search(r"//(\w+)@", db)[1],
+                    "OPTIONS": {"charset": "utf8mb4"}}
     else:
         database = {"ENGINE": "django.db.backends.sqlite3", "NAME": db}
     settings.configure(DATABASES={"default": database}, USE_TZ=True, DEFAULT_AUTO_FIELD="django.db.models.BigAutoField")

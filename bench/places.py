@@ -52,6 +52,54 @@ class Postgres:
             self.drop(name)
 
 
+class Mariadb:
+    """States are databases; one is put back table by table, in the order of the keys, and what it wrote is flushed."""
+
+    name = "mariadb"
+
+    def __init__(self, run):
+        self.run, self.uri, self.made = run, run.mariadb, set()
+        if self.value("SELECT @@innodb_flush_log_at_trx_commit") != "1" and not run.smoke:
+            raise SystemExit("bench: commits of the server are not durable: tools/servers run --durable")
+        self.version = self.value("SELECT version()").split("-")[0]
+
+    def value(self, sql, db=None):
+        return self.run.contender("sql", db=db or self.uri, sql=sql).get("value")
+
+    def url(self, name):
+        return re.sub(r"localhost/\w+", f"localhost/{name}", self.uri)
+
+    def create(self, name):
+        self.drop(name)
+        self.value(f"CREATE DATABASE {name}")
+        self.made.add(name)
+        return self.url(name)
+
+    def drop(self, name):
+        self.value(f"DROP DATABASE IF EXISTS {name}")
+        self.made.discard(name)
+
+    def tables(self, name):
+        return self.value("SELECT group_concat(table_name) FROM information_schema.tables "
+                          f"WHERE table_schema = '{name}'")
+
+    def restore(self, name, to="work"):
+        url = self.create(to)
+        copy = "".join(f"CREATE TABLE {table} LIKE {name}.{table}; INSERT INTO {table} SELECT * FROM {name}.{table}; "
+                       for table in self.tables(name).split(","))
+        self.value(f"BEGIN NOT ATOMIC {copy} END", url)
+        self.settle(to)
+        return url
+
+    def settle(self, name):
+        self.value(f"ANALYZE TABLE {self.tables(name)}", self.url(name))
+        self.value(f"FLUSH TABLES {self.tables(name)} FOR EXPORT", self.url(name))
+
+    def close(self):
+        for name in list(self.made):
+            self.drop(name)
+
+
 class Sqlite:
     """States are files, copied and flushed."""
 

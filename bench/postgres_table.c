@@ -155,17 +155,16 @@ void postgres_look(const char *uri, const struct data *data, enum history histor
 	PQfinish(db);
 }
 
-int run_sql(const struct words *words)
+void postgres_sql(const char *uri, const char *sql)
 {
-	PGconn *db = pg_open(word(words, "db"));
-	PGresult *result = PQexec(db, word(words, "sql"));
+	PGconn *db = pg_open(uri);
+	PGresult *result = PQexec(db, sql);
 	ExecStatusType status = PQresultStatus(result);
 
 	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
-		die("%s: %s", word(words, "sql"), PQerrorMessage(db));
+		die("%s: %s", sql, PQerrorMessage(db));
 	if (status == PGRES_TUPLES_OK && PQntuples(result) > 0)
 		say_text("value", PQgetvalue(result, 0, 0));
 	PQclear(result);
 	PQfinish(db);
-	return 0;
 }

@@ -11,7 +11,7 @@ import sys
 from figures import ratio_of, text_of, verdict
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ENGINES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
+ENGINES = {"postgresql": "PostgreSQL", "mariadb": "MariaDB", "sqlite": "SQLite"}
 
 
 def table(head, rows):

@@ -8,13 +8,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const struct {
+	void (*load)(const char *db, const struct data *data, bool empty);
+	void (*look)(const char *db, const struct data *data, enum history history,
+		     struct found *found);
+	void (*staging)(const char *db, const char *feed, bool history);
+	void (*copy)(const char *db, const char *feed);
+	void (*read)(const char *db);
+	void (*sql)(const char *db, const char *sql); /* NULL: no server */
+} ways[] = {
+	[ON_SQLITE] = {sqlite_load, sqlite_look, sqlite_staging, sqlite_copy, sqlite_read, NULL},
+	[ON_POSTGRES] = {postgres_load, postgres_look, postgres_staging, postgres_copy,
+			 postgres_read, postgres_sql},
+#ifdef AMEND_WITH_MARIADB
+	[ON_MARIADB] = {mariadb_load, mariadb_look, mariadb_staging, mariadb_copy, mariadb_read,
+			mariadb_sql},
+#endif
+};
+
 int run_load(const struct words *words)
 {
 	struct data data = data_of(words);
-	bool empty = number_or(words, "empty", 0) != 0;
 	const char *db = word(words, "db");
 
-	(is_postgres(db) ? postgres_load : sqlite_load)(db, &data, empty);
+	ways[engine_of(db)].load(db, &data, number_or(words, "empty", 0) != 0);
 	return 0;
 }
 
@@ -22,8 +39,7 @@ int run_staging(const struct words *words)
 {
 	const char *db = word(words, "db");
 
-	(is_postgres(db) ? postgres_staging : sqlite_staging)(db, word(words, "feed"),
-							      number(words, "history") != 0);
+	ways[engine_of(db)].staging(db, word(words, "feed"), number(words, "history") != 0);
 	return 0;
 }
 
@@ -31,7 +47,7 @@ int run_copy(const struct words *words)
 {
 	const char *db = word(words, "db");
 
-	(is_postgres(db) ? postgres_copy : sqlite_copy)(db, word(words, "feed"));
+	ways[engine_of(db)].copy(db, word(words, "feed"));
 	return 0;
 }
 
@@ -39,7 +55,18 @@ int run_read(const struct words *words)
 {
 	const char *db = word(words, "db");
 
-	(is_postgres(db) ? postgres_read : sqlite_read)(db);
+	ways[engine_of(db)].read(db);
+	return 0;
+}
+
+int run_sql(const struct words *words)
+{
+	const char *db = word(words, "db");
+	enum engine engine = engine_of(db);
+
+	if (!ways[engine].sql)
+		die("%s is no server's", db);
+	ways[engine].sql(db, word(words, "sql"));
 	return 0;
 }
 
@@ -108,7 +135,7 @@ int run_check(const struct words *words)
 
 	if (copy)
 		data.rows = 0; /* the database has numbered all of them */
-	(is_postgres(db) ? postgres_look : sqlite_look)(db, &data, history, &found);
+	ways[engine_of(db)].look(db, &data, history, &found);
 	expect("rows", rows, found.rows);
 	expect("as the digest of the table's rows", strtoull(word(words, "table"), NULL, 10),
 	       found.digest);

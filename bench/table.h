@@ -33,6 +33,15 @@ void postgres_look(const char *db, const struct data *data, enum history history
 void postgres_staging(const char *db, const char *feed, bool history);
 void postgres_copy(const char *db, const char *feed);
 void postgres_read(const char *db);
+void postgres_sql(const char *db, const char *sql);
+
+void mariadb_load(const char *db, const struct data *data, bool empty);
+void mariadb_look(const char *db, const struct data *data, enum history history,
+		  struct found *found);
+void mariadb_staging(const char *db, const char *feed, bool history);
+void mariadb_copy(const char *db, const char *feed);
+void mariadb_read(const char *db);
+void mariadb_sql(const char *db, const char *sql);
 
 void sqlite_load(const char *db, const struct data *data, bool empty);
 void sqlite_look(const char *db, const struct data *data, enum history history, struct found *found);

@@ -10,6 +10,7 @@ from figures import Figure
 MATCH = ["--match", "remote_id", "--match", "slug", "--adopt", "incoming", "--quiet"]
 # (goal of the first run, of later runs, of a repeat) for each engine, by rows
 GOALS = {("postgresql", 100_000): (0.80, 0.70, 2.0), ("postgresql", 1_000_000): (None, 0.40, None),
+         ("mariadb", 100_000): (None, 0.40, 2.0), ("mariadb", 1_000_000): (None, None, None),
          ("sqlite", 100_000): (None, 0.70, 2.0), ("sqlite", 1_000_000): (None, None, None)}
 
 
@@ -101,7 +102,7 @@ class Sync:
         facts.setdefault("staging without history", []).append(self.staging(db, 2, history=0)["total"])
         self.check(db, 2, "none")
         db = self.place.restore("empty")
-        copy = "COPY" if self.place.name == "postgresql" else "INSERT"
+        copy = {"postgresql": "COPY", "mariadb": "LOAD DATA", "sqlite": "INSERT"}[self.place.name]
         facts.setdefault(f"{copy} into an empty table with these indexes", []).append(
             self.run.contender("copy", db=db, feed=self.feeds[2])["seconds"])
         self.check_copy(db)
@@ -142,8 +143,8 @@ class Sync:
 
 
 # name, what orm.py calls it, which engines, the goal as "so many times as fast"
-ORM = [("Django: a transaction a record", "django-loop", {"postgresql": 100, "sqlite": 60}),
-       ("Django: update_or_create", "django-update-or-create", {"postgresql": None, "sqlite": None}),
+ORM = [("Django: a transaction a record", "django-loop", {"postgresql": 100, "mariadb": 100, "sqlite": 60}),
+       ("Django: update_or_create", "django-update-or-create", {"postgresql": None, "mariadb": None, "sqlite": None}),
        ("sqlite-utils: upsert, one key", "sqlite-utils", {"sqlite": None})]
 
 
@@ -151,7 +152,7 @@ def orm(sync, book):
     """Fewer records than ours get, so that it ends: both are microseconds a record, and nothing is scaled up."""
     run, place = sync.run, sync.place
     for name, what, engines in ORM:
-        if place.name not in engines or not run.python_for(what):
+        if place.name not in engines or not run.python_for(what, place.name):
             continue
         times = engines[place.name]
         figure = Figure("A", place.name, name, 1 / times if times else None, "us/record",
@@ -160,7 +161,7 @@ def orm(sync, book):
             for _ in range(min(run.pairs, 3)):
                 mine = sync.ours(place.restore("loaded"), 1)
                 db = place.restore("loaded")
-                theirs = run.start([run.python_for(what), os.path.join(run.source, "bench", "orm.py"), what, db,
+                theirs = run.start([run.python_for(what, place.name), os.path.join(run.source, "bench", "orm.py"), what, db,
                                     sync.feeds[1], str(run.orm_records)])
                 figure.add(mine["total"] * 1e6 / sync.lines, theirs["us"])
         except run.Failed as failure:

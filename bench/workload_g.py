@@ -9,12 +9,15 @@ import time
 from figures import Figure
 
 GUARDS = {"version": [], "row": ["--history"], "statement": ["--history", "--level", "statement"]}
-# (bulk at most, single rows at least); of single rows once a statement nothing is claimed
+# (bulk at most, single rows at least); of single rows once a statement nothing is claimed, and MariaDB has no such triggers
 GOALS = {
     "postgresql": {"version": (None, 0.80), "row": (4.0, 0.55), "statement": (3.0, None)},
+    "mariadb": {"version": (None, 0.80), "row": (4.0, 0.55)},
     "sqlite": {"version": (None, 0.80), "row": (4.0, 0.30)},
 }
-COLUMNS = "id integer PRIMARY KEY, sku text UNIQUE, name text, note text, qty integer, price {number}, changed text"
+COLUMNS = "id integer PRIMARY KEY, sku {key} UNIQUE, name text, note text, qty integer, price {number}, changed text"
+TYPES = {"postgresql": {"key": "text", "number": "numeric(10,2)"}, "mariadb": {"key": "varchar(40)", "number": "numeric(10,2)"},
+         "sqlite": {"key": "text", "number": "real"}}
 BULK = "UPDATE stock SET qty = qty + 1"
 
 
@@ -22,6 +25,9 @@ def rows_sql(engine, rows):
     fields = "'sku' || g, 'name ' || g, '{}', g, g * 1.5, '2026-01-01'".format("x" * 100)
     if engine == "postgresql":
         return f"INSERT INTO stock SELECT g, {fields} FROM generate_series(1, {rows}) g"
+    if engine == "mariadb":
+        return (f"INSERT INTO stock SELECT seq, concat('sku', seq), concat('name ', seq), repeat('x', 100), seq, "
+                f"seq * 1.5, '2026-01-01' FROM seq_1_to_{rows}")
     return (f"WITH RECURSIVE s(g) AS (SELECT 1 UNION ALL SELECT g + 1 FROM s WHERE g < {rows}) "
             f"INSERT INTO stock SELECT g, {fields} FROM s")
 
@@ -54,6 +60,26 @@ class Postgres:
                         f"WHERE id = i * 7 % {rows} + 1; COMMIT; END LOOP; END $$")
 
 
+class Mariadb(Postgres):
+    """Likewise; a loop's statements commit each by itself."""
+
+    ledger = "amend_"
+
+    def run(self, *statements):
+        if not statements[0].startswith("CREATE"):
+            statements = ("BEGIN NOT ATOMIC START TRANSACTION", *statements, "COMMIT", "END")
+            return super().run("; ".join(statements))
+        return sum(super(Mariadb, self).run(sql) for sql in statements)
+
+    def settle(self):
+        self.place.value("ANALYZE TABLE stock", self.url)
+        self.place.value("FLUSH TABLES stock FOR EXPORT", self.url)
+
+    def singles(self, calls, rows):
+        return super().run(f"BEGIN NOT ATOMIC FOR i IN 1..{calls} DO UPDATE stock SET qty = qty + 1 "
+                           f"WHERE id = i * 7 % {rows} + 1; END FOR; END")
+
+
 class Sqlite:
     ledger = "amend_"
 
@@ -80,15 +106,14 @@ class Sqlite:
         return time.monotonic() - start
 
 
-CLIENTS = {"postgresql": Postgres, "sqlite": Sqlite}
+CLIENTS = {"postgresql": Postgres, "mariadb": Mariadb, "sqlite": Sqlite}
 
 
 def prepare(run, place, guard, rows):
     """The guarded table, updated once in bulk, so that the history rows are there to be copied; and its client."""
     url = place.create(f"guard_{guard}")
     client = CLIENTS[place.name](place, url)
-    number = "numeric(10,2)" if place.name == "postgresql" else "real"
-    client.run(f"CREATE TABLE stock ({COLUMNS.format(number=number)})", rows_sql(place.name, rows))
+    client.run(f"CREATE TABLE stock ({COLUMNS.format(**TYPES[place.name])})", rows_sql(place.name, rows))
     run.command("guard", url, "stock", *GUARDS.get(guard, ["--history"]), "--yes")
     if guard == "none":
         client.run(BULK)
