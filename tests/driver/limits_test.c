@@ -190,11 +190,11 @@ static void interrupt_of_nothing(struct engine *engine)
 }
 
 static const struct engine_test tests[] = {
-	{"a statement past the time limit is INTERRUPTED 57014", time_limit},
-	{"a time limit not reached leaves nothing behind", limit_not_reached},
-	{"the time limit ends a wait for a lock", time_limit_on_a_wait},
-	{"an interrupt ends the statement", interrupt_a_statement},
-	{"an interrupt ends the wait for a lock", interrupt_a_wait},
+	{"a statement past the time limit is INTERRUPTED 57014", time_limit, .real = true},
+	{"a time limit not reached leaves nothing behind", limit_not_reached, .real = true},
+	{"the time limit ends a wait for a lock", time_limit_on_a_wait, .real = true},
+	{"an interrupt ends the statement", interrupt_a_statement, .real = true},
+	{"an interrupt ends the wait for a lock", interrupt_a_wait, .real = true},
 	{"an interrupt of nothing hits nothing", interrupt_of_nothing},
 };
 

@@ -322,8 +322,8 @@ static void close_takes_null(struct engine *engine)
 
 static const struct engine_test tests[] = {
 	{"the driver's data is whole", plain_data},
-	{"the dialect's pieces are SQL that works", dialect_works},
-	{"its URLs are accepted", accepts_its_urls},
+	{"the dialect's pieces are SQL that works", dialect_works, .real = true},
+	{"its URLs are accepted", accepts_its_urls, .real = true},
 	{"close takes NULL", close_takes_null},
 	{"a session opened read-only writes nothing: DENIED 25006", read_only_open},
 	{"open says what is wrong with a file", sqlite_open_errors, .only = "sqlite"},

@@ -257,8 +257,8 @@ static const struct engine_test tests[] = {
 	{"inside a transaction a failure leaves the engine's state", failure_inside},
 	{"the index is that of the first failure", first_and_last_fail},
 	{"a failure leaves the statement cache right", cache_after_failure},
-	{"the same text many times in one run", same_text_many_times},
-	{"more in either direction than buffers hold", more_than_buffers_hold},
+	{"the same text many times in one run", same_text_many_times, .real = true},
+	{"more in either direction than buffers hold", more_than_buffers_hold, .real = true},
 	{"one value of 30 MB", one_large_value},
 	{"a second statement in a text is INVALID, not ignored", one_statement_a_text},
 };

@@ -262,7 +262,7 @@ static const struct engine_test tests[] = {
 	 .only = "postgresql"},
 	{"savepoints undo a failure within", savepoints},
 	{"a deferred constraint fails the commit, which is undone", deferred_constraint,
-	 .not_on = "mariadb"},
+	 .real = true, .not_on = "mariadb"},
 	{"DDL is part of the transaction", ddl_is_undone, .needs = AMEND_HAS_DDL_ROLLBACK},
 	{"a read-only transaction refuses writes: DENIED 25006", read_only},
 	{"a reader beside a writer neither waits nor sees", reads_beside_a_writer},

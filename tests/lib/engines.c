@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../driver/fake.h"
+
 /* The program's private folder, and how many children it had: one a test. */
 struct folders {
 	char base[512];
@@ -185,6 +187,7 @@ static bool fits(const struct engine_test *test, const struct engine *engine)
 	return (engine->features & test->needs) == test->needs &&
 	       (engine->features & test->lacks) == 0 &&
 	       (!test->only || engine_is(engine, test->only)) &&
+	       !(test->real && engine_is(engine, "fake")) &&
 	       (!test->not_on || !engine_is(engine, test->not_on));
 }
 
@@ -242,6 +245,9 @@ static size_t list_engines(struct engine *engines, struct engine_private *privat
 #ifdef AMEND_WITH_MARIADB
 	n = add_engine(engines, privates, n, amend_driver_mariadb, &engine_ops_mariadb, 0);
 #endif
+	/* A fake one: where it is named, and only there. */
+	if (getenv("AMEND_TEST_ENGINES"))
+		n = add_engine(engines, privates, n, &amend_driver_fake, &engine_ops_fake, 0);
 	(void)flags;
 	return n;
 }
@@ -303,8 +309,8 @@ static int skip_all(void)
 
 int engine_main(const struct engine_test *tests, size_t n, unsigned flags, int argc, char **argv)
 {
-	struct engine engines[4] = {{0}};
-	struct engine_private privates[4] = {{0}};
+	struct engine engines[5] = {{0}};
+	struct engine_private privates[5] = {{0}};
 	struct engine_case *cases = calloc(n * COUNT(engines) + 1, sizeof(*cases));
 	struct folders folders = {.base = ""};
 	size_t n_engines = list_engines(engines, privates, flags), n_cases = 0;

@@ -66,6 +66,8 @@ struct engine_test {
 	unsigned lacks;     /* only on engines that have none of these */
 	const char *only;   /* "sqlite", "postgresql", "mariadb": a driver's name; NULL: all */
 	const char *not_on; /* a driver's name whose engine cannot have what it needs; NULL: none */
+	/* Asks for what only a real engine has: more SQL, types, triggers, settings. Not on the fake one (driver/fake.h). */
+	bool real;
 };
 
 enum {

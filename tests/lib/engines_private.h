@@ -43,7 +43,8 @@ struct engine_ops {
 	const char *(*url_of_role)(struct engine *engine, const char **role);
 };
 
-extern const struct engine_ops engine_ops_sqlite, engine_ops_postgres, engine_ops_mariadb;
+extern const struct engine_ops engine_ops_sqlite, engine_ops_postgres, engine_ops_mariadb,
+	engine_ops_fake;
 
 struct opened;
 struct connected;

@@ -287,5 +287,5 @@ const char *engine_pick3(const struct engine *engine, const char *sqlite, const 
 
 const char *engine_pick(const struct engine *engine, const char *sqlite, const char *postgres)
 {
-	return engine_is(engine, "sqlite") ? sqlite : postgres;
+	return engine_is(engine, "sqlite") || engine_is(engine, "fake") ? sqlite : postgres;
 }

@@ -355,10 +355,10 @@ static void never_from_a_savepoint(struct engine *engine)
 
 static const struct engine_test tests[] = {
 	{"a serialization failure: run again, reads included", serialization_failure,
-	 .not_on = "sqlite"},
+	 .needs = AMEND_HAS_ROW_LOCK},
 	{"two SERIALIZABLE units that crossed end as one after the other", write_skew,
 	 .only = "postgresql"},
-	{"a deadlock: run again", deadlock, .not_on = "sqlite"},
+	{"a deadlock: run again", deadlock, .needs = AMEND_HAS_ROW_LOCK},
 	{"undone at any operation: run again as a whole", undone_anywhere},
 	{"no other failure is", nothing_else_is_rerun},
 	{"the number of tries is bounded", bounds},
