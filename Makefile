@@ -39,7 +39,8 @@ test:
 	@ninja -C $(BUILD)
 	tools/servers run --mariadb -- meson test -C $(BUILD) --no-rebuild --print-errorlogs $(TESTS)
 
-# A cluster of three nodes on this machine (Galera): not part of `make test` (docs/decisions/0032-galera.md).
+# Several servers on this machine: three nodes of Galera (docs/decisions/0032-galera.md), a primary and its standby under load
+# (0035-standby.md). Not part of `make test`.
 cluster:
 	@tools/deps test
 	@test -f $(BUILD)/build.ninja || meson setup $(MESON_FLAGS) -Dtests=enabled $(BUILD)

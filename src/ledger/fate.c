@@ -4,9 +4,29 @@
  */
 #include "ledger/fate.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "core/clock.h"
 #include "core/rows.h"
 #include "ledger/state.h"
+
+/*
+ * What is in may be in on this server alone: one that was interrupted while it waited for its standby shows it at once. So
+ * a COMMIT of ours waits as that one should have. Nothing else is in the transaction.
+ */
+static enum amend_status confirm(struct amend_conn *db, struct amend_error *err)
+{
+	const struct amend_statement statement = {.sql = db->dialect->confirm, .once = true};
+	enum amend_status status = AMEND_OK;
+
+	if (!statement.sql)
+		return AMEND_OK;
+	status = db->driver->run(db->session, &statement, 1, NULL, &(size_t){0}, err);
+	if (status == AMEND_INVALID || status == AMEND_UNSUPPORTED || status == AMEND_DENIED)
+		return AMEND_OK;
+	return status == AMEND_OK ? db->driver->commit(db->session, err) : status;
+}
 
 /* Without amend_atomic: the lost unit's hooks are still waiting for what this finds out. */
 static enum amend_status look_once(struct amend_conn *db, int64_t until, amend_fate_look_fn look,
@@ -21,15 +41,28 @@ static enum amend_status look_once(struct amend_conn *db, int64_t until, amend_f
 	if (status != AMEND_OK)
 		return status;
 	status = look(db, context, in, err);
+	if (status == AMEND_OK && *in)
+		status = confirm(db, err);
 	/* Should this fail, the connection is gone, and with it what was written. */
 	(void)!db->driver->rollback(db->session, &ignored);
 	return status;
 }
 
+/* Why it stays unknown, behind what is known of it. */
+static enum amend_status in_vain(struct amend_error *err, const struct amend_error *why)
+{
+	size_t size = strlen(err->text);
+
+	if (*why->text)
+		snprintf(err->text + size, sizeof(err->text) - size, "; looked for in vain: %s",
+			 why->text);
+	return err->status;
+}
+
 enum amend_status amend_fate_find_out(struct amend_conn *db, int64_t until, amend_fate_look_fn look,
 				      void *context, struct amend_error *err)
 {
-	struct amend_error why;
+	struct amend_error why = {.text = ""};
 	enum amend_status status;
 	bool in = false, lost = true;
 
@@ -48,7 +81,7 @@ enum amend_status amend_fate_find_out(struct amend_conn *db, int64_t until, amen
 			amend_clock_sleep_ms(20);
 		lost = db->driver->state(db->session) == AMEND_TX_LOST;
 	} while (status != AMEND_INTERRUPTED && amend_clock_ms() < until);
-	return err->status;
+	return in_vain(err, &why);
 }
 
 static enum amend_status look_for_revision(struct amend_conn *db, void *context, bool *in,

@@ -170,6 +170,7 @@ static const struct amend_dialect dialect = {
 	.guard_grants = guard_grants,
 	.ledger_guard = ledger_guard,
 	.peer_there = amend_postgres_peer_there,
+	.confirm = "SELECT pg_catalog.pg_logical_emit_message(true, 'amend', '')",
 	.revision_xact = "pg_catalog.pg_current_xact_id()::pg_catalog.text::pg_catalog.int8",
 	.hand_over =
 		"SELECT pg_catalog.set_config('amend.revision', $1::pg_catalog.int8::pg_catalog.text, "
@@ -268,7 +269,7 @@ static bool ports_are_numbers(const PQconninfoOption *options)
 	return true;
 }
 
-static enum amend_status check_url(const char *url, struct amend_error *err)
+static enum amend_status check_url(const char *url, int *hosts, struct amend_error *err)
 {
 	PQconninfoOption *options = NULL;
 	char *text = NULL;
@@ -279,6 +280,7 @@ static enum amend_status check_url(const char *url, struct amend_error *err)
 	if (options) {
 		bool good = ports_are_numbers(options);
 
+		*hosts = amend_postgres_count_hosts(options);
 		PQconninfoFree(options);
 		return good ? AMEND_OK
 			    : amend_error_set(err, AMEND_INVALID,
@@ -296,10 +298,14 @@ static enum amend_status check_url(const char *url, struct amend_error *err)
 	return err->status;
 }
 
-static void silence(void *context, const PGresult *result)
+/* One is no mere word: that a COMMIT is in here, and may not be at the standby that it was to wait for. */
+void amend_postgres_notice(void *context, const PGresult *result)
 {
-	(void)context;
-	(void)result;
+	struct amend_session *session = context;
+	const char *function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+
+	if (session && function && strcmp(function, "SyncRepWaitForLSN") == 0)
+		session->unconfirmed = true;
 }
 
 static enum amend_status check_server(PGconn *conn, struct amend_error *err)
@@ -342,6 +348,7 @@ static void close_session(struct amend_session *session)
 	for (size_t i = 0; i < AMEND_PG_PINS; i++)
 		free(session->saved[i]);
 	PQfreeCancel(session->cancel);
+	PQconninfoFree(session->settings);
 	if (!session->adopted)
 		PQfinish(session->conn);
 	free(session);
@@ -358,7 +365,7 @@ static enum amend_status begin_session(PGconn *conn, const char *url,
 	*out = NULL;
 	if (!conn)
 		return amend_no_memory(err);
-	PQsetNoticeReceiver(conn, silence, NULL);
+	PQsetNoticeReceiver(conn, amend_postgres_notice, NULL);
 	if (PQstatus(conn) != CONNECTION_OK)
 		status = amend_postgres_open_error(conn, url, err);
 	if (status == AMEND_OK)
@@ -372,7 +379,12 @@ static enum amend_status begin_session(PGconn *conn, const char *url,
 		PQfinish(conn);
 		return status;
 	}
-	status = amend_postgres_pin_opened(session, err);
+	PQsetNoticeReceiver(conn, amend_postgres_notice, session);
+	session->settings = PQconninfo(conn);
+	session->hosts = amend_postgres_count_hosts(session->settings);
+	status = session->settings ? amend_postgres_pin_opened(session, err) : amend_no_memory(err);
+	if (status == AMEND_OK && session->hosts > 1)
+		status = amend_postgres_branch(session, &session->branch, err);
 	if (status == AMEND_OK)
 		*out = session;
 	else
@@ -384,65 +396,38 @@ static enum amend_status begin_session(PGconn *conn, const char *url,
  * What the URI leaves open libpq takes from PGHOST, PGUSER, PGPASSWORD, PGSSLMODE
  * and so on, as with every program that uses it. Those that change what values
  * mean (PGDATESTYLE, PGTZ, PGCLIENTENCODING, PGOPTIONS) lose against the pins.
+ * Of several hosts it is the primary that is meant, and one that does not answer keeps nobody from the next.
  */
 static enum amend_status open_session(const char *url, const struct amend_open_options *options,
 				      struct amend_session **out, struct amend_error *err)
 {
-	const char *const names[] = {"dbname", "fallback_application_name", "client_encoding", NULL};
-	const char *const values[] = {url, "amend", "UTF8", NULL};
-	enum amend_status status = check_url(url, err);
+	/* In front of the URI, whose own words win; the first two are for several hosts. */
+	const char *names[] = {"target_session_attrs",      "connect_timeout", "dbname",
+			       "fallback_application_name", "client_encoding", NULL};
+	const char *values[] = {NULL, NULL, url, "amend", "UTF8", NULL};
+	int hosts = 1;
+	enum amend_status status = check_url(url, &hosts, err);
 
 	*out = NULL;
-	return status == AMEND_OK
-		       ? begin_session(PQconnectdbParams(names, values, 1), url, options, out, err)
-		       : status;
-}
-
-/* As the session was opened, but of several hosts the one that it came to. */
-static const char *twin_value(const PGconn *conn, const PQconninfoOption *option)
-{
-	if (strcmp(option->keyword, "host") == 0)
-		return PQhost(conn);
-	if (strcmp(option->keyword, "hostaddr") == 0)
-		return PQhostaddr(conn);
-	if (strcmp(option->keyword, "port") == 0)
-		return PQport(conn);
-	return option->val;
+	if (status != AMEND_OK)
+		return status;
+	if (hosts > 1 && !options->read_only && !getenv("PGTARGETSESSIONATTRS"))
+		values[0] = "primary";
+	if (hosts > 1 && !getenv("PGCONNECT_TIMEOUT"))
+		values[1] = AMEND_PG_HOST_S;
+	return begin_session(PQconnectdbParams(names, values, 1), url, options, out, err);
 }
 
 static enum amend_status twin(const struct amend_session *session,
 			      const struct amend_open_options *options, struct amend_session **out,
 			      struct amend_error *err)
 {
-	PQconninfoOption *all;
-	const char **names, **values;
-	enum amend_status status;
-	size_t n = 0, count = 0;
-
 	*out = NULL;
 	if (session->adopted || session->altered)
 		return amend_error_set(err, AMEND_UNSUPPORTED,
 				       "the session has settings that another would not have");
-	all = PQconninfo(session->conn);
-	while (all && all[n].keyword)
-		n++;
-	names = calloc(n + 1, sizeof(*names));
-	values = calloc(n + 1, sizeof(*values));
-	for (size_t i = 0; names && values && i < n; i++) {
-		const char *value = twin_value(session->conn, &all[i]);
-
-		if (!value || !*value)
-			continue;
-		names[count] = all[i].keyword;
-		values[count++] = value;
-	}
-	status = all && names && values
-			 ? begin_session(PQconnectdbParams(names, values, 0), "", options, out, err)
-			 : amend_no_memory(err);
-	PQconninfoFree(all);
-	free(names);
-	free(values);
-	return status;
+	return begin_session(amend_postgres_connect_like(session, -1, NULL, true), "", options, out,
+			     err);
 }
 
 static enum amend_status adopt(void *handle, const struct amend_open_options *options,
@@ -535,6 +520,7 @@ static enum amend_status commit(struct amend_session *session, struct amend_erro
 	case AMEND_TX_FAILED:
 		break;
 	}
+	session->unconfirmed = false;
 	status = amend_postgres_exec(session, "COMMIT", tag, err);
 	if (status != AMEND_OK && amend_postgres_lost(session)) {
 		/* Even "terminating connection" may come after the commit was done and before its answer. */
@@ -547,7 +533,7 @@ static enum amend_status commit(struct amend_session *session, struct amend_erro
 		return amend_postgres_fail(err, AMEND_INVALID, "25P02",
 					   "the transaction had failed and was undone instead of "
 					   "committed");
-	return status;
+	return status == AMEND_OK ? amend_postgres_confirmed(session, err) : status;
 }
 
 static enum amend_status rollback(struct amend_session *session, struct amend_error *err)

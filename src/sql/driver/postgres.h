@@ -39,6 +39,10 @@ enum amend_postgres_type {
 	AMEND_PG_JSONB = 3802,
 };
 
+/* How long one of several hosts may take to answer; in seconds, as libpq counts. */
+#define AMEND_PG_HOST_S "2"
+enum { AMEND_PG_HOST_MS = 2000 };
+
 enum { AMEND_PG_PREPARED = 128, AMEND_PG_PINS = 11 };
 
 /* A statement's text that has come before; from the second time on it has a name on the server. */
@@ -48,6 +52,13 @@ struct amend_postgres_prepared {
 	unsigned number; /* its name is amend_NUMBER: */
 	char name[20];
 	bool prepared;
+};
+
+/* Which history a server writes on; postgres_hosts.c. */
+struct amend_postgres_branch {
+	char system[24];  /* the same of all that were copied from one */
+	int64_t timeline; /* 0: not known, or not a primary */
+	unsigned oldest;  /* amend_session.oldest there */
 };
 
 struct amend_session {
@@ -64,6 +75,14 @@ struct amend_session {
 	int process;      /* 0: not known, something in between hands out numbers of its own */
 	char server[96];  /* what tells it from others, a restarted one included.. */
 	unsigned servers; /* ..and how many it has been so far */
+	unsigned oldest; /* of those, the first from which on each was promoted to follow the one before it */
+
+	/* postgres_hosts.c; opened: */
+	PQconninfoOption *settings;          /* with all that were named */
+	int hosts;                           /* how many */
+	struct amend_postgres_branch branch; /* of several, where the last one was that was used */
+
+	bool unconfirmed; /* a COMMIT since this was last cleared did not wait for its standby to the end */
 
 	/* postgres_pins.c */
 	bool stale_pins;      /* opened: a statement may have changed a setting that we pinned */
@@ -96,6 +115,9 @@ enum amend_status amend_postgres_fail(struct amend_error *err, enum amend_status
 /* From a connection that did not come about; `url` only to keep its secrets out of the text. */
 enum amend_status amend_postgres_open_error(PGconn *conn, const char *url, struct amend_error *err);
 
+/* postgres.c: for PQsetNoticeReceiver of what amend opened; `context` is the session, or NULL. */
+void amend_postgres_notice(void *context, const PGresult *result);
+
 /* postgres_again.c: driver.reconnect, driver.peer, dialect.peer_there */
 
 extern const char amend_postgres_peer_there[];
@@ -103,6 +125,29 @@ int64_t amend_postgres_peer(const struct amend_session *session);
 enum amend_status amend_postgres_reconnect(struct amend_session *session, int limit_ms,
 					   bool (*stop)(const void *context), const void *context,
 					   struct amend_error *err) AMEND_CHECK;
+
+/* postgres_hosts.c */
+
+/*
+ * Another connection with the same settings, to the host-th of those named (-1: the one in use); `attrs`, where given, stands for
+ * its target_session_attrs. NULL: no memory.
+ */
+PGconn *amend_postgres_connect_like(const struct amend_session *session, int host,
+				    const char *attrs, bool wait);
+int amend_postgres_count_hosts(const PQconninfoOption *options);
+/* As it was when it last answered; false where it does not say (before version 14). */
+bool amend_postgres_is_standby(const PGconn *conn);
+/* A query, and its answer. */
+extern const char amend_postgres_branch_sql[];
+void amend_postgres_keep_branch(const PGresult *result, struct amend_postgres_branch *out);
+enum amend_status amend_postgres_branch(struct amend_session *session,
+					struct amend_postgres_branch *out, struct amend_error *err);
+/* After a COMMIT: OUTCOME_UNKNOWN where it did not wait for its standby to the end. */
+enum amend_status amend_postgres_confirmed(struct amend_session *session, struct amend_error *err);
+/* UNREACHABLE: what was lost cannot go on there. */
+enum amend_status amend_postgres_check_branch(const struct amend_session *session,
+					      const struct amend_postgres_branch *found,
+					      struct amend_error *err);
 
 /* postgres_run.c */
 

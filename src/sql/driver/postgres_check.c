@@ -14,7 +14,9 @@ static const char settings_sql[] =
 	"pg_catalog.current_setting('fsync'), pg_catalog.current_setting('full_page_writes'), "
 	"pg_catalog.current_setting('synchronous_commit'), pg_catalog.pg_is_in_recovery(), "
 	"pg_catalog.current_setting('server_encoding'), "
-	"pg_catalog.current_setting('default_transaction_read_only')";
+	"pg_catalog.current_setting('default_transaction_read_only'), "
+	"pg_catalog.current_setting('synchronous_standby_names') <> '', "
+	"EXISTS (SELECT FROM pg_catalog.pg_stat_replication WHERE state = 'streaming')";
 
 static const char blocked_sql[] =
 	"SELECT b.pid, b.usename, coalesce(b.application_name, ''), "
@@ -42,6 +44,16 @@ static const char *cell(const struct amend_rows *rows, size_t row, size_t column
 	const struct amend_value *value = amend_rows_at(rows, row, column);
 
 	return value->kind == AMEND_TEXT ? value->as.text : "?";
+}
+
+static void tell_standby(bool synchronous, each_fn each, void *context)
+{
+	if (synchronous)
+		each(context, AMEND_LEVEL_OK, "standby", "commits wait for a standby");
+	else
+		each(context, AMEND_LEVEL_ADVICE, "standby",
+		     "commits do not wait for the standby: one that takes over may lack the last ones "
+		     "(hint: synchronous_standby_names)");
 }
 
 static void tell_settings(const struct amend_session *session, const struct amend_rows *rows,
@@ -79,8 +91,13 @@ static void tell_settings(const struct amend_session *session, const struct amen
 	else if (strcmp(cell(rows, 0, 4), "off") == 0)
 		each(context, AMEND_LEVEL_ADVICE, "durability",
 		     "synchronous_commit is off: a crash may lose the last commits");
+	else if (strcmp(cell(rows, 0, 4), "local") == 0 && *cell(rows, 0, 8) == 't')
+		each(context, AMEND_LEVEL_ADVICE, "durability",
+		     "synchronous_commit is local: a standby that takes over may lack the last commits");
 	else
 		each(context, AMEND_LEVEL_OK, "durability", "commits survive a crash");
+	if (*cell(rows, 0, 9) == 't')
+		tell_standby(*cell(rows, 0, 8) == 't', each, context);
 }
 
 /* "4711 (ada, psql)": what an administrator looks for. */
@@ -119,6 +136,47 @@ static void tell_sessions(const struct amend_rows *blocked, const struct amend_r
 		     "no transaction is idle for longer than a minute");
 }
 
+/* What one of the hosts is, by its own word; whether it is a primary. */
+static bool tell_host(const struct amend_session *session, int host, each_fn each, void *context)
+{
+	PGconn *conn = amend_postgres_connect_like(session, host, "any", true);
+	struct amend_postgres_branch branch = {.timeline = 0};
+	char text[256];
+
+	if (!conn)
+		return false;
+	if (PQstatus(conn) == CONNECTION_OK) {
+		PGresult *result = PQexec(conn, amend_postgres_branch_sql);
+
+		amend_postgres_keep_branch(result, &branch);
+		PQclear(result);
+	}
+	if (PQstatus(conn) != CONNECTION_OK)
+		snprintf(text, sizeof(text), "number %d of the URL does not answer", host + 1);
+	else if (branch.timeline == 0)
+		snprintf(text, sizeof(text), "%s:%s is a standby, or does not tell", PQhost(conn),
+			 PQport(conn));
+	else
+		snprintf(text, sizeof(text), "%s:%s is a primary, on timeline %lld", PQhost(conn),
+			 PQport(conn), (long long)branch.timeline);
+	each(context, PQstatus(conn) == CONNECTION_OK ? AMEND_LEVEL_OK : AMEND_LEVEL_ADVICE, "host",
+	     text);
+	PQfinish(conn);
+	return branch.timeline > 0;
+}
+
+static void tell_hosts(const struct amend_session *session, each_fn each, void *context)
+{
+	int primaries = 0;
+
+	for (int i = 0; session->hosts > 1 && i < session->hosts; i++)
+		primaries += tell_host(session, i, each, context);
+	if (primaries > 1)
+		each(context, AMEND_LEVEL_PROBLEM, "host",
+		     "more than one of them is a primary: what is written to one the others do not have "
+		     "(hint: stop all but the one on the highest timeline)");
+}
+
 enum amend_status amend_postgres_check(struct amend_session *session, each_fn each, void *context,
 				       struct amend_error *err)
 {
@@ -133,6 +191,7 @@ enum amend_status amend_postgres_check(struct amend_session *session, each_fn ea
 	if (status == AMEND_OK) {
 		tell_settings(session, &rows[0], each, context);
 		tell_sessions(&rows[1], &rows[2], each, context);
+		tell_hosts(session, each, context);
 	}
 	for (size_t i = 0; i < 3; i++)
 		amend_rows_release(&rows[i]);

@@ -114,6 +114,18 @@ static bool raised(const PGresult *result)
 	return function && strcmp(function, "exec_stmt_raise") == 0;
 }
 
+/* It refuses single statements as read-only, and a transaction that may write as a setting that it does not take. */
+static bool refused_by_standby(const struct amend_session *session, const PGresult *result,
+			       const char *state)
+{
+	const char *function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+
+	if (!amend_postgres_is_standby(session->conn))
+		return false;
+	return strcmp(state, AMEND_SQLSTATE_READ_ONLY) == 0 ||
+	       (function && strcmp(function, "call_bool_check_hook") == 0);
+}
+
 enum amend_status amend_postgres_error(struct amend_session *session, const PGresult *result,
 				       struct amend_error *err)
 {
@@ -133,6 +145,10 @@ enum amend_status amend_postgres_error(struct amend_session *session, const PGre
 		return amend_postgres_fail(err, AMEND_UNREACHABLE, AMEND_SQLSTATE_LOST,
 					   *line ? line : "the server gave no answer");
 	}
+	if (!session->read_only && refused_by_standby(session, result, state))
+		return amend_postgres_fail(err, AMEND_DENIED, AMEND_SQLSTATE_READ_ONLY,
+					   "this server is a standby and takes no writes (hint: the "
+					   "URL may name several hosts, its primary among them)");
 	status = amend_postgres_status(state);
 	if (status == AMEND_INTERNAL && raised(result))
 		status = AMEND_CONSTRAINT;

@@ -93,7 +93,7 @@ static void keep_whom(struct amend_session *session, const PGresult *result)
 	if (strcmp(server, session->server) == 0)
 		return;
 	snprintf(session->server, sizeof(session->server), "%s", server);
-	session->servers++;
+	session->oldest = ++session->servers;
 }
 
 enum amend_status amend_postgres_pin_opened(struct amend_session *session, struct amend_error *err)

@@ -474,6 +474,7 @@ enum amend_status amend_postgres_run(struct amend_session *session,
 			.arena = AMEND_ARENA_INIT,
 		};
 
+		session->unconfirmed = false;
 		run_slice(session, &slice,
 			  next_slice(statements + at, n - at, before == AMEND_TX_IDLE && !together),
 			  err);
@@ -488,6 +489,8 @@ enum amend_status amend_postgres_run(struct amend_session *session,
 		} else if (status != AMEND_OK && at < n) {
 			amend_postgres_judge_loss(session, &statements[at], before, err);
 			status = err->status;
+		} else if (status == AMEND_OK) {
+			status = amend_postgres_confirmed(session, err);
 		}
 	}
 	if (failed)
