@@ -187,6 +187,18 @@ void amend_cte_result(struct amend_sql *sql, struct amend_conn *db, const char *
 		amend_sql_text(sql, *old ? " LEFT JOIN c ON true" : ", c");
 }
 
+enum amend_status amend_cte_exec(struct amend_conn *db, const struct amend_sql *sql,
+				 struct amend_rows *rows, struct amend_error *err)
+{
+	enum amend_status status = amend_exec(db, sql, rows, err);
+
+	/* The answer may have come, and found no memory. */
+	db->wrote_alone = !amend_in_transaction(db) &&
+			  (status == AMEND_OK ? rows->n_rows > 0
+					      : status == AMEND_NO_MEMORY && !sql->text.failed);
+	return status;
+}
+
 enum amend_status amend_cte_written(struct amend_conn *db, const struct amend_rows *rows,
 				    struct amend_written *out, struct amend_error *err)
 {

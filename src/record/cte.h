@@ -64,6 +64,9 @@ void amend_cte_change(struct amend_sql *sql, struct amend_conn *db, const struct
 void amend_cte_changed(struct amend_sql *sql, struct amend_conn *db);
 /* "revision, change FROM ..": the last columns of the result. `old`: what is there though nothing was written; "": nothing. */
 void amend_cte_result(struct amend_sql *sql, struct amend_conn *db, const char *old);
+/* As amend_exec; outside a transaction it is in by then, whatever comes after: amend_conn.wrote_alone. */
+enum amend_status amend_cte_exec(struct amend_conn *db, const struct amend_sql *sql,
+				 struct amend_rows *rows, struct amend_error *err) AMEND_CHECK;
 /* Takes those of the row that was written. */
 enum amend_status amend_cte_written(struct amend_conn *db, const struct amend_rows *rows,
 				    struct amend_written *out, struct amend_error *err) AMEND_CHECK;

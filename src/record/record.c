@@ -228,10 +228,15 @@ static enum amend_status run_alone(struct amend_call *call, struct amend_error *
 		amend_result_reset(&call->work);
 		call->at_hand = call->moved = call->clashed = false;
 		call->refused = 0;
+		call->db->wrote_alone = false;
 		status = amend_mark_begin(call->db, &mark, err);
 		if (status == AMEND_OK)
 			status = run(call, err);
 		amend_mark_end(call->db);
+		if (status == AMEND_NO_MEMORY && call->db->wrote_alone) {
+			amend_error_wrap(err, "it is in, or may be, but cannot be told");
+			return err->status = AMEND_OUTCOME_UNKNOWN;
+		}
 		if (status != AMEND_OUTCOME_UNKNOWN)
 			return status;
 		status = amend_call_unanswered(call, &mark, err);

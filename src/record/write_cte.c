@@ -16,7 +16,7 @@ static enum amend_status run(struct amend_conn *db, const struct amend_sql *sql,
 			     struct amend_written *out, bool take, struct amend_error *err)
 {
 	struct amend_rows rows = AMEND_ROWS_INIT;
-	enum amend_status status = amend_exec(db, sql, &rows, err);
+	enum amend_status status = amend_cte_exec(db, sql, &rows, err);
 
 	out->moved = status == AMEND_OK && rows.n_rows == 0;
 	if (status == AMEND_OK && !out->moved)

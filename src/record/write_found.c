@@ -184,7 +184,7 @@ enum amend_status amend_found_update(struct amend_conn *db, const struct amend_t
 	amend_sql_init_shape(&sql, db, &shape);
 	reach = choose(&sql, table, puts, n, differs);
 	build(&sql, db, table, key, puts, n, differs, &reach);
-	status = amend_exec(db, &sql, &rows, err);
+	status = amend_cte_exec(db, &sql, &rows, err);
 	if (status != AMEND_OK || rows.n_rows != 1) {
 		*n_found = rows.n_rows > 1 ? 2 : 0;
 		goto out;
@@ -293,7 +293,7 @@ enum amend_status amend_added_update(struct amend_conn *db, const struct amend_t
 	add_before(&sql, table, &reach, "u.");
 	amend_sql_text(&sql, ", ");
 	amend_cte_result(&sql, db, "");
-	status = amend_exec(db, &sql, &rows, err);
+	status = amend_cte_exec(db, &sql, &rows, err);
 	out->moved = status == AMEND_OK && rows.n_rows == 0;
 	if (status != AMEND_OK || out->moved)
 		goto out;

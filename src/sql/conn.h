@@ -70,7 +70,8 @@ struct amend_conn {
 	char *who, *why, *program;
 	struct amend_ledger *ledger;
 	void (*ledger_free)(struct amend_ledger *ledger);
-	void *guesses;                         /* layer 4's own, in one piece (record/guess.c) */
+	bool wrote_alone; /* layer 5's: a statement outside of units has written, or may have */
+	void *guesses;    /* layer 4's own, in one piece (record/guess.c) */
 	struct amend_text *texts[AMEND_TEXTS]; /* text.c: by their shapes' hash */
 };
 
