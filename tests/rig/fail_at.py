@@ -28,6 +28,7 @@ from engines import open_engine, skip_without_server
 
 UNKNOWN = 7
 DONE = "what was asked for is done"  # and could not be printed
+LAST = 3
 
 
 class Fails:
@@ -85,7 +86,10 @@ class Fails:
         n = self.count(change, kind)
         fired, faults = 0, []
         for how in ("", "+"):
-            for at in range(1, n + 1) if most == 0 else sorted(chance.sample(range(1, n + 1), min(most, n))):
+            by_chance = range(1, n + 1) if most == 0 else chance.sample(range(1, n + 1), min(most, n))
+            # The last allocations are those of printing what is done.
+            always = range(max(1, n - LAST + 1), n + 1) if (kind, how) == ("memory", "") else ()
+            for at in sorted({*by_chance, *always}):
                 if len(faults) > 9:
                     return fired, faults
                 struck, wrong = self.one(change, f"{kind} {at}{how}")
