@@ -92,6 +92,19 @@ enum amend_status amend_row_scan(struct amend_conn *db, const struct amend_table
 				 amend_row_scan_fn each, void *context,
 				 struct amend_error *err) AMEND_CHECK;
 
+/*
+ * The same of the rows whose columns are one of the keys (`values` has n_keys * n entries), in one pass over the
+ * table that only those leave the server of. For many keys, where so many may be asked for at once: not of each engine, and not of
+ * columns of all types.
+ */
+bool amend_row_scans_keys(const struct amend_conn *db, const struct amend_table *table,
+			  const uint32_t *columns, size_t n);
+enum amend_status amend_row_scan_keys(struct amend_conn *db, const struct amend_table *table,
+				      const uint32_t *columns, size_t n,
+				      const struct amend_value *values, size_t n_keys,
+				      amend_row_scan_fn each, void *context,
+				      struct amend_error *err) AMEND_CHECK;
+
 /* A copy of the row in one piece of memory, of so many bytes, aligned for values; it has no `pk`. */
 size_t amend_row_size(const struct amend_table *table, const struct amend_row *row);
 void amend_row_copy(const struct amend_table *table, const struct amend_row *row, void *room,

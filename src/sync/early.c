@@ -274,20 +274,21 @@ static struct amend_early *make(struct amend_sync *sync, const struct amend_siev
 enum amend_status amend_early_begin(struct amend_sync *sync, struct amend_error *err)
 {
 	struct amend_sieve_bases bases;
+	enum amend_sieve_way way;
 	enum amend_status status;
-	bool scan = false;
 	uint64_t n;
 
 	if (!may_begin(sync) || (n = foresee(sync)) == 0 ||
 	    !amend_reads_freely(sync->db, sync->table->schema))
 		return AMEND_OK;
-	status = amend_sieve_scans(sync, n, &scan, err);
-	if (status == AMEND_OK && scan)
-		status = amend_sync_look(sync, err);
-	if (status == AMEND_OK && scan)
+	status = amend_sieve_choose(sync, n, &way, err);
+	if (status != AMEND_OK || way != AMEND_SIEVE_BY_SCAN)
+		return status;
+	status = amend_sync_look(sync, err);
+	if (status == AMEND_OK)
 		status = amend_sieve_look(sync, &bases, err);
 	/* Where their number is not known they would have to be counted, by whoever has the connection. */
-	if (status != AMEND_OK || !scan || (!sync->baseless && !bases.known))
+	if (status != AMEND_OK || (!sync->baseless && !bases.known))
 		return status;
 	/* Without a thread rows are read later, as ever. */
 	sync->early = make(sync, &bases);

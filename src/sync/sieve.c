@@ -16,10 +16,11 @@
 #include "sync/places.h"
 #include "sync/sieve_inside.h"
 
-enum {
-	/* A look-up by key costs as much as reading so many rows in a row (measured: docs/performance.md). */
-	ROWS_A_LOOKUP = 5,
-};
+/*
+ * A look-up by key costs as much as reading so many rows of the table: all that leave the server, or all that it compares
+ * with the keys and mostly keeps, which pays from so many rows a key on. Measured: docs/decisions/0033-where-a-sync-spends-its-time.md.
+ */
+enum { ROWS_A_LOOKUP = 5, ROWS_A_PROBE = 30, ROWS_A_KEY = 2 };
 
 void amend_sieve_free(struct amend_sieve *sieve)
 {
@@ -297,29 +298,42 @@ static enum amend_status estimate_rows(struct amend_sync *sync, int64_t *out,
 	return status;
 }
 
-enum amend_status amend_sieve_scans(struct amend_sync *sync, uint64_t n, bool *scan,
+/* How many rows there are, of so many at most. */
+static enum amend_status count_rows(struct amend_sync *sync, uint64_t most, int64_t *out,
 				    struct amend_error *err)
 {
 	struct amend_rows rows = AMEND_ROWS_INIT;
+	enum amend_status status;
 	struct amend_sql sql;
-	uint64_t most = n * ROWS_A_LOOKUP;
-	int64_t count = 0;
-	enum amend_status status = estimate_rows(sync, &count, err);
 
-	*scan = count >= 0 && (uint64_t)count <= most;
-	if (status != AMEND_OK || count >= 0)
-		return status;
-	count = 0;
+	*out = 0;
 	amend_sql_init(&sql, sync->db);
 	amend_sql_text(&sql, "SELECT count(*) FROM (SELECT 1 FROM ");
 	amend_sql_text(&sql, sync->table->sql);
-	amend_sql_printf(&sql, " LIMIT %llu) few", (unsigned long long)most + 1);
+	amend_sql_printf(&sql, " LIMIT %llu) few", (unsigned long long)most);
 	status = amend_exec(sync->db, &sql, &rows, err);
 	if (status == AMEND_OK && rows.n_rows == 1)
-		amend_value_number(amend_rows_at(&rows, 0, 0), &count);
-	*scan = (uint64_t)count <= most;
+		amend_value_number(amend_rows_at(&rows, 0, 0), out);
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
+	return status;
+}
+
+enum amend_status amend_sieve_choose(struct amend_sync *sync, uint64_t n, enum amend_sieve_way *out,
+				     struct amend_error *err)
+{
+	const struct amend_sync_key *key = &sync->keys[0];
+	bool keyed = amend_row_scans_keys(sync->db, sync->table, key->columns, key->n);
+	uint64_t all = n * (keyed ? ROWS_A_KEY : ROWS_A_LOOKUP);
+	uint64_t most = keyed ? n * ROWS_A_PROBE : all;
+	int64_t count = 0;
+	enum amend_status status = estimate_rows(sync, &count, err);
+
+	*out = AMEND_SIEVE_BY_KEY;
+	if (status == AMEND_OK && count < 0)
+		status = count_rows(sync, most + 1, &count, err);
+	if (status == AMEND_OK && (uint64_t)count <= most)
+		*out = (uint64_t)count <= all ? AMEND_SIEVE_BY_SCAN : AMEND_SIEVE_BY_KEYED_SCAN;
 	return status;
 }
 
@@ -327,9 +341,9 @@ enum amend_status amend_sieve_run(struct amend_sync *sync, struct amend_store_re
 				  uint64_t first, uint64_t n, struct amend_sieve **out,
 				  struct amend_error *err)
 {
+	enum amend_sieve_way way = AMEND_SIEVE_BY_KEY;
 	struct amend_sieve *sieve;
 	enum amend_status status;
-	bool scan = false;
 
 	*out = NULL;
 	sync->n_first = 0;
@@ -351,12 +365,14 @@ enum amend_status amend_sieve_run(struct amend_sync *sync, struct amend_store_re
 	 * rule, a row that has the very text is the one that it would find.
 	 */
 	if (sync->early)
-		scan = true;
+		way = AMEND_SIEVE_BY_SCAN;
 	else if (!sync->slices && (!amend_sync_odd(sync) || sync->keys[0].unique))
-		status = amend_sieve_scans(sync, n, &scan, err);
+		status = amend_sieve_choose(sync, n, &way, err);
 	if (status != AMEND_OK)
 		return status;
-	return scan ? amend_sieve_by_scan(*out, err) : amend_sieve_by_key(*out, err);
+	sieve->keyed = way == AMEND_SIEVE_BY_KEYED_SCAN;
+	return way == AMEND_SIEVE_BY_KEY ? amend_sieve_by_key(sieve, err)
+					 : amend_sieve_by_scan(sieve, err);
 }
 
 bool amend_sieve_settled(const struct amend_sieve *sieve, uint64_t index)

@@ -22,9 +22,11 @@ enum amend_status amend_sieve_run(struct amend_sync *sync, struct amend_store_re
 				  struct amend_error *err) AMEND_CHECK;
 void amend_sieve_free(struct amend_sieve *sieve);
 
-/* Whether for about so many records reading the whole table costs less than looking up each. */
-enum amend_status amend_sieve_scans(struct amend_sync *sync, uint64_t n, bool *scan,
-				    struct amend_error *err) AMEND_CHECK;
+/* Which rows are read: those of each key, looked up; all; or all by the server, which hands out those of the keys. */
+enum amend_sieve_way { AMEND_SIEVE_BY_KEY, AMEND_SIEVE_BY_SCAN, AMEND_SIEVE_BY_KEYED_SCAN };
+/* What costs least for about so many records. */
+enum amend_status amend_sieve_choose(struct amend_sync *sync, uint64_t n, enum amend_sieve_way *out,
+				     struct amend_error *err) AMEND_CHECK;
 
 /* What the ledger says of the source's bases before the table is read. */
 struct amend_sieve_bases {

@@ -63,6 +63,7 @@ struct amend_sieve {
 	size_t n_strays, strays_room;
 	uint64_t n_known;  /* bases whose first key one has */
 	bool compares;     /* with rows; else keys alone are made canonical */
+	bool keyed;        /* of the table only rows that have a record's key are read */
 	bool scanned;      /* all bases were read, or need not be */
 	bool strays_stand; /* the rows of the strays were read */
 	bool firsts; /* the source has no bases: what is equal is settled, and gets its first one */
@@ -107,6 +108,10 @@ void amend_sieve_settle_equal(struct amend_sieve *sieve);
 enum amend_status amend_sieve_take_base(struct amend_sieve *sieve, struct amend_sieve_entry *entry,
 					const struct amend_base *base,
 					struct amend_error *err) AMEND_CHECK;
+
+/* sieve_keys.c: rows that have the first key of some record */
+enum amend_status amend_sieve_read_keys(struct amend_sieve *sieve, amend_row_scan_fn each,
+					void *context, struct amend_error *err) AMEND_CHECK;
 
 /* sieve_scan.c, sieve_keys.c */
 enum amend_status amend_sieve_by_scan(struct amend_sieve *sieve,

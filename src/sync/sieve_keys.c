@@ -1,5 +1,5 @@
 /*
- * The rows of the input's keys, and their bases, some thousands at a time.
+ * The rows of the input's keys: all at once, or with their bases some thousands at a time.
  * Leaves what they are compared for to sieve.c.
  */
 #include <stdlib.h>
@@ -55,6 +55,37 @@ static enum amend_status canonical_keys(struct amend_sieve *sieve, struct batch 
 		n += good;
 	}
 	batch->n = n;
+	return status;
+}
+
+/* Also of those that are left to be decided: two rows of one key are then met here, as by a scan of all. */
+enum amend_status amend_sieve_read_keys(struct amend_sieve *sieve, amend_row_scan_fn each,
+					void *context, struct amend_error *err)
+{
+	struct amend_sync *sync = sieve->sync;
+	const struct amend_sync_key *key = &sync->keys[0];
+	struct amend_value *values = calloc(sieve->n * key->n, sizeof(*values));
+	struct batch *batch = calloc(1, sizeof(*batch));
+	enum amend_status status = values && batch ? AMEND_OK : amend_no_memory(err);
+	size_t n = 0;
+
+	for (uint64_t i = 0; i < sieve->n && status == AMEND_OK; i++) {
+		if (sieve->entries[i].code)
+			batch->entries[batch->n++] = &sieve->entries[i];
+		if (batch->n == 0 || (batch->n < BATCH && i + 1 < sieve->n))
+			continue;
+		batch->values = values + n * key->n;
+		status = canonical_keys(sieve, batch, err);
+		n += batch->n;
+		batch->n = 0;
+	}
+	if (status == AMEND_OK && n > 0)
+		status = amend_row_scan_keys(sync->db, sync->table, key->columns, key->n, values, n,
+					     each, context, err);
+	if (batch)
+		amend_arena_release(&batch->arena);
+	free(batch);
+	free(values);
 	return status;
 }
 

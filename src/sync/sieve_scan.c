@@ -1,5 +1,5 @@
 /*
- * The whole table read once, and then all bases, unless their sum tells enough.
+ * The whole table read once, or by the server for us, and then all bases, unless their sum tells enough.
  * Leaves what a row is compared for to sieve.c, and the sum to sieve_sum.c.
  *
  * Rows and bases come in an order of their own, so that the entry of each is anywhere in memory, and so are
@@ -228,6 +228,8 @@ static enum amend_status read_rows(struct amend_sieve *sieve, struct amend_error
 	ahead.take = take_row;
 	if (status == AMEND_OK && sieve->sync->early)
 		status = take_early(&ahead, err);
+	else if (status == AMEND_OK && sieve->keyed)
+		status = amend_sieve_read_keys(sieve, each_row, &ahead, err);
 	else if (status == AMEND_OK)
 		status = amend_row_scan(sieve->sync->db, sieve->sync->table, each_row, &ahead, err);
 	if (status == AMEND_OK)

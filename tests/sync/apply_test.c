@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "sql/conn.h"
+
 static const char *const by_code = "SELECT code, name FROM country ORDER BY code";
 
 static struct feed *countries(struct engine *engine)
@@ -588,6 +590,72 @@ static void a_few_bases_are_looked_up(struct engine *engine)
 	engine_expect(engine, gone, "0");
 }
 
+/* Four times as many rows as records: an engine that can hands out those that have a record's key. */
+static void a_larger_table(struct engine *engine)
+{
+	static const char head[] = "code,name\nN1,number 1\nN2,n2\nN0,n0\nN3,number 3\nN100,new\n";
+	struct feed *feed = countries(engine);
+	bool keyed = amend_has(feed->db, AMEND_HAS_ARRAYS);
+	struct amend_trace_fault fault = {.op = AMEND_TRACE_SCAN, .status = AMEND_INTERNAL};
+	struct amend_trace *trace;
+
+	if (feed->options.memory > 0)
+		return;
+	fed(feed, with_many(engine, "code,name\n", 0, "number"), "created=100");
+	for (int i = 1; i < 4; i++)
+		engine_execf(engine,
+			     "INSERT INTO country (code, name) SELECT code || '-%d', 'theirs' "
+			     "FROM country WHERE name <> 'theirs'",
+			     i);
+	engine_exec(engine, "UPDATE country SET name = 'ours' WHERE code IN ('N1', 'N2')");
+	trace = connect_trace(engine, feed->db);
+	fault.sql = keyed ? "b.digest FROM" : "IS TRUE";
+	trace->fault = fault;
+	fed_once(feed, with_many(engine, head, 4, "number"),
+		 "created=1 updated=1 kept=1 unchanged=97 conflicts=1 new_conflicts=1 "
+		 "open_conflicts=1");
+	fed_once(feed, with_many(engine, head, 4, "number"),
+		 "kept=1 unchanged=99 conflicts=1 open_conflicts=1");
+	assert_false(trace->fault.fired);
+	/* A base whose row no record finds tells that they are to be read all. */
+	engine_exec(engine, "UPDATE country SET code = 'M3' WHERE code = 'N3'");
+	assert_int_equal(feed_text(feed, with_many(engine, "code,name\n", 4, "number")),
+			 keyed ? AMEND_INTERNAL : AMEND_OK);
+	fault.sql = keyed ? "IS TRUE" : "b.digest FROM";
+	trace->fault = fault;
+	assert_int_equal(feed_text(feed, with_many(engine, head, 4, "number")), AMEND_INTERNAL);
+	assert_true(trace->fault.fired);
+	engine_expect(engine, "SELECT count(*) FROM country WHERE name = 'theirs'", "300");
+}
+
+/* Keys as the column has them: one that it cannot hold (SQLite can), one that is spelled otherwise, two that are the same. */
+static void a_larger_table_of_numbers(struct engine *engine)
+{
+	struct feed *feed;
+
+	engine_exec(
+		engine,
+		"CREATE TABLE num (a integer NOT NULL, b integer NOT NULL, v text, PRIMARY KEY (a, b));"
+		"INSERT INTO num VALUES (0, 0, 'x'), (0, 1, 'x'), (0, 2, 'x')");
+	for (int i = 1; i < 8; i++)
+		engine_execf(engine,
+			     "INSERT INTO num SELECT %d, b, v FROM num WHERE a = 0; "
+			     "UPDATE num SET v = 'y' WHERE a = %d AND b = 1",
+			     i, i);
+	feed = feed_open(engine, "num", "a,b");
+	feed->options.max_rejects = -1;
+	feed->options.adopt = AMEND_ADOPT_CONFLICT;
+	fed(feed, "a,b,v\n1,0,x\n2,01,x\nfour,2,x\n3,2,x\n3,2,z\n4,2,x\n8,0,new\n",
+	    engine_pick(
+		    engine,
+		    "created=2 unchanged=2 conflicts=1 rejected=2 new_conflicts=1 open_conflicts=1",
+		    "created=1 unchanged=2 conflicts=1 rejected=3 new_conflicts=1 "
+		    "open_conflicts=1"));
+	engine_expect(engine, "SELECT count(*) FROM num WHERE v = 'x'",
+		      engine_pick(engine, "18", "17"));
+	engine_expect(engine, "SELECT v FROM num WHERE a = 2 AND b = 1", "y");
+}
+
 static const struct engine_test tests[] = {
 	{"edited between the phases, in an attached file", edited_in_an_attached_file},
 	{"what a base was is kept with the change that replaced it", bases_are_kept_with_the_change},
@@ -616,6 +684,8 @@ static const struct engine_test tests[] = {
 	{"editors edit while a sync runs: no edit is lost", editors_lose_nothing},
 	{"a repeat that changes nothing reads no bases", repeat_reads_no_bases},
 	{"where little differs a few bases are looked up", a_few_bases_are_looked_up},
+	{"of a larger table the rows of the keys are read", a_larger_table},
+	{"and of one whose keys are numbers", a_larger_table_of_numbers},
 };
 
 ENGINE_MAIN_WITH(tests, ENGINES_GENERIC)
