@@ -237,7 +237,8 @@ static enum amend_status remove_rows(const struct amend_batch_group *group, stru
 	return status;
 }
 
-static enum amend_status insert(const struct amend_batch_group *group, struct amend_error *err)
+/* Each by itself: what is there already shows. */
+static enum amend_status insert_each(const struct amend_batch_group *group, struct amend_error *err)
 {
 	struct amend_batch *batch = group->batch;
 	size_t n_puts = group->first->n_puts;
@@ -274,6 +275,94 @@ static enum amend_status insert(const struct amend_batch_group *group, struct am
 out:
 	amend_sql_release(&sql);
 	return status;
+}
+
+/* ---- many in an INSERT ---- */
+
+/* Rows in a statement: few texts, for what is prepared to be of use again. */
+static const size_t sizes[] = {256, 32, 8, 1};
+
+enum {
+	FEW = 8,
+	PLACEHOLDERS = 32 * 1024, /* a statement may have twice as many */
+	BYTES = 512 * 1024, /* of their texts: what is too much for a server goes one by one */
+};
+
+/* The most of these rows that go together. */
+static size_t fitting(const struct amend_batch_group *group, size_t from)
+{
+	size_t n_puts = group->first->n_puts, bytes = 0, n = 0, i = 0;
+
+	for (; from + n < group->n && n < sizes[0] && (n + 1) * n_puts <= PLACEHOLDERS; n++) {
+		const struct amend_bulk *item = amend_group_item(group, from + n);
+
+		for (size_t j = 0; j < n_puts; j++)
+			bytes += item->puts[j].value.size;
+		if (bytes > BYTES)
+			break;
+	}
+	while (sizes[i] > 1 && sizes[i] > n)
+		i++;
+	return sizes[i];
+}
+
+static enum amend_status insert_rows(const struct amend_batch_group *group, size_t from, size_t n,
+				     struct amend_error *err)
+{
+	struct amend_batch *batch = group->batch;
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	enum amend_status status;
+	struct amend_sql sql;
+
+	amend_sql_init(&sql, batch->db);
+	amend_write_insert_head(&sql, batch->table, group->first->puts, group->first->n_puts);
+	amend_sql_text(&sql, " VALUES ");
+	for (size_t i = 0; i < n; i++) {
+		const struct amend_bulk *item = amend_group_item(group, from + i);
+
+		amend_sql_text(&sql, i > 0 ? ", (" : "(");
+		amend_write_values(&sql, batch->table, item->puts, item->n_puts);
+		amend_sql_text(&sql, ")");
+	}
+	amend_sql_text(&sql, " RETURNING ");
+	amend_row_columns(&sql, batch->db, batch->table, "");
+	status = amend_exec(batch->db, &sql, &rows, err);
+	if (status == AMEND_OK && rows.n_rows != n)
+		status = amend_write_refused(batch->table, "created no row in", err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++)
+		status = amend_batch_take(batch, amend_group_item(group, from + i),
+					  amend_rows_at(&rows, i, 0), rows.n_columns, err);
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
+static enum amend_status insert_all(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	const struct amend_batch_group *group = context;
+	enum amend_status status = AMEND_OK;
+
+	(void)db;
+	for (size_t at = 0, n; at < group->n && status == AMEND_OK; at += n) {
+		n = fitting(group, at);
+		status = insert_rows(group, at, n, err);
+	}
+	return status;
+}
+
+/* Mostly none is there, and each is taken: many are tried in few trips, and undone if not. Alone each says what is the matter with it. */
+static enum amend_status insert(const struct amend_batch_group *group, struct amend_error *err)
+{
+	struct amend_batch_group copy = *group;
+	enum amend_status status;
+
+	if (!amend_has(group->batch->db, AMEND_HAS_MANY_VALUES) || group->n < FEW ||
+	    group->first->n_puts == 0)
+		return insert_each(group, err);
+	status = amend_atomic(group->batch->db, NULL, insert_all, &copy, err);
+	return status == AMEND_CONSTRAINT || status == AMEND_INVALID || status == AMEND_UNSUPPORTED
+		       ? insert_each(group, err)
+		       : status;
 }
 
 const struct amend_batch_way amend_batch_repeat = {prove, update, remove_rows, insert, settle};

@@ -47,6 +47,8 @@ enum amend_feature {
 		1 << 11, /* UPDATE ... RETURNING; ON CONFLICT ... DO UPDATE ... WHERE */
 	AMEND_HAS_KEY_TRIGGERS =
 		1 << 12, /* rows that a foreign key changes or deletes call their table's triggers */
+	AMEND_HAS_MANY_VALUES =
+		1 << 13, /* INSERT ... VALUES (..), (..) RETURNING returns all rows, in that order */
 };
 
 /* Pieces of SQL text. "" where the engine lacks it (the feature bit says so too). */

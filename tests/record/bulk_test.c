@@ -598,6 +598,41 @@ static void many_creations(struct engine *engine)
 		"297");
 }
 
+/* What does not go together goes alone: one of them is refused by its own name, and large ones by no limit of a statement's. */
+static void creations_that_do_not_go_together(struct engine *engine)
+{
+	enum { ALL = 40, SIZE = 100 * 1024 };
+	struct road *road = open_with(
+		engine,
+		engine_printf(engine,
+			      "CREATE TABLE t (id integer PRIMARY KEY, k varchar(20) UNIQUE, v %s, "
+			      "CONSTRAINT low CHECK (id < 1000))",
+			      engine_pick3(engine, "text", "text", "longtext")));
+	struct batch batch = {.road = road, .key = unique_on(road, "k"), .n = ALL};
+	char *large = amend_arena_alloc(engine_arena(engine), SIZE);
+	struct amend_put *refused = NULL;
+
+	assert_non_null(large);
+	memset(large, 'x', SIZE);
+	batch.items = amend_arena_array(engine_arena(engine), ALL, sizeof(*batch.items));
+	for (int i = 0; i < ALL; i++) {
+		struct amend_put *puts;
+		const char *text = engine_printf(engine, "id=%d, k=k%d, v=x", i == 30 ? 1000 : i, i);
+
+		batch.items[i].n_puts = take_puts(road, text, strlen(text), &puts);
+		batch.items[i].puts = puts;
+		puts[2].value = amend_text_n(large, SIZE);
+		refused = i == 30 ? puts : refused;
+	}
+	expect_status(AMEND_CONSTRAINT, try_batch(&batch), &road->err);
+	assert_non_null(strstr(road->err.text, "low"));
+	engine_expect(engine, "SELECT count(*) FROM t", "0");
+	assert_non_null(refused);
+	refused->value = amend_integer(30);
+	expect_ok(try_batch(&batch), &road->err);
+	engine_expect(engine, "SELECT count(*) FROM t WHERE length(v) = 102400", "40");
+}
+
 /* --- Two at once --- */
 
 /* Another writer holds the one that is locked last: nothing is locked across, whoever comes first. */
@@ -652,6 +687,7 @@ static const struct engine_test tests[] = {
 	{"defaults, identity and generated columns", defaults},
 	{"nothing to write makes no revision", no_rows},
 	{"many creations, some of which were there", many_creations},
+	{"creations that do not go together go alone", creations_that_do_not_go_together},
 	{"triggers have a say in what is stored", triggers_have_a_say, .not_on = "mariadb"},
 	{"a trigger changes the key of what is created", a_trigger_changes_the_key,
 	 .only = "postgresql"},

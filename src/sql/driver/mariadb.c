@@ -217,7 +217,7 @@ static bool enforces_keys(struct amend_session *session)
 static const struct amend_driver driver = {
 	.name = "mariadb",
 	.features = AMEND_HAS_ROW_LOCK | AMEND_HAS_SHARE | AMEND_HAS_SNAPSHOT_MOVES |
-		    AMEND_HAS_TYPED_STORAGE,
+		    AMEND_HAS_TYPED_STORAGE | AMEND_HAS_MANY_VALUES,
 	.dialect = &dialect,
 	.accepts = amend_mariadb_accepts,
 	.open = amend_mariadb_open,
