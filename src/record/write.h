@@ -46,7 +46,7 @@ enum amend_status amend_write_one(struct amend_conn *db, const struct amend_tabl
 				  struct amend_error *err) AMEND_CHECK;
 
 /*
- * Updates a row that is held, within the bounds, and reads what is stored in the end; records nothing.
+ * Updates a row that is held, within the bounds, and reads what is stored in the end unless it is known; records nothing.
  * `*wrote`: it is written, whatever failed then.
  */
 enum amend_status amend_write_held(struct amend_conn *db, const struct amend_table *table,
