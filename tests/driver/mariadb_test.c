@@ -11,6 +11,7 @@
 #include <amend/unit.h>
 
 #include "sql/conn.h"
+#include "proxy.h"
 #include "sql/driver/mariadb.h"
 
 /* --- what a statement does ---------------------------------------------- */
@@ -555,6 +556,42 @@ static void user_limit(struct engine *engine)
 	engine->driver->close(session);
 }
 
+static enum amend_status repeat_it(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	return amend_repeat(db, context, err);
+}
+
+/* What goes as arrays goes one by one where they are not known, and says as much. */
+static void no_arrays_on_the_way(struct engine *engine)
+{
+	enum { MANY = 20 };
+	struct proxy *proxy = proxy_open(engine);
+	struct amend_value values[MANY];
+	int64_t changes[MANY] = {0};
+	struct amend_repeat repeat = {.sql = "UPDATE t SET n = 1 WHERE id = ?",
+				      .n_values = 1,
+				      .values = values,
+				      .n = MANY,
+				      .changes = changes};
+	struct amend_conn *db;
+	struct amend_error err;
+
+	engine_exec(engine, "CREATE TABLE t (id integer PRIMARY KEY, n integer);"
+			    "INSERT INTO t SELECT seq, 0 FROM seq_1_to_19");
+	proxy_hide_arrays(proxy);
+	expect_ok(amend_open(proxy_url(proxy), NULL, &db, &err), &err);
+	for (int i = 0; i < MANY; i++)
+		values[i] = amend_integer(i + 1);
+	expect_ok(amend_atomic(db, NULL, repeat_it, &repeat, &err), &err);
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(changes[i], i < MANY - 1);
+	engine_expect(engine, "SELECT sum(n) FROM t", "19");
+	/* Beyond what would have gone as arrays: proof that none has. */
+	assert_true(proxy_messages(proxy, PROXY_CLIENT) > MANY);
+	amend_close(db);
+	proxy_settle(proxy);
+}
+
 static const struct engine_test tests[] = {
 	{"what a statement does is told by its words, not by its first bytes", words,
 	 .only = "mariadb"},
@@ -581,6 +618,8 @@ static const struct engine_test tests[] = {
 	 .only = "mariadb"},
 	{"a statement of another server is not ended", not_the_same_server, .only = "mariadb"},
 	{"more than the server takes is INVALID 54000, and the connection stays", too_large,
+	 .only = "mariadb"},
+	{"where arrays are not known, statements go one by one", no_arrays_on_the_way,
 	 .only = "mariadb"},
 	{"a user's limit is DENIED 53300, and what was begun is undone", user_limit,
 	 .only = "mariadb"},

@@ -27,7 +27,7 @@ struct proxy {
 	/* with the lock: */
 	struct proxy_cut cut;
 	int64_t moment; /* of the cut, by now_us; 0: it is not by the clock */
-	bool armed, fired, refusing, closing;
+	bool armed, fired, refusing, closing, hides_arrays;
 	unsigned messages[2];
 	size_t bytes[2];
 	int connections;
@@ -39,6 +39,7 @@ struct stream {
 	int from, to;
 	bool started; /* PostgreSQL's first message has no type */
 	bool packets; /* MariaDB's: a size and a number, and none has a type */
+	bool greeted; /* MariaDB's server has said who it is */
 	char *data;
 	size_t size, room;
 	size_t whole; /* bytes of `data` that are whole messages seen already */
@@ -147,6 +148,21 @@ static bool strikes(struct proxy *proxy, struct stream *stream, size_t fresh, si
 	return struck;
 }
 
+/*
+ * MariaDB's server says first, behind its version, what it can: its own abilities stand in four bytes that are MySQL's
+ * to be zero. It comes as one piece.
+ */
+static void hide_arrays(struct stream *stream)
+{
+	enum { HEAD = 5, BEFORE = 4 + 8 + 1 + 2 + 1 + 2 + 2 + 1 + 6, ABILITIES = 4 };
+	const char *version = stream->data + HEAD;
+	const char *end = stream->size > HEAD ? memchr(version, '\0', stream->size - HEAD) : NULL;
+	size_t at = end ? (size_t)(end + 1 - stream->data) + BEFORE : stream->size;
+
+	if (at + ABILITIES <= stream->size)
+		memset(stream->data + at, 0, ABILITIES);
+}
+
 /* False: the connection ends. `*cut`: because it is cut. */
 static bool pass(struct proxy *proxy, struct stream *stream, bool *cut)
 {
@@ -165,6 +181,13 @@ static bool pass(struct proxy *proxy, struct stream *stream, bool *cut)
 	if (got <= 0)
 		return false;
 	stream->size += (size_t)got;
+	if (stream->packets && stream->side == PROXY_SERVER && !stream->greeted) {
+		stream->greeted = true;
+		pthread_mutex_lock(&proxy->lock);
+		if (proxy->hides_arrays)
+			hide_arrays(stream);
+		pthread_mutex_unlock(&proxy->lock);
+	}
 	*cut = strikes(proxy, stream, (size_t)got, &hold);
 	/* What has not passed yet is the last `got` bytes; a message whose begin has passed cannot be held back. */
 	if (!send_all(stream->to, stream->data + stream->size - (size_t)got,
@@ -289,6 +312,13 @@ static void *serve(void *context)
 			close(server);
 	}
 	return NULL;
+}
+
+void proxy_hide_arrays(struct proxy *proxy)
+{
+	pthread_mutex_lock(&proxy->lock);
+	proxy->hides_arrays = true;
+	pthread_mutex_unlock(&proxy->lock);
 }
 
 void proxy_settle(struct proxy *proxy)

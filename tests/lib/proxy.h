@@ -41,6 +41,8 @@ bool proxy_fired(struct proxy *proxy);
 /* Messages and bytes since the last proxy_cut. */
 unsigned proxy_messages(struct proxy *proxy, enum proxy_side side);
 size_t proxy_bytes(struct proxy *proxy, enum proxy_side side);
+/* To connections that come now MariaDB's server is one that takes no arrays: as behind a proxy that does not know them. */
+void proxy_hide_arrays(struct proxy *proxy);
 /* Returns when no connection goes through it any more: what was late has arrived. */
 void proxy_settle(struct proxy *proxy);
 

@@ -68,6 +68,7 @@ struct amend_session {
 	unsigned long long insert_id; /* adopted, pinned: the application's mysql_insert_id() */
 	char server[256];             /* which one it is; "": not asked yet */
 	size_t most;                  /* bytes that it takes at once */
+	bool no_arrays;               /* whoever answers for it takes none: mariadb_bulk.c */
 	bool snapshots;               /* it has innodb_snapshot_isolation */
 	bool joins;                   /* it can be a node of a cluster: wsrep_sync_wait */
 	bool joined;                  /* and is one */

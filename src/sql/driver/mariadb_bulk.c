@@ -5,6 +5,7 @@
  * Of arrays the server tells how many rows were changed in all, and of a failure not where it was. So behind a
  * savepoint they are tried, and where that tells too little they are undone and run one by one.
  */
+#include <errmsg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,7 +184,10 @@ static enum amend_status fill(struct columns *columns, const struct amend_repeat
 	return AMEND_OK;
 }
 
-/* Executes them; the statement is as it was afterwards. */
+/*
+ * Executes them; the statement is as it was afterwards. A proxy may hide that the server takes arrays: then the library
+ * sends nothing, and none is sent from then on.
+ */
 static enum amend_status execute(struct amend_session *session, MYSQL_STMT *stmt, MYSQL_BIND *binds,
 				 size_t n, int64_t *changed, struct amend_error *err)
 {
@@ -192,9 +196,11 @@ static enum amend_status execute(struct amend_session *session, MYSQL_STMT *stmt
 
 	*changed = 0;
 	mysql_stmt_attr_set(stmt, STMT_ATTR_ARRAY_SIZE, &times);
-	if (mysql_stmt_bind_param(stmt, binds) || mysql_stmt_execute(stmt) != 0)
-		status = amend_mariadb_error(session, stmt, err);
-	else
+	if (mysql_stmt_bind_param(stmt, binds) || mysql_stmt_execute(stmt) != 0) {
+		session->no_arrays = mysql_stmt_errno(stmt) == CR_FUNCTION_NOT_SUPPORTED;
+		if (!session->no_arrays)
+			status = amend_mariadb_error(session, stmt, err);
+	} else
 		*changed = (int64_t)mysql_stmt_affected_rows(stmt);
 	times = 0;
 	mysql_stmt_attr_set(stmt, STMT_ATTR_ARRAY_SIZE, &times);
@@ -239,7 +245,8 @@ static enum amend_status run_arrays(struct amend_session *session, struct amend_
 		status = amend_mariadb_ended(session, AMEND_MA_COUNTS, err);
 		goto out;
 	}
-	*done = status == AMEND_OK && (!repeat->changes || changed == (int64_t)n);
+	*done = status == AMEND_OK && !session->no_arrays &&
+		(!repeat->changes || changed == (int64_t)n);
 	for (size_t i = 0; *done && repeat->changes && i < n; i++)
 		repeat->changes[from + i] = 1;
 	if (!*done && (status == AMEND_OK || is_ones_own(status)) &&
@@ -255,7 +262,7 @@ out:
 /* What changes rows and returns none: of what returns rows the server would not say whose they are. */
 static bool goes_as_arrays(const struct amend_session *session, const struct amend_repeat *repeat)
 {
-	return !repeat->each && repeat->n_values > 0 &&
+	return !session->no_arrays && !repeat->each && repeat->n_values > 0 &&
 	       amend_mariadb_kind(repeat->sql) == AMEND_MA_COUNTS &&
 	       amend_mariadb_state(session) == AMEND_TX_ACTIVE;
 }
@@ -291,7 +298,8 @@ enum amend_status amend_mariadb_repeat(struct amend_session *session, struct ame
 
 	repeat->failed = 0;
 	while (status == AMEND_OK && repeat->failed < repeat->n) {
-		size_t n = arrays ? fitting(session, repeat, repeat->failed) : 1;
+		size_t n = arrays && !session->no_arrays ? fitting(session, repeat, repeat->failed)
+							 : 1;
 		size_t end = repeat->failed + n;
 		bool done = false;
 

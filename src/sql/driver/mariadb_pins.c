@@ -109,7 +109,7 @@ static enum amend_status look_at_server(struct amend_session *session, struct am
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	enum amend_status status = amend_mariadb_ask(session, sql, NULL, 0, &rows, err);
 
-	session->joined = false;
+	session->joined = session->no_arrays = false;
 	if (status == AMEND_OK && rows.n_rows == 1) {
 		amend_mariadb_quiet(session);
 		snprintf(session->server, sizeof(session->server), "%s",
