@@ -53,6 +53,11 @@ static char *hide_in_authority(char *at)
 	char *end = at + strcspn(at, "/?#" ENDS_WORD);
 	char *colon = memchr(at, ':', (size_t)(end - at)), *sign;
 
+	/* A user's name may hold what ends a word, too. */
+	if (!colon) {
+		end = at + strcspn(at, "/?#" ENDS_LONGEST_WORD);
+		colon = memchr(at, ':', (size_t)(end - at));
+	}
 	if (!colon)
 		return at;
 	sign = memrchr(at, '@', (size_t)(end - at));

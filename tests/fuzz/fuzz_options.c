@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			words[n++] = line;
 	}
 	words[n] = NULL;
-	command = cli_find_command(words[0]);
+	command = n > 0 ? cli_find_command(words[0]) : NULL;
 	if (command && cli_parse(command, n - 1, words + 1, &pool, &args) == 0) {
 		check(args.n_words + args.n_given <= (size_t)n);
 		check(args.help ||

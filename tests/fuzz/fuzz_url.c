@@ -91,7 +91,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (amend_open(url, &options, &db, &err) == AMEND_OK)
 		abort();
 	expect_hidden(err.text, password);
-	expect_hidden(cli_hide(&pool, url), password);
+	/* In a text, a blank or a quote ends it. */
+	if (!strpbrk(url, " \t\n\""))
+		expect_hidden(cli_hide(&pool, url), password);
 	cli_pool_release(&pool);
 	free(url);
 	return 0;
