@@ -231,6 +231,62 @@ enum amend_status amend_codes_shared(struct amend_codes *codes,
 	return AMEND_OK;
 }
 
+void amend_codes_like(struct amend_codes *like, const struct amend_codes *codes)
+{
+	memcpy(like->secret, codes->secret, sizeof(like->secret));
+}
+
+/* Behind those that have the code of the one at `from`. */
+static size_t end_of(const struct amend_codes *codes, size_t from)
+{
+	size_t to = from + 1;
+
+	while (to < codes->n_loaded && codes->loaded[to].code == codes->loaded[from].code)
+		to++;
+	return to;
+}
+
+static void in_common(const struct amend_codes *a, size_t i, size_t i_end,
+		      const struct amend_codes *b, size_t j, size_t j_end,
+		      void (*each)(void *context, uint64_t index), void *context)
+{
+	for (size_t x = i; x < i_end; x++) {
+		for (size_t y = j; y < j_end; y++) {
+			uint64_t one = code_at(a, x).index, other = code_at(b, y).index;
+
+			if (one == other)
+				continue;
+			each(context, one);
+			each(context, other);
+		}
+	}
+}
+
+enum amend_status amend_codes_common(struct amend_codes *a, struct amend_codes *b,
+				     void (*each)(void *context, uint64_t index), void *context,
+				     struct amend_error *err)
+{
+	enum amend_status status = AMEND_OK;
+
+	for (size_t p = 0; p < PARTS && a->n > 0 && b->n > 0 && status == AMEND_OK; p++) {
+		size_t i = 0, j = 0;
+
+		status = load(a, p, err);
+		if (status == AMEND_OK)
+			status = load(b, p, err);
+		while (status == AMEND_OK && i < a->n_loaded && j < b->n_loaded) {
+			size_t i_end = end_of(a, i), j_end = end_of(b, j);
+			uint64_t x = a->loaded[i].code, y = b->loaded[j].code;
+
+			if (x == y)
+				in_common(a, i, i_end, b, j, j_end, each, context);
+			i = x <= y ? i_end : i;
+			j = y <= x ? j_end : j;
+		}
+	}
+	return status;
+}
+
 enum amend_status amend_codes_pairs(struct amend_codes *codes,
 				    enum amend_status (*each)(void *context, uint64_t giver,
 							      uint64_t other, bool rivals,

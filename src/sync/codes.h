@@ -53,6 +53,13 @@ enum amend_status amend_codes_shared(struct amend_codes *codes,
 				     void (*each)(void *context, uint64_t index), void *context,
 				     struct amend_error *err) AMEND_CHECK;
 
+/* So that a code of `codes` says the same in `like`, to which nothing has been added. */
+void amend_codes_like(struct amend_codes *like, const struct amend_codes *codes);
+/* `each` gets every record of either that has a code in common with another one of the other. */
+enum amend_status amend_codes_common(struct amend_codes *a, struct amend_codes *b,
+				     void (*each)(void *context, uint64_t index), void *context,
+				     struct amend_error *err) AMEND_CHECK;
+
 /*
  * `each` gets every two records of which one gives what the other wants. `rivals`: more than one gives it; then
  * it gets the givers in pairs too.

@@ -24,7 +24,7 @@ struct pair {
 struct amend_levels {
 	struct amend_codes kin, leaving; /* of one planning pass */
 	uint64_t n;                      /* records */
-	unsigned char *level;            /* of each */
+	unsigned char *level;            /* of each; NULL: none is above 0 */
 	unsigned highest;
 	FILE *pairs;
 	uint64_t n_pairs;
@@ -39,8 +39,7 @@ enum amend_status amend_levels_new(uint64_t n, struct amend_levels **out, struct
 	if (!levels)
 		return amend_no_memory(err);
 	levels->n = n;
-	levels->level = calloc(n + 1, 1);
-	return levels->level ? AMEND_OK : amend_no_memory(err);
+	return AMEND_OK;
 }
 
 static void forget(struct amend_levels *levels)
@@ -69,7 +68,7 @@ unsigned amend_levels_highest(const struct amend_levels *levels)
 
 unsigned amend_levels_of(const struct amend_levels *levels, uint64_t index)
 {
-	return levels->level[index];
+	return levels->level ? levels->level[index] : 0;
 }
 
 enum amend_status amend_levels_begin(struct amend_levels *levels, struct amend_error *err)
@@ -77,7 +76,8 @@ enum amend_status amend_levels_begin(struct amend_levels *levels, struct amend_e
 	enum amend_status status;
 
 	forget(levels);
-	memset(levels->level, 0, levels->n);
+	free(levels->level);
+	levels->level = NULL;
 	levels->highest = 0;
 	status = amend_codes_init(&levels->kin, 0, err);
 	return status == AMEND_OK ? amend_codes_init(&levels->leaving, 0, err) : status;
@@ -133,6 +133,11 @@ static enum amend_status add_pair(void *context, uint64_t parent, uint64_t child
 		if (!levels->pairs)
 			return err->status;
 	}
+	/* Few tables refer to themselves: only theirs pay for it. */
+	if (!levels->level)
+		levels->level = calloc(levels->n, 1);
+	if (!levels->level)
+		return amend_no_memory(err);
 	if (fwrite(&pair, sizeof(pair), 1, levels->pairs) != 1)
 		return amend_store_failed("written", err);
 	levels->n_pairs++;

@@ -15,7 +15,7 @@
 enum {
 	RECORD = 2048, /* a record being decided takes about so much memory */
 	SLICE_LEAST = 2,
-	KNOWN_HALVES = 7, /* half bytes that each record takes until the end: bits, levels, filters */
+	KNOWN_HALVES = 3, /* half bytes of each record that stay: bits, filters, some levels */
 };
 
 struct amend_slices {
@@ -108,7 +108,7 @@ static enum amend_status make(struct amend_sync *sync, struct amend_error *err)
 	/* Asked for one by one only to name a rival: a coarse filter is enough. */
 	status = amend_codes_init(&slices->keys, slices->n / 4 + 1, err);
 	if (status == AMEND_OK)
-		status = amend_codes_init(&slices->rows, slices->n, err);
+		status = amend_codes_init(&slices->rows, 0, err);
 	if (status == AMEND_OK)
 		status = amend_lost_new(sync, &slices->lost, err);
 	if (status == AMEND_OK)
@@ -477,26 +477,12 @@ enum amend_status amend_slices_has_key(struct amend_slices *slices, uint64_t cod
 
 /* A row that the record is about, or may be. */
 static enum amend_status note_row(struct amend_sync *sync, const struct amend_record *record,
-				  const char *pk, struct amend_buffer *thing,
-				  struct amend_error *err)
+				  const char *pk, struct amend_error *err)
 {
 	struct amend_slices *slices = sync->slices;
-	uint64_t index;
-	bool found;
-	enum amend_status status = amend_codes_find(
-		&slices->rows, amend_codes_of(&slices->rows, pk, strlen(pk)), &found, &index, err);
+	const struct amend_code code = {amend_slices_row_code(slices, pk), record->index, false};
 
-	if (status != AMEND_OK)
-		return status;
-	/* A settled record is about it: by the database's rule the two have one key. */
-	if (found && index != record->index) {
-		put_apart(slices, index);
-		put_apart(slices, record->index);
-	}
-	amend_buffer_reset(thing);
-	amend_buffer_text(thing, "row ");
-	amend_buffer_text(thing, pk);
-	return amend_slices_note(slices, record->index, false, thing, err);
+	return amend_codes_add(&slices->things, &code, err);
 }
 
 /*
@@ -561,11 +547,11 @@ static enum amend_status note(struct amend_sync *sync, struct amend_error *err)
 
 		status = note_keys(sync, record, &text, &thing, err);
 		if (status == AMEND_OK && record->row)
-			status = note_row(sync, record, record->row->pk, &thing, err);
+			status = note_row(sync, record, record->row->pk, err);
 		if (status == AMEND_OK && record->other)
-			status = note_row(sync, record, record->other->pk, &thing, err);
+			status = note_row(sync, record, record->other->pk, err);
 		if (status == AMEND_OK && record->seen)
-			status = note_row(sync, record, record->seen->pk, &thing, err);
+			status = note_row(sync, record, record->seen->pk, err);
 	}
 	amend_buffer_release(&thing);
 	amend_buffer_release(&text);
@@ -588,6 +574,7 @@ enum amend_status amend_slices_plan(struct amend_sync *sync, struct amend_error 
 		before = slices->n_apart;
 		again = false;
 		status = amend_codes_init(&slices->things, 0, err);
+		amend_codes_like(&slices->things, &slices->rows);
 		if (status == AMEND_OK)
 			status = amend_levels_begin(slices->levels, err);
 		amend_sync_examine_anew(sync);
@@ -597,6 +584,10 @@ enum amend_status amend_slices_plan(struct amend_sync *sync, struct amend_error 
 		slices->noting = false;
 		if (status == AMEND_OK)
 			status = amend_codes_shared(&slices->things, put_apart, slices, err);
+		/* A settled record is about the row: by the database's rule the two have one key. */
+		if (status == AMEND_OK)
+			status = amend_codes_common(&slices->rows, &slices->things, put_apart,
+						    slices, err);
 		if (status == AMEND_OK)
 			status = amend_levels_end(slices->levels, &apart, err);
 		amend_codes_release(&slices->things);
