@@ -118,6 +118,54 @@ static bool looks_up(const struct amend_sync *sync, const struct amend_record *r
 	return record->fate == AMEND_FATE_OPEN && !blank(&sync->keys[key], record);
 }
 
+static bool has_key(const struct amend_sync_key *key, const struct amend_record *record,
+		    const struct amend_row *row)
+{
+	for (uint32_t i = 0; i < key->n; i++) {
+		if (!amend_value_equal(&row->values[key->columns[i]], &record->values[key->used[i]]))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Where the sieve has seen their rows, these are read by their names: side by side, for records come in the order of
+ * rows, while looking up their keys goes all over an index. A row that has the very key is the one that its unique key
+ * would find; without it the key is looked up.
+ */
+static enum amend_status find_placed(struct amend_sync *sync, struct amend_error *err)
+{
+	const struct amend_sync_key *key = &sync->keys[0];
+	struct amend_record **placed = calloc(sync->n_list + 1, sizeof(struct amend_record *));
+	struct amend_value *names = calloc(sync->n_list + 1, sizeof(*names));
+	struct amend_row *rows = NULL;
+	unsigned char *n_found = NULL;
+	enum amend_status status = AMEND_OK;
+	size_t n = 0;
+
+	for (size_t i = 0; placed && names && i < sync->n_list; i++) {
+		if (!sync->list[i]->placed || !looks_up(sync, sync->list[i], 0))
+			continue;
+		names[n] = amend_integer(sync->list[i]->place);
+		placed[n++] = sync->list[i];
+	}
+	rows = amend_arena_array(&sync->arena, n, sizeof(*rows));
+	n_found = calloc(n + 1, 1);
+	if (!placed || !names || !rows || !n_found)
+		status = amend_no_memory(err);
+	else if (n > 0)
+		status = amend_row_find_many(sync->db, sync->table, sync->table->identity, 1, names,
+					     n, NULL, &sync->arena, rows, n_found, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		if (n_found[i] == 1 && has_key(key, placed[i], &rows[i]))
+			status = take_found(sync, placed[i], 0, &rows[i], 1, err);
+	}
+	free(placed);
+	free(names);
+	free(n_found);
+	return status;
+}
+
 /* Looks up n records by one key. */
 static enum amend_status find_batch(struct amend_sync *sync, int key, struct amend_record **batch,
 				    size_t n, struct amend_error *err)
@@ -424,8 +472,12 @@ static void forget_key_bases(struct amend_sync *sync)
 
 enum amend_status amend_sync_match(struct amend_sync *sync, struct amend_error *err)
 {
-	enum amend_status status = find_by_key(sync, 0, err);
+	enum amend_status status = AMEND_OK;
 
+	if (sync->slices && sync->keys[0].unique && !amend_sync_odd(sync))
+		status = find_placed(sync, err);
+	if (status == AMEND_OK)
+		status = find_by_key(sync, 0, err);
 	if (status == AMEND_OK)
 		status = bases_of_keys(sync, err);
 	for (int k = 1; k < (int)sync->n_keys && status == AMEND_OK; k++)

@@ -49,6 +49,13 @@ uint64_t amend_place_of(const struct amend_table *table, const struct amend_row 
 	return at == AMEND_NO_PLACE ? at - 1 : at;
 }
 
+bool amend_place_number(const struct amend_table *table, uint64_t at, int64_t *out)
+{
+	*out = (int64_t)(at ^ (uint64_t)1 << 63);
+	return at != AMEND_NO_PLACE && table->n_identity == 1 &&
+	       table->columns[table->identity[0]].class_ == AMEND_CLASS_INTEGER;
+}
+
 enum amend_status amend_places_new(struct amend_places **out, struct amend_error *err)
 {
 	struct amend_places *places = calloc(1, sizeof(*places));

@@ -25,6 +25,9 @@ struct amend_place {
 /* Told by the first column of its primary key: a number, or how a text begins. */
 uint64_t amend_place_of(const struct amend_table *table, const struct amend_row *row);
 
+/* The primary key at this place, where the place tells it: a single number. */
+bool amend_place_number(const struct amend_table *table, uint64_t at, int64_t *out);
+
 enum amend_status amend_places_new(struct amend_places **out, struct amend_error *err) AMEND_CHECK;
 void amend_places_free(struct amend_places *places);
 

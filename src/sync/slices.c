@@ -297,32 +297,30 @@ static bool wanted(const struct amend_slices *slices, uint64_t index, bool apart
 
 /* The next record of those behind which the slice begins; `*bytes` is NULL at the end, or where it is not for now. */
 static enum amend_status next_record(struct amend_sync *sync, bool apart,
-				     const unsigned char **bytes, uint64_t *index,
+				     const unsigned char **bytes, struct amend_place *place,
 				     struct amend_error *err)
 {
 	struct amend_slices *slices = sync->slices;
-	struct amend_place place;
 	enum amend_status status;
 	bool found;
 
 	*bytes = NULL;
-	*index = slices->next++;
+	*place = (struct amend_place){.at = AMEND_NO_PLACE, .index = slices->next++};
 	if (!slices->by_place) {
 		status = amend_store_next(&slices->reader, bytes, err);
-		if (status == AMEND_OK && !wanted(slices, *index, apart))
+		if (status == AMEND_OK && !wanted(slices, place->index, apart))
 			*bytes = NULL;
 		return status;
 	}
-	status = amend_places_next(slices->places, &place, &found, err);
+	status = amend_places_next(slices->places, place, &found, err);
 	if (status != AMEND_OK)
 		return status;
 	if (!found) {
 		slices->next = slices->n;
 		return AMEND_OK;
 	}
-	*index = place.index;
-	return wanted(slices, place.index, apart)
-		       ? amend_store_at(&slices->reader, place.offset, bytes, err)
+	return wanted(slices, place->index, apart)
+		       ? amend_store_at(&slices->reader, place->offset, bytes, err)
 		       : AMEND_OK;
 }
 
@@ -337,14 +335,16 @@ static enum amend_status load(struct amend_sync *sync, bool apart, struct amend_
 	while (slices->next < slices->n && status == AMEND_OK) {
 		const unsigned char *bytes;
 		struct amend_record *record;
-		uint64_t index;
+		struct amend_place place;
 
-		status = next_record(sync, apart, &bytes, &index, err);
+		status = next_record(sync, apart, &bytes, &place, err);
 		if (status != AMEND_OK || !bytes)
 			continue;
-		status = amend_sync_load(sync, bytes, index, &record, err);
-		if (status == AMEND_OK)
-			status = amend_sync_enlist(sync, record, err);
+		status = amend_sync_load(sync, bytes, place.index, &record, err);
+		if (status != AMEND_OK)
+			break;
+		record->placed = amend_place_number(sync->table, place.at, &record->place);
+		status = amend_sync_enlist(sync, record, err);
 		if (!apart && sync->n_all >= SLICE_LEAST &&
 		    (sync->n_all == slice_records(sync) || sync->arena.total > slice_bytes(sync)))
 			break;

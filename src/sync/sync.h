@@ -112,6 +112,7 @@ struct amend_action {
 struct amend_record {
 	uint64_t index; /* in the store */
 	int64_t line;
+	int64_t place; /* with `placed`: the primary key of the row that had its first key when it was sieved */
 	struct amend_value *values; /* of the used columns; trimmed keys; canonical once decided */
 	const bool *absent; /* of the used columns: the source has no such member in this record; NULL: it has all */
 	const char *problem;           /* why it is rejected */
@@ -130,6 +131,7 @@ struct amend_record {
 	uint32_t asked;   /* the used column that --adopt must say of, the first */
 	int8_t first;     /* the first key that is not blank, or -1 */
 	int8_t found_by;  /* a key, or AMEND_FOUND_... */
+	bool placed;      /* see `place` */
 	bool based;       /* `seen` is this record's: it counts */
 	bool sieved;      /* row and base were read by the sieve */
 	bool marked;      /* amend marked its row while it was missing */
