@@ -56,7 +56,6 @@ enum amend_status amend_sqlite_columns(struct amend_session *session, const char
 struct one_time {
 	const struct amend_repeat *repeat;
 	size_t i;
-	bool found; /* a row, this time */
 };
 
 static enum amend_status each_row(void *context, const struct amend_value *values, size_t n_columns,
@@ -64,37 +63,26 @@ static enum amend_status each_row(void *context, const struct amend_value *value
 {
 	struct one_time *time = context;
 
-	time->found = true;
 	return time->repeat->each(time->repeat->context, time->i, values, n_columns, err);
 }
 
 /*
- * By itself each time would take and give back a read lock: four system calls, a third of what a look-up costs. So the
- * statement stays open, in a copy, at a row that it found, and holds the lock for those that follow; but for so many only,
- * for it is in the way of other programs' commits where the journal is no WAL.
+ * By itself each time would take and give back a read lock: five system calls, a third of what a look-up costs. So a
+ * statement that stays at a row of the schema holds the lock of the main file for those that follow, whatever
+ * they find; but for so many only, for it is in the way of other programs' commits where the journal is no WAL.
  */
-struct holding {
-	sqlite3_stmt *copy;
-	bool may, open;
-};
-
 enum { HELD_FOR = 500 };
 
-/* Without a copy nothing is lost but that. */
-static void hold_read(struct amend_session *session, const struct amend_repeat *repeat, size_t i,
-		      struct holding *holding)
+/* Without it nothing is lost but that. */
+static void hold_read(struct amend_session *session, sqlite3_stmt **holding)
 {
-	struct amend_error ignored;
-
-	if (!holding->copy)
-		(void)sqlite3_prepare_v2(session->db, repeat->sql, -1, &holding->copy, NULL);
-	holding->may = holding->copy &&
-		       amend_sqlite_bind_all(session, holding->copy,
-					     repeat->values + i * repeat->n_values,
-					     repeat->n_values, &ignored) == AMEND_OK;
-	holding->open = holding->may && sqlite3_step(holding->copy) == SQLITE_ROW;
-	if (!holding->open)
-		sqlite3_reset(holding->copy);
+	if (!*holding)
+		(void)sqlite3_prepare_v2(session->db, "SELECT 1 FROM main.sqlite_master", -1,
+					 holding, NULL);
+	if (!*holding)
+		return;
+	sqlite3_reset(*holding);
+	(void)sqlite3_step(*holding);
 }
 
 enum amend_status amend_sqlite_repeat(struct amend_session *session, struct amend_repeat *repeat,
@@ -102,9 +90,9 @@ enum amend_status amend_sqlite_repeat(struct amend_session *session, struct amen
 {
 	const struct amend_statement statement = {.sql = repeat->sql};
 	struct one_time time = {.repeat = repeat};
-	struct holding holding = {NULL, false, false};
-	sqlite3_stmt *stmt = NULL;
+	sqlite3_stmt *stmt = NULL, *holding = NULL;
 	enum amend_status status;
+	bool holds = false;
 
 	repeat->failed = 0;
 	status = amend_sqlite_enter(session, err);
@@ -113,14 +101,16 @@ enum amend_status amend_sqlite_repeat(struct amend_session *session, struct amen
 	if (repeat->n > 0)
 		status = amend_sqlite_ready(session, &statement, &stmt, err);
 	if (status == AMEND_OK && stmt)
-		holding.may = sqlite3_stmt_readonly(stmt) && sqlite3_get_autocommit(session->db);
+		holds = repeat->n > 1 && sqlite3_stmt_readonly(stmt) &&
+			sqlite3_get_autocommit(session->db);
 	while (status == AMEND_OK && time.i < repeat->n) {
 		sqlite3_int64 before = repeat->changes ? sqlite3_total_changes64(session->db) : 0;
 
 		session->wait_until = 0;
-		time.found = false;
 		if (time.i % CLOCK_EVERY == 0 || atomic_load(&session->interrupted))
 			status = amend_sqlite_stopped(session, err);
+		if (holds && time.i % HELD_FOR == 0)
+			hold_read(session, &holding);
 		if (status == AMEND_OK)
 			status = amend_sqlite_bind_all(session, stmt,
 						       repeat->values + time.i * repeat->n_values,
@@ -133,17 +123,11 @@ enum amend_status amend_sqlite_repeat(struct amend_session *session, struct amen
 			break;
 		if (repeat->changes)
 			repeat->changes[time.i] = amend_sqlite_changes(session, before);
-		if (holding.open && time.i % HELD_FOR == 0) {
-			sqlite3_reset(holding.copy);
-			holding.open = false;
-		}
-		if (holding.may && !holding.open && time.found && time.i + 1 < repeat->n)
-			hold_read(session, repeat, time.i, &holding);
 		time.i++;
 	}
 	repeat->failed = time.i;
 	amend_sqlite_finish(session, stmt);
-	sqlite3_finalize(holding.copy);
+	sqlite3_finalize(holding);
 	amend_sqlite_leave(session);
 	return status;
 }
