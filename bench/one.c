@@ -156,6 +156,8 @@ int run_one(const struct words *words)
 	job.by_hand = job.hand->open(db);
 	must(amend_open(db, NULL, &job.ours.db, &err), &err);
 	must(amend_table_open(job.ours.db, "taxonomy", &job.ours.table, &err), &err);
+	if (job.hand->hold && number_or(words, "held", 0))
+		job.hand->hold(job.by_hand);
 	take_turns(&job, quiet, 2, calls,
 		   (void (*const[])(struct job *, const struct record *)){read_by_hand, unchanged});
 	take_turns(&job, busy, 3, calls,

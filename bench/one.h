@@ -9,6 +9,8 @@
 
 struct hand {
 	void *(*open)(const char *db);
+	/* Where client and server are two processes: keeps them, and all of the server's for this database, on one processor. */
+	void (*hold)(void *hand);
 	/* Reads the record's columns. */
 	void (*read)(void *hand, const char *slug);
 	/* Sets `position`: alone, and with before and after in history, in one transaction. */

@@ -88,4 +88,5 @@ static void close_hand(void *context)
 	free(hand);
 }
 
-const struct hand mariadb_hand = {open_hand, read_one, update_one, record_one, count, close_hand};
+const struct hand mariadb_hand = {open_hand,  NULL,  read_one,  update_one,
+				  record_one, count, close_hand};

@@ -2,8 +2,11 @@
  * One record on PostgreSQL by hand: each operation is one prepared statement and one round trip.
  * Leaves the order of calls and the clock to one.c.
  */
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "contender.h"
 #include "one.h"
 #include "pg.h"
 
@@ -27,6 +30,24 @@ static void *open_hand(const char *uri)
 		pg_done(db, PQprepare(db, statements[i][0], statements[i][1], 0, NULL),
 			PGRES_COMMAND_OK, statements[i][1]);
 	return db;
+}
+
+static void hold(void *hand)
+{
+	PGresult *pids = PQexec(
+		hand, "SELECT pid FROM pg_stat_activity WHERE datname = current_database()");
+	cpu_set_t one;
+	int n = PQntuples(pids);
+
+	CPU_ZERO(&one);
+	CPU_SET((size_t)sched_getcpu(), &one);
+	if (n < 2 || sched_setaffinity(0, sizeof(one), &one) != 0)
+		die("expected two connections and a processor for them, found %d", n);
+	for (int i = 0; i < n; i++) {
+		if (sched_setaffinity(atoi(PQgetvalue(pids, i, 0)), sizeof(one), &one) != 0)
+			die("the server's process %s is not ours to hold", PQgetvalue(pids, i, 0));
+	}
+	PQclear(pids);
 }
 
 static void run(void *hand, const char *name, const char *slug, const char *position,
@@ -76,4 +97,5 @@ static void close_hand(void *hand)
 	PQfinish(hand);
 }
 
-const struct hand postgres_hand = {open_hand, read_one, update_one, record_one, count, close_hand};
+const struct hand postgres_hand = {open_hand,  hold,  read_one,  update_one,
+				   record_one, count, close_hand};

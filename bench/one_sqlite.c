@@ -102,4 +102,5 @@ static void close_hand(void *context)
 	free(hand);
 }
 
-const struct hand sqlite_hand = {open_hand, read_one, update_one, record_one, count, close_hand};
+const struct hand sqlite_hand = {open_hand,  NULL,  read_one,  update_one,
+				 record_one, count, close_hand};
