@@ -84,10 +84,36 @@ enum amend_status amend_fate_find_out(struct amend_conn *db, int64_t until, amen
 	return in_vain(err, &why);
 }
 
+struct unit {
+	int64_t revision, mark;
+};
+
+/* A server that crashed gives the number out again, and then it is another's: the mark tells. */
+static enum amend_status look_whose(struct amend_conn *db, const struct unit *unit, bool *in,
+				    struct amend_error *err)
+{
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	enum amend_status status;
+
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "SELECT id FROM ");
+	amend_sql_ledger(&sql, "revision");
+	amend_sql_text(&sql, " WHERE id = ");
+	amend_sql_integer(&sql, unit->revision);
+	amend_sql_text(&sql, " AND mark = ");
+	amend_sql_integer(&sql, unit->mark);
+	status = amend_exec(db, &sql, &rows, err);
+	*in = status == AMEND_OK && rows.n_rows == 1;
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
+
 static enum amend_status look_for_revision(struct amend_conn *db, void *context, bool *in,
 					   struct amend_error *err)
 {
-	const int64_t *id = context;
+	const struct unit *unit = context;
 	struct amend_rows rows = AMEND_ROWS_INIT;
 	struct amend_sql sql;
 	enum amend_status status;
@@ -96,7 +122,7 @@ static enum amend_status look_for_revision(struct amend_conn *db, void *context,
 	amend_sql_text(&sql, "INSERT INTO ");
 	amend_sql_ledger(&sql, "revision");
 	amend_sql_text(&sql, " (id, at, who, why, program) VALUES (");
-	amend_sql_integer(&sql, *id);
+	amend_sql_integer(&sql, unit->revision);
 	amend_sql_text(&sql, ", ");
 	amend_sql_text(&sql, db->dialect->now);
 	amend_sql_text(&sql, ", '', '', '')");
@@ -105,12 +131,13 @@ static enum amend_status look_for_revision(struct amend_conn *db, void *context,
 	*in = status == AMEND_OK && rows.changes == 0;
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
-	return status;
+	return *in ? look_whose(db, unit, in, err) : status;
 }
 
 enum amend_status amend_revision_fate(struct amend_conn *db, void *context, struct amend_error *err)
 {
 	int64_t id = db->ledger ? db->ledger->revision : 0, run = db->ledger ? db->ledger->run : 0;
+	struct unit unit = {id, db->ledger ? db->ledger->unit_mark : 0};
 	enum amend_status status = err->status;
 
 	(void)context;
@@ -120,7 +147,7 @@ enum amend_status amend_revision_fate(struct amend_conn *db, void *context, stru
 		return status;
 	if (amend_may_reconnect(db))
 		status = amend_fate_find_out(db, amend_clock_ms() + db->options.resolve_ms,
-					     look_for_revision, &id, err);
+					     look_for_revision, &unit, err);
 	if (status != AMEND_OUTCOME_UNKNOWN)
 		return status;
 	if (run)

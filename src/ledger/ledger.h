@@ -16,7 +16,7 @@
 #include "sql/conn.h"
 
 /* What this program makes and writes to; steps.c has the steps to it. */
-enum { AMEND_LEDGER_VERSION = 9 };
+enum { AMEND_LEDGER_VERSION = 10 };
 
 /*
  * The columns of the table in which what is added counts, as `amend guard --additive` has named them, by

@@ -49,17 +49,34 @@ static void add_author(struct amend_sql *sql, struct amend_conn *db)
 	amend_sql_string(sql, db->program ? db->program : "");
 }
 
+/* splitmix64 from a random start: the system is asked once, not for each write. */
+static uint64_t next_random(struct amend_ledger *ledger)
+{
+	uint64_t z;
+
+	if (ledger->mark_seed == 0)
+		ledger->mark_seed = (uint64_t)amend_clock_random() << 32 | amend_clock_random();
+	z = ledger->mark_seed += 0x9e3779b97f4a7c15u;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
 void amend_revision_insert(struct amend_sql *sql, struct amend_conn *db, const char *source,
 			   const char *number)
 {
 	struct amend_ledger *ledger = db->ledger;
 	int64_t run = ledger ? ledger->run : 0;
+	bool alone = ledger && amend_marked(db);
+	bool in_unit = ledger && !alone && amend_may_reconnect(db);
 
 	amend_sql_text(sql, "INSERT INTO ");
 	amend_sql_ledger(sql, "revision");
 	amend_sql_text(sql, *number ? " (id, at, who, why, program, run"
 				    : " (at, who, why, program, run");
-	amend_sql_text(sql, db->dialect->revision_xact ? ", xact) SELECT " : ") SELECT ");
+	if (db->dialect->revision_xact)
+		amend_sql_text(sql, ", xact");
+	amend_sql_text(sql, in_unit ? ", mark) SELECT " : ") SELECT ");
 	if (*number) {
 		amend_sql_text(sql, number);
 		amend_sql_text(sql, ", ");
@@ -70,13 +87,18 @@ void amend_revision_insert(struct amend_sql *sql, struct amend_conn *db, const c
 		amend_sql_integer(sql, run);
 	else
 		amend_sql_no_integer(sql);
-	if (ledger && amend_marked(db)) {
+	if (alone) {
 		amend_sql_text(sql, ", ");
 		amend_sql_integer(sql, ledger->mark);
 		ledger->mark_sent = true;
 	} else if (db->dialect->revision_xact) {
 		amend_sql_text(sql, ", ");
 		amend_sql_text(sql, db->dialect->revision_xact);
+	}
+	if (in_unit) {
+		ledger->unit_mark = (int64_t)(next_random(ledger) >> 1);
+		amend_sql_text(sql, ", ");
+		amend_sql_integer(sql, ledger->unit_mark);
 	}
 	if (*source) {
 		amend_sql_text(sql, " FROM ");
@@ -119,19 +141,6 @@ static void revision_ended(struct amend_conn *db, void *context, bool committed)
 int64_t amend_revision_current(const struct amend_conn *db)
 {
 	return db->ledger ? db->ledger->revision : 0;
-}
-
-/* splitmix64 from a random start: the system is asked once, not for each write. */
-static uint64_t next_random(struct amend_ledger *ledger)
-{
-	uint64_t z;
-
-	if (ledger->mark_seed == 0)
-		ledger->mark_seed = (uint64_t)amend_clock_random() << 32 | amend_clock_random();
-	z = ledger->mark_seed += 0x9e3779b97f4a7c15u;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
 }
 
 enum amend_status amend_mark_begin(struct amend_conn *db, struct amend_mark *mark,

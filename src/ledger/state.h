@@ -15,6 +15,7 @@ enum {
 	AMEND_LEDGER_HAS_CHOICES = 7,  /* columns of conflict */
 	AMEND_LEDGER_HAS_ADDITIVE = 8, /* a column of guard */
 	AMEND_LEDGER_HAS_FOUND = 9,    /* a column of conflict */
+	AMEND_LEDGER_HAS_MARKS = 10,   /* a column of revision */
 };
 
 /* steps.c: what brings the ledger from the version before to `version`, in order. */
@@ -30,7 +31,8 @@ struct amend_ledger {
 	bool numbers;    /* its numbers can be drawn by this role */
 
 	int64_t revision;   /* of the open unit; 0: none */
-	uint64_t mark_seed; /* of the next mark; 0: none was drawn yet */
+	int64_t unit_mark;  /* that revision's */
+	uint64_t mark_seed; /* of the next of either kind of mark; 0: none was drawn yet */
 	int64_t mark;       /* of revisions made outside of units; 0: none */
 	bool mark_sent;     /* with a statement, since it was begun; and no unit was lost since */
 	int64_t latest;     /* a revision that there is; 0: none is known */

@@ -148,6 +148,12 @@ static const char *const step_9[] = {
 	NULL,
 };
 
+/* A unit's own, drawn by its writer: numbers of revisions and of transactions come again after a server's crash. */
+static const char *const step_10[] = {
+	"ALTER TABLE {ledger}revision ADD COLUMN {unless_there}mark {integer}",
+	NULL,
+};
+
 const struct amend_ledger_step amend_ledger_steps[] = {{1, step_1},
 						       {2, step_2},
 						       {3, step_3},
@@ -156,7 +162,8 @@ const struct amend_ledger_step amend_ledger_steps[] = {{1, step_1},
 						       {AMEND_LEDGER_HAS_SUMS, step_6},
 						       {AMEND_LEDGER_HAS_CHOICES, step_7},
 						       {AMEND_LEDGER_HAS_ADDITIVE, step_8},
-						       {AMEND_LEDGER_HAS_FOUND, step_9}};
+						       {AMEND_LEDGER_HAS_FOUND, step_9},
+						       {AMEND_LEDGER_HAS_MARKS, step_10}};
 
 _Static_assert(sizeof(amend_ledger_steps) / sizeof(amend_ledger_steps[0]) == AMEND_LEDGER_VERSION,
 	       "a step was added");

@@ -54,6 +54,7 @@ static const struct amend_dialect dialect = {
 	.bytes_type = "blob",
 	.name_type = "text",
 	.lookup_index = "",
+	.unless_there = "",
 	.rewritten_table = "",
 };
 

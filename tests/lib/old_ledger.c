@@ -49,6 +49,8 @@ static const struct back steps[] = {
 	 "ALTER TABLE amend.guard DROP COLUMN additive"},
 	{"ALTER TABLE amend_conflict DROP COLUMN found",
 	 "ALTER TABLE amend.conflict DROP COLUMN found"},
+	{"ALTER TABLE amend_revision DROP COLUMN mark",
+	 "ALTER TABLE amend.revision DROP COLUMN mark"},
 };
 
 _Static_assert(sizeof(steps) / sizeof(steps[0]) == AMEND_LEDGER_VERSION - 1, "a step was added");

@@ -215,6 +215,7 @@ static const struct amend_dialect dialect = {
 	/* Half the size of a tree of texts, and a third of its time to fill. */
 	.lookup_index = "USING hash ",
 	/* Room beside the old version of a row for the new one: its index entries then stay. */
+	.unless_there = "",
 	.rewritten_table = " WITH (fillfactor = 80)",
 };
 

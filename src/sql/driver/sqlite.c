@@ -59,6 +59,7 @@ static const struct amend_dialect dialect = {
 	.bytes_type = "BLOB",
 	.name_type = "TEXT",
 	.lookup_index = "",
+	.unless_there = "",
 	.rewritten_table = " WITHOUT ROWID",
 };
 
