@@ -82,6 +82,10 @@ def plain(text):
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|[\x00\x07\x0e\x0f]", "", text)
 
 
+def lacking(words, shown):
+    return [word for word in words if not re.search(rf"(?:^|\s){word}(?:\s|$)", shown)]
+
+
 class Interactive:
     """bash and zsh. The line as it stands is told by a command in front of it."""
 
@@ -97,11 +101,15 @@ class Interactive:
         if not found:
             raise SystemExit(f"{self.name}: no prompt")
 
-    def offers(self, typed, tabs):
-        """Everything that appears when TAB is pressed, and then the line itself."""
+    def offers(self, typed, tabs, words=()):
+        """Everything that appears when TAB is pressed, with these words in it after a while, and then the line itself."""
         self.terminal.send(typed + "\t" * tabs)
         # A list is not shown when more keys wait.
-        shown, _ = self.terminal.read_until("\x00", 0.5 if tabs > 1 else 0.05)
+        shown, until = "", time.monotonic() + 20
+        while True:
+            shown += self.terminal.read_until("\x00", 0.5 if tabs > 1 else 0.05)[0]
+            if not lacking(words, plain(shown)) or time.monotonic() > until:
+                break
         # A letter behind it shows whether a space was put there; ^A and ^E: the line becomes an argument.
         self.terminal.send(("x" if tabs == 1 else "") + "\x01print_line '\x05'\n")
         line, found = self.terminal.read_until(r"LINE=<[^\n]*>", 5)
@@ -113,15 +121,15 @@ class Interactive:
 
     def check(self, typed, expected):
         typed = typed.replace("'", '"')
-        shown, line = self.offers(typed, 1 if isinstance(expected, str) else 2)
+        words = expected if isinstance(expected, list) else ()
+        shown, line = self.offers(typed, 1 if isinstance(expected, str) else 2, words)
         if expected is None:
             listed = re.search(r"\n\S", shown)
             return [] if line == typed and not listed else [f"offers {shown!r}, {line!r}"]
         if isinstance(expected, str):
             want = typed[: typed.rindex(" ") + 1] + expected + "x"
             return [] if line == want else [f'the line is "{line}", not "{want}"']
-        missing = [word for word in expected if not re.search(rf"(?:^|\s){word}(?:\s|$)", shown)]
-        return [f"does not offer {word}: {shown!r}" for word in missing]
+        return [f"does not offer {word}: {shown!r}" for word in lacking(words, shown)]
 
     def close(self):
         self.terminal.send("exit\n")

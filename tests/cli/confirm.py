@@ -52,7 +52,7 @@ class Cases:
         self.done = self.failed = 0
 
     def check(self, name, case):
-        folder = tempfile.mkdtemp()
+        folder = tempfile.mkdtemp(dir=os.environ.get("AMEND_TEST_TMP"))
         os.chdir(folder)
         for file, text in (("one.csv", FIRST), ("two.csv", SECOND)):
             with open(file, "w", encoding="utf-8") as out:

@@ -104,7 +104,7 @@ class Stops:
         self.engine.prepared_copy(["DELETE FROM page WHERE id > 1", "UPDATE page SET title = 'to be written'"])
         release = self.engine.hold("page")
         process = self.start("--adopt", "incoming", "--source", "other")
-        time.sleep(1)
+        time.sleep(4)  # by then it waits
         begun = time.monotonic()
         process.send_signal(signal.SIGINT)
         if twice:

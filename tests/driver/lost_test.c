@@ -130,7 +130,7 @@ static void inside_commit(struct engine *engine)
 	killer = foreign_open(engine);
 	session_begin(engine, session);
 	session_exec(engine, session, "INSERT INTO t VALUES (1)");
-	foreign_start(killer, 200,
+	foreign_start(killer, 3000,
 		      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
 		      " WHERE datname = current_database() AND application_name <> "
 		      "'amend-test-foreign'");

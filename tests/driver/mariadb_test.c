@@ -232,7 +232,7 @@ static void change_behind_a_comment(struct engine *engine)
 		struct foreign *killer = foreign_open(engine);
 
 		foreign_start(
-			killer, 100,
+			killer, 1500,
 			engine_printf(engine, "KILL %s",
 				      session_rows(engine, session, "SELECT connection_id()")));
 		if (i < COUNT(changes))

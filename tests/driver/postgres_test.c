@@ -239,7 +239,8 @@ static void thrown_out_before_commit(struct engine *engine)
 	session_begin(engine, session);
 	session_exec(engine, session, "INSERT INTO t VALUES (1)");
 	session_exec(engine, session, "SET LOCAL idle_in_transaction_session_timeout = 50");
-	sleep_ms(500);
+	engine_await_left(engine);
+	sleep_ms(300); /* until its socket is closed, too */
 	expect_error(AMEND_UNREACHABLE, "08006", session_commit(engine, session));
 	session_expect_state(engine, session, AMEND_TX_LOST);
 	engine_expect(engine, "SELECT count(*) FROM t", "0");

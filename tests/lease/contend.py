@@ -24,7 +24,7 @@ import tempfile
 import time
 
 AMEND, ENGINE = sys.argv[1], sys.argv[2]
-CONTENDERS, SECONDS, TTL_MS = 16, float(os.environ.get("AMEND_TEST_CONTEND", "12")), 400
+CONTENDERS, SECONDS, TTL_MS = 16, float(os.environ.get("AMEND_TEST_CONTEND", "15")), 1000
 FAKETIME = sorted(glob.glob("/usr/lib/*/faketime/libfaketime.so.1"))
 
 
@@ -52,7 +52,7 @@ def contend(database, number, log):
             continue
         code, got = call("get", database, "counter", "id=1")
         n = got["record"]["n"]
-        time.sleep(random.choice([0, 0, 0.05, 0.3, 0.6]))
+        time.sleep(random.choice([0, 0, 0.05, 0.8, 1.5]))
         print("try", lease["fence"], file=log, flush=True)
         code, said = call("set", database, "counter", "id=1", f"n:={n + 1}", f"fence:={lease['fence']}", "--lease", lease["token"])
         print("done", lease["fence"], code, file=log, flush=True)

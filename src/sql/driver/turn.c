@@ -39,8 +39,7 @@ enum { PAGE = 4096, SLOTS = 250, FIRST_LOCK = PAGE, TRIES = 10 };
 static const int64_t QUANTUM = 1000000;
 /* How long a waiter sleeps before it looks whether the holder is alive. */
 static const int64_t SLICE = 20000000;
-/* How long a living holder may keep the others from competing for SQLite's lock. */
-static const int64_t STALL = 500000000;
+int64_t amend_turn_stall = 500000000;
 
 struct slot {
 	_Atomic uint64_t ticket; /* 0: not waiting; GRANTED: the turn was handed over */
@@ -178,7 +177,7 @@ static bool look_closer(struct amend_turn *turn, struct wait *wait)
 		wait->moves = moves;
 		wait->moved = now;
 	}
-	stalled = now - wait->moved >= STALL;
+	stalled = now - wait->moved >= amend_turn_stall;
 	if (holder != 0 && !stalled && holder <= SLOTS && alive(turn, holder - 1))
 		return false;
 	return first_waiting(turn, wait->ticket, true) < 0 && move(turn, holder);

@@ -32,6 +32,12 @@ struct amend_turn;
 /* Monotonic nanoseconds. */
 int64_t amend_turn_clock(void);
 
+/*
+ * How long a living holder may keep the others from competing for SQLite's lock, in nanoseconds: half a second. Not
+ * constant for the tests alone, which tell a stall from a slow machine by it.
+ */
+extern int64_t amend_turn_stall;
+
 /* NULL when there is none to be had; `*problem` then says why. */
 struct amend_turn *amend_turn_open(const char *database, const char **problem);
 /* Takes NULL. Gives back what is held. */
@@ -40,7 +46,7 @@ void amend_turn_close(struct amend_turn *turn);
 /*
  * Waits for the turn until `until` (INT64_MAX: without limit), or until
  * `stop(context)` says so (asked at least every 20 ms and after a signal). False:
- * go on without it. A turn that did not move for half a second is taken from its holder.
+ * go on without it. A turn that did not move for amend_turn_stall is taken from its holder.
  */
 bool amend_turn_take(struct amend_turn *turn, int64_t until, bool (*stop)(void *context),
 		     void *context);
