@@ -114,6 +114,15 @@ if command -v mariadb-install-db >/dev/null; then
 	ok $? "and leaves no folder of it"
 fi
 
+out=$(tools/servers run --standby -- sh -c '
+	psql -X -Atq "$AMEND_TEST_STANDBY" -c "SELECT pg_is_in_recovery(), sync_state FROM pg_stat_replication"
+	server=${AMEND_TEST_STANDBY#*host=}
+	for n in 1 2; do sed 1q "${server%%,*}/node$n/postmaster.pid" >"$1/node$n"; done
+	$AMEND_TEST_STANDBY_NODE 1 kill' sh "$scratch" 2>&1)
+same "$out" "f|sync" "--standby starts a primary and its synchronous standby"
+dead "$(cat "$scratch/node1")" 2>/dev/null && dead "$(cat "$scratch/node2")" 2>/dev/null && no_folder
+ok $? "and leaves neither, nor a folder"
+
 out=$(PGHOST=/nowhere PGPORT=1 PGOPTIONS=--nonsense=1 tools/servers run -- \
 	sh -c 'psql -X -Atq "$AMEND_TEST_POSTGRES" -c "SELECT 1"' 2>&1)
 same "$out" 1 "the caller's own PG* settings do not reach in"
