@@ -11,21 +11,25 @@
 #include "core/rows.h"
 #include "ledger/state.h"
 
-/*
- * What is in may be in on this server alone: one that was interrupted while it waited for its standby shows it at once. So
- * a COMMIT of ours waits as that one should have. Nothing else is in the transaction.
- */
+/* In the transaction that is open, or as one of its own. */
 static enum amend_status confirm(struct amend_conn *db, struct amend_error *err)
 {
 	const struct amend_statement statement = {.sql = db->dialect->confirm, .once = true};
 	enum amend_status status = AMEND_OK;
 
-	if (!statement.sql)
-		return AMEND_OK;
-	status = db->driver->run(db->session, &statement, 1, NULL, &(size_t){0}, err);
+	if (statement.sql)
+		status = db->driver->run(db->session, &statement, 1, NULL, &(size_t){0}, err);
 	if (status == AMEND_INVALID || status == AMEND_UNSUPPORTED || status == AMEND_DENIED)
 		return AMEND_OK;
-	return status == AMEND_OK ? db->driver->commit(db->session, err) : status;
+	return status;
+}
+
+enum amend_status amend_fate_confirm(struct amend_conn *db, struct amend_error *err)
+{
+	if (confirm(db, err) == AMEND_OK)
+		return AMEND_OK;
+	err->status = AMEND_OUTCOME_UNKNOWN;
+	return amend_error_wrap(err, "it is in here, and not known to be at the standby");
 }
 
 /* Without amend_atomic: the lost unit's hooks are still waiting for what this finds out. */
@@ -41,8 +45,11 @@ static enum amend_status look_once(struct amend_conn *db, int64_t until, amend_f
 	if (status != AMEND_OK)
 		return status;
 	status = look(db, context, in, err);
+	/* What is in may be in on this server alone: a COMMIT of ours, of nothing else, waits as that one should have. */
 	if (status == AMEND_OK && *in)
 		status = confirm(db, err);
+	if (status == AMEND_OK && *in && db->driver->state(db->session) == AMEND_TX_ACTIVE)
+		status = db->driver->commit(db->session, err);
 	/* Should this fail, the connection is gone, and with it what was written. */
 	(void)!db->driver->rollback(db->session, &ignored);
 	return status;

@@ -15,6 +15,12 @@ typedef enum amend_status (*amend_fate_look_fn)(struct amend_conn *db, void *con
 enum amend_status amend_fate_find_out(struct amend_conn *db, int64_t until, amend_fate_look_fn look,
 				      void *context, struct amend_error *err) AMEND_CHECK;
 
+/*
+ * Outside a transaction: what is read here may be in on this server alone, where a COMMIT was interrupted while it waited for a
+ * standby. Waits as that one should have. OUTCOME_UNKNOWN.
+ */
+enum amend_status amend_fate_confirm(struct amend_conn *db, struct amend_error *err) AMEND_CHECK;
+
 /* amend_fate_fn of every unit that has no other: by the number of the revision that it recorded. */
 enum amend_status amend_revision_fate(struct amend_conn *db, void *context,
 				      struct amend_error *err) AMEND_CHECK;

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "core/rows.h"
+#include "ledger/fate.h"
 #include "ledger/operation.h"
 #include "ledger/state.h"
 
@@ -93,6 +94,9 @@ enum amend_status amend_operation_run(struct amend_conn *db,
 	}
 	status = amend_atomic(db, options, under_id, &run, err);
 	db->fate = NULL;
+	/* An answer from before is given as what is in for good. */
+	if (status == AMEND_OK && operation->repeated && !amend_in_transaction(db))
+		status = amend_fate_confirm(db, err);
 	if (status != AMEND_OUTCOME_UNKNOWN)
 		return status;
 	return amend_error_wrap(err, "operation %s", operation->id);

@@ -98,8 +98,9 @@ struct amend_dialect {
 	const char *revision_xact; /* expression: this transaction's number, for revision.xact; NULL: there is none */
 	const char *peer_there; /* a query: one row, 0 once the peer $1, a lost connection's, can no longer do what it was sent; $2: this connection's own. No row: not known. NULL as driver.reconnect */
 	/*
-	 * A statement that writes to the engine's log and nowhere else, so that a COMMIT waits for whatever (a standby) earlier
-	 * ones are to wait for as well. INVALID, UNSUPPORTED, DENIED: this server has no such thing. NULL: nor has the engine.
+	 * A statement that writes to the engine's log, if a COMMIT waits for a standby there, and nowhere else: so the COMMIT after it
+	 * waits for what earlier ones were to wait for as well. INVALID, UNSUPPORTED, DENIED: this server has no such thing.
+	 * NULL: nor has the engine.
 	 */
 	const char *confirm;
 	/*

@@ -58,7 +58,9 @@ def an_interrupted_commit(pair, _):
         setting = pair.start(pair.url, "set {url} counter id=4 n+=1 --once ctrl-c")
         pair.await_commits(1)
         code, said = interrupt(setting)
+        # Nor is its answer given again, before the standby has it.
         again = pair.start(pair.url, "set {url} counter id=4 n+=1 --once ctrl-c")
+        pair.await_commits(1)
     finally:
         pair.node(pair.standby, "thaw")
     same(code, 7, said)

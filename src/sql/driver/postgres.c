@@ -170,7 +170,8 @@ static const struct amend_dialect dialect = {
 	.guard_grants = guard_grants,
 	.ledger_guard = ledger_guard,
 	.peer_there = amend_postgres_peer_there,
-	.confirm = "SELECT pg_catalog.pg_logical_emit_message(true, 'amend', '')",
+	.confirm = "SELECT CASE WHEN pg_catalog.current_setting('synchronous_standby_names') <> '' "
+		   "THEN pg_catalog.pg_logical_emit_message(true, 'amend', '')::pg_catalog.text END",
 	.revision_xact = "pg_catalog.pg_current_xact_id()::pg_catalog.text::pg_catalog.int8",
 	.hand_over =
 		"SELECT pg_catalog.set_config('amend.revision', $1::pg_catalog.int8::pg_catalog.text, "
