@@ -24,7 +24,7 @@ import tempfile
 import time
 
 AMEND, ENGINE = sys.argv[1], sys.argv[2]
-CONTENDERS, SECONDS, TTL_MS = 16, float(os.environ.get("AMEND_TEST_CONTEND", "15")), 1000
+CONTENDERS, SECONDS, TTL_MS = 16, float(os.environ.get("AMEND_TEST_CONTEND", "12")), 1000
 FAKETIME = sorted(glob.glob("/usr/lib/*/faketime/libfaketime.so.1"))
 
 

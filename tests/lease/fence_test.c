@@ -126,10 +126,10 @@ static void a_plain_name_covers_any_write(struct engine *engine)
 	struct road *a = start(engine), *b = road_open(engine, "t");
 	struct amend_lease lease, next;
 
-	expect_ok(plain(a, "job", 1500, &lease), &a->err);
+	expect_ok(plain(a, "job", 1000, &lease), &a->err);
 	ok(a, .keys = "id=1", .set = "v=x", .lease = lease.token);
 	ok(a, AMEND_UPDATE_OR_CREATE, .keys = "id=4", .set = "v=d", .lease = lease.token);
-	pause_ms(1600);
+	pause_ms(1050);
 	expect_ok(plain(b, "job", 60000, &next), &b->err);
 	refused(AMEND_LOCKED, a, .keys = "id=1", .set = "v=y", .lease = lease.token);
 	refused(AMEND_LOCKED, a, AMEND_UPDATE_OR_CREATE, .keys = "id=5", .set = "v=e",
@@ -152,7 +152,7 @@ static enum amend_status write_slowly(struct amend_conn *db, void *context, stru
 	(void)err;
 	ok(meanwhile->mine, .keys = "id=1", .set = "v=slow", .lease = meanwhile->lease.token);
 	/* The write began in time. The next holder gets the lease behind it, not before. */
-	pause_ms(1600);
+	pause_ms(1050);
 	expect_status(AMEND_LOCKED, try_take(meanwhile->other, 60000, 0, false, &theirs),
 		      &meanwhile->other->err);
 	return AMEND_OK;
@@ -161,7 +161,7 @@ static enum amend_status write_slowly(struct amend_conn *db, void *context, stru
 static void the_next_waits_for_a_write(struct engine *engine)
 {
 	struct road *a = start(engine), *b = road_open(engine, "t");
-	struct meanwhile meanwhile = {a, b, take(a, 1500, false), engine};
+	struct meanwhile meanwhile = {a, b, take(a, 1000, false), engine};
 	struct amend_lease theirs;
 
 	expect_ok(road_atomic(a, write_slowly, &meanwhile), &a->err);
@@ -235,10 +235,10 @@ static void mandatory(struct engine *engine)
 static void mandatory_for_a_time(struct engine *engine)
 {
 	struct road *a = start(engine), *b = road_open(engine, "t");
-	struct amend_lease lease = take(a, 1500, true);
+	struct amend_lease lease = take(a, 1000, true);
 
 	refused(AMEND_LOCKED, b, .keys = "id=1", .set = "v=x");
-	pause_ms(1600);
+	pause_ms(1050);
 	ok(b, .keys = "id=1", .set = "v=x");
 	refused(AMEND_LOCKED, a, .keys = "id=1", .set = "v=y", .lease = lease.token);
 	engine_expect(engine, "SELECT v FROM t WHERE id = 1", "x");
@@ -329,7 +329,7 @@ static void a_statement_that_is_under_way(struct engine *engine)
 	ok(a, .keys = "id=1", .set = "v=b");
 	/* It has its snapshot, and has not come to the record yet. */
 	foreign_start(slow, 0,
-		      "UPDATE t SET v = 'slow' WHERE (SELECT true FROM pg_sleep(8)) AND id = 1");
+		      "UPDATE t SET v = 'slow' WHERE (SELECT true FROM pg_sleep(5)) AND id = 1");
 	engine_await(engine,
 		     "SELECT count(*) FROM pg_stat_activity WHERE datname = "
 		     "current_database() AND wait_event = 'PgSleep'",

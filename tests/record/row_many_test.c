@@ -357,7 +357,7 @@ static void locks_in_order(struct engine *engine)
 	road = road_open(engine, "t");
 	foreign_exec(holder, "BEGIN; UPDATE t SET v = 'held' WHERE id = 1");
 	foreign_start(other, 300, "SELECT id FROM t WHERE id IN (2, 3) FOR UPDATE NOWAIT");
-	foreign_start(holder, 5000, "COMMIT");
+	foreign_start(holder, 3000, "COMMIT");
 	expect_ok(amend_atomic(road->db, NULL, lock_all, road, &road->err), &road->err);
 	assert_null(foreign_finish(other));
 	assert_null(foreign_finish(holder));
