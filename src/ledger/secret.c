@@ -171,6 +171,14 @@ static enum amend_status load_from_ledger(struct amend_conn *db, void *context,
 	return status == AMEND_OK ? read_ledger(db, context, err) : status;
 }
 
+/* Drawn or made in what is undone, a key is none, and its number will be another's. */
+static void read_in_unit_ended(struct amend_conn *db, void *context, bool committed)
+{
+	(void)context;
+	if (!committed)
+		forget(db->ledger);
+}
+
 static enum amend_status load(struct amend_conn *db, struct amend_ledger *ledger,
 			      struct amend_error *err)
 {
@@ -186,6 +194,8 @@ static enum amend_status load(struct amend_conn *db, struct amend_ledger *ledger
 		status = amend_in_transaction(db)
 				 ? amend_atomic(db, NULL, load_from_ledger, ledger, err)
 				 : load_from_ledger(db, ledger, err);
+		if (status == AMEND_OK && amend_in_transaction(db))
+			status = amend_on_end(db, read_in_unit_ended, NULL, err);
 		if (status == AMEND_DENIED)
 			amend_error_wrap(err, "no key to sign tokens with (hint: --key-file, or "
 					      "AMEND_KEY_FILE)");

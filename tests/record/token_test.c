@@ -292,7 +292,31 @@ static void made_up(struct engine *engine)
 	untouched(road);
 }
 
+static enum amend_status write_and_fail(struct amend_conn *db, void *context,
+					struct amend_error *err)
+{
+	struct road *road = context;
+
+	(void)db;
+	ok(road, .keys = "id=1", .set = "title=b", .want_token = true);
+	return amend_error_set(err, AMEND_INVALID, "no");
+}
+
+/* The unit that made the ledger read the key that it made. The next one makes another, of the same number. */
+static void key_of_a_ledger_that_was_undone(struct engine *engine)
+{
+	struct road *road = open_docs(engine), *other;
+
+	expect_status(AMEND_INVALID, road_atomic(road, write_and_fail, road), &road->err);
+	ok(road, .keys = "id=1", .set = "title=c", .want_token = true);
+	other = road_open(engine, "doc");
+	ok(other, .keys = "id=1", .set = "title=d",
+	   .token = engine_printf(engine, "%s", road->result.token));
+}
+
 static const struct engine_test tests[] = {
+	{"a token signed after the unit that made the ledger was undone",
+	 key_of_a_ledger_that_was_undone, .needs = AMEND_HAS_DDL_ROLLBACK},
 	{"a token with any bit flipped is refused", every_bit},
 	{"a token of any other length is refused", every_length},
 	{"a token of a megabyte is refused", huge},
