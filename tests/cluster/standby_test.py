@@ -53,6 +53,8 @@ def the_primary_is_found(pair, _):
 
 def an_interrupted_commit(pair, _):
     """It is in on the primary alone: were it called done, a standby that takes over would have lost it."""
+    # Nor for a role that wants no warnings.
+    pair.sql(pair.primary, "ALTER ROLE CURRENT_USER SET client_min_messages = error")
     pair.node(pair.standby, "freeze")
     try:
         setting = pair.start(pair.url, "set {url} counter id=4 n+=1 --once ctrl-c")
@@ -63,6 +65,7 @@ def an_interrupted_commit(pair, _):
         pair.await_commits(1)
     finally:
         pair.node(pair.standby, "thaw")
+    pair.sql(pair.primary, "ALTER ROLE CURRENT_USER RESET client_min_messages")
     same(code, 7, said)
     contains(said, "the wait for its standby to have it too was interrupted")
     same(ended(again)[0], 0, "again")

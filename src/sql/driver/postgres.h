@@ -43,7 +43,7 @@ enum amend_postgres_type {
 #define AMEND_PG_HOST_S "2"
 enum { AMEND_PG_HOST_MS = 2000 };
 
-enum { AMEND_PG_PREPARED = 128, AMEND_PG_PINS = 11 };
+enum { AMEND_PG_PREPARED = 128, AMEND_PG_PINS = 12 };
 
 /* A statement's text that has come before; from the second time on it has a name on the server. */
 struct amend_postgres_prepared {

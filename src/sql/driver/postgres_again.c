@@ -64,7 +64,7 @@ static enum amend_status check_primary(const struct amend_session *session, cons
 	return amend_postgres_fail(err, AMEND_UNREACHABLE, AMEND_SQLSTATE_LOST, text);
 }
 
-/* The lost connection is given up only for one that is as good. */
+/* Whether the new server follows the lost one is asked over it, afterwards: the session is broken until that is known. */
 static enum amend_status replace(struct amend_session *session, PGconn *conn,
 				 struct amend_error *err)
 {
@@ -98,13 +98,12 @@ static enum amend_status check_follows(struct amend_session *session, struct ame
 		status = amend_postgres_branch(session, &found, err);
 	if (status == AMEND_OK)
 		status = amend_postgres_check_branch(session, &found, err);
-	if (status != AMEND_OK) {
-		session->broken = true;
+	if (status != AMEND_OK)
 		return status;
-	}
 	if (session->branch.timeline > 0 && found.timeline > session->branch.timeline)
 		session->oldest = found.oldest = session->branch.oldest;
-	session->branch = found;
+	if (found.timeline > 0)
+		session->branch = found;
 	return AMEND_OK;
 }
 
@@ -128,7 +127,10 @@ static enum amend_status try_host(struct amend_session *session, int host, int64
 	status = replace(session, conn, err);
 	if (status == AMEND_OK)
 		status = amend_postgres_pin_opened(session, err);
-	return status == AMEND_OK ? check_follows(session, err) : status;
+	if (status == AMEND_OK)
+		status = check_follows(session, err);
+	session->broken = status != AMEND_OK;
+	return status;
 }
 
 enum amend_status amend_postgres_reconnect(struct amend_session *session, int limit_ms,

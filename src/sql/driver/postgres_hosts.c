@@ -123,8 +123,9 @@ enum amend_status amend_postgres_branch(struct amend_session *session,
 
 	*out = (struct amend_postgres_branch){.oldest = session->oldest};
 	status = amend_postgres_exec_last(session, amend_postgres_branch_sql, &result, err);
-	/* What only speaks PostgreSQL's protocol has no timelines, nor has a role always the right to ask. */
-	if (status != AMEND_OK && amend_postgres_state(session) == AMEND_TX_IDLE)
+	/* What only speaks PostgreSQL's protocol has no timelines, nor has a role always the right to ask. All else is no answer. */
+	if (status != AMEND_OK && amend_postgres_state(session) == AMEND_TX_IDLE &&
+	    (strncmp(err->sqlstate, "42", 2) == 0 || strncmp(err->sqlstate, "0A", 2) == 0))
 		return AMEND_OK;
 	if (status == AMEND_OK)
 		amend_postgres_keep_branch(result, out);

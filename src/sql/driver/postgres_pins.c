@@ -29,6 +29,8 @@ static const struct {
 	{"client_encoding", "UTF8", true},
 	/* Not for equality: compiling costs more than it saves in statements as short as amend's. */
 	{"jit", "off", false},
+	/* Nor this: that a COMMIT is not at the standby is a warning, and "error" would keep it back. */
+	{"client_min_messages", "notice", false},
 	/* Nor this: a lock timeout that set_lock_timeout changed is given back. */
 	{"lock_timeout", NULL, false},
 };
