@@ -193,9 +193,9 @@ enum amend_status amend_cte_exec(struct amend_conn *db, const struct amend_sql *
 	enum amend_status status = amend_exec(db, sql, rows, err);
 
 	/* The answer may have come, and found no memory. */
-	db->wrote_alone = !amend_in_transaction(db) &&
-			  (status == AMEND_OK ? rows->n_rows > 0
-					      : status == AMEND_NO_MEMORY && !sql->text.failed);
+	if (!amend_in_transaction(db) &&
+	    (status == AMEND_OK ? rows->n_rows > 0 : status == AMEND_NO_MEMORY && !sql->text.failed))
+		db->wrote_alone = true;
 	return status;
 }
 

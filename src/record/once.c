@@ -194,10 +194,16 @@ static enum amend_status refuse(struct once *once, const struct amend_unit_optio
 				enum amend_status status, struct amend_error *err)
 {
 	struct refusal refusal = {once, status, err};
-	struct amend_error ignored;
+	struct amend_error later;
+	enum amend_status kept = amend_operation_run(once->call->db, options, &once->operation,
+						     keep_refusal, &refusal, &later);
 
-	if (amend_operation_run(once->call->db, options, &once->operation, keep_refusal, &refusal,
-				&ignored) != AMEND_OK)
+	/* Another did it meanwhile, and nobody knows whether that lasts. */
+	if (kept == AMEND_OUTCOME_UNKNOWN && once->operation.repeated) {
+		*err = later;
+		return kept;
+	}
+	if (kept != AMEND_OK)
 		return status; /* nothing is kept, and nothing was written */
 	if (once->operation.repeated && !once->operation.own)
 		return give_again(once, err);

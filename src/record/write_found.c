@@ -197,8 +197,10 @@ enum amend_status amend_found_update(struct amend_conn *db, const struct amend_t
 		goto out;
 	out->before = old->values;
 	out->moved = amend_rows_at(&rows, 0, rows.n_columns - 1)->kind == AMEND_NULL;
-	if (out->moved)
+	if (out->moved) {
+		db->wrote_alone = false; /* the row it answered with is the old one */
 		goto out;
+	}
 	status = amend_cte_written(db, &rows, out, err);
 	if (status == AMEND_OK)
 		status = amend_cte_take(table, &reach, old, &rows.values[table->n_columns + 1],
