@@ -33,7 +33,7 @@ void amend_ledger_expand(struct amend_buffer *out, const struct amend_dialect *d
 		{"{bytes}", dialect->bytes_type},
 		{"{name}", dialect->name_type},
 		{"{lookup}", dialect->lookup_index},
-		{"{unless_there}", dialect->unless_there},
+		{"{if_no_column}", dialect->if_no_column},
 		{"{rewritten}", dialect->rewritten_table},
 		{"{secret}", dialect->random_secret},
 		{"{epoch}", dialect->epoch},

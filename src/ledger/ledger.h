@@ -65,6 +65,7 @@ enum amend_status amend_revision_made(struct amend_conn *db, int64_t id,
 /*
  * Appends `INSERT INTO revision (...) SELECT ... FROM source RETURNING id`; `source` "": there is none.
  * `number`: what the source calls the number that it has drawn, and nothing is returned; "": none.
+ * Draws the revision's mark: for a statement that is sent, once a revision.
  */
 void amend_revision_insert(struct amend_sql *sql, struct amend_conn *db, const char *source,
 			   const char *number);

@@ -150,7 +150,7 @@ static const char *const step_9[] = {
 
 /* A unit's own, drawn by its writer: numbers of revisions and of transactions come again after a server's crash. */
 static const char *const step_10[] = {
-	"ALTER TABLE {ledger}revision ADD COLUMN {unless_there}mark {integer}",
+	"ALTER TABLE {ledger}revision ADD COLUMN {if_no_column}mark {integer}",
 	NULL,
 };
 

@@ -134,7 +134,7 @@ struct amend_dialect {
 	const char *lookup_index; /* before an index's column: one for equality alone */
 	const char *may_number; /* whether this role may draw the ledger's numbers itself: a condition; "": nobody can */
 	const char *next_revision, *next_change; /* how it draws them */
-	const char *unless_there; /* behind ADD COLUMN: where DDL is no part of a transaction, for one that was made before and not said to be */
+	const char *if_no_column; /* behind ADD COLUMN: where DDL is no part of a transaction, for one that was made before and not said to be */
 	const char *rewritten_table; /* behind CREATE TABLE (...): for one whose rows are found by primary key and often rewritten */
 };
 

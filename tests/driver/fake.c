@@ -54,7 +54,7 @@ static const struct amend_dialect dialect = {
 	.bytes_type = "blob",
 	.name_type = "text",
 	.lookup_index = "",
-	.unless_there = "",
+	.if_no_column = "",
 	.rewritten_table = "",
 };
 

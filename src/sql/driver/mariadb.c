@@ -162,7 +162,7 @@ static const struct amend_dialect dialect = {
 	.name_type = "varchar(600) " NAME_OF,
 	.lookup_index = "",
 	.may_number = "",
-	.unless_there = "IF NOT EXISTS ",
+	.if_no_column = "IF NOT EXISTS ",
 	.rewritten_table = "",
 };
 

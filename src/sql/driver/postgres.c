@@ -215,8 +215,8 @@ static const struct amend_dialect dialect = {
 	.name_type = "text COLLATE pg_catalog.\"C\"",
 	/* Half the size of a tree of texts, and a third of its time to fill. */
 	.lookup_index = "USING hash ",
+	.if_no_column = "",
 	/* Room beside the old version of a row for the new one: its index entries then stay. */
-	.unless_there = "",
 	.rewritten_table = " WITH (fillfactor = 80)",
 };
 

@@ -59,7 +59,7 @@ static const struct amend_dialect dialect = {
 	.bytes_type = "BLOB",
 	.name_type = "TEXT",
 	.lookup_index = "",
-	.unless_there = "",
+	.if_no_column = "",
 	.rewritten_table = " WITHOUT ROWID",
 };
 

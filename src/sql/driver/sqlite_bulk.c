@@ -67,7 +67,7 @@ static enum amend_status each_row(void *context, const struct amend_value *value
 }
 
 /*
- * By itself each time would take and give back a read lock: five system calls, a third of what a look-up costs. So a
+ * By itself each time would take and give back a read lock: three system calls or more, a third of what a look-up costs. So a
  * statement that stays at a row of the schema holds the lock of the main file for those that follow, whatever
  * they find; but for so many only, for it is in the way of other programs' commits where the journal is no WAL.
  */
