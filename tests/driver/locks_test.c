@@ -130,7 +130,7 @@ static void new_limit_inside(struct engine *engine)
 	begun = now_ms();
 	expect_error(AMEND_LOCKED, "55P03",
 		     session_try(engine, session, "UPDATE t SET b = 1 WHERE a = 1"));
-	assert_in_range(now_ms() - begun, 0, 15000);
+	assert_in_range(now_ms() - begun, 0, 8000);
 	session_rollback(engine, session);
 	session_begin(engine, session);
 	expect_ok(engine->driver->set_lock_timeout(session, 300, &err), &err);
@@ -320,7 +320,7 @@ static void busy_snapshot(struct engine *engine)
 			expect_error(AMEND_RETRY, NULL, attempt);
 		}
 		expect_text(err.sqlstate, "40001");
-		assert_in_range(now_ms() - begun, 0, 15000); /* no wait mends it */
+		assert_in_range(now_ms() - begun, 0, 2000); /* no wait mends it */
 		foreign_exec(application, "ROLLBACK");
 	}
 	engine_expect(engine, "SELECT b FROM t", "2\n2");
