@@ -99,6 +99,9 @@ def main():
         logs, children = [], {}
         for number in range(CONTENDERS):
             logs.append(os.path.join(folder, f"log{number}"))
+            # One that is killed before it has begun leaves an empty one.
+            with open(logs[-1], "w", encoding="utf-8"):
+                pass
             pid = os.fork()
             if pid == 0:
                 # All that a contender starts freezes and dies with it.
