@@ -198,9 +198,10 @@ class Mariadb(Engine):
 
     def mariadb(self, sql):
         if not self.client:
-            self.await_server(["mariadb-admin", "--no-defaults", "-u", self.user, "-S", self.socket, "ping"])
-            options = ["-n", "-N", "-B", "-u", self.user, "-S", self.socket, "--default-character-set=utf8mb4"]
-            self.start_client(["mariadb", "--no-defaults", *options])
+            client = ["mariadb", "--no-defaults", "-n", "-N", "-B", "-u", self.user, "-S", self.socket]
+            client += ["--default-character-set=utf8mb4"]
+            self.await_server([*client, "-e", "SELECT 1"])
+            self.start_client(client)
             self.say("SET sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES'", "SELECT 'END';")
         return self.say(sql, "SELECT 'END';")
 
