@@ -72,7 +72,7 @@ def main(paths):
         "pairs": all_of(sorted({a["pairs"] for a in abouts})),
         "growth": facts(data, "A", growth=True),
     }
-    for workload in "ABC":
+    for workload in "ABCG":
         words[f"figures {workload}"] = figures(data, workload)
         words[f"facts {workload}"] = facts(data, workload)
     with open(os.path.join(HERE, "performance.md.in"), encoding="utf-8") as file:

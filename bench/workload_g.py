@@ -129,10 +129,10 @@ def measure(run, book):
     for place in run.places:
         engine, goals = place.name, GOALS[place.name]
         rows, calls = (500, 50) if run.smoke else (100_000, 2000)
-        bulk = {g: Figure("G", engine, f"{rows} rows, {g}", goal[0], "s",
+        bulk = {g: Figure("G", engine, f"{rows:,} rows at once, {g}", goal[0], "s",
                           theirs="UPDATE" if g == "version" else "UPDATE + INSERT of the history")
                 for g, goal in goals.items()}
-        single = {g: Figure("G", engine, f"single rows a second, {g}", goal[1], "1/s", most=False, theirs="UPDATE")
+        single = {g: Figure("G", engine, f"single rows, {g}", goal[1], "1/s", most=False, theirs="UPDATE")
                   for g, goal in goals.items()}
         book.heading(f"G: guarded tables, {engine} {place.version}")
         copy = ("INSERT INTO {0}change (revision, tbl, pk, was, op, fields) "
