@@ -52,25 +52,29 @@ class Cases:
         self.done = self.failed = 0
 
     def check(self, name, case):
-        folder = tempfile.mkdtemp(dir=os.environ.get("AMEND_TEST_TMP"))
-        os.chdir(folder)
-        for file, text in (("one.csv", FIRST), ("two.csv", SECOND)):
-            with open(file, "w", encoding="utf-8") as out:
-                out.write(text)
-        subprocess.run(
-            [AMEND, "sync", "one.csv", "app.db", "land", "--match", "code", "--create-table", "--quiet"], check=True
-        )
-        faults = []
-        try:
-            case()
-        except AssertionError as fault:
-            faults.append(str(fault) or repr(fault))
+        with tempfile.TemporaryDirectory(dir=os.environ.get("AMEND_TEST_TMP")) as folder:
+            os.chdir(folder)
+            faults = self.faults(case)
+            os.chdir("/")
         self.done += 1
         self.failed += bool(faults)
         print(f"{'not ok' if faults else 'ok'} {self.done} - {name}")
         for fault in faults:
             for line in fault.splitlines():
                 print(f"#   {line}")
+
+    def faults(self, case):
+        for file, text in (("one.csv", FIRST), ("two.csv", SECOND)):
+            with open(file, "w", encoding="utf-8") as out:
+                out.write(text)
+        subprocess.run(
+            [AMEND, "sync", "one.csv", "app.db", "land", "--match", "code", "--create-table", "--quiet"], check=True
+        )
+        try:
+            case()
+        except AssertionError as fault:
+            return [str(fault) or repr(fault)]
+        return []
 
 
 SYNC = ["sync", "two.csv", "app.db", "land", "--match", "code", "--confirm"]

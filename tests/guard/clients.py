@@ -7,8 +7,10 @@ Needs what Debian calls python3-django, python3-psycopg2, sqlite3 and postgresql
 it is skipped, or fails where $CI is "true". AMEND_TEST_POSTGRES and AMEND_TEST_TMP are as for the other tests.
 """
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,6 +40,7 @@ if not SQLITE and not os.environ.get("AMEND_TEST_POSTGRES"):
     skip("no server")
 
 FOLDER = tempfile.mkdtemp(prefix="amend-clients-", dir=os.environ.get("AMEND_TEST_TMP"))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 if SQLITE:
     URL = os.path.join(FOLDER, "app.db")
 else:
