@@ -41,9 +41,8 @@ class Run:
         self.smoke = args.smoke
         self.pairs = args.pairs or (1 if args.smoke else 5)
         self.lines = 1000 if args.smoke else 100_000
-        self.rows = [1000] if args.smoke else args.rows or [100_000, 1_000_000]
-        self.growth = ([] if args.smoke or args.rows else [10_000, 100_000, 1_000_000]
-                       + ([10_000_000] if args.long else []))
+        self.asked_rows = [1000] if args.smoke else args.rows
+        self.long = args.long
         self.hot_ms = 100 if args.smoke else 1500
         self.orm_records = 100 if args.smoke else 2000
         self.pythons = {}
@@ -70,6 +69,16 @@ class Run:
                 print("bench: no server: MariaDB is left out (hint: make bench)", file=sys.stderr)
         if "sqlite" in args.engine:
             self.places.append(places.Sqlite(self))
+
+    def rows(self, place):
+        """The sizes of the table that the same feed is read into."""
+        return self.asked_rows or [n for n in (100_000, 1_000_000) if n <= place.most_rows or self.long]
+
+    def growth(self, place):
+        """The sizes of feed and table together."""
+        if self.asked_rows:
+            return []
+        return [n for n in (10_000, 100_000, 1_000_000) if n <= place.most_rows or self.long] + [10_000_000] * self.long
 
     def program(self, name):
         return os.path.join(self.folder, name)

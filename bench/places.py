@@ -11,6 +11,7 @@ class Postgres:
     """States are databases; one is put back by copying it, file by file, which begins and ends with a checkpoint."""
 
     name = "postgresql"
+    most_rows = 1_000_000  # unless asked for more
 
     def __init__(self, run):
         self.run, self.uri, self.made = run, run.postgres, set()
@@ -56,6 +57,7 @@ class Mariadb:
     """States are databases; one is put back table by table, in the order of the keys, and what it wrote is flushed."""
 
     name = "mariadb"
+    most_rows = 100_000  # a million take minutes to put back, row by row
 
     def __init__(self, run):
         self.run, self.uri, self.made = run, run.mariadb, set()
@@ -104,6 +106,7 @@ class Sqlite:
     """States are files, copied and flushed."""
 
     name = "sqlite"
+    most_rows = 1_000_000
 
     def __init__(self, run):
         self.run, self.version = run, run.contender("sqlite_version")["value"]

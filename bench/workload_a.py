@@ -172,9 +172,8 @@ def orm(sync, book):
 def growth(run, book, place):
     """Lines, with a table of as many rows; one run each: time, memory and temporary files are of the command."""
     engine = place.name
-    series = [n for n in run.growth]
     base = None
-    for lines in series:
+    for lines in run.growth(place):
         sync = Sync(run, place, lines, lines)
         try:
             sync.prepare()
@@ -201,13 +200,13 @@ def growth(run, book, place):
 
 def measure(run, book):
     for place in run.places:
-        for rows in run.rows:
+        for rows in run.rows(place):
             lines = min(rows, run.lines)
             book.heading(f"A: sync, {lines:,} records, {place.name} {place.version}, {rows:,} rows")
             sync = Sync(run, place, rows, lines)
             sync.measure(book)
             if rows <= 100_000:
                 orm(sync, book)
-        if run.growth:
+        if run.growth(place):
             book.heading(f"A: growth, {place.name}")
             growth(run, book, place)
