@@ -11,6 +11,12 @@
 #include "core/rows.h"
 #include "ledger/state.h"
 
+/* A server that has no such thing, or does not give it to this role. */
+static bool lacks_it(enum amend_status status)
+{
+	return status == AMEND_INVALID || status == AMEND_UNSUPPORTED || status == AMEND_DENIED;
+}
+
 /* In the transaction that is open, or as one of its own. */
 static enum amend_status confirm(struct amend_conn *db, struct amend_error *err)
 {
@@ -19,9 +25,7 @@ static enum amend_status confirm(struct amend_conn *db, struct amend_error *err)
 
 	if (statement.sql)
 		status = db->driver->run(db->session, &statement, 1, NULL, &(size_t){0}, err);
-	if (status == AMEND_INVALID || status == AMEND_UNSUPPORTED || status == AMEND_DENIED)
-		return AMEND_OK;
-	return status;
+	return lacks_it(status) ? AMEND_OK : status;
 }
 
 enum amend_status amend_fate_confirm(struct amend_conn *db, struct amend_error *err)
@@ -32,27 +36,52 @@ enum amend_status amend_fate_confirm(struct amend_conn *db, struct amend_error *
 	return amend_error_wrap(err, "it is in here, and not known to be at the standby");
 }
 
-/* Without amend_atomic: the lost unit's hooks are still waiting for what this finds out. */
-static enum amend_status look_once(struct amend_conn *db, int64_t until, amend_fate_look_fn look,
-				   void *context, bool *in, struct amend_error *err)
+/* ---- looking ---- */
+
+struct search {
+	amend_fate_look_fn look;
+	void *context;
+	bool in;
+};
+
+/* Without amend_atomic: the lost unit's hooks are still waiting for what this finds out. `late`: behind who installs the ledger. */
+static enum amend_status look_once(struct amend_conn *db, int64_t until, struct search *search,
+				   bool late, struct amend_error *err)
 {
 	int64_t left = until - amend_clock_ms();
 	const struct amend_begin begin = {.lock_timeout_ms = left > 1 ? (int)left : 1};
 	struct amend_error ignored;
 	enum amend_status status = db->driver->begin(db->session, &begin, err);
 
-	*in = false;
+	search->in = false;
 	if (status != AMEND_OK)
 		return status;
-	status = look(db, context, in, err);
+	if (late)
+		status = amend_ledger_await(db, err);
+	if (status == AMEND_OK)
+		status = search->look(db, search->context, &search->in, err);
 	/* What is in may be in on this server alone: a COMMIT of ours, of nothing else, waits as that one should have. */
-	if (status == AMEND_OK && *in)
+	if (status == AMEND_OK && search->in)
 		status = confirm(db, err);
-	if (status == AMEND_OK && *in && db->driver->state(db->session) == AMEND_TX_ACTIVE)
+	if (status == AMEND_OK && search->in && db->driver->state(db->session) == AMEND_TX_ACTIVE)
 		status = db->driver->commit(db->session, err);
 	/* Should this fail, the connection is gone, and with it what was written. */
 	(void)!db->driver->rollback(db->session, &ignored);
 	return status;
+}
+
+/*
+ * Where there is no ledger it would have come with the lost unit, which may be under way: what that one took in order to install
+ * it is waited for. Where there is none after that, nothing is in.
+ */
+static enum amend_status look(struct amend_conn *db, int64_t until, struct search *search,
+			      struct amend_error *err)
+{
+	enum amend_status status = look_once(db, until, search, false, err);
+
+	if (status == AMEND_NOT_FOUND && amend_has(db, AMEND_HAS_DDL_ROLLBACK))
+		status = look_once(db, until, search, true, err);
+	return status == AMEND_NOT_FOUND ? AMEND_OK : status;
 }
 
 /* Why it stays unknown, behind what is known of it. */
@@ -66,29 +95,31 @@ static enum amend_status in_vain(struct amend_error *err, const struct amend_err
 	return err->status;
 }
 
-enum amend_status amend_fate_find_out(struct amend_conn *db, int64_t until, amend_fate_look_fn look,
-				      void *context, struct amend_error *err)
+enum amend_status amend_fate_find_out(struct amend_conn *db, int64_t until,
+				      amend_fate_look_fn look_fn, void *context,
+				      struct amend_error *err)
 {
 	struct amend_error why = {.text = ""};
+	struct search search = {.look = look_fn, .context = context};
 	enum amend_status status;
-	bool in = false, lost = true;
+	bool lost = true;
 
 	do {
 		status = lost ? amend_reconnect(db, until, &why) : AMEND_OK;
 		if (status == AMEND_OK)
-			status = look_once(db, until, look, context, &in, &why);
-		if (status == AMEND_OK && in)
-			return AMEND_OK;
-		/* The ledger itself would have come with the lost unit: the next run waits for its installer. */
-		if (status == AMEND_OK || status == AMEND_NOT_FOUND)
-			return amend_error_set(err, AMEND_RETRY,
-					       "the connection broke during COMMIT, and nothing of "
-					       "it is in");
+			status = look(db, until, &search, &why);
+		if (status == AMEND_OK)
+			break;
 		if (status != AMEND_INTERRUPTED)
 			amend_clock_sleep_ms(20);
 		lost = db->driver->state(db->session) == AMEND_TX_LOST;
 	} while (status != AMEND_INTERRUPTED && amend_clock_ms() < until);
-	return in_vain(err, &why);
+	if (status != AMEND_OK)
+		return in_vain(err, &why);
+	if (search.in)
+		return AMEND_OK;
+	return amend_error_set(err, AMEND_RETRY,
+			       "the connection broke during COMMIT, and nothing of it is in");
 }
 
 struct unit {

@@ -334,6 +334,11 @@ static bool is_behind(const struct amend_conn *db, const struct amend_error *err
 	       strcmp(err->sqlstate, AMEND_SQLSTATE_TABLE_EXISTS) == 0;
 }
 
+enum amend_status amend_ledger_await(struct amend_conn *db, struct amend_error *err)
+{
+	return emit_all(db->dialect, "", db->dialect->ledger_lock, run_statement, db, err);
+}
+
 /* One after another: the first statements of the dialect make later installers wait for this one. */
 static enum amend_status install(struct amend_conn *db, void *context, struct amend_error *err)
 {
@@ -343,7 +348,7 @@ static enum amend_status install(struct amend_conn *db, void *context, struct am
 	enum amend_status status;
 	bool sums = false;
 
-	status = emit_all(db->dialect, "", db->dialect->ledger_lock, run_statement, db, err);
+	status = amend_ledger_await(db, err);
 	if (status == AMEND_OK)
 		status = read_version(db, &version, &sums, err);
 	if (status == AMEND_OK)
@@ -399,7 +404,7 @@ static enum amend_status install_plainly(struct amend_conn *db, bool *changed,
 
 	if (!amend_ledger_state(db, err))
 		return AMEND_NO_MEMORY;
-	status = emit_all(db->dialect, "", db->dialect->ledger_lock, run_statement, db, err);
+	status = amend_ledger_await(db, err);
 	if (status == AMEND_OK)
 		status = read_version(db, &version, &sums, err);
 	if (status == AMEND_OK)

@@ -62,6 +62,8 @@ struct amend_ledger *amend_ledger_state(struct amend_conn *db, struct amend_erro
 /* Which ledger there is: 0 none; older than ours may be read, amend_ledger_need brings it up. UNSUPPORTED: newer. */
 enum amend_status amend_ledger_version(struct amend_conn *db, int *version,
 				       struct amend_error *err) AMEND_CHECK;
+/* Inside a transaction: waits for whoever installs the ledger, and keeps others from that. LOCKED. */
+enum amend_status amend_ledger_await(struct amend_conn *db, struct amend_error *err) AMEND_CHECK;
 /* seen.c: these bases have been written. */
 enum amend_status amend_tally_written(struct amend_conn *db, const struct amend_base_bulk *items,
 				      size_t n, struct amend_error *err) AMEND_CHECK;

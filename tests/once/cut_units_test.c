@@ -335,9 +335,86 @@ static void waiting_at_the_server(struct engine *engine)
 	}
 }
 
+/* --- the ledger comes with the unit, whose COMMIT takes its time --- */
+
+struct first_unit {
+	struct road *road;
+	struct proxy *proxy;
+	struct foreign *gate;
+	const char *opens; /* the gate, once somebody waits for the unit */
+	int commits, reconnects, runs;
+};
+
+/* COMMIT reaches the server, and waits at the gate; its answer reaches nobody. */
+static void lose_the_first_commit(void *context, const struct amend_trace_event *event)
+{
+	struct first_unit *unit = context;
+
+	if (event->op == AMEND_TRACE_COMMIT && unit->commits++ == 0)
+		proxy_cut(unit->proxy,
+			  (struct proxy_cut){.side = PROXY_CLIENT, .message = 1, .passes = true});
+	if (event->op == AMEND_TRACE_RECONNECT && unit->reconnects++ == 0)
+		foreign_start(unit->gate, 0, unit->opens);
+}
+
+static enum amend_status add_first(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct first_unit *unit = context;
+
+	unit->runs++;
+	return add_both(db, unit->road, err);
+}
+
+/* Looked for too early there is not even a ledger. */
+static void the_ledger_is_on_its_way(struct engine *engine)
+{
+	static const char waits[] =
+		"FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.datname = "
+		"current_database() AND NOT l.granted AND (l.locktype = 'advisory' AND l.objid = 1)";
+	static const char let_in[] =
+		"DO $$ BEGIN WHILE NOT EXISTS (SELECT %s = false) LOOP PERFORM pg_sleep(0.01), "
+		"pg_stat_clear_snapshot(); END LOOP; %s PERFORM pg_advisory_unlock(1); END $$";
+	const char *const ends[] = {
+		"", engine_printf(engine, "PERFORM pg_terminate_backend(l.pid) %s;", waits)};
+	struct first_unit unit = {.proxy = proxy_open(engine), .gate = foreign_open(engine)};
+	struct amend_open_options options = AMEND_OPEN_OPTIONS_INIT;
+
+	options.resolve_ms = 60000; /* of a machine that is busy */
+	engine_exec(engine,
+		    "CREATE TABLE counter (id integer PRIMARY KEY, n integer, other integer); "
+		    "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+		    "PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $$; "
+		    "CREATE CONSTRAINT TRIGGER at_commit AFTER UPDATE ON counter DEFERRABLE "
+		    "INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait(); "
+		    "INSERT INTO counter VALUES (1, 0, 0)");
+	for (int i = 0; i < 4; i++) {
+		const bool undone = i % 2, once = i / 2;
+
+		engine_exec(engine, "UPDATE counter SET n = 0, other = 0; "
+				    "DROP SCHEMA IF EXISTS amend CASCADE");
+		foreign_exec(unit.gate, "SELECT pg_advisory_lock(1)");
+		unit.opens = engine_printf(engine, let_in, waits, ends[undone]);
+		unit.commits = unit.reconnects = unit.runs = 0;
+		unit.road = road_open_with(engine, proxy_url(unit.proxy), &options, "counter");
+		unit.road->trace.context = &unit;
+		unit.road->trace.before = lose_the_first_commit;
+		if (once)
+			ok(unit.road, .keys = "id=1", .set = "n+=1, other+=1", .once = "op");
+		else
+			expect_ok(road_atomic(unit.road, add_first, &unit), &unit.road->err);
+		assert_true(proxy_fired(unit.proxy));
+		expect_text(foreign_finish(unit.gate), NULL);
+		assert_int_equal(unit.runs, once ? 0 : 1 + undone);
+		road_close(unit.road);
+		engine_expect(engine, "SELECT n, other FROM counter", "1|1");
+		engine_expect(engine, "SELECT count(*) FROM amend.revision", "1");
+	}
+}
+
 static const struct engine_test tests[] = {
 	{"cut around COMMIT: told as it is, done once", around_commit, .not_on = "sqlite"},
 	{"one that waits at the server is waited for", waiting_at_the_server, .only = "postgresql"},
+	{"..also where the ledger comes with it", the_ledger_is_on_its_way, .only = "postgresql"},
 };
 
 ENGINE_MAIN(tests)
