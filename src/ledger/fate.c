@@ -28,8 +28,23 @@ static enum amend_status confirm(struct amend_conn *db, struct amend_error *err)
 	return lacks_it(status) ? AMEND_OK : status;
 }
 
+static enum amend_status confirm_within(struct amend_conn *db, void *context,
+					struct amend_error *err)
+{
+	(void)context;
+	return amend_exec_text(db, db->dialect->confirm, err);
+}
+
 enum amend_status amend_fate_confirm(struct amend_conn *db, struct amend_error *err)
 {
+	enum amend_status status;
+
+	/* Under a savepoint: where it is refused, the transaction goes on. */
+	if (amend_in_transaction(db)) {
+		status = db->dialect->confirm ? amend_atomic(db, NULL, confirm_within, NULL, err)
+					      : AMEND_OK;
+		return lacks_it(status) ? AMEND_OK : status;
+	}
 	if (confirm(db, err) == AMEND_OK)
 		return AMEND_OK;
 	err->status = AMEND_OUTCOME_UNKNOWN;

@@ -16,8 +16,8 @@ enum amend_status amend_fate_find_out(struct amend_conn *db, int64_t until, amen
 				      void *context, struct amend_error *err) AMEND_CHECK;
 
 /*
- * Outside a transaction: what is read here may be in on this server alone, where a COMMIT was interrupted while it waited for a
- * standby. Waits as that one should have. OUTCOME_UNKNOWN.
+ * What is read here may be in on this server alone, where a COMMIT was interrupted while it waited for a standby. Waits as that
+ * one should have: OUTCOME_UNKNOWN. Inside a transaction its COMMIT will.
  */
 enum amend_status amend_fate_confirm(struct amend_conn *db, struct amend_error *err) AMEND_CHECK;
 

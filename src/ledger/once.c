@@ -95,7 +95,7 @@ enum amend_status amend_operation_run(struct amend_conn *db,
 	status = amend_atomic(db, options, under_id, &run, err);
 	db->fate = NULL;
 	/* An answer from before is given as what is in for good. */
-	if (status == AMEND_OK && operation->repeated && !amend_in_transaction(db))
+	if (status == AMEND_OK && operation->repeated)
 		status = amend_fate_confirm(db, err);
 	if (status != AMEND_OUTCOME_UNKNOWN)
 		return status;

@@ -260,6 +260,48 @@ static void inside_a_unit(struct engine *engine)
 	counts(engine, "revision", "1");
 }
 
+/* Sent since the last COMMIT. */
+static int confirmed;
+
+static void watch_for_confirmation(void *context, const struct amend_trace_event *event)
+{
+	(void)context;
+	for (size_t i = 0; i < event->n_statements; i++)
+		confirmed += strstr(event->statements[i].sql, "pg_logical_emit_message") != NULL;
+}
+
+static enum amend_status repeat_it(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct road *road = context;
+
+	(void)db, (void)err;
+	ok(road, .keys = "sku=42", .set = "qty+=1", .once = "x");
+	assert_int_equal(confirmed, road->result.repeated ? 1 : 0);
+	return AMEND_OK;
+}
+
+/* A standby may lack what is answered again: the COMMIT of what the answer is for waits until it has it. */
+static void confirmed_inside(struct engine *engine)
+{
+	struct foreign *application = foreign_open(engine);
+	struct road *road = open_stock(engine);
+
+	road->trace.before = watch_for_confirmation;
+	confirmed = 0;
+	expect_ok(road_atomic(road, repeat_it, road), &road->err);
+	expect_ok(road_atomic(road, repeat_it, road), &road->err);
+	assert_non_null(road->result.repeated);
+	/* To a role that may not, in a transaction that goes on. */
+	engine_exec(engine, "REVOKE EXECUTE ON FUNCTION "
+			    "pg_logical_emit_message(boolean, text, text) FROM PUBLIC");
+	road = road_adopt(engine, application, "stock");
+	foreign_exec(application, "BEGIN");
+	ok(road, .keys = "sku=42", .set = "qty+=1", .once = "x");
+	assert_non_null(road->result.repeated);
+	foreign_exec(application, "UPDATE stock SET note = 'goes on'; COMMIT");
+	engine_expect(engine, "SELECT qty, note FROM stock", "6|goes on");
+}
+
 /* It waits for the one under way, and gets its answer; or does the work when that one is undone. */
 static void waits_for_the_one_under_way(struct engine *engine)
 {
@@ -394,6 +436,8 @@ static const struct engine_test tests[] = {
 	{"what came to no answer leaves the id free", what_did_not_come_to_an_answer},
 	{"what an id may be", ids},
 	{"inside a unit: undone with it, and told within it", inside_a_unit},
+	{"..where a repeat is as much as in, once the unit is", confirmed_inside,
+	 .only = "postgresql"},
 	{"a repeat waits for the one under way", waits_for_the_one_under_way,
 	 .needs = AMEND_HAS_ROW_LOCK},
 	{"a held record leaves the id free", a_held_record_leaves_the_id_free},
