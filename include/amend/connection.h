@@ -90,7 +90,9 @@ AMEND_API enum amend_status amend_set_author(struct amend_conn *db, const char *
  * of work if one is open: an error makes the unit fail as one of amend's would.
  * Placeholders are the engine's (`?1`, `$1`). `rows` may be NULL. What it
  * changes is not recorded: it did not take the road. INVALID: BEGIN, COMMIT,
- * SAVEPOINT and the like, for units are amend_atomic's.
+ * SAVEPOINT and the like, for units are amend_atomic's. What it sets in the
+ * session (SET, USE, a temporary table) no other has: once the connection was
+ * lost and opened anew, every later call is UNREACHABLE (docs/errors.md).
  */
 AMEND_API enum amend_status amend_query(struct amend_conn *db, const char *sql,
 					const struct amend_value *values, size_t n_values,

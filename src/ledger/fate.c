@@ -110,6 +110,22 @@ static enum amend_status in_vain(struct amend_error *err, const struct amend_err
 	return err->status;
 }
 
+/* That nothing of it is in does not always mean that it may be done again. */
+static enum amend_status found_out(struct amend_conn *db, const struct search *search,
+				   struct amend_error *err)
+{
+	if (search->in) {
+		amend_settings_gone(db);
+		return AMEND_OK;
+	}
+	if (db->bare)
+		return amend_error_set(
+			err, AMEND_UNREACHABLE,
+			"the connection broke during COMMIT, and nothing of it is in; " AMEND_BARE);
+	return amend_error_set(err, AMEND_RETRY,
+			       "the connection broke during COMMIT, and nothing of it is in");
+}
+
 enum amend_status amend_fate_find_out(struct amend_conn *db, int64_t until,
 				      amend_fate_look_fn look_fn, void *context,
 				      struct amend_error *err)
@@ -119,6 +135,11 @@ enum amend_status amend_fate_find_out(struct amend_conn *db, int64_t until,
 	enum amend_status status;
 	bool lost = true;
 
+	if (amend_settings_lead_away(db)) {
+		amend_error_set(&why, AMEND_UNREACHABLE,
+				"the program had turned its session to another database");
+		return in_vain(err, &why);
+	}
 	do {
 		status = lost ? amend_reconnect(db, until, &why) : AMEND_OK;
 		if (status == AMEND_OK)
@@ -129,12 +150,7 @@ enum amend_status amend_fate_find_out(struct amend_conn *db, int64_t until,
 			amend_clock_sleep_ms(20);
 		lost = db->driver->state(db->session) == AMEND_TX_LOST;
 	} while (status != AMEND_INTERRUPTED && amend_clock_ms() < until);
-	if (status != AMEND_OK)
-		return in_vain(err, &why);
-	if (search.in)
-		return AMEND_OK;
-	return amend_error_set(err, AMEND_RETRY,
-			       "the connection broke during COMMIT, and nothing of it is in");
+	return status == AMEND_OK ? found_out(db, &search, err) : in_vain(err, &why);
 }
 
 struct unit {

@@ -218,6 +218,22 @@ bool amend_may_reconnect(const struct amend_conn *db)
 	return db->driver->reconnect && !db->adopted && db->options.resolve_ms > 0;
 }
 
+void amend_settings_gone(struct amend_conn *db)
+{
+	db->bare = db->bare || db->altering != AMEND_ALTERS_NOTHING;
+}
+
+bool amend_settings_lead_away(const struct amend_conn *db)
+{
+	return db->altered == AMEND_ALTERS_DATABASE || db->altering == AMEND_ALTERS_DATABASE;
+}
+
+static void opened_anew(struct amend_conn *db)
+{
+	db->anew++;
+	db->bare = db->bare || db->altered != AMEND_ALTERS_NOTHING;
+}
+
 static bool interrupted(const void *context)
 {
 	const struct amend_conn *db = context;
@@ -236,6 +252,8 @@ enum amend_status amend_reconnect(struct amend_conn *db, int64_t until, struct a
 
 		status = db->driver->reconnect(db->session, left > 0 ? (int)left : 0, interrupted,
 					       db, err);
+		if (status == AMEND_OK)
+			opened_anew(db);
 		left = until - amend_clock_ms();
 		if (status == AMEND_OK || status == AMEND_INTERRUPTED || left <= 0)
 			return status;
@@ -253,6 +271,9 @@ enum amend_status amend_twin(struct amend_conn *db, struct amend_conn **out, str
 	if (!db->driver->twin || db->adopted)
 		return amend_error_set(err, AMEND_UNSUPPORTED,
 				       "%s has no use of a second connection", db->driver->name);
+	if (db->altered || db->altering)
+		return amend_error_set(err, AMEND_UNSUPPORTED,
+				       "the session has settings that another would not have");
 	status = db->driver->twin(db->session, &db->options, &session, err);
 	if (status == AMEND_OK)
 		status = amend_conn_new(db->driver, session, &db->options, false, out, err);
@@ -274,6 +295,9 @@ enum amend_status amend_enter(struct amend_conn *db, struct amend_error *err)
 {
 	enum amend_status status = AMEND_OK;
 
+	if (db->bare)
+		return amend_error_set(err, AMEND_UNREACHABLE,
+				       "the connection broke and was opened anew: " AMEND_BARE);
 	if (db->entered == 0)
 		db->interrupted = db->stopping = 0;
 	if (db->entered > 0 || !db->adopted) {
@@ -450,8 +474,9 @@ void amend_let_go(struct amend_conn *db, const char *sql)
 		    db->driver->state(db->session) == AMEND_TX_LOST)
 			return;
 	}
-	if (db->driver->reconnect && !db->adopted)
-		(void)!db->driver->reconnect(db->session, LIMIT_MS, never, NULL, &ignored);
+	if (db->driver->reconnect && !db->adopted &&
+	    db->driver->reconnect(db->session, LIMIT_MS, never, NULL, &ignored) == AMEND_OK)
+		opened_anew(db);
 }
 
 enum amend_status amend_canonicalise(struct amend_conn *db, struct amend_canon *items, size_t n,
@@ -520,6 +545,17 @@ static bool moves_transaction(const char *sql)
 	return false;
 }
 
+/* Also where it fails: half of it may be done. */
+static void watch(struct amend_conn *db, const char *sql)
+{
+	enum amend_alters *what = db->depth > 0 ? &db->altering : &db->altered, alters;
+
+	if (!db->driver->alters || db->adopted)
+		return;
+	alters = db->driver->alters(sql);
+	*what = alters > *what ? alters : *what;
+}
+
 enum amend_status amend_query(struct amend_conn *db, const char *sql,
 			      const struct amend_value *values, size_t n_values,
 			      struct amend_rows *rows, struct amend_error *err)
@@ -531,11 +567,13 @@ enum amend_status amend_query(struct amend_conn *db, const char *sql,
 		*rows = (struct amend_rows)AMEND_ROWS_INIT;
 	if (status != AMEND_OK)
 		return status;
-	if (moves_transaction(sql))
+	if (moves_transaction(sql)) {
 		status = amend_error_set(err, AMEND_INVALID,
 					 "transactions are not begun or ended by a statement (hint: "
 					 "amend_atomic, or the handle that was adopted)");
-	else
+	} else {
+		watch(db, sql);
 		status = amend_exec_many(db, &statement, 1, rows, NULL, err);
+	}
 	return amend_leave(db, status, err);
 }

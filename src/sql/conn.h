@@ -50,6 +50,11 @@ struct amend_conn {
 	char *url; /* opened, where DDL is no part of a transaction: for the ledger's sake; else NULL */
 	bool adopted;
 
+	unsigned anew;             /* how often the lost connection was opened anew */
+	enum amend_alters altered; /* what the program's statements have made of its session.. */
+	enum amend_alters
+		altering; /* ..and those of the unit that is open, which it does again when it is rerun */
+	bool bare; /* it was opened anew since, and is not what the program made of it: takes no further call */
 	unsigned entered;                  /* public calls under way, nested */
 	volatile sig_atomic_t interrupted; /* since the outermost of them began */
 	volatile sig_atomic_t stoppable;   /* it commits piece by piece, and looks ... */
@@ -94,13 +99,21 @@ bool amend_has(const struct amend_conn *db, enum amend_feature feature);
  * amend_reconnect may be called.
  */
 bool amend_may_reconnect(const struct amend_conn *db);
+/* For messages: why a connection that was opened anew is of no further use. */
+#define AMEND_BARE                                                                                 \
+	"what the program had set in its session is gone with it (hint: open another connection, " \
+	"and set it there)"
+/* A unit is in, and the connection that it was in is not: what it has set is gone. */
+void amend_settings_gone(struct amend_conn *db);
+/* Whether another connection may see another database. */
+bool amend_settings_lead_away(const struct amend_conn *db);
 /* Opens the lost connection anew, again and again until `until` (monotonic ms); UNREACHABLE, INTERRUPTED. */
 enum amend_status amend_reconnect(struct amend_conn *db, int64_t until,
 				  struct amend_error *err) AMEND_CHECK;
 
 /*
  * Another connection to the same server, with the same settings and author, for work beside this one's; the caller closes
- * it. UNSUPPORTED: two would be of no use, or are not to be had: adopted, traced, settings changed by statements.
+ * it. UNSUPPORTED: two would be of no use, or are not to be had: adopted, traced, the session altered by the program.
  */
 enum amend_status amend_twin(struct amend_conn *db, struct amend_conn **out,
 			     struct amend_error *err) AMEND_CHECK;

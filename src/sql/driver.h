@@ -214,6 +214,13 @@ struct amend_load {
 	size_t n;                         /* rows */
 };
 
+/* What a statement leaves in its session that another one would not have: settings, a role, temporary tables, locks. */
+enum amend_alters {
+	AMEND_ALTERS_NOTHING,
+	AMEND_ALTERS_SESSION,  /* something, or maybe */
+	AMEND_ALTERS_DATABASE, /* also which database is used, and with it which ledger; or maybe */
+};
+
 struct amend_driver {
 	const char *name;
 	unsigned features;
@@ -238,9 +245,11 @@ struct amend_driver {
 	/* The server's process behind it, as a number for dialect.peer_there; 0: not known. NULL as reconnect. */
 	int64_t (*peer)(const struct amend_session *session);
 
+	/* By its words; what is called by a name of its own (a function) is taken to alter nothing. NULL as reconnect. */
+	enum amend_alters (*alters)(const char *sql);
+
 	/*
-	 * Of a session that was opened: another one to the same server, with the same settings, for work beside its own.
-	 * UNSUPPORTED: a statement has changed a setting since. NULL: a writer holds the database, and two would only
+	 * Of a session that was opened: another one to the same server, with the same settings, for work beside its own. NULL: a writer holds the database, and two would only
 	 * wait for each other.
 	 */
 	enum amend_status (*twin)(const struct amend_session *session,

@@ -373,6 +373,8 @@ static enum amend_status run_outermost(struct amend_conn *db,
 	}
 	db->lock_timeout_ms = outer_timeout;
 	db->deadline = 0;
+	db->altered = db->altering > db->altered ? db->altering : db->altered;
+	db->altering = AMEND_ALTERS_NOTHING;
 	if (status == AMEND_RETRY && !options->no_rerun)
 		amend_error_wrap(err, "given up after %d tries", tries);
 	if (status == AMEND_OK)

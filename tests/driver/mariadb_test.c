@@ -69,6 +69,39 @@ static void words(struct engine *engine)
 	}
 }
 
+static void alters(struct engine *engine)
+{
+	static const struct {
+		const char *sql;
+		enum amend_alters alters;
+	} cases[] = {
+		{"SELECT 1", AMEND_ALTERS_NOTHING},
+		{"UPDATE t SET a = 1", AMEND_ALTERS_NOTHING},
+		{"CREATE TABLE t (a int)", AMEND_ALTERS_NOTHING},
+		{"SET STATEMENT max_statement_time = 1 FOR SELECT 1", AMEND_ALTERS_NOTHING},
+		{"SELECT a INTO OUTFILE 'x' FROM t", AMEND_ALTERS_NOTHING},
+		{"set @a = 1", AMEND_ALTERS_SESSION},
+		{"/* a */ SET ROLE r", AMEND_ALTERS_SESSION},
+		{"SET STATEMENT max_statement_time = 1 FOR DO 1", AMEND_ALTERS_SESSION},
+		{"CREATE OR REPLACE TEMPORARY TABLE t (a int)", AMEND_ALTERS_SESSION},
+		{"SELECT @a := 1", AMEND_ALTERS_SESSION},
+		{"SELECT get_lock('a', 1)", AMEND_ALTERS_SESSION},
+		{"SELECT 1 INTO @a", AMEND_ALTERS_SESSION},
+		{"CALL p()", AMEND_ALTERS_SESSION},
+		{"LOCK TABLES t READ", AMEND_ALTERS_SESSION},
+		{"USE other", AMEND_ALTERS_DATABASE},
+		{"EXECUTE IMMEDIATE 'USE other'", AMEND_ALTERS_DATABASE},
+		{"/*! USE other */", AMEND_ALTERS_DATABASE},
+	};
+
+	(void)engine;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		if (amend_mariadb_alters(cases[i].sql) != cases[i].alters)
+			fail_msg("%s: expected %d, found %d", cases[i].sql, (int)cases[i].alters,
+				 (int)amend_mariadb_alters(cases[i].sql));
+	}
+}
+
 /* --- what commits by itself --------------------------------------------- */
 
 static void ddl_in_a_transaction(struct engine *engine)
@@ -595,6 +628,7 @@ static void no_arrays_on_the_way(struct engine *engine)
 static const struct engine_test tests[] = {
 	{"what a statement does is told by its words, not by its first bytes", words,
 	 .only = "mariadb"},
+	{"what a statement leaves in its session", alters, .only = "mariadb"},
 	{"what commits by itself is refused inside a transaction: INVALID 25001",
 	 ddl_in_a_transaction, .only = "mariadb"},
 	{"a procedure that ends the transaction is found out", procedures, .only = "mariadb"},

@@ -11,6 +11,7 @@
 #include <libpq-fe.h>
 
 #include "core/rows.h"
+#include "sql/driver/postgres.h"
 #include "sql/sqlstate.h"
 #include "describe.h"
 
@@ -491,6 +492,53 @@ static void gone_is_not_said_too_early(struct engine *engine)
 
 #define ONLY .only = "postgresql"
 
+static void alters(struct engine *engine)
+{
+	static const char *const some[] = {
+		"SET search_path = a",
+		"/* a /* b */ */ set role r",
+		"SET SESSION AUTHORIZATION r",
+		"SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+		"RESET ALL",
+		"DISCARD TEMP",
+		"CREATE TEMP TABLE t (a integer)",
+		"CREATE OR REPLACE TEMPORARY VIEW v AS SELECT 1",
+		"CREATE TABLE pg_temp.t (a integer)",
+		"SELECT 1 AS a INTO TEMP t",
+		"SELECT set_config('a.b', 'c', false)",
+		"SELECT set_config('a.b', 'true', $1)",
+		"SELECT set_config('a.b', 'c', true), set_config('a.b', 'c', NOT true)",
+		"SELECT pg_catalog.SET_CONFIG('a.b', 'unended",
+		"SELECT pg_try_advisory_lock_shared(1)",
+		"DO 'BEGIN END'",
+		"CALL p()",
+		"PREPARE p AS SELECT 1",
+		"LISTEN a",
+	};
+	static const char *const nothing[] = {
+		"SELECT 1",
+		"SELECT temp FROM weather",
+		"UPDATE weather SET temp = 1",
+		"CREATE TABLE template (a integer)",
+		"SET LOCAL search_path = a",
+		"SET TRANSACTION READ ONLY",
+		"SET CONSTRAINTS ALL DEFERRED",
+		"SELECT set_config('a.b', concat('(', 'it''s', ')'), true )",
+		"SELECT pg_advisory_xact_lock(1)",
+		"",
+	};
+
+	(void)engine;
+	for (size_t i = 0; i < COUNT(some); i++) {
+		if (amend_postgres_alters(some[i]) != AMEND_ALTERS_SESSION)
+			fail_msg("%s is said to alter nothing", some[i]);
+	}
+	for (size_t i = 0; i < COUNT(nothing); i++) {
+		if (amend_postgres_alters(nothing[i]) != AMEND_ALTERS_NOTHING)
+			fail_msg("%s is said to alter its session", nothing[i]);
+	}
+}
+
 static const struct engine_test tests[] = {
 	{"a write fails before the end is read: UNREACHABLE", writes_fail_first, ONLY},
 	{"names of statements that something took away", names_taken_away, ONLY},
@@ -501,6 +549,7 @@ static const struct engine_test tests[] = {
 	{"the application's lock_timeout is given back", lock_timeout_is_given_back, ONLY},
 	{"a connection that the application keeps busy is refused", busy_application, ONLY},
 	{"numbers do not depend on the locale", numbers_with_a_comma, ONLY},
+	{"what a statement leaves in its session", alters, ONLY},
 	{"COPY is refused, and the connection stays usable", copy_is_refused, ONLY},
 	{"RAISE with a SQLSTATE of its own is CONSTRAINT", raised_with_a_state_of_its_own, ONLY},
 	{"thrown out before COMMIT: UNREACHABLE, not unknown", thrown_out_before_commit, ONLY},

@@ -394,6 +394,117 @@ static void a_single_write_and_no_server(struct engine *engine)
 	assert_int_equal(road->trace.by_op[AMEND_TRACE_RECONNECT], 0);
 }
 
+/* --- what the program has made of its session --- */
+
+static const char *setting(const struct engine *engine)
+{
+	return engine_pick3(engine, NULL, "SET search_path = elsewhere", "SET @tenant = 7");
+}
+
+/* Done again, or gone on with, on another connection it would write without. */
+static void without_its_settings(struct engine *engine)
+{
+	struct road *road = open_counter(engine);
+	struct unit unit = {0};
+
+	for (int after = 0; after < 2; after++) {
+		if (after)
+			road = road_open(engine, "counter");
+		unit = (struct unit){.road = road};
+		connect_exec(engine, road->db, setting(engine));
+		road->trace.fault = after ? unanswered : not_arrived;
+		expect_status(after ? AMEND_OK : AMEND_UNREACHABLE,
+			      road_atomic(road, add_two, &unit), &road->err);
+		assert_true(road->trace.fault.fired);
+		assert_int_equal(unit.runs, 1);
+		if (!after)
+			expect_contains(road->err.text,
+					"nothing of it is in; what the program had "
+					"set in its session is gone with it (hint: ");
+		refused(AMEND_UNREACHABLE, road, .keys = "id=1", .set = "n+=1");
+		expect_contains(road->err.text, "the connection broke and was opened anew: ");
+	}
+	engine_expect(engine, "SELECT n FROM counter", "2");
+}
+
+static void alone_without_its_settings(struct engine *engine)
+{
+	struct road *road = open_single(engine);
+
+	for (int after = 0; road && after < 2; after++) {
+		if (after)
+			road = road_open(engine, "counter");
+		connect_exec(engine, road->db, setting(engine));
+		lose(road, after);
+		if (after)
+			ok(road, .keys = "id=1", .set = "n+=1");
+		else
+			refused(AMEND_UNREACHABLE, road, .keys = "id=1", .set = "n+=1");
+		refused(AMEND_UNREACHABLE, road, .keys = "id=1", .set = "n+=1");
+	}
+	if (road)
+		engine_expect(engine, "SELECT n FROM counter", "1");
+}
+
+static enum amend_status set_and_add(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct unit *unit = context;
+	enum amend_status status = amend_query(db, setting(unit->road->engine), NULL, 0, NULL, err);
+
+	return status == AMEND_OK ? add_two(db, context, err) : status;
+}
+
+/* What the unit itself sets it sets again; unless it need not be done again. */
+static void settings_of_the_unit(struct engine *engine)
+{
+	struct road *road = open_counter(engine);
+	struct unit unit = {.road = road};
+
+	road->trace.fault = not_arrived;
+	expect_ok(road_atomic(road, set_and_add, &unit), &road->err);
+	assert_int_equal(unit.runs, 2);
+	ok(road, .keys = "id=1", .set = "n+=1");
+	road_close(road);
+	unit.road = road = road_open(engine, "counter");
+	road->trace.fault = unanswered;
+	expect_ok(road_atomic(road, set_and_add, &unit), &road->err);
+	assert_int_equal(unit.runs, 3);
+	refused(AMEND_UNREACHABLE, road, .keys = "id=1", .set = "n+=1");
+	engine_expect(engine, "SELECT n FROM counter", "5");
+}
+
+/* Of the transaction alone. */
+static void local_settings(struct engine *engine)
+{
+	static const char *const texts[] = {
+		"SELECT set_config('app.tenant', concat('7', '('), true)",
+		"SET TRANSACTION ISOLATION LEVEL READ COMMITTED"};
+	struct road *road = open_counter(engine);
+	struct unit unit = {.road = road};
+
+	for (size_t i = 0; i < COUNT(texts); i++)
+		connect_exec(engine, road->db, texts[i]);
+	road->trace.fault = not_arrived;
+	expect_ok(road_atomic(road, add_two, &unit), &road->err);
+	assert_int_equal(unit.runs, 2);
+	ok(road, .keys = "id=1", .set = "n+=1");
+}
+
+/* There it would be looked for in another ledger. */
+static void in_another_database(struct engine *engine)
+{
+	struct road *road = open_counter(engine);
+	struct unit unit = {.road = road};
+	const char *name = engine_scalar(engine, "SELECT database()");
+
+	connect_exec(engine, road->db, engine_printf(engine, "USE \"%s\"", name));
+	road->trace.fault = not_arrived;
+	expect_status(AMEND_OUTCOME_UNKNOWN, road_atomic(road, add_two, &unit), &road->err);
+	expect_contains(road->err.text, "turned its session to another database");
+	assert_int_equal(road->trace.by_op[AMEND_TRACE_RECONNECT], 0);
+	engine_expect(engine, "SELECT n FROM counter", "0");
+}
+
 /* --- handlers and their hooks --- */
 
 struct handled {
@@ -468,6 +579,12 @@ static const struct engine_test tests[] = {
 	{"single writes without an id are found out about", single_writes, .not_on = "sqlite"},
 	{"..and say what they did, whoever came between", told_as_it_was, .not_on = "sqlite"},
 	{"..but for a server that is not reached", a_single_write_and_no_server, .not_on = "sqlite"},
+	{"nothing is done without what the program had set", without_its_settings,
+	 .not_on = "sqlite"},
+	{"..nor a single write", alone_without_its_settings, .not_on = "sqlite"},
+	{"what the unit itself sets it sets again", settings_of_the_unit, .not_on = "sqlite"},
+	{"what is set for a transaction alone", local_settings, .only = "postgresql"},
+	{"which database is used is gone, too: unknown", in_another_database, .only = "mariadb"},
 	{"hooks run once, after what is in", hooks_of_a_lost_commit, .not_on = "sqlite"},
 };
 

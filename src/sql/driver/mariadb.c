@@ -223,6 +223,7 @@ static const struct amend_driver driver = {
 	.accepts = amend_mariadb_accepts,
 	.open = amend_mariadb_open,
 	.reconnect = amend_mariadb_reconnect,
+	.alters = amend_mariadb_alters,
 	.adopt = amend_mariadb_adopt,
 	.close = amend_mariadb_close,
 	.pin = amend_mariadb_pin,

@@ -98,6 +98,8 @@ enum amend_mariadb_kind {
 };
 
 enum amend_mariadb_kind amend_mariadb_kind(const char *sql);
+/* driver.alters */
+enum amend_alters amend_mariadb_alters(const char *sql);
 
 /* mariadb_error.c */
 

@@ -204,3 +204,41 @@ enum amend_mariadb_kind amend_mariadb_kind(const char *sql)
 		return AMEND_MA_CHANGES;
 	return is(word, two) ? kind_of_two(word, rest) : AMEND_MA_COMMITS;
 }
+
+/* ..INTO @name */
+static bool keeps(const char *sql)
+{
+	for (; (sql = find(sql, (const char *const[]){"INTO", NULL})); sql++) {
+		if (*skip(sql + strlen("INTO")) == '@')
+			return true;
+	}
+	return false;
+}
+
+/* What a procedure, or a prepared statement, does is not known here. */
+enum amend_alters amend_mariadb_alters(const char *sql)
+{
+	static const char *const moves[] = {"USE", "EXECUTE", NULL};
+	static const char *const verbs[] = {"CALL", "DO",      "PREPARE", "DEALLOCATE",
+					    "LOCK", "HANDLER", "FLUSH",   NULL};
+	static const char *const makes[] = {"CREATE", "DROP", NULL};
+	const char *rest = sql;
+	struct word word = next(&rest);
+
+	/* A comment that some servers run. */
+	if (word.size == 0 || is(word, moves))
+		return AMEND_ALTERS_DATABASE;
+	if (is_one(word, "SET")) {
+		const char *second = rest;
+
+		if (!is_one(next(&second), "STATEMENT"))
+			return AMEND_ALTERS_SESSION;
+		second = find(second, (const char *const[]){"FOR", NULL});
+		return second ? amend_mariadb_alters(second + strlen("FOR")) : AMEND_ALTERS_SESSION;
+	}
+	if (is(word, verbs) || (is(word, makes) && mentions(rest, "TEMPORARY")))
+		return AMEND_ALTERS_SESSION;
+	return mentions(sql, ":=") || mentions(sql, "GET_LOCK") || keeps(sql)
+		       ? AMEND_ALTERS_SESSION
+		       : AMEND_ALTERS_NOTHING;
+}

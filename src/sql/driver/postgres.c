@@ -425,9 +425,6 @@ static enum amend_status twin(const struct amend_session *session,
 			      struct amend_error *err)
 {
 	*out = NULL;
-	if (session->adopted || session->altered)
-		return amend_error_set(err, AMEND_UNSUPPORTED,
-				       "the session has settings that another would not have");
 	return begin_session(amend_postgres_connect_like(session, -1, NULL, true), "", options, out,
 			     err);
 }
@@ -588,6 +585,7 @@ static const struct amend_driver driver = {
 	.twin = twin,
 	.reconnect = amend_postgres_reconnect,
 	.peer = amend_postgres_peer,
+	.alters = amend_postgres_alters,
 	.adopt = adopt,
 	.close = close_session,
 	.pin = amend_postgres_pin,

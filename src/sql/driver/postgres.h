@@ -68,7 +68,6 @@ struct amend_session {
 	bool nameless; /* prepares nothing: adopted, or something in between loses what is prepared */
 	bool broken;   /* libpq and we disagree on what comes next: treated as lost */
 	bool read_only; /* what the caller asked for at open */
-	bool altered;   /* a statement has changed a setting: another session would not have it */
 	int lock_timeout_ms;
 
 	/* postgres_pins.c: whom it is connected to, for peer */
@@ -209,6 +208,10 @@ bool amend_postgres_renew(struct amend_session *session, struct amend_postgres_p
 void amend_postgres_forget(struct amend_session *session);
 /* Whether the statement's first word is one of `words`, which NULL ends. */
 bool amend_postgres_begins(const char *sql, const char *const *words);
+
+/* postgres_alters.c: driver.alters */
+
+enum amend_alters amend_postgres_alters(const char *sql);
 
 /* postgres_value.c */
 

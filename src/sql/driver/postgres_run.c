@@ -186,7 +186,7 @@ static void watch_tag(struct amend_session *session, PGresult *result)
 	if (strcmp(tag, "DISCARD ALL") == 0 || strcmp(tag, "DEALLOCATE ALL") == 0)
 		amend_postgres_forget(session);
 	if (strcmp(tag, "DISCARD ALL") == 0 || strcmp(tag, "RESET") == 0 || strcmp(tag, "SET") == 0)
-		session->stale_pins = session->altered = true;
+		session->stale_pins = true;
 }
 
 /* Takes `result` over. */
