@@ -57,7 +57,38 @@ struct search {
 	amend_fate_look_fn look;
 	void *context;
 	bool in;
+	int64_t lacks; /* a revision that was in before, and is not; 0: none */
 };
+
+/*
+ * Whether the last that this connection was told to be in is there. A server that crashed, or follows one that died, may lack
+ * what it acknowledged; and then all that came after it.
+ */
+static enum amend_status look_for_told(struct amend_conn *db, int64_t *lacks,
+				       struct amend_error *err)
+{
+	const struct amend_told *told = db->ledger ? &db->ledger->told : NULL;
+	struct amend_rows rows = AMEND_ROWS_INIT;
+	struct amend_sql sql;
+	enum amend_status status;
+
+	*lacks = 0;
+	if (!told || !told->revision)
+		return AMEND_OK;
+	amend_sql_init(&sql, db);
+	amend_sql_text(&sql, "SELECT id FROM ");
+	amend_sql_ledger(&sql, "revision");
+	amend_sql_text(&sql, " WHERE id = ");
+	amend_sql_integer(&sql, told->revision);
+	amend_sql_text(&sql, told->alone ? " AND xact = " : " AND mark = ");
+	amend_sql_integer(&sql, told->mark);
+	status = amend_exec(db, &sql, &rows, err);
+	if (status == AMEND_OK && rows.n_rows == 0)
+		*lacks = told->revision;
+	amend_rows_release(&rows);
+	amend_sql_release(&sql);
+	return status;
+}
 
 /* Without amend_atomic: the lost unit's hooks are still waiting for what this finds out. `late`: behind who installs the ledger. */
 static enum amend_status look_once(struct amend_conn *db, int64_t until, struct search *search,
@@ -69,12 +100,15 @@ static enum amend_status look_once(struct amend_conn *db, int64_t until, struct 
 	enum amend_status status = db->driver->begin(db->session, &begin, err);
 
 	search->in = false;
+	search->lacks = 0;
 	if (status != AMEND_OK)
 		return status;
 	if (late)
 		status = amend_ledger_await(db, err);
 	if (status == AMEND_OK)
 		status = search->look(db, search->context, &search->in, err);
+	if (status == AMEND_OK && !search->in)
+		status = look_for_told(db, &search->lacks, err);
 	/* What is in may be in on this server alone: a COMMIT of ours, of nothing else, waits as that one should have. */
 	if (status == AMEND_OK && search->in)
 		status = confirm(db, err);
@@ -96,7 +130,10 @@ static enum amend_status look(struct amend_conn *db, int64_t until, struct searc
 
 	if (status == AMEND_NOT_FOUND && amend_has(db, AMEND_HAS_DDL_ROLLBACK))
 		status = look_once(db, until, search, true, err);
-	return status == AMEND_NOT_FOUND ? AMEND_OK : status;
+	if (status != AMEND_NOT_FOUND)
+		return status;
+	search->lacks = db->ledger ? db->ledger->told.revision : 0;
+	return AMEND_OK;
 }
 
 /* Why it stays unknown, behind what is known of it. */
@@ -118,6 +155,13 @@ static enum amend_status found_out(struct amend_conn *db, const struct search *s
 		amend_settings_gone(db);
 		return AMEND_OK;
 	}
+	if (search->lacks)
+		return amend_error_set(
+			err, AMEND_UNREACHABLE,
+			"the connection broke during COMMIT, and nothing of it is in, nor is "
+			"revision %lld, which had been committed before: this server has lost "
+			"it, or somebody has deleted it",
+			(long long)search->lacks);
 	if (db->bare)
 		return amend_error_set(
 			err, AMEND_UNREACHABLE,
@@ -150,6 +194,11 @@ enum amend_status amend_fate_find_out(struct amend_conn *db, int64_t until,
 			amend_clock_sleep_ms(20);
 		lost = db->driver->state(db->session) == AMEND_TX_LOST;
 	} while (status != AMEND_INTERRUPTED && amend_clock_ms() < until);
+	/* Numbers may have begun again below it. */
+	if (db->ledger)
+		db->ledger->latest = 0;
+	if (db->ledger && search.lacks)
+		db->ledger->told.revision = 0;
 	return status == AMEND_OK ? found_out(db, &search, err) : in_vain(err, &why);
 }
 
@@ -280,5 +329,7 @@ enum amend_status amend_mark_fate(struct amend_conn *db, const struct amend_mark
 	status = amend_fate_find_out(db, amend_clock_ms() + db->options.resolve_ms, look_for_mark,
 				     &marked, err);
 	*revision = marked.revision;
+	if (status == AMEND_OK)
+		db->ledger->told = (struct amend_told){marked.revision, mark->number, true};
 	return status;
 }

@@ -43,6 +43,7 @@ static enum amend_status remember_feed(struct amend_conn *db, const char *source
 	ledger->feed_source = source_copy;
 	ledger->feed_table = table_copy;
 	ledger->feed = id;
+	ledger->feed_anew = db->anew;
 	return amend_in_transaction(db) ? amend_on_end(db, forget_feed, NULL, err) : AMEND_OK;
 }
 
@@ -151,7 +152,9 @@ enum amend_status amend_feed_find(struct amend_conn *db, const char *source,
 	*id = 0;
 	if (!ledger)
 		return AMEND_NO_MEMORY;
-	if (ledger->feed && strcmp(ledger->feed_source, source) == 0 &&
+	/* Another server's number may be another feed's. */
+	if (ledger->feed && ledger->feed_anew == db->anew &&
+	    strcmp(ledger->feed_source, source) == 0 &&
 	    strcmp(ledger->feed_table, table->qualified) == 0) {
 		*id = ledger->feed;
 		return AMEND_OK;

@@ -133,9 +133,12 @@ static enum amend_status exec_number(struct amend_conn *db, const struct amend_s
 
 static void revision_ended(struct amend_conn *db, void *context, bool committed)
 {
+	struct amend_ledger *ledger = db->ledger;
+
 	(void)context;
-	(void)committed;
-	db->ledger->revision = 0;
+	if (committed && amend_may_reconnect(db))
+		ledger->told = (struct amend_told){ledger->revision, ledger->unit_mark, false};
+	ledger->revision = 0;
 }
 
 int64_t amend_revision_current(const struct amend_conn *db)
@@ -182,6 +185,8 @@ enum amend_status amend_revision_made(struct amend_conn *db, int64_t id, struct 
 	if (db->depth == 0) {
 		if (db->ledger)
 			db->ledger->latest = id;
+		if (amend_marked(db))
+			db->ledger->told = (struct amend_told){id, db->ledger->mark, true};
 		return AMEND_OK;
 	}
 	status = amend_on_end(db, revision_ended, NULL, err);

@@ -25,6 +25,13 @@ struct amend_ledger_step {
 };
 extern const struct amend_ledger_step amend_ledger_steps[AMEND_LEDGER_VERSION];
 
+/* A revision that this connection was told to be in, and what tells it from another of its number. */
+struct amend_told {
+	int64_t revision; /* 0: none */
+	int64_t mark;     /* its `mark`; or its `xact`: */
+	bool alone;       /* made outside of units */
+};
+
 struct amend_ledger {
 	int version;     /* of the ledger, committed; 0: not looked yet, or there is none */
 	bool installing; /* installed in the transaction that is open */
@@ -36,12 +43,14 @@ struct amend_ledger {
 	int64_t mark;       /* of revisions made outside of units; 0: none */
 	bool mark_sent;     /* with a statement, since it was begun; and no unit was lost since */
 	int64_t latest;     /* a revision that there is; 0: none is known */
+	struct amend_told told;
 	const struct amend_run_spec *run_spec;
 	struct amend_run_spec run_copy;
 	int64_t run;
 	/* The source and table whose number was asked for last; number 0: none. */
 	char *feed_source, *feed_table;
 	int64_t feed;
+	unsigned feed_anew; /* amend_conn.anew when it was asked for */
 	unsigned char feed_salt[AMEND_BASE_SALT_SIZE];
 	size_t n_sums; /* rows of its sum when that was read */
 	bool tallying; /* seen.c */

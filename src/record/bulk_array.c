@@ -58,6 +58,12 @@ static void add_from_set(struct amend_sql *sql, const char *name)
 	amend_sql_text(sql, name);
 }
 
+/* NULL: not known, or of a server that another has taken the place of: there it may be another state's. */
+static struct amend_value version_of(const struct amend_batch *batch, const struct amend_row *row)
+{
+	return batch->db->anew && !row->held ? amend_null() : row->version;
+}
+
 /* The identity, and the row version, of the rows as they were read: the first columns of a set. */
 static bool add_identity(struct amend_batch *batch, struct set *set, const size_t *members, size_t n)
 {
@@ -71,7 +77,7 @@ static bool add_identity(struct amend_batch *batch, struct set *set, const size_
 
 		for (size_t j = 0; j < table->n_identity; j++)
 			values[i * width + j] = row->values[table->identity[j]];
-		values[i * width + table->n_identity] = row->version;
+		values[i * width + table->n_identity] = version_of(batch, row);
 	}
 	for (size_t j = 0; ok && j < table->n_identity; j++)
 		ok = add_array(batch, set, &table->columns[table->identity[j]], NULL, values + j,
@@ -131,7 +137,7 @@ static enum amend_status misplaced(const struct amend_batch *batch, struct amend
 static bool version_known(const struct amend_batch *batch, const size_t *members, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (batch->items[members[i]].row->version.kind == AMEND_NULL)
+		if (version_of(batch, batch->items[members[i]].row).kind == AMEND_NULL)
 			return false;
 	}
 	return true;
@@ -155,8 +161,6 @@ static enum amend_status prove_slice(struct amend_batch *batch, const size_t *me
 	if (!by_version) {
 		amend_sql_text(&sql, ", ");
 		amend_row_columns(&sql, batch->db, table, "");
-		amend_sql_text(&sql, ", ");
-		amend_sql_text(&sql, batch->db->dialect->row_version);
 	}
 	amend_sql_text(&sql, " FROM ");
 	amend_sql_text(&sql, table->sql);

@@ -288,7 +288,8 @@ enum amend_status amend_row_again(struct amend_conn *db, const struct amend_tabl
 bool amend_row_same(const struct amend_conn *db, const struct amend_table *table,
 		    const struct amend_row *then, const struct amend_row *now)
 {
-	if (amend_has(db, AMEND_HAS_ROW_VERSION) && then->version.kind != AMEND_NULL &&
+	/* Another server's version may be another state's. */
+	if (amend_has(db, AMEND_HAS_ROW_VERSION) && !db->anew && then->version.kind != AMEND_NULL &&
 	    amend_value_equal(&then->version, &now->version))
 		return true;
 	for (size_t i = 0; i < table->n_columns; i++) {

@@ -4,6 +4,8 @@
  */
 #include "ask.h"
 
+#include "sql/conn.h"
+
 #include "core/buffer.h"
 #include "ledger/ledger.h"
 #include "sums.h"
@@ -134,6 +136,21 @@ static enum amend_status add_and_fail(struct amend_conn *db, void *context, stru
 	enum amend_status status = amend_base_write(db, road->table, NULL, &base, &moved, err);
 
 	return status == AMEND_OK ? amend_error_set(err, AMEND_CONFLICT, "undone") : status;
+}
+
+/* On a server that takes another's place a feed's number may be another feed's. */
+static void numbers_on_another_server(struct engine *engine)
+{
+	struct road *road = open_t(engine);
+	struct amend_base one = make_base(engine, "{\"id\":1}", "", "one", 3);
+	const char *ledger = engine_pick3(engine, "amend_", "amend.", "amend_");
+
+	write_base(road, NULL, &one, false);
+	engine_execf(engine, "UPDATE %sfeed SET id = 77", ledger);
+	engine_execf(engine, "UPDATE %sbase SET feed = 77", ledger);
+	assert_null(find_base(road, "feed", false, one.pk).pack);
+	road->db->anew++;
+	assert_non_null(find_base(road, "feed", false, one.pk).pack);
 }
 
 static void tallies(struct engine *engine)
@@ -683,6 +700,8 @@ static const struct engine_test tests[] = {
 	{"bases: written together, each in place of what was seen", written_together},
 	{"bases: few are looked up, many scanned for, the same is found", many_at_once},
 	{"bases: their sum, and what this connection adds to it", tallies},
+	{"numbers of feeds are asked for again once the connection was opened anew",
+	 numbers_on_another_server},
 	{"seen: the version that they stand for", versions},
 	{"conflicts: stored once, brought up to date, ended once", conflicts},
 	{"conflicts: found by many first keys at once", conflicts_by_key},

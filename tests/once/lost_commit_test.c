@@ -394,6 +394,68 @@ static void a_single_write_and_no_server(struct engine *engine)
 	assert_int_equal(road->trace.by_op[AMEND_TRACE_RECONNECT], 0);
 }
 
+/* --- a server that lacks what it had acknowledged --- */
+
+static bool forgetful;
+
+static void forget_it_all(void *context, const struct amend_trace_event *event)
+{
+	struct road *road = context;
+
+	if (event->op != AMEND_TRACE_RECONNECT || !forgetful)
+		return;
+	engine_exec(road->engine, "DELETE FROM amend.change");
+	engine_exec(road->engine, "DELETE FROM amend.revision");
+	if (engine_is(road->engine, "postgresql"))
+		engine_exec(road->engine, "SELECT setval('amend.revision_id_seq', 1, false)");
+	forgetful = false;
+}
+
+static void acknowledged_and_gone(struct engine *engine)
+{
+	struct road *road = open_counter(engine);
+	struct unit unit = {.road = road};
+
+	for (int i = 0; i < 3; i++)
+		expect_ok(road_atomic(road, add_two, &unit), &road->err);
+	road->trace.context = road;
+	road->trace.before = forget_it_all;
+	forgetful = true;
+	road->trace.fault = not_arrived;
+	expect_status(AMEND_UNREACHABLE, road_atomic(road, add_two, &unit), &road->err);
+	expect_contains(road->err.text, "nothing of it is in, nor is revision 3,");
+	assert_int_equal(unit.runs, 4);
+	/* Said once. */
+	for (int after = 0; after < 2; after++) {
+		road->trace.fault = after ? unanswered : not_arrived;
+		expect_ok(road_atomic(road, add_two, &unit), &road->err);
+	}
+	assert_int_equal(unit.runs, 7);
+	engine_expect(engine, "SELECT n FROM counter", "10");
+}
+
+/* Numbers begin again below those that are known. */
+static void acknowledged_alone_and_gone(struct engine *engine)
+{
+	struct road *road = open_single(engine);
+
+	if (!road)
+		return;
+	for (int i = 0; i < 3; i++)
+		ok(road, .keys = "id=1", .set = "n+=1");
+	road->trace.context = road;
+	road->trace.before = forget_it_all;
+	forgetful = true;
+	lose(road, false);
+	refused(AMEND_UNREACHABLE, road, .keys = "id=1", .set = "n+=1");
+	expect_contains(road->err.text, "nothing of it is in, nor is revision 3,");
+	lose(road, true);
+	ok(road, .keys = "id=1", .set = "n+=1");
+	said(road, "updated n: 3 -> 4");
+	assert_int_equal(road->result.revision, 1);
+	engine_expect(engine, "SELECT n FROM counter", "4");
+}
+
 /* --- what the program has made of its session --- */
 
 static const char *setting(const struct engine *engine)
@@ -579,6 +641,10 @@ static const struct engine_test tests[] = {
 	{"single writes without an id are found out about", single_writes, .not_on = "sqlite"},
 	{"..and say what they did, whoever came between", told_as_it_was, .not_on = "sqlite"},
 	{"..but for a server that is not reached", a_single_write_and_no_server, .not_on = "sqlite"},
+	{"a server that lacks what it acknowledged: said, and not gone on with",
+	 acknowledged_and_gone, .not_on = "sqlite"},
+	{"..and writes go on, each once, with numbers that have been", acknowledged_alone_and_gone,
+	 .not_on = "sqlite"},
 	{"nothing is done without what the program had set", without_its_settings,
 	 .not_on = "sqlite"},
 	{"..nor a single write", alone_without_its_settings, .not_on = "sqlite"},

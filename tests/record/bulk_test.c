@@ -205,6 +205,33 @@ static void all_kinds_at_once(struct engine *engine)
 		      "1");
 }
 
+/* A server that has taken another's place gives a row's version to another state, too. */
+static void versions_of_another_server(struct engine *engine)
+{
+	static const char *const keys[][2] = {{"id=1", "id=10"}, {"id=1", "id=2"}};
+	static const char *const plans[] = {"id=1: v=old\n- id=10", "id=1: v=new\n- id=2"};
+	struct road *road = open_t(engine);
+
+	for (int anew = 0; anew < 2; anew++) {
+		struct batch *batch = plan(road, plans[anew]);
+		struct amend_row rows[2];
+
+		engine_exec(engine, anew ? "UPDATE t SET w = 'r' WHERE id IN (1, 2)"
+					 : "UPDATE t SET k = k WHERE id IN (1, 10)");
+		for (int i = 0; i < 2; i++) {
+			const char *key = keys[anew][i];
+
+			rows[i] = *batch->items[i].row;
+			rows[i].version = find_row(road, key, strlen(key))->version;
+			batch->items[i].row = &rows[i];
+		}
+		road->db->anew = (unsigned)anew;
+		expect_text(done(batch), anew ? "moved; moved" : "id=1 k=a v=old w=NULL; deleted");
+	}
+	/* What is still as it was is written, whatever its version. */
+	expect_text(done(plan(road, "id=3: v=new\n- id=11")), "id=3 k=c v=new w=w; deleted");
+}
+
 /* Another writer between the reading and the writing: that one alone is left out. */
 static void what_moved_is_left_out(struct engine *engine)
 {
@@ -679,6 +706,8 @@ static void a_carried_lease_is_lost(struct engine *engine)
 static const struct engine_test tests[] = {
 	{"updates, creations and deletions, recorded in order", all_kinds_at_once},
 	{"what moved since it was read is left out, alone", what_moved_is_left_out},
+	{"versions of rows are none once the connection was opened anew",
+	 versions_of_another_server},
 	{"a rival's creation on the named key", a_rivals_creation},
 	{"one that is refused fails them all", one_is_refused},
 	{"the version moves", the_version_moves},

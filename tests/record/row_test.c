@@ -5,6 +5,7 @@
 #include "ask.h"
 
 #include "record/road.h"
+#include "sql/conn.h"
 
 static struct road *open_t(struct engine *engine)
 {
@@ -179,6 +180,22 @@ static void again(struct engine *engine)
 	assert_false(there);
 }
 
+/* A server that has taken another's place gives the same version to another state. */
+static void versions_of_another_server(struct engine *engine)
+{
+	struct road *road = open_t(engine);
+	struct amend_row row = find(road, 1), now;
+	bool there = false;
+
+	engine_exec(engine, "UPDATE t SET w = 'else' WHERE id = 1");
+	expect_ok(amend_row_again(road->db, road->table, &row, NULL, engine_arena(engine), &now,
+				  &there, &road->err),
+		  &road->err);
+	now.version = row.version;
+	road->db->anew++;
+	assert_false(amend_row_same(road->db, road->table, &row, &now));
+}
+
 /* Neither where one value ends and the next begins, nor NULL, can be mistaken. */
 static void digests(struct engine *engine)
 {
@@ -206,6 +223,7 @@ static const struct engine_test tests[] = {
 	{"a rival's creation on the named key", a_rivals_creation},
 	{"many keys at once: none, one, several rows", many_keys_at_once},
 	{"a row read again", again},
+	{"a row's version is none once the connection was opened anew", versions_of_another_server},
 	{"digests tell apart what lies apart", digests},
 };
 
