@@ -151,6 +151,16 @@ static void judge_loss(const struct amend_session *session, enum amend_mariadb_k
 	memcpy(err->sqlstate, AMEND_SQLSTATE_UNKNOWN, sizeof(err->sqlstate));
 }
 
+/* It has run, and there is no memory for what it returned: who is told so does it again. */
+static void judge_untold(enum amend_mariadb_kind kind, enum amend_tx before, struct amend_error *err)
+{
+	if (before != AMEND_TX_IDLE || kind == AMEND_MA_READS)
+		return;
+	err->status = AMEND_OUTCOME_UNKNOWN;
+	memcpy(err->sqlstate, AMEND_SQLSTATE_UNKNOWN, sizeof(err->sqlstate));
+	amend_error_wrap(err, "what it changed is in, and what it returned cannot be told");
+}
+
 /* --- what ends the transaction ------------------------------------------ */
 
 static bool in_transaction(const struct amend_session *session)
@@ -229,7 +239,7 @@ static enum amend_status run_one(struct amend_session *session,
 {
 	enum amend_mariadb_kind kind = amend_mariadb_kind(statement->sql);
 	enum amend_tx before = amend_mariadb_state(session);
-	bool within = in_transaction(session), kept = false, sent;
+	bool within = in_transaction(session), kept = false, sent, ran;
 	MYSQL_STMT *stmt = NULL;
 	enum amend_status status = AMEND_OK;
 
@@ -238,6 +248,7 @@ static enum amend_status run_one(struct amend_session *session,
 	if (status == AMEND_OK)
 		status = amend_mariadb_start(session, statement, kind, &stmt, &kept, err);
 	sent = stmt != NULL;
+	ran = status == AMEND_OK;
 	if (status == AMEND_OK)
 		status = answer(session, stmt, kind, rows, err);
 	if (stmt && !kept)
@@ -246,7 +257,9 @@ static enum amend_status run_one(struct amend_session *session,
 		status = AMEND_OK;
 	if (within)
 		return check_ended(session, kind, status, err);
-	if (status != AMEND_OK && sent)
+	if (status == AMEND_NO_MEMORY && ran)
+		judge_untold(kind, before, err);
+	else if (status != AMEND_OK && sent)
 		judge_loss(session, kind, before, err);
 	return status == AMEND_OK ? AMEND_OK : err->status;
 }

@@ -76,6 +76,7 @@ struct slice {
 	size_t n_steps;
 	size_t failed; /* the first statement that failed; n: none */
 	bool renew;    /* ..because its name or plan was gone */
+	bool untold;   /* ..because there is no memory for what it returned: it has run */
 	enum amend_status status;
 };
 
@@ -204,6 +205,7 @@ static void take_result(struct amend_session *session, struct slice *slice, cons
 			if (amend_postgres_rows(result, rows, err) != AMEND_OK) {
 				slice->status = AMEND_NO_MEMORY;
 				slice->failed = step->statement;
+				slice->untold = true;
 			}
 			return;
 		}
@@ -391,6 +393,18 @@ enum amend_status amend_postgres_check_values(const struct amend_statement *stat
 	return AMEND_OK;
 }
 
+/* Whether it commits, or may. */
+static bool commits(const struct amend_statement *statement, enum amend_tx before)
+{
+	static const char *const ends[] = {"COMMIT", "END", "PREPARE", NULL};
+	static const char *const reads[] = {"SELECT", "VALUES", "TABLE", "SHOW",  "EXPLAIN",
+					    "BEGIN",  "START",  "SET",   "RESET", NULL};
+
+	return before == AMEND_TX_ACTIVE
+		       ? amend_postgres_begins(statement->sql, ends)
+		       : before == AMEND_TX_IDLE && !amend_postgres_begins(statement->sql, reads);
+}
+
 /*
  * A connection that broke while a COMMIT was under way, or outside a
  * transaction a statement that commits by itself: it is in, or it is not.
@@ -399,18 +413,23 @@ void amend_postgres_judge_loss(const struct amend_session *session,
 			       const struct amend_statement *statement, enum amend_tx before,
 			       struct amend_error *err)
 {
-	static const char *const ends[] = {"COMMIT", "END", "PREPARE", NULL};
-	static const char *const reads[] = {"SELECT", "VALUES", "TABLE", "SHOW",  "EXPLAIN",
-					    "BEGIN",  "START",  "SET",   "RESET", NULL};
-	bool unknown = before == AMEND_TX_ACTIVE ? amend_postgres_begins(statement->sql, ends)
-						 : !amend_postgres_begins(statement->sql, reads);
-
 	if (!amend_postgres_lost(session) || err->status != AMEND_UNREACHABLE ||
-	    before == AMEND_TX_FAILED || !unknown)
+	    !commits(statement, before))
 		return;
 	err->status = AMEND_OUTCOME_UNKNOWN;
 	snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", AMEND_SQLSTATE_UNKNOWN);
 	amend_error_wrap(err, "the connection broke while a change was being committed");
+}
+
+/* Who is told that there was no memory does it again. */
+static void judge_untold(const struct amend_statement *statement, enum amend_tx before,
+			 struct amend_error *err)
+{
+	if (!commits(statement, before))
+		return;
+	err->status = AMEND_OUTCOME_UNKNOWN;
+	snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", AMEND_SQLSTATE_UNKNOWN);
+	amend_error_wrap(err, "what it changed may be in, and what it returned cannot be told");
 }
 
 static enum amend_status lost(struct amend_error *err)
@@ -487,7 +506,10 @@ enum amend_status amend_postgres_run(struct amend_session *session,
 			err->status = status = AMEND_RETRY;
 			amend_error_wrap(err, "a prepared statement went out of date");
 		} else if (status != AMEND_OK && at < n) {
-			amend_postgres_judge_loss(session, &statements[at], before, err);
+			if (slice.untold && !together)
+				judge_untold(&statements[at], before, err);
+			else
+				amend_postgres_judge_loss(session, &statements[at], before, err);
 			status = err->status;
 		} else if (status == AMEND_OK) {
 			status = amend_postgres_confirmed(session, err);

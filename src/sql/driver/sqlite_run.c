@@ -306,10 +306,21 @@ static enum amend_status hand_out(sqlite3_stmt *stmt, struct amend_value *values
 	return each(context, values, n, err);
 }
 
+/* Rows of a change come when all of it is done, and what is given up then is committed all the same. */
+static enum amend_status untold(enum amend_status status, struct amend_error *err)
+{
+	if (status != AMEND_NO_MEMORY)
+		return status;
+	amend_error_wrap(err, "what it changed is in, and what it returned cannot be told");
+	memcpy(err->sqlstate, AMEND_SQLSTATE_UNKNOWN, sizeof(err->sqlstate));
+	return err->status = AMEND_OUTCOME_UNKNOWN;
+}
+
 enum amend_status amend_sqlite_rows(struct amend_session *session, sqlite3_stmt *stmt,
 				    amend_row_fn each, void *context, struct amend_error *err)
 {
 	bool undoes = only_undoes(sqlite3_sql(stmt));
+	bool commits = sqlite3_get_autocommit(session->db) && !sqlite3_stmt_readonly(stmt);
 	bool upgrade = !sqlite3_get_autocommit(session->db) &&
 		       sqlite3_txn_state(session->db, NULL) == SQLITE_TXN_READ;
 	size_t n = each ? (size_t)sqlite3_column_count(stmt) : 0;
@@ -336,8 +347,10 @@ enum amend_status amend_sqlite_rows(struct amend_session *session, sqlite3_stmt 
 		some = true;
 		if (each)
 			status = hand_out(stmt, values, n, each, context, err);
+		if (commits)
+			status = untold(status, err);
 		/* An adopted handle has no handler of ours that would notice. */
-		if (status == AMEND_OK && session->adopted && !undoes)
+		if (status == AMEND_OK && session->adopted && !undoes && !commits)
 			status = amend_sqlite_stopped(session, err);
 	}
 	if (values != few)
