@@ -408,7 +408,10 @@ def main():
             place = None if steps_down else os.environ.get("AMEND_TEST_TMP")
             folder = tempfile.mkdtemp(prefix="cli.", dir=place)
             os.chmod(folder, 0o777 if steps_down else 0o700)
-            environment = dict(os.environ, HOME=folder)
+            # What a command leaves behind on purpose, as the file of an edit that was not accepted, goes with the case.
+            kept = tempfile.mkdtemp(prefix="cli-kept.", dir=place)
+            os.chmod(kept, 0o777 if steps_down else 0o700)
+            environment = dict(os.environ, HOME=folder, TMPDIR=kept)
             without_root = nobody(folder)
             environment["NOBODY"] = without_root or ""
             what = f"{number} - {name}: {case.name}"
@@ -427,7 +430,8 @@ def main():
                 print(f"not ok {what}")
                 print("\n".join("# " + line for line in str(failure).split("\n")), flush=True)
             finally:
-                shutil.rmtree(folder, ignore_errors=True)
+                for made in (folder, kept):
+                    shutil.rmtree(made, ignore_errors=True)
     finally:
         engine.end()
     return 1 if failed else 0
