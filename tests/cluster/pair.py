@@ -43,15 +43,14 @@ def contains(text, *words):
             raise AssertionError(f"expected {word!r} in {text!r}")
 
 
-class TooSlow(Exception):
-    """The machine, not what runs on it: amend looks for ten seconds what became of a COMMIT, and then says that it does not know."""
-
-
 class Pair:
-    """`primary` and `standby` are the numbers of the nodes, and change when one takes over."""
+    """
+    `primary` and `standby` are the numbers of the nodes, and change when one takes over. `late`: it took a busy machine so long that
+    amend, which looks for ten seconds what became of a COMMIT, may have to say that it does not know.
+    """
 
     def __init__(self, amend):
-        self.amend, self.primary, self.standby = amend, 1, 2
+        self.amend, self.primary, self.standby, self.late = amend, 1, 2, False
         self.url = os.environ["AMEND_TEST_STANDBY"]
         host, port, self.rest = re.search(r"\?host=([^&]*)&port=([^&]*)(&.*)", self.url).groups()
         self.hosts, self.ports = host.split(","), port.split(",")
@@ -92,8 +91,9 @@ class Pair:
         """The standby is the primary from now on."""
         self.node(self.standby, "promote")
         self.primary, self.standby = self.standby, self.primary
-        if time.monotonic() - self.killed > LONGEST_S:
-            raise TooSlow(f"{time.monotonic() - self.killed:.1f} s from the primary's death to a new one")
+        took = time.monotonic() - self.killed
+        self.late = took > LONGEST_S
+        print(f"# {took:.1f} s from the primary's death to a new one{', which is late' if self.late else ''}")
 
     def rejoin(self):
         """What was killed comes back as the standby."""
@@ -112,7 +112,7 @@ def interrupt(process):
 
 def run(tests):
     """Each with the pair and a folder; TAP."""
-    failed, slow = False, None
+    failed = False
     print(f"1..{len(tests)}", flush=True)
     pair = Pair(os.path.abspath(sys.argv[1]))
     # Its role is named as the ledger's schema is: tables are not to be made there.
@@ -121,15 +121,9 @@ def run(tests):
     with tempfile.TemporaryDirectory(prefix="amend-standby-", dir=os.environ.get("AMEND_TEST_TMP")) as folder:
         for number, (name, test) in enumerate(tests, 1):
             begun = time.monotonic()
-            if slow:
-                print(f"ok {number} - {name} # SKIP {slow}")
-                continue
             try:
                 test(pair, folder)
                 print(f"ok {number} - {name}")
-            except TooSlow as why:
-                slow = why
-                print(f"ok {number} - {name} # SKIP {slow}")
             except (AssertionError, subprocess.SubprocessError):
                 failed = True
                 print(f"not ok {number} - {name}")
