@@ -132,6 +132,46 @@ static void sixteen_add_and_are_killed(struct engine *engine)
 	expect_counter_history(engine, final);
 }
 
+static void count_runs(void *context, int which, size_t nth, const struct racer_entry *entry)
+{
+	(void)which;
+	(void)nth;
+	*(uint64_t *)context += entry->told;
+}
+
+/* Everybody locks what others have, crosswise: the engine undoes units all the time, and each is run until it is through. */
+static void eight_lock_crosswise(struct engine *engine)
+{
+	enum { PROCESSES = 8, UNITS = 25 };
+	const int n = PROCESSES * UNITS * STORM_ADDS;
+	struct team *team;
+	struct tally *tally;
+	uint64_t runs = 0;
+
+	make_counter(engine);
+	for (int i = 2; i <= STORM_COUNTERS; i++)
+		engine_execf(engine, "INSERT INTO counter VALUES (%d, 0)", i);
+	if (engine_is(engine, "postgresql"))
+		engine_execf(engine, "ALTER DATABASE %s SET deadlock_timeout = '20ms'",
+			     engine_scalar(engine, "SELECT current_database()"));
+	team = team_open(engine, PROCESSES, SEED, "storm", engine_printf(engine, "%d", UNITS), NULL);
+	team->each = count_runs;
+	team->context = &runs;
+	team_start(team);
+	tally = team_finish(team);
+	team_say(team, tally, "a storm of deadlocks");
+	print_message("# %s: %llu units were run %llu times\n", engine->name,
+		      (unsigned long long)tally->calls, (unsigned long long)runs);
+	assert_int_equal(tally->by_status[AMEND_OK], PROCESSES * UNITS);
+	engine_expect(engine, "SELECT sum(n) FROM counter", engine_printf(engine, "%d", n));
+	engine_expect(engine,
+		      engine_pick(engine, "SELECT count(*) FROM amend_change",
+				  "SELECT count(*) FROM amend.change"),
+		      engine_printf(engine, "%d", n));
+	if (engine->features & AMEND_HAS_ROW_LOCK)
+		assert_true(runs > tally->calls);
+}
+
 static void sixteen_create_the_same(struct engine *engine)
 {
 	int keys = share(engine, 10000);
@@ -232,6 +272,7 @@ static const struct engine_test tests[] = {
 	 sixteen_add_and_are_killed},
 	{"16 processes update or create the same 10,000 keys", sixteen_create_the_same},
 	{"10,000 holders of one token: one wins, 9,999 are told who", ten_thousand_hold_one_token},
+	{"8 processes lock crosswise: every unit is in, once", eight_lock_crosswise},
 	{"8 processes install the ledger at once", eight_install},
 };
 

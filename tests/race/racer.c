@@ -7,6 +7,7 @@
  *	racer URL LOG NUMBER SEED keys TIMES         update or create keys 0 .. TIMES - 1, shuffled
  *	racer URL LOG NUMBER SEED token TIMES TOKEN  TIMES writes that expect TOKEN
  *	racer URL LOG NUMBER SEED once TIMES         `n += 1` under the ids "op 0" .. TIMES - 1; 0: until it is killed
+ *	racer URL LOG NUMBER SEED storm TIMES        units that each add to some counters, in an order of chance
  *	racer URL LOG NUMBER SEED init               installs the ledger
  *
  * It says "r" on standard output when it is ready, and starts when standard input ends.
@@ -123,6 +124,65 @@ static void once(struct racer *racer, long times)
 	}
 }
 
+/* One unit of a storm: these counters, in this order. */
+struct storm {
+	struct racer *racer;
+	long order[STORM_COUNTERS];
+	unsigned runs;
+};
+
+static enum amend_status add_some(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	struct storm *storm = context;
+	const struct amend_assign one = {"n", AMEND_ADD, amend_integer(1)};
+	enum amend_status status = AMEND_OK;
+
+	storm->runs++;
+	for (int i = 0; i < STORM_ADDS && status == AMEND_OK; i++) {
+		const struct amend_field field = {"id", amend_integer(storm->order[i])};
+		const struct amend_match key = {&field, 1};
+		struct amend_write write = AMEND_WRITE_INIT;
+
+		write.keys = &key, write.n_keys = 1;
+		write.set = &one, write.n_set = 1;
+		status = amend_write(db, storm->racer->table, &write, &storm->racer->result, err);
+		amend_result_release(&storm->racer->result);
+	}
+	return status;
+}
+
+static void storm(struct racer *racer, long times)
+{
+	struct amend_unit_options options = AMEND_UNIT_OPTIONS_INIT;
+	struct storm storm = {.racer = racer};
+
+	options.max_tries = 1000;
+	for (long i = 0; i < STORM_COUNTERS; i++)
+		storm.order[i] = i + 1;
+	for (long i = 0; i < times; i++) {
+		struct racer_entry entry = {.before = 1};
+
+		for (long k = 0; k < STORM_COUNTERS; k++) {
+			long other = (long)(next(racer) % (uint64_t)(k + 1)), was = storm.order[k];
+
+			storm.order[k] = storm.order[other];
+			storm.order[other] = was;
+		}
+		note(racer, &entry);
+		storm.runs = 0;
+		entry.begun = now_us();
+		entry.status = (uint32_t)amend_atomic(racer->db, &options, add_some, &storm,
+						      &racer->err);
+		entry.ended = now_us();
+		entry.before = 0;
+		entry.told = storm.runs;
+		note(racer, &entry);
+		if (entry.status != AMEND_OK)
+			fprintf(stderr, "racer %d: %s %s\n", racer->number, racer->err.sqlstate,
+				racer->err.text);
+	}
+}
+
 static void keys(struct racer *racer, long times)
 {
 	long *order = calloc((size_t)times, sizeof(*order));
@@ -207,8 +267,8 @@ int main(int argc, char **argv)
 		die("author", racer.err.text);
 	if (strcmp(job, "init") != 0 &&
 	    amend_table_open(racer.db,
-			     strcmp(job, "add") == 0 || strcmp(job, "once") == 0 ? "counter"
-										 : "page",
+			     strcmp(job, "keys") == 0 || strcmp(job, "token") == 0 ? "page"
+										   : "counter",
 			     &racer.table, &racer.err) != AMEND_OK)
 		die("table", racer.err.text);
 	if (write(STDOUT_FILENO, "r", 1) != 1)
@@ -221,6 +281,8 @@ int main(int argc, char **argv)
 		add(&racer, atol(argv[6]));
 	else if (strcmp(job, "once") == 0)
 		once(&racer, atol(argv[6]));
+	else if (strcmp(job, "storm") == 0)
+		storm(&racer, atol(argv[6]));
 	else if (strcmp(job, "keys") == 0)
 		keys(&racer, atol(argv[6]));
 	else
