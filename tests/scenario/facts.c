@@ -139,10 +139,52 @@ static char *state_in(const char *dump, const char *key)
 		if (strncmp(dump, key, size) == 0 && dump[size] == '\t')
 			return strndup(dump + size + 1, strcspn(dump + size + 1, "\n"));
 	}
-	return strdup("none");
+	return strdup(NO_RECORD);
 }
 
 /* --- The chain --- */
+
+static bool untold(const char *column, size_t size)
+{
+	return size == strlen(UNTOLD) && strncmp(column, UNTOLD, size) == 0;
+}
+
+/* Whether the two may be the same: what is UNTOLD may be anything. */
+static bool fits(const char *one, const char *other)
+{
+	if (strcmp(one, NO_RECORD) == 0 || strcmp(other, NO_RECORD) == 0)
+		return strcmp(one, other) == 0;
+	for (;;) {
+		size_t n = strcspn(one, "|"), m = strcspn(other, "|");
+
+		if ((n != m || strncmp(one, other, n) != 0) && !untold(one, n) && !untold(other, m))
+			return false;
+		if (!one[n] || !other[m])
+			return one[n] == other[m];
+		one += n + 1;
+		other += m + 1;
+	}
+}
+
+/* `after`, with what is UNTOLD in it as it was in `state`. */
+static char *moved(const char *state, const char *after)
+{
+	struct amend_buffer out = AMEND_BUFFER_INIT;
+
+	if (strcmp(state, NO_RECORD) == 0 || strcmp(after, NO_RECORD) == 0)
+		return strdup(after);
+	for (;;) {
+		size_t n = strcspn(state, "|"), m = strcspn(after, "|");
+		bool told = !untold(after, m);
+
+		amend_buffer_add(&out, told ? after : state, told ? m : n);
+		if (!state[n] || !after[m])
+			return take(&out);
+		amend_buffer_char(&out, '|');
+		state += n + 1;
+		after += m + 1;
+	}
+}
 
 /* Whether all edges of the key not used yet lead, one after another, from `state` to `last`. */
 static bool leads(const struct facts *facts, size_t table, const char *key, bool *used,
@@ -152,20 +194,23 @@ static bool leads(const struct facts *facts, size_t table, const char *key, bool
 
 	for (size_t i = 0; i < facts->n; i++) {
 		const struct edge *edge = &facts->edges[i];
+		char *next;
 		bool done;
 
 		if (used[i] || edge->table != table || strcmp(edge->key, key) != 0)
 			continue;
 		any = true;
-		if (strcmp(edge->before, state) != 0)
+		if (!fits(edge->before, state))
 			continue;
 		used[i] = true;
-		done = leads(facts, table, key, used, edge->after, last);
+		next = moved(state, edge->after);
+		done = leads(facts, table, key, used, next, last);
+		free(next);
 		if (done)
 			return true;
 		used[i] = false;
 	}
-	return !any && strcmp(state, last) == 0;
+	return !any && fits(state, last);
 }
 
 static void check_key(struct facts *facts, size_t table, const char *name, const char *key,

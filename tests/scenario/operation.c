@@ -1,6 +1,6 @@
 /*
- * One step: a call of amend's, as README.md spells it, and what it came to.
- * Leaves units and waiting to session.c.
+ * One step: a call of amend's about one record, as README.md spells it, and what it came to.
+ * Leaves units and waiting to session.c, leases to lease.c, syncs to import.c.
  */
 #include "scenario.h"
 
@@ -23,7 +23,8 @@ struct operation {
 	size_t n_bounds;
 	struct amend_value version;
 	struct amend_expect expect;
-	bool with_token, merge;
+	bool with_token, merge, mandatory;
+	struct lease_look lease;
 	bool as_shown;
 	enum amend_take take;
 	struct amend_decision decisions[8]; /* sides of single columns; `set` has the values */
@@ -198,6 +199,10 @@ static bool take_word(struct operation *op, char *word)
 		op->merge = true;
 	else if (strcmp(word, "shown") == 0)
 		op->as_shown = true;
+	else if (strcmp(word, "mandatory") == 0)
+		op->mandatory = true;
+	else if (strcmp(word, "leased") == 0)
+		op->expect.lease = *op->session->lease ? op->session->lease : NULL;
 	else if (strncmp(word, "take:", 5) == 0)
 		return take_side(op, word + 5);
 	else if (strcmp(word, "seen") == 0) {
@@ -374,11 +379,11 @@ static void acknowledge(struct operation *op, const struct step *step,
 	    result->outcome != AMEND_IS_MERGED && !deleted)
 		return;
 	key = facts_key(op->table, result->record);
-	after = deleted ? strdup("none") : facts_state(op->table, result->record);
+	after = deleted ? strdup(NO_RECORD) : facts_state(op->table, result->record);
 	if (deleted)
 		before = facts_state(op->table, result->record);
 	else if (result->outcome == AMEND_IS_CREATED)
-		before = strdup("none");
+		before = strdup(NO_RECORD);
 	else
 		before = state_before(op, result);
 	if (op->merge)
@@ -388,6 +393,7 @@ static void acknowledge(struct operation *op, const struct step *step,
 			    "%s.%s overwrote unseen: it had seen %s, wrote on %s",
 			    session->plan->name, step->name, seen->state ? seen->state : "nothing",
 			    before);
+	lease_wrote(session, step, key, op->lease, op->expect.lease != NULL);
 	facts_edge(&session->pending[session->n_pending++], op->place, key, before, after);
 	free(key);
 	free(before);
@@ -480,12 +486,22 @@ static enum amend_status call(struct operation *op, struct amend_result *result,
 enum amend_status operation_run(struct session *session, const struct step *step,
 				struct amend_buffer *said, struct amend_error *err)
 {
-	struct operation *op = calloc(1, sizeof(*op));
+	struct operation *op;
 	struct amend_result result = AMEND_RESULT_INIT;
 	enum amend_status status;
 
+	if (import_is(step))
+		return import_run(session, step, said, err);
+	op = calloc(1, sizeof(*op));
 	op->session = session;
+	op->lease = lease_before(session);
 	status = prepare(op, step, err);
+	if (status == AMEND_OK && lease_is(op->words[0])) {
+		const struct amend_lease_name name = {.table = op->table, .key = op->keys};
+
+		status = lease_run(session, op->words[0], &name, op->mandatory, said, err);
+		goto out;
+	}
 	if (status == AMEND_OK)
 		status = call(op, &result, err);
 	if (result.conflict)
@@ -499,6 +515,7 @@ enum amend_status operation_run(struct session *session, const struct step *step
 		acknowledge(op, step, &result);
 		remember(op, &result);
 	}
+out:
 	amend_result_release(&result);
 	free(op);
 	return status;

@@ -12,6 +12,11 @@
 
 #include <amend/amend.h>
 
+/* In states: a column of which nothing is told, a record that is not there. */
+#define UNTOLD "?"
+#define NO_RECORD "none"
+#define LEASED "1"
+
 enum {
 	MAX_SESSIONS = 6,
 	MAX_STEPS = 24,
@@ -95,7 +100,7 @@ const char *client_hear(struct client *client);
 
 /* --- What was acknowledged, facts.c --- */
 
-/* One acknowledged write: a record's state before and after it. "none": there was, or is, no record. */
+/* One acknowledged write: a record's state before and after it, NO_RECORD where there was, or is, none; columns may be UNTOLD. */
 struct edge {
 	size_t table;
 	char *key, *before, *after;
@@ -153,6 +158,10 @@ struct session {
 	pthread_t thread;
 	bool started;
 	struct seen seen[MAX_TABLES];
+	char imported[256]; /* the input of its first sync */
+	size_t n_imports;
+	char lease[80];                       /* the token of the one that it took last; "": none */
+	int64_t fence;                        /* and its number */
 	char version[AMEND_CONFLICT_VERSION]; /* of the conflict, as a settlement that came too late was shown it */
 
 	/* SQLite: its write lock, as the driver's trace tells of it */
@@ -187,6 +196,9 @@ struct run {
 	void *monitor;            /* asks who waits */
 	atomic_bool asking;       /* whether it waits itself: of no interest */
 	_Atomic int64_t conflict; /* of the last save that was not merged */
+	_Atomic int64_t held;     /* the number of the lease that somebody has; 0: nobody */
+	_Atomic int64_t fence;    /* the highest number that was given */
+	atomic_bool mandatory;    /* the lease that is held */
 	size_t acting;            /* the session whose step was handed out last */
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
@@ -204,6 +216,30 @@ void session_say(struct session *session, size_t place, const struct step *step,
 /* Runs one step that is a call of amend's; appends what it came to. */
 enum amend_status operation_run(struct session *session, const struct step *step,
 				struct amend_buffer *said, struct amend_error *err);
+
+/* --- Leases, lease.c; of a scenario the record that has LEASED as its key may be leased --- */
+
+bool lease_is(const char *verb);
+enum amend_status lease_run(struct session *session, const char *verb,
+			    const struct amend_lease_name *name, bool mandatory,
+			    struct amend_buffer *said, struct amend_error *err);
+
+/* Around a write: who has the lease, and whether what was acknowledged may be. */
+struct lease_look {
+	int64_t held;
+	bool mandatory;
+};
+
+struct lease_look lease_before(const struct session *session);
+/* `key`: as in an edge. */
+void lease_wrote(struct session *session, const struct step *step, const char *key,
+		 struct lease_look before, bool carried);
+
+/* --- Syncs, import.c --- */
+
+bool import_is(const struct step *step);
+enum amend_status import_run(struct session *session, const struct step *step,
+			     struct amend_buffer *said, struct amend_error *err);
 
 /* --- One order, run.c --- */
 

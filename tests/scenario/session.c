@@ -201,7 +201,8 @@ static void run_alone(struct session *session, const struct step *step)
 		session_say(session, SIZE_MAX, step, "no unit is open");
 		return;
 	}
-	if (operation_run(session, step, &said, &err) == AMEND_OK)
+	/* What a sync that failed says it has changed, it has. */
+	if (operation_run(session, step, &said, &err) == AMEND_OK || import_is(step))
 		facts_add(&session->run->facts, session->pending, session->n_pending);
 	else
 		facts_drop(session->pending, session->n_pending);
