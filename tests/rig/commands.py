@@ -1,7 +1,8 @@
-"""Commands that change something, one after the other on one database, to be run under faults. Used by kill_at.py and fail_at.py.
+"""Commands that change something, one after the other on one database, to be run under faults. Used by kill_at.py, fail_at.py, cut_at.py,
+denied_at.py and server_at.py.
 
 Each of CHANGES is made ready with a number of its own, so that every run has something to do, and says what is there
-once it is done. Leaves what goes wrong, and judging, to those two.
+once it is done. Leaves what goes wrong, and judging, to those.
 """
 
 import json
@@ -19,7 +20,7 @@ class Stage:
     """A table with rows, and what amend has to say about it."""
 
     def __init__(self, amend, engine):
-        self.amend, self.engine = amend, engine
+        self.amend, self.engine, self.prefix = amend, engine, []
         self.environment = {**os.environ, **ENVIRONMENT}
         engine.fresh()
         rows = ", ".join(f"('c{i}', 'title {i}', 0)" for i in range(1, ROWS + 1))
@@ -44,7 +45,7 @@ class Stage:
 
     def run(self, *words, **more):
         done = subprocess.run(
-            self.words(*words), capture_output=True, text=True, errors="replace", check=False, timeout=40,
+            self.prefix + self.words(*words), capture_output=True, text=True, errors="replace", check=False, timeout=40,
             env={**self.environment, **more}, stdin=subprocess.DEVNULL,
         )
         return done.returncode, done.stdout, done.stderr

@@ -167,10 +167,14 @@ class Postgres(Engine):
 
     def restart(self):
         """The server ends all its sessions when one of its processes was killed, and recovers."""
-        found = self.ask("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() LIMIT 1")
-        if not found:
-            return
-        os.kill(int(found[0][0]), signal.SIGKILL)
+        self.ask("SELECT 1")  # one that is up
+        words = ["psql", "-XAtqw", "-c", "SELECT pg_backend_pid()", "-c", "SELECT pg_sleep(600)", self.url]
+        victim, witness = (subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(2))
+        witness.stdout.readline()
+        os.kill(int(victim.stdout.readline()), signal.SIGKILL)
+        # From when the other one is ended, too, nobody is let in before the server has recovered.
+        for client in (victim, witness):
+            client.communicate()
         self.drop_client()
 
     def settle(self):
@@ -220,7 +224,10 @@ class Mariadb(Engine):
         """tools/servers starts it again when it was killed."""
         self.mariadb("SELECT 1")  # one that is up
         with open(os.path.join(os.path.dirname(self.socket), "mariadb.pid"), encoding="utf-8") as file:
-            os.kill(int(file.read()), signal.SIGKILL)
+            number = int(file.read())
+        os.kill(number, signal.SIGKILL)
+        while os.path.exists(f"/proc/{number}"):
+            time.sleep(0.002)
         self.drop_client()
 
     def settle(self):

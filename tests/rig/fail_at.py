@@ -35,7 +35,7 @@ class Fails:
     def __init__(self, stage, fault, folder):
         self.stage, self.fault = stage, fault
         self.says = os.path.join(folder, "says")
-        self.number = 0
+        self.number, self.told = 0, None
 
     def run(self, words, fault):
         """(exit, standard error, what the library said)"""
@@ -62,6 +62,7 @@ class Fails:
         words = change.ready(self.stage, self.number)
         before = self.stage.state()
         code, said, told = self.run(words, fault)
+        self.told = code
         self.stage.engine.settle()
         failed = self.stage.state()
         again = self.stage.run(*words)

@@ -1,6 +1,7 @@
 """A proxy between amend and a server, over unix sockets, that cuts connections and slows them down.
 
-Knows no protocol: where in a conversation a cut falls is chance. tests/lib/proxy.h cuts PostgreSQL's where a test wants it.
+Knows no protocol: where in a conversation a cut falls is chance. messages.py knows, and cuts where a test of the command wants it, as
+tests/lib/proxy.h does for the library.
 """
 
 import random
@@ -19,7 +20,9 @@ class Pair:
         self.relay, self.client, self.server = relay, client, server
         self.cut = None
         for side in ("request", "answer"):
-            threading.Thread(target=self.pump, args=(side,), daemon=True).start()
+            thread = threading.Thread(target=self.pump, args=(side,), daemon=True)
+            relay.threads.append(thread)
+            thread.start()
 
     def pump(self, side):
         source, target = (self.client, self.server) if side == "request" else (self.server, self.client)
@@ -46,8 +49,10 @@ class Pair:
 
 
 class Relay:
+    pair = Pair
+
     def __init__(self, listening, server):
-        self.server, self.pairs, self.delay = server, set(), 0
+        self.server, self.pairs, self.threads, self.delay = server, set(), [], 0
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(listening)
         self.listener.listen(64)
@@ -65,7 +70,8 @@ class Relay:
             except OSError:
                 client.close()
                 continue
-            self.pairs.add(Pair(self, client, server))
+            pair = self.pair(self, client, server)
+            self.pairs.add(pair)
 
     def cut(self, chance: random.Random):
         """Of one connection; False where there is none."""

@@ -5,7 +5,7 @@
 
 For each engine, N minutes: histories (histories.py) of some seconds, with crashes of the server, which comes up again by itself
 (of PostgreSQL one process is killed; MariaDB's is started again by tools/servers), commands killed at a random write or send (kill_at.py), whole or torn, and
-commands with a random allocation, I/O or write failing (fail_at.py). What goes wrong is printed with its seed as it happens. Leaves
+commands with a random allocation, I/O or write failing (fail_at.py), commands whose connection is cut in a random message (cut_at.py). What goes wrong is printed with its seed as it happens. Leaves
 docs/reliability.md to report.py.
 """
 
@@ -20,10 +20,12 @@ import tempfile
 import time
 
 from commands import CHANGES, Stage
+from cut_at import Cuts
 from engines import SERVERS, open_engine
 from fail_at import Fails
 from histories import PLANS, History
 from kill_at import Kills
+from messages import WHERE
 
 SECONDS = 6  # of a history
 BATCH = 12  # commands under faults between two rounds of histories
@@ -82,6 +84,21 @@ class Soak:
             for kind in ("kill", *kinds):
                 counts[change.name, kind] = fails.count(change, kind if kind != "kill" else "full")
         counts = {key: max(n, 1) for key, n in counts.items()}
+        cuts = Cuts(stage) if engine.relay() else None
+        try:
+            self.batch(changes, counts, fails, cuts, until)
+        finally:
+            if cuts:
+                cuts.close()
+
+    def batch(self, changes, counts, fails, cuts, until):
+        engine, stage = fails.stage.engine, fails.stage
+        kinds = sorted({kind for _, kind in counts} - {"kill"})
+        messages = {}
+        for change in changes if cuts else ():
+            cuts.number = fails.number
+            messages[change.name] = sorted(cuts.count(change).items())
+            fails.number = cuts.number
         for _ in range(BATCH):
             for change in changes:
                 if time.monotonic() > until:
@@ -97,6 +114,12 @@ class Soak:
                 fails.number += 1
                 struck, faults = fails.one(change, fault)
                 self.table.add(engine.name, f"{change.name}, {kind} fails", 1, struck, 0, 0, faults, fault)
+                if cuts:
+                    (side, message), n = self.chance.choice(messages[change.name])
+                    fault = f"{side} {message} {self.chance.randint(1, n)} {self.chance.choice(WHERE)}"
+                    cuts.number = fails.number = fails.number + 1
+                    struck, faults = cuts.one(change, fault)
+                    self.table.add(engine.name, f"{change.name}, cut", 1, struck, 0, 0, faults, fault)
 
     def run(self, name, seconds):
         until = time.monotonic() + seconds
