@@ -452,6 +452,17 @@ static enum amend_status settle(struct operation *op, struct amend_result *resul
 	return status;
 }
 
+static enum amend_status hold_table(struct operation *op, struct amend_result *result,
+				    struct amend_error *err)
+{
+	enum amend_status status = amend_hold_table(op->session->db, op->table, op->strength,
+						    op->wait, err);
+
+	if (status == AMEND_OK)
+		result->outcome = AMEND_IS_FOUND;
+	return status;
+}
+
 static enum amend_status call(struct operation *op, struct amend_result *result,
 			      struct amend_error *err)
 {
@@ -479,8 +490,7 @@ static enum amend_status call(struct operation *op, struct amend_result *result,
 		return settle(op, result, err);
 	if (strcmp(verb, "hold-table") != 0)
 		return wrong(err, verb);
-	result->outcome = AMEND_IS_FOUND;
-	return amend_hold_table(db, op->table, op->strength, op->wait, err);
+	return hold_table(op, result, err);
 }
 
 enum amend_status operation_run(struct session *session, const struct step *step,
