@@ -127,6 +127,47 @@ void amend_json_string(struct amend_buffer *buffer, const char *text, size_t siz
 	amend_buffer_char(buffer, '"');
 }
 
+/* Printable ASCII that stands for itself: most texts by far, and nothing is to be found out about them any more. */
+static bool is_plain(const char *text, size_t size)
+{
+	const uint64_t top = 0x8080808080808080u;
+	uint64_t eight, seen = 0;
+
+	for (size_t i = 0; i + 8 <= size; i += 8) {
+		memcpy(&eight, text + i, sizeof(eight));
+		seen |= eight;
+		if (has_escapes(text + i))
+			return false;
+	}
+	if (size >= 8) {
+		memcpy(&eight, text + size - 8, sizeof(eight));
+		return ((seen | eight) & top) == 0 && !has_escapes(text + size - 8);
+	}
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c < ' ' || c >= 0x80 || c == '"' || c == '\\')
+			return false;
+	}
+	return true;
+}
+
+static void add_plain(struct amend_buffer *buffer, const char *text, size_t size)
+{
+	char *at;
+
+	if (!amend_buffer_reserve(buffer, size + 2))
+		return;
+	at = buffer->data + buffer->size;
+	*at++ = '"';
+	if (size > 0)
+		memcpy(at, text, size);
+	at += size;
+	*at++ = '"';
+	*at = '\0';
+	buffer->size += size + 2;
+}
+
 static void add_hex(struct amend_buffer *buffer, const char *name, const void *bytes, size_t size)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -183,6 +224,8 @@ static void add_text(struct amend_buffer *buffer, const char *text, size_t size,
 		amend_buffer_add(buffer, text, size);
 	else if (class_ == AMEND_CLASS_BOOLEAN && size == 1 && (*text == 't' || *text == 'f'))
 		amend_buffer_text(buffer, *text == 't' ? "true" : "false");
+	else if (is_plain(text, size))
+		add_plain(buffer, text, size);
 	else if (memchr(text, '\0', size) || !amend_utf8_valid(text, size))
 		add_hex(buffer, "text", text, size);
 	else

@@ -31,19 +31,31 @@ static size_t put_bits(unsigned char *at, uint64_t bits)
 	return 8;
 }
 
+void amend_pack_name(struct amend_buffer *names, const char *name)
+{
+	size_t size = strlen(name);
+
+	if (!amend_buffer_reserve(names, LENGTH_MOST + size))
+		return;
+	names->size += put_length((unsigned char *)names->data + names->size, size);
+	amend_buffer_add(names, name, size);
+}
+
 void amend_pack_add(struct amend_buffer *pack, const char *name, const struct amend_value *value)
 {
+	amend_pack_name(pack, name);
+	amend_pack_value(pack, value);
+}
+
+void amend_pack_value(struct amend_buffer *pack, const struct amend_value *value)
+{
 	bool sized = value->kind == AMEND_TEXT || value->kind == AMEND_BLOB;
-	size_t name_size = strlen(name);
 	uint64_t bits = 0;
 	unsigned char *at;
 
-	if (!amend_buffer_reserve(pack, 2 * LENGTH_MOST + 1 + name_size + (sized ? value->size : 0)))
+	if (!amend_buffer_reserve(pack, LENGTH_MOST + 1 + (sized ? value->size : 0)))
 		return;
 	at = (unsigned char *)pack->data + pack->size;
-	at += put_length(at, name_size);
-	memcpy(at, name, name_size);
-	at += name_size;
 	*at++ = (unsigned char)value->kind;
 	switch (value->kind) {
 	case AMEND_NULL:

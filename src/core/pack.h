@@ -16,6 +16,9 @@
 enum { AMEND_DIGEST_SIZE = 32 };
 
 void amend_pack_add(struct amend_buffer *pack, const char *name, const struct amend_value *value);
+/* Its two halves, for whoever packs the same names again and again. */
+void amend_pack_name(struct amend_buffer *pack, const char *name);
+void amend_pack_value(struct amend_buffer *pack, const struct amend_value *value);
 
 struct amend_pack_reader {
 	const unsigned char *at, *end;

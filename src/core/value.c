@@ -86,7 +86,8 @@ bool amend_value_blank(const struct amend_value *value)
 	if (value->kind != AMEND_TEXT)
 		return false;
 	for (size_t i = 0; i < value->size; i++) {
-		if (!strchr(" \t\r\n\v\f", value->as.text[i]) || value->as.text[i] == '\0')
+		if (value->as.text[i] > ' ' || !strchr(" \t\r\n\v\f", value->as.text[i]) ||
+		    value->as.text[i] == '\0')
 			return false;
 	}
 	return true;

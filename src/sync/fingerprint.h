@@ -19,6 +19,13 @@ struct amend_fingerprint {
 	uint64_t sum; /* what that base adds to the source's sum; 0 without a salt */
 };
 
+/* One value, and where its head ends. */
+struct amend_fingerprint_part {
+	uint32_t column; /* of the table; AMEND_FINGERPRINT_ROWID */
+	size_t end;
+};
+#define AMEND_FINGERPRINT_ROWID UINT32_MAX
+
 /* Takes fingerprints, under a secret of its own. */
 struct amend_fingerprinter {
 	const struct amend_sync *sync;
@@ -28,6 +35,10 @@ struct amend_fingerprinter {
 	unsigned char salt[AMEND_BASE_SALT_SIZE]; /* of the source's bases */
 	/* Of the last row: its first key as a base spells it, its primary key, and the pack. */
 	struct amend_buffer key, name, pack;
+	/* What stands before each value of the primary key, and then of the pack: the same for all rows. */
+	struct amend_buffer heads;
+	struct amend_fingerprint_part *parts; /* NULL: no memory */
+	size_t n_name, n_parts;
 };
 
 /* `salt`: NULL where sums are of no use. */

@@ -155,7 +155,6 @@ bool amend_sync_key_text(struct amend_buffer *buffer, const struct amend_sync *s
 	const struct amend_sync_key *k = &sync->keys[key];
 
 	amend_buffer_reset(buffer);
-	amend_buffer_char(buffer, '{');
 	for (uint32_t i = 0; i < k->n; i++) {
 		const struct amend_column *column = &sync->table->columns[k->columns[i]];
 		const struct amend_value *value = record ? &record->values[k->used[i]]
@@ -163,9 +162,7 @@ bool amend_sync_key_text(struct amend_buffer *buffer, const struct amend_sync *s
 
 		if (amend_value_blank(value))
 			return false;
-		amend_buffer_text(buffer, i ? "," : "");
-		amend_json_string(buffer, column->name, strlen(column->name));
-		amend_buffer_char(buffer, ':');
+		amend_buffer_text(buffer, k->heads[i]);
 		amend_json_value(buffer, value, column->class_);
 	}
 	amend_buffer_char(buffer, '}');

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/json_text.h"
 #include "sql/table.h"
 #include "sync/sync.h"
 
@@ -404,11 +405,27 @@ static enum amend_status bind_column(struct amend_sync *sync, uint32_t index,
 enum amend_status amend_sync_bind_key(struct amend_sync *sync, struct amend_sync_key *key,
 				      struct amend_error *err)
 {
+	struct amend_buffer head = AMEND_BUFFER_INIT;
+	bool ok;
+
 	key->columns = amend_arena_array(&sync->lasting, key->n, sizeof(*key->columns));
-	if (!key->columns)
-		return amend_no_memory(err);
-	for (uint32_t i = 0; i < key->n; i++)
+	key->heads = amend_arena_array(&sync->lasting, key->n, sizeof(*key->heads));
+	ok = key->columns && key->heads;
+	for (uint32_t i = 0; i < key->n && ok; i++) {
+		const char *name;
+
 		key->columns[i] = sync->used[key->used[i]].column;
+		name = sync->table->columns[key->columns[i]].name;
+		amend_buffer_reset(&head);
+		amend_buffer_char(&head, i ? ',' : '{');
+		amend_json_string(&head, name, strlen(name));
+		amend_buffer_char(&head, ':');
+		key->heads[i] = head.failed ? NULL : amend_arena_text(&sync->lasting, head.data);
+		ok = key->heads[i] != NULL;
+	}
+	amend_buffer_release(&head);
+	if (!ok)
+		return amend_no_memory(err);
 	key->unique = amend_table_unique_key(sync->table, key->columns, key->n);
 	return AMEND_OK;
 }

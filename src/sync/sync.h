@@ -165,6 +165,7 @@ struct amend_sync_key {
 	uint32_t *columns;              /* likewise of the table */
 	const struct amend_key *unique; /* NULL: it never creates */
 	const char *name;               /* "a,b" */
+	const char **heads; /* what stands before each value in its text: {"a": and ,"b": */
 };
 
 /* This must be written before that. */

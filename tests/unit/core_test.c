@@ -381,6 +381,7 @@ static void json_strings_escape_what_they_must(void **state)
 		for (size_t at = 0; at <= size; at++) {
 			for (size_t i = 0; i < COUNT(cases); i++) {
 				char text[32], expected[64];
+				struct amend_value value;
 
 				memset(text, 'a' + (int)(size % 26), size);
 				if (at < size)
@@ -391,6 +392,14 @@ static void json_strings_escape_what_they_must(void **state)
 				amend_buffer_reset(&buffer);
 				amend_json_string(&buffer, text, size);
 				expect_text(amend_buffer_string(&buffer), expected);
+				/* What is no text at all is spelled otherwise. */
+				if (at < size && (text[at] == '\0' || text[at] == '\xc3'))
+					snprintf(expected, sizeof(expected), "{\"text\":\"");
+				value = amend_text_n(text, size);
+				amend_buffer_reset(&buffer);
+				amend_json_value(&buffer, &value, AMEND_CLASS_TEXT);
+				assert_memory_equal(amend_buffer_string(&buffer), expected,
+						    strlen(expected));
 			}
 		}
 	}
