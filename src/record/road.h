@@ -105,11 +105,6 @@ enum amend_status amend_row_scan_keys(struct amend_conn *db, const struct amend_
 				      amend_row_scan_fn each, void *context,
 				      struct amend_error *err) AMEND_CHECK;
 
-/* A copy of the row in one piece of memory, of so many bytes, aligned for values; it has no `pk`. */
-size_t amend_row_size(const struct amend_table *table, const struct amend_row *row);
-void amend_row_copy(const struct amend_table *table, const struct amend_row *row, void *room,
-		    struct amend_row *out);
-
 /* One that lives in the arena, named. UNSUPPORTED: NULL in its identity, so that nothing names it. */
 enum amend_status amend_row_keep(const struct amend_table *table, const struct amend_row *row,
 				 struct amend_arena *arena, struct amend_row *out,

@@ -141,7 +141,7 @@ static struct amend_value copy_value(const struct amend_value *value, char **at)
 	return copy;
 }
 
-size_t amend_row_size(const struct amend_table *table, const struct amend_row *row)
+static size_t row_size(const struct amend_table *table, const struct amend_row *row)
 {
 	size_t size = table->n_columns * sizeof(struct amend_value) + bytes_of(&row->version);
 
@@ -150,8 +150,9 @@ size_t amend_row_size(const struct amend_table *table, const struct amend_row *r
 	return size;
 }
 
-void amend_row_copy(const struct amend_table *table, const struct amend_row *row, void *room,
-		    struct amend_row *out)
+/* In one piece of memory, without a `pk`. */
+static void copy_row(const struct amend_table *table, const struct amend_row *row, void *room,
+		     struct amend_row *out)
 {
 	struct amend_value *values = room;
 	char *at = (char *)(values + table->n_columns);
@@ -176,10 +177,10 @@ enum amend_status amend_row_keep(const struct amend_table *table, const struct a
 					       "names it",
 					       table->qualified);
 	}
-	room = amend_arena_alloc(arena, amend_row_size(table, row));
+	room = amend_arena_alloc(arena, row_size(table, row));
 	if (!room)
 		return amend_no_memory(err);
-	amend_row_copy(table, row, room, out);
+	copy_row(table, row, room, out);
 	amend_pk_text(&pk, table, out->values, &out->rowid);
 	out->pk = pk.failed ? NULL : amend_arena_text_n(arena, pk.data, pk.size);
 	amend_buffer_release(&pk);

@@ -7,32 +7,38 @@
  */
 #include "sync/early.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 
 #include "core/thread.h"
 #include "sync/sync.h"
 
 enum {
-	LEAST = 1000,     /* records that are in before it is known about how many there will be */
-	ROWS = 256,       /* of a batch */
-	ROOM = 128 << 10, /* bytes that they take, unless one alone takes more */
-	WAITING = 64,     /* batches */
+	LEAST = 1000,    /* records that are in before it is known about how many there will be */
+	ROWS = 256,      /* of a batch */
+	ROOM = 64 << 10, /* bytes that they take, unless one alone takes more */
+	/*
+	 * Batches. Nothing is taken before the input has been read: until then the thread would wait, and the
+	 * whole of what it does would come after. So as much may wait as the records themselves may take.
+	 */
+	WAITING = AMEND_STORE_LIMIT / ROOM,
+	/* So many are a lead: there is time for what the taker could do as well. */
+	LEAD = 16,
 };
 
 struct batch {
 	struct batch *next;
 	size_t n, used, room;
-	struct amend_row rows[ROWS];
+	bool whole;      /* the fingerprints are */
+	size_t at[ROWS]; /* where a row is in the bytes: packed, as records are, or half of it would be room between values */
 	struct amend_fingerprint prints[ROWS];
-	max_align_t bytes[]; /* what the rows consist of */
+	unsigned char bytes[];
 };
 
 struct amend_early {
 	struct amend_conn *db;
 	const struct amend_table *table;
 	struct amend_sieve_bases bases;
-	bool baseless;
+	bool baseless;                      /* there is nothing but codes to be told of its rows */
 	struct amend_fingerprinter printer; /* its buffers are the thread's */
 	pthread_t thread;
 	struct batch *filling; /* the thread's */
@@ -88,10 +94,13 @@ static struct batch *make_batch(struct amend_early *early, size_t size)
 	size_t room = size > ROOM ? size : ROOM;
 	struct batch *batch;
 
+	bool leads;
+
 	pthread_mutex_lock(&early->lock);
 	batch = early->empty;
 	if (batch)
 		early->empty = batch->next;
+	leads = early->waiting >= LEAD;
 	pthread_mutex_unlock(&early->lock);
 	if (!batch || batch->room < size) {
 		free(batch);
@@ -101,16 +110,30 @@ static struct batch *make_batch(struct amend_early *early, size_t size)
 		batch->room = room;
 	}
 	batch->n = batch->used = 0;
+	batch->whole = leads && !early->baseless;
 	return batch;
+}
+
+/* Its values, and what stands behind them. */
+static size_t packed_size(const struct amend_early *early, const struct amend_row *row)
+{
+	return amend_store_fields_size(row->values, early->table->n_columns) +
+	       amend_store_fields_size(&row->rowid, 1) + amend_store_fields_size(&row->version, 1);
+}
+
+static void pack(const struct amend_early *early, const struct amend_row *row, unsigned char *at)
+{
+	at = amend_store_put_fields(at, row->values, early->table->n_columns);
+	at = amend_store_put_fields(at, &row->rowid, 1);
+	amend_store_put_fields(at, &row->version, 1);
 }
 
 static enum amend_status take_row(void *context, const struct amend_row *row,
 				  struct amend_error *err)
 {
-	const size_t align = _Alignof(max_align_t);
 	struct amend_early *early = context;
 	struct batch *batch = early->filling;
-	size_t size = (amend_row_size(early->table, row) + align - 1) / align * align;
+	size_t size = packed_size(early, row);
 	enum amend_status status = AMEND_OK;
 	struct amend_fingerprint *print;
 
@@ -124,12 +147,12 @@ static enum amend_status take_row(void *context, const struct amend_row *row,
 		batch = early->filling = make_batch(early, size);
 	if (!batch)
 		return amend_no_memory(err);
-	amend_row_copy(early->table, row, (char *)batch->bytes + batch->used,
-		       &batch->rows[batch->n]);
+	pack(early, row, batch->bytes + batch->used);
+	batch->at[batch->n] = batch->used;
 	batch->used += size;
 	print = &batch->prints[batch->n++];
-	return early->baseless ? amend_fingerprint_key(&early->printer, row, print, err)
-			       : amend_fingerprint(&early->printer, row, print, err);
+	return batch->whole ? amend_fingerprint(&early->printer, row, print, err)
+			    : amend_fingerprint_key(&early->printer, row, print, err);
 }
 
 static void *read_table(void *context)
@@ -161,8 +184,19 @@ const struct amend_fingerprinter *amend_early_printer(const struct amend_early *
 	return &early->printer;
 }
 
-enum amend_status amend_early_next(struct amend_early *early, const struct amend_row **rows,
-				   const struct amend_fingerprint **prints, size_t *n,
+void amend_early_row(const struct amend_early *early, size_t i, struct amend_value *values,
+		     struct amend_row *out)
+{
+	const unsigned char *at = early->taken->bytes + early->taken->at[i];
+
+	*out = (struct amend_row){.values = values};
+	at = amend_store_take_fields(at, values, early->table->n_columns);
+	at = amend_store_take_fields(at, &out->rowid, 1);
+	amend_store_take_fields(at, &out->version, 1);
+}
+
+enum amend_status amend_early_next(struct amend_early *early,
+				   const struct amend_fingerprint **prints, bool *whole, size_t *n,
 				   struct amend_error *err)
 {
 	struct batch *batch;
@@ -188,8 +222,8 @@ enum amend_status amend_early_next(struct amend_early *early, const struct amend
 		*err = early->error;
 	pthread_mutex_unlock(&early->lock);
 	early->taken = batch;
-	*rows = batch ? batch->rows : NULL;
 	*prints = batch ? batch->prints : NULL;
+	*whole = batch && batch->whole;
 	*n = batch ? batch->n : 0;
 	return status;
 }
@@ -247,6 +281,7 @@ static uint64_t foresee(const struct amend_sync *sync)
 static struct amend_early *make(struct amend_sync *sync, const struct amend_sieve_bases *bases)
 {
 	struct amend_early *early = calloc(1, sizeof(*early));
+	bool locks, waits;
 
 	if (!early)
 		return NULL;
@@ -254,19 +289,15 @@ static struct amend_early *make(struct amend_sync *sync, const struct amend_siev
 		.db = sync->db, .table = sync->table, .bases = *bases, .baseless = sync->baseless};
 	amend_fingerprinter_begin(&early->printer, sync, bases->known ? bases->salt : NULL);
 	early->last = &early->first;
-	if (pthread_mutex_init(&early->lock, NULL) != 0) {
-		free(early);
-		return NULL;
-	}
-	if (pthread_cond_init(&early->moved, NULL) != 0) {
-		pthread_mutex_destroy(&early->lock);
-		free(early);
-		return NULL;
-	}
-	if (amend_thread_start(&early->thread, read_table, early))
+	locks = pthread_mutex_init(&early->lock, NULL) == 0;
+	waits = locks && pthread_cond_init(&early->moved, NULL) == 0;
+	if (waits && amend_thread_start(&early->thread, read_table, early))
 		return early;
-	pthread_cond_destroy(&early->moved);
-	pthread_mutex_destroy(&early->lock);
+	if (waits)
+		pthread_cond_destroy(&early->moved);
+	if (locks)
+		pthread_mutex_destroy(&early->lock);
+	amend_fingerprinter_release(&early->printer);
 	free(early);
 	return NULL;
 }

@@ -25,12 +25,16 @@ const struct amend_sieve_bases *amend_early_bases(const struct amend_early *earl
 const struct amend_fingerprinter *amend_early_printer(const struct amend_early *early);
 
 /*
- * The next rows, each with its fingerprint; they live until the next call. `*n` 0: there are no more.
- * Of a source without bases the fingerprints are their codes alone.
+ * The fingerprints of the next rows; they and the rows live until the next call. `*n` 0: there are no more.
+ * They are `*whole`, or their codes alone: of a source without bases, and where the taker waits for them.
  */
-enum amend_status amend_early_next(struct amend_early *early, const struct amend_row **rows,
-				   const struct amend_fingerprint **prints, size_t *n,
+enum amend_status amend_early_next(struct amend_early *early,
+				   const struct amend_fingerprint **prints, bool *whole, size_t *n,
 				   struct amend_error *err) AMEND_CHECK;
+
+/* One of these rows; `values`: room for as many as the table has columns. */
+void amend_early_row(const struct amend_early *early, size_t i, struct amend_value *values,
+		     struct amend_row *out);
 
 /* Ends it, wherever it is: the connection is the caller's again, and sync->early NULL. Nothing where it is NULL. */
 void amend_early_end(struct amend_sync *sync);

@@ -197,22 +197,24 @@ static enum amend_status each_row(void *context, const struct amend_row *row,
 static enum amend_status take_early(struct ahead *ahead, struct amend_error *err)
 {
 	struct amend_early *early = ahead->sieve->sync->early;
+	size_t n_columns = ahead->sieve->sync->table->n_columns;
 	const struct amend_fingerprint *prints;
-	const struct amend_row *rows;
 	enum amend_status status;
 	struct waiting *waiting;
+	bool whole;
 	size_t n;
 
 	do {
-		status = amend_early_next(early, &rows, &prints, &n, err);
+		status = amend_early_next(early, &prints, &whole, &n, err);
 		for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 			if (prints[i].code == 0)
 				continue;
 			if (ahead->n == AMEND_SIEVE_AHEAD)
 				status = take_waiting(ahead, err);
 			waiting = add_row(ahead, prints[i].code);
-			waiting->row = rows[i];
-			waiting->print = &prints[i];
+			amend_early_row(early, i, ahead->values + (ahead->n - 1) * n_columns,
+					&waiting->row);
+			waiting->print = whole ? &prints[i] : NULL;
 		}
 		if (status == AMEND_OK)
 			status = take_waiting(ahead, err);

@@ -199,6 +199,22 @@ static unsigned char *put_field(unsigned char *at, const struct amend_value *fie
 	return at;
 }
 
+size_t amend_store_fields_size(const struct amend_value *fields, size_t n)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < n; i++)
+		size += field_size(&fields[i]);
+	return size;
+}
+
+unsigned char *amend_store_put_fields(unsigned char *at, const struct amend_value *fields, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		at = put_field(at, &fields[i]);
+	return at;
+}
+
 /* Its line, and whether it is a problem. */
 static uint64_t record_head(int64_t line, const char *problem)
 {
@@ -212,9 +228,7 @@ static size_t record_size(int64_t line, const char *problem, const struct amend_
 
 	if (problem)
 		return size + strlen(problem) + 1;
-	for (size_t i = 0; i < n; i++)
-		size += field_size(&fields[i]);
-	return size;
+	return size + amend_store_fields_size(fields, n);
 }
 
 static void put_record(unsigned char *at, uint32_t size, int64_t line, const char *problem,
@@ -226,8 +240,7 @@ static void put_record(unsigned char *at, uint32_t size, int64_t line, const cha
 		memcpy(at, problem, strlen(problem) + 1);
 		return;
 	}
-	for (size_t i = 0; i < n; i++)
-		at = put_field(at, &fields[i]);
+	amend_store_put_fields(at, fields, n);
 }
 
 /* Where a record is put: at the end of what is in memory, or, before it is written, in the scratch. */
@@ -451,6 +464,14 @@ static const unsigned char *take_field(const unsigned char *at, struct amend_val
 	return at;
 }
 
+const unsigned char *amend_store_take_fields(const unsigned char *at, struct amend_value *fields,
+					     size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		at = take_field(at, &fields[i]);
+	return at;
+}
+
 int64_t amend_store_decode(const unsigned char *record, struct amend_value *fields, size_t n,
 			   const char **problem)
 {
@@ -459,7 +480,7 @@ int64_t amend_store_decode(const unsigned char *record, struct amend_value *fiel
 
 	at = take_number(record + SIZE, &head);
 	*problem = head & 1 ? (const char *)at : NULL;
-	for (size_t i = 0; i < n && !*problem; i++)
-		at = take_field(at, &fields[i]);
+	if (!*problem)
+		amend_store_take_fields(at, fields, n);
 	return (int64_t)(head >> 1);
 }

@@ -75,4 +75,13 @@ size_t amend_store_size(const unsigned char *record);
 int64_t amend_store_decode(const unsigned char *record, struct amend_value *fields, size_t n,
 			   const char **problem);
 
+/*
+ * Fields alone, as a record has them, for whoever keeps rows beside it: their bytes, and behind
+ * them. What was taken points into the bytes.
+ */
+size_t amend_store_fields_size(const struct amend_value *fields, size_t n);
+unsigned char *amend_store_put_fields(unsigned char *at, const struct amend_value *fields, size_t n);
+const unsigned char *amend_store_take_fields(const unsigned char *at, struct amend_value *fields,
+					     size_t n);
+
 #endif
