@@ -28,6 +28,10 @@
 
 enum { AMEND_SQLITE_CACHE = 64 };
 
+/* How many pages a handle of our own keeps, in KiB; and while it reads a table from end to end. */
+#define AMEND_SQLITE_PAGES "PRAGMA cache_size=-16000"
+#define AMEND_SQLITE_PASSING_PAGES "PRAGMA cache_size=-2000"
+
 /* amend_column.type_id on SQLite: what the declared type does not say. */
 enum amend_sqlite_column {
 	AMEND_SQLITE_STRICT = 1, /* of a STRICT table */

@@ -6,13 +6,14 @@
 #include "sql/driver/sqlite.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* Times between two looks at the clock. */
 enum { CLOCK_EVERY = 64 };
 
-enum amend_status amend_sqlite_scan(struct amend_session *session,
-				    const struct amend_statement *statement, amend_row_fn each,
-				    void *context, struct amend_error *err)
+static enum amend_status hand_out_rows(struct amend_session *session,
+				       const struct amend_statement *statement, amend_row_fn each,
+				       void *context, struct amend_error *err)
 {
 	sqlite3_stmt *stmt = NULL;
 	enum amend_status status = amend_sqlite_enter(session, err);
@@ -27,6 +28,27 @@ enum amend_status amend_sqlite_scan(struct amend_session *session,
 		status = amend_sqlite_rows(session, stmt, each, context, err);
 	amend_sqlite_finish(session, stmt);
 	amend_sqlite_leave(session);
+	return status;
+}
+
+/*
+ * What is read from end to end is not met again soon: it takes new memory for each page of a large cache, and throws
+ * out what was in it. Not within a transaction: what is written there would be spilled.
+ */
+enum amend_status amend_sqlite_scan(struct amend_session *session,
+				    const struct amend_statement *statement, amend_row_fn each,
+				    void *context, struct amend_error *err)
+{
+	bool passing = !session->adopted && session->pid == getpid() &&
+		       sqlite3_get_autocommit(session->db);
+	enum amend_status status;
+
+	/* Without it nothing is lost but that. */
+	if (passing)
+		(void)sqlite3_exec(session->db, AMEND_SQLITE_PASSING_PAGES, NULL, NULL, NULL);
+	status = hand_out_rows(session, statement, each, context, err);
+	if (passing)
+		(void)sqlite3_exec(session->db, AMEND_SQLITE_PAGES, NULL, NULL, NULL);
 	return status;
 }
 
@@ -149,7 +171,7 @@ enum amend_status amend_sqlite_data_version(struct amend_session *session, int64
 	const struct amend_statement statement = {.sql = "PRAGMA main.data_version"};
 
 	*out = 0;
-	return amend_sqlite_scan(session, &statement, take_number, out, err);
+	return hand_out_rows(session, &statement, take_number, out, err);
 }
 
 bool amend_sqlite_enforces_keys(struct amend_session *session)

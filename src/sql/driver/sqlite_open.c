@@ -208,7 +208,7 @@ enum amend_status amend_sqlite_open(const char *url, const struct amend_open_opt
 		status = run_text(session, "PRAGMA foreign_keys=ON", NULL, err);
 	/* A bulk write touches many pages of many indexes: 2 MB of them, the default, are read again and again. */
 	if (status == AMEND_OK)
-		status = run_text(session, "PRAGMA cache_size=-16000", NULL, err);
+		status = run_text(session, AMEND_SQLITE_PAGES, NULL, err);
 	/* And it would be copied into the file after nearly every chunk. In pages. */
 	if (status == AMEND_OK)
 		status = run_text(session, "PRAGMA wal_autocheckpoint=4000", NULL, err);
