@@ -136,16 +136,30 @@ struct finding {
 	const char *source;
 	struct amend_base *out;
 	struct amend_arena *arena;
+	/* Not NULL: only which of these there are, told by the index of first keys, where it holds what leads to the row. */
+	const struct amend_base *wanted;
+	bool *there;
 };
+
+static const char *columns_of(const struct finding *finding)
+{
+	return finding->there ? "b.pk" : "b.pk, b.first_key, b.digest, b.pack";
+}
 
 /* Of several the one with the least primary key. */
 static enum amend_status take_found(void *context, size_t i, const struct amend_value *values,
 				    size_t n_columns, struct amend_error *err)
 {
 	const struct finding *finding = context;
-	struct amend_base *base = &finding->out[i];
+	struct amend_base *base;
 
 	(void)n_columns;
+	if (finding->there) {
+		if (strcmp(finding->wanted[i].pk, values[PK].as.text) == 0)
+			finding->there[i] = true;
+		return AMEND_OK;
+	}
+	base = &finding->out[i];
 	if (base->pack && strcmp(base->pk, values[PK].as.text) <= 0)
 		return AMEND_OK;
 	return take_base(values, finding->source, finding->arena, base, err);
@@ -164,7 +178,8 @@ static enum amend_status find_joined(struct amend_conn *db, const struct place *
 	amend_sql_init(&sql, db);
 	amend_sql_text(&sql, "SELECT ");
 	amend_sql_text(&sql, db->dialect->in_order);
-	amend_sql_text(&sql, "b.pk, b.first_key, b.digest, b.pack, w.n FROM ");
+	amend_sql_text(&sql, columns_of(finding));
+	amend_sql_text(&sql, ", w.n FROM ");
 	amend_sql_set(&sql, db, &array, 1, n, "w");
 	amend_sql_text(&sql, " JOIN ");
 	amend_sql_ledger(&sql, "base");
@@ -177,12 +192,12 @@ static enum amend_status find_joined(struct amend_conn *db, const struct place *
 	for (size_t i = 0; i < rows.n_rows && status == AMEND_OK; i++) {
 		int64_t at = 0;
 
-		if (!amend_value_number(amend_rows_at(&rows, i, COLUMNS), &at) || at < 1 ||
-		    (size_t)at > n)
+		if (!amend_value_number(amend_rows_at(&rows, i, rows.n_columns - 1), &at) ||
+		    at < 1 || (size_t)at > n)
 			status = damaged(amend_rows_at(&rows, i, 0), err);
 		else
 			status = take_found(finding, (size_t)at - 1, amend_rows_at(&rows, i, 0),
-					    COLUMNS, err);
+					    rows.n_columns - 1, err);
 	}
 	amend_rows_release(&rows);
 	amend_sql_release(&sql);
@@ -199,7 +214,9 @@ static enum amend_status find_each(struct amend_conn *db, const struct place *pl
 	struct amend_sql sql;
 
 	amend_sql_init(&sql, db);
-	amend_sql_text(&sql, "SELECT b.pk, b.first_key, b.digest, b.pack FROM ");
+	amend_sql_text(&sql, "SELECT ");
+	amend_sql_text(&sql, columns_of(finding));
+	amend_sql_text(&sql, " FROM ");
 	amend_sql_ledger(&sql, "base");
 	amend_sql_text(&sql, " b WHERE ");
 	add_place(&sql, place, by_first_key);
@@ -224,19 +241,16 @@ static enum amend_status find_each(struct amend_conn *db, const struct place *pl
 	return status;
 }
 
-enum amend_status amend_base_find(struct amend_conn *db, const char *source,
-				  const struct amend_table *table, bool by_first_key,
-				  const char *const *keys, size_t n, struct amend_base *out,
-				  struct amend_arena *arena, struct amend_error *err)
+static enum amend_status find_all(struct amend_conn *db, const struct amend_table *table,
+				  bool by_first_key, const char *const *keys, size_t n,
+				  struct finding *finding, struct amend_error *err)
 {
 	const struct amend_sql_array anything = {.column = NULL};
+	const char *source = finding->source;
 	struct amend_value *values = NULL;
 	struct place place;
-	enum amend_status status = AMEND_OK;
+	enum amend_status status;
 
-	if (n == 0)
-		return AMEND_OK;
-	memset(out, 0, n * sizeof(*out));
 	status = find_place(db, source, table, &place, err);
 	if (status != AMEND_OK || !place.any)
 		return status;
@@ -248,16 +262,51 @@ enum amend_status amend_base_find(struct amend_conn *db, const char *source,
 	for (size_t i = 0; i < n && by_first_key && !place.blank; i++)
 		place.blank = !*keys[i];
 	for (size_t at = 0; at < n && status == AMEND_OK; at += SLICE) {
-		struct finding finding = {source, out + at, arena};
+		struct finding part = *finding;
 		size_t size = n - at < SLICE ? n - at : SLICE;
 
+		part.out = finding->out ? finding->out + at : NULL;
+		part.there = finding->there ? finding->there + at : NULL;
+		part.wanted = finding->wanted ? finding->wanted + at : NULL;
 		status = amend_sql_has_set(db, &anything, 1)
-				 ? find_joined(db, &place, by_first_key, values + at, size,
-					       &finding, err)
-				 : find_each(db, &place, by_first_key, values + at, size, &finding,
+				 ? find_joined(db, &place, by_first_key, values + at, size, &part,
+					       err)
+				 : find_each(db, &place, by_first_key, values + at, size, &part,
 					     err);
 	}
 	free(values);
+	return status;
+}
+
+enum amend_status amend_base_find(struct amend_conn *db, const char *source,
+				  const struct amend_table *table, bool by_first_key,
+				  const char *const *keys, size_t n, struct amend_base *out,
+				  struct amend_arena *arena, struct amend_error *err)
+{
+	struct finding finding = {.source = source, .out = out, .arena = arena};
+
+	if (n == 0)
+		return AMEND_OK;
+	memset(out, 0, n * sizeof(*out));
+	return find_all(db, table, by_first_key, keys, n, &finding, err);
+}
+
+enum amend_status amend_base_there(struct amend_conn *db, const char *source,
+				   const struct amend_table *table, const struct amend_base *bases,
+				   size_t n, bool *there, struct amend_error *err)
+{
+	struct finding finding = {.source = source, .wanted = bases, .there = there};
+	const char **keys = calloc(n + 1, sizeof(*keys));
+	enum amend_status status;
+
+	if (!keys)
+		return amend_no_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		keys[i] = bases[i].first_key;
+		there[i] = false;
+	}
+	status = n > 0 ? find_all(db, table, true, keys, n, &finding, err) : AMEND_OK;
+	free(keys);
 	return status;
 }
 

@@ -201,6 +201,14 @@ enum amend_status amend_base_find(struct amend_conn *db, const char *source,
 				  const char *const *keys, size_t n, struct amend_base *out,
 				  struct amend_arena *arena, struct amend_error *err) AMEND_CHECK;
 
+/*
+ * Whether there is one under each of these primary keys with that first key, which is not blank; what it says
+ * is not read: a page of an index tells of many, a page of bases of few.
+ */
+enum amend_status amend_base_there(struct amend_conn *db, const char *source,
+				   const struct amend_table *table, const struct amend_base *bases,
+				   size_t n, bool *there, struct amend_error *err) AMEND_CHECK;
+
 /* The sources that may have bases of the table. In the arena. */
 enum amend_status amend_base_sources(struct amend_conn *db, const struct amend_table *table,
 				     struct amend_arena *arena, const char ***out, size_t *n,

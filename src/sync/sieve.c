@@ -32,6 +32,7 @@ void amend_sieve_free(struct amend_sieve *sieve)
 	free(sieve->by_name);
 	free(sieve->strays);
 	free(sieve->rest);
+	free(sieve->as_rows);
 	free(sieve->fields);
 	amend_arena_release(&sieve->bytes);
 	amend_buffer_release(&sieve->text);

@@ -74,9 +74,12 @@ struct amend_sieve {
 	bool summed;
 	int64_t n_equal;
 	uint64_t sum;
-	/* Whose bases are looked up for the sum: primary keys of rows that differ, or are no record's, and then first keys. */
+	/* Whose bases are looked up for the sum: primary keys of rows that are no record's, of those that differ, and then first keys. */
 	const char **rest;
 	size_t n_rest, rest_most;
+	struct amend_base *
+		as_rows; /* the bases that rows which are no record's would have if they said the same */
+	size_t n_as_rows;
 };
 
 struct amend_sieve_entry *amend_sieve_find(const struct amend_sieve *sieve, uint64_t code);

@@ -12,6 +12,9 @@ enum {
 	LEAST = 64, /* of so few it is no matter */
 };
 
+/* The pack of a base that was not read. */
+static const char supposed[] = "";
+
 void amend_sieve_settle_equal(struct amend_sieve *sieve)
 {
 	for (uint64_t i = 0; i < sieve->n; i++) {
@@ -51,7 +54,8 @@ enum amend_status amend_sieve_begin_sum(struct amend_sieve *sieve,
 	if (n > sieve->n + sieve->rest_most)
 		return AMEND_OK;
 	sieve->rest = calloc(sieve->rest_most, sizeof(*sieve->rest));
-	if (!sieve->rest)
+	sieve->as_rows = calloc(sieve->rest_most, sizeof(*sieve->as_rows));
+	if (!sieve->rest || !sieve->as_rows)
 		return amend_no_memory(err);
 	memcpy(sieve->printer.salt, bases->salt, sizeof(sieve->printer.salt));
 	sieve->printer.salted = true;
@@ -73,12 +77,26 @@ static enum amend_status add(struct amend_sieve *sieve, const char *name, size_t
 enum amend_status amend_sieve_set_aside(struct amend_sieve *sieve, const struct amend_row *row,
 					struct amend_error *err)
 {
+	struct amend_fingerprinter *printer = &sieve->printer;
+	struct amend_fingerprint print;
+	struct amend_base *base;
+	enum amend_status status;
+
 	if (!sieve->summed)
 		return AMEND_OK;
-	amend_buffer_reset(&sieve->text);
-	amend_pk_text(&sieve->text, sieve->sync->table, row->values, &row->rowid);
-	return sieve->text.failed ? amend_no_memory(err)
-				  : add(sieve, sieve->text.data, sieve->text.size, err);
+	status = amend_fingerprint(printer, row, &print, err);
+	if (status == AMEND_OK)
+		status = add(sieve, printer->name.data, printer->name.size, err);
+	if (status != AMEND_OK || !sieve->summed)
+		return status;
+	base = &sieve->as_rows[sieve->n_as_rows++];
+	base->source = sieve->sync->source_name;
+	base->pk = sieve->rest[sieve->n_rest - 1];
+	base->first_key = amend_arena_text_n(&sieve->sync->arena, printer->key.data,
+					     printer->key.size);
+	base->pack = supposed;
+	memcpy(base->digest, print.digest, sizeof(base->digest));
+	return base->first_key ? AMEND_OK : amend_no_memory(err);
 }
 
 /* Rows that were kept because they differ. */
@@ -131,7 +149,8 @@ static enum amend_status add_up(struct amend_sieve *sieve, struct amend_base *ba
 	struct amend_hash names = {0};
 	enum amend_status status = AMEND_OK;
 
-	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+	*sum = (struct amend_base_sum){.known = true, .n = sieve->n_equal, .code = sieve->sum};
+	for (size_t i = n; i-- > 0 && status == AMEND_OK;) {
 		void **slot;
 
 		if (!bases[i].pack)
@@ -169,19 +188,70 @@ static enum amend_status take(struct amend_sieve *sieve, struct amend_base *base
 		qsort(bases, n, sizeof(*bases), by_pk);
 	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
 		struct amend_sieve_entry *entry = NULL;
+		struct amend_base base = bases[i];
 
-		if (!bases[i].pack)
+		if (!base.pack)
 			continue;
+		if (base.pack == supposed)
+			base.pack = NULL;
 		amend_buffer_reset(&sieve->text);
-		amend_buffer_text(&sieve->text, bases[i].first_key);
+		amend_buffer_text(&sieve->text, base.first_key);
 		if (sieve->text.failed)
 			return amend_no_memory(err);
 		if (sieve->text.size > 0)
 			entry = amend_sieve_find(
 				sieve, amend_fingerprint_key_code(&sieve->printer, sieve->text.data,
 								  sieve->text.size));
-		status = amend_sieve_take_base(sieve, entry, &bases[i], err);
+		status = amend_sieve_take_base(sieve, entry, &base, err);
 	}
+	return status;
+}
+
+/* The sum is that of these bases, and of those that equal entries would have: there are no others. */
+static enum amend_status agrees(struct amend_sieve *sieve, struct amend_base *bases, bool *agreed,
+				struct amend_error *err)
+{
+	struct amend_sync *sync = sieve->sync;
+	struct amend_base_sum found, sum;
+	enum amend_status status = add_up(sieve, bases, sieve->n_rest, &found, err);
+
+	/* Last: who writes one meanwhile makes it disagree. */
+	if (status == AMEND_OK)
+		status = amend_base_sum_read(sync->db, sync->source_name, sync->table, &sum, err);
+	*agreed = status == AMEND_OK && sum.known && sum.n == found.n && sum.code == found.code;
+	return status;
+}
+
+static int by_first_key(const void *a, const void *b)
+{
+	return strcmp(((const struct amend_base *)a)->first_key,
+		      ((const struct amend_base *)b)->first_key);
+}
+
+/*
+ * The bases of rows that are no record's come first in `bases`: which of them there are, and that they say what the rows
+ * do, for the source has dropped what nobody has touched. It is so if the sum agrees.
+ */
+static enum amend_status suppose(struct amend_sieve *sieve, struct amend_base *bases,
+				 struct amend_error *err)
+{
+	struct amend_sync *sync = sieve->sync;
+	size_t n = sieve->n_as_rows;
+	bool *there = calloc(n + 1, sizeof(*there));
+	enum amend_status status;
+
+	if (!there)
+		return amend_no_memory(err);
+	/* In the order of the index: each page of it once. */
+	if (n > 0)
+		qsort(sieve->as_rows, n, sizeof(*sieve->as_rows), by_first_key);
+	status = amend_base_there(sync->db, sync->source_name, sync->table, sieve->as_rows, n,
+				  there, err);
+	for (size_t i = 0; i < n && status == AMEND_OK; i++) {
+		if (there[i])
+			bases[i] = sieve->as_rows[i];
+	}
+	free(there);
 	return status;
 }
 
@@ -189,12 +259,12 @@ enum amend_status amend_sieve_by_sum(struct amend_sieve *sieve, bool *settled,
 				     struct amend_error *err)
 {
 	struct amend_sync *sync = sieve->sync;
-	struct amend_base_sum sum, found = {.known = true};
+	size_t n_as_rows = sieve->n_as_rows, n_rows;
 	enum amend_status status = add_differing(sieve, err);
-	size_t n_rows = sieve->n_rest;
 	struct amend_base *bases;
 
 	*settled = false;
+	n_rows = sieve->n_rest;
 	if (status == AMEND_OK)
 		status = add_keys(sieve, err);
 	if (status != AMEND_OK || !sieve->summed)
@@ -202,18 +272,20 @@ enum amend_status amend_sieve_by_sum(struct amend_sieve *sieve, bool *settled,
 	bases = amend_arena_array(&sync->arena, sieve->n_rest, sizeof(*bases));
 	if (!bases)
 		return amend_no_memory(err);
-	status = find(sieve, false, 0, n_rows, bases, err);
+	status = find(sieve, false, n_as_rows, n_rows, bases, err);
 	if (status == AMEND_OK)
 		status = find(sieve, true, n_rows, sieve->n_rest, bases, err);
 	if (status == AMEND_OK)
-		status = add_up(sieve, bases, sieve->n_rest, &found, err);
-	/* Last: who writes one meanwhile makes it disagree. */
+		status = suppose(sieve, bases, err);
 	if (status == AMEND_OK)
-		status = amend_base_sum_read(sync->db, sync->source_name, sync->table, &sum, err);
-	if (status != AMEND_OK || !sum.known || sum.n != sieve->n_equal + found.n ||
-	    sum.code != (sieve->sum ^ found.code))
+		status = agrees(sieve, bases, settled, err);
+	if (status == AMEND_OK && !*settled && n_as_rows > 0) {
+		status = find(sieve, false, 0, n_as_rows, bases, err);
+		if (status == AMEND_OK)
+			status = agrees(sieve, bases, settled, err);
+	}
+	if (status != AMEND_OK || !*settled)
 		return status;
-	*settled = true;
 	amend_sieve_settle_equal(sieve);
 	sieve->n_known = sieve->n_settled;
 	/* What was found by key is a record's. */

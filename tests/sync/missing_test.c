@@ -128,6 +128,22 @@ static void edited_is_a_conflict(struct engine *engine)
 		"missing code=FR name: France|Gallia|NULL (gone from the source, edited here: name)");
 }
 
+/* What is supposed of rows that no record has is looked up where it is not so. */
+static void some_of_each(struct engine *engine)
+{
+	struct feed *feed = countries(engine);
+
+	fed_once(feed, ten, "created=10");
+	missing(feed, AMEND_MISSING_DELETE, 100);
+	engine_exec(engine, "INSERT INTO country (code, name) VALUES ('XX', 'ours')");
+	engine_exec(engine, "UPDATE country SET name = 'edited' WHERE code = 'B'");
+	fed(feed, "code,name\nD,d\nE,e\nF,f\nG,g\nH,h\nI,i\nJ,j\n",
+	    "unchanged=7 deleted=2 missing_conflicts=1 new_conflicts=1 open_conflicts=1");
+	engine_expect(engine,
+		      "SELECT code, name FROM country WHERE code < 'D' OR code = 'XX' ORDER BY code",
+		      "B|edited\nXX|ours");
+}
+
 static void a_return_closes_it(struct engine *engine)
 {
 	struct feed *feed = two(engine, AMEND_MISSING_DELETE);
@@ -895,6 +911,7 @@ static const struct engine_test tests[] = {
 	{"a key's value that is spelled like a column", a_value_like_a_column},
 	{"a deletion is in history with all fields", history_has_all_fields},
 	{"row edited, record missing: conflict (missing)", edited_is_a_conflict},
+	{"of several that are missing one is edited, and one is not the source's", some_of_each},
 	{"it closes itself when the record returns", a_return_closes_it},
 	{"it closes itself when the row is as base again, and the row goes",
 	 as_base_again_is_deleted},
