@@ -57,6 +57,8 @@ static enum amend_status take_row(struct amend_sync *sync, struct amend_record *
 /* Every record that is not settled, as if it had only been read. */
 static enum amend_status enlist_rest(struct amend_sync *sync, struct amend_error *err)
 {
+	/* The sieve knows where each is: those that are settled are not even looked at. */
+	const struct amend_sieve *sieve = sync->store.file ? NULL : sync->sieve;
 	struct amend_store_reader reader;
 	enum amend_status status = AMEND_OK;
 
@@ -65,7 +67,12 @@ static enum amend_status enlist_rest(struct amend_sync *sync, struct amend_error
 		struct amend_record *record;
 		const unsigned char *bytes;
 
-		status = amend_store_next(&reader, &bytes, err);
+		if (sieve && amend_sieve_settled(sieve, i))
+			continue;
+		if (sieve)
+			bytes = amend_sieve_bytes(sieve, i);
+		else
+			status = amend_store_next(&reader, &bytes, err);
 		if (status != AMEND_OK || amend_sieve_settled(sync->sieve, i))
 			continue;
 		status = amend_sync_load(sync, bytes, i, &record, err);

@@ -14,7 +14,7 @@
 
 enum {
 	LINE = 64,        /* bytes that come from memory at once */
-	LINES = 3,        /* of a record */
+	LINES = 4,        /* of a record */
 	ROOM = 64 * 1024, /* bytes of what waits */
 	FEW = 50, /* where not one in so many differs, packs are looked up by those that do */
 };
