@@ -1,6 +1,6 @@
 /*
- * Codes in a private file, in parts small enough for memory.
- * Leaves what a code stands for to slices.c.
+ * Codes, sorted a part at a time.
+ * Leaves the file to parts.c, and what a code stands for to slices.c.
  */
 #include "sync/codes.h"
 
@@ -10,24 +10,14 @@
 #include <string.h>
 
 #include "core/buffer.h"
-#include "sync/store.h"
 
 enum {
-	PARTS = 256,
-	BLOCK = 256,    /* codes of a part that are written together */
 	CODE_SIZE = 7,  /* bytes of a code in the file: the part says the first one */
 	INDEX_SIZE = 5, /* of an index, and whether it gives */
 	SIZE = CODE_SIZE + INDEX_SIZE,
 	FILTER_BITS = 10, /* for each code: one in a hundred passes that is not there */
 	FILTER_PROBES = 4,
 	FILTER_LEAST = 1 << 16,
-};
-
-struct amend_codes_part {
-	unsigned char last[BLOCK * SIZE]; /* not yet written */
-	size_t n_last;
-	uint32_t *blocks; /* of the file */
-	size_t n_blocks, room;
 };
 
 /* As small as in the file nearly: a part of many is large. */
@@ -39,13 +29,13 @@ struct amend_codes_loaded {
 enum amend_status amend_codes_init(struct amend_codes *codes, uint64_t expected,
 				   struct amend_error *err)
 {
-	*codes = (struct amend_codes){.loaded_part = PARTS};
-	codes->parts = calloc(PARTS, sizeof(*codes->parts));
+	enum amend_status status;
+
+	*codes = (struct amend_codes){.loaded_part = AMEND_PARTS};
 	randombytes_buf(codes->secret, sizeof(codes->secret));
-	if (!codes->parts)
-		return amend_no_memory(err);
-	if (expected == 0)
-		return AMEND_OK;
+	status = amend_parts_init(&codes->parts, SIZE, err);
+	if (status != AMEND_OK || expected == 0)
+		return status;
 	codes->filter_bits = FILTER_LEAST;
 	while (codes->filter_bits < expected * FILTER_BITS && codes->filter_bits < (uint64_t)1 << 27)
 		codes->filter_bits *= 2;
@@ -55,13 +45,9 @@ enum amend_status amend_codes_init(struct amend_codes *codes, uint64_t expected,
 
 void amend_codes_release(struct amend_codes *codes)
 {
-	for (size_t i = 0; codes->parts && i < PARTS; i++)
-		free(codes->parts[i].blocks);
-	free(codes->parts);
+	amend_parts_release(&codes->parts);
 	free(codes->loaded);
 	free(codes->filter);
-	if (codes->file)
-		fclose(codes->file);
 	*codes = (struct amend_codes){0};
 }
 
@@ -108,36 +94,10 @@ static struct amend_code code_at(const struct amend_codes *codes, size_t i)
 	return (struct amend_code){loaded->code, loaded->index >> 1, loaded->index & 1};
 }
 
-static enum amend_status write_part(struct amend_codes *codes, struct amend_codes_part *part,
-				    struct amend_error *err)
-{
-	if (part->n_blocks == part->room) {
-		size_t room = part->room ? part->room * 2 : 16;
-		uint32_t *blocks = realloc(part->blocks, room * sizeof(*blocks));
-
-		if (!blocks)
-			return amend_no_memory(err);
-		part->blocks = blocks;
-		part->room = room;
-	}
-	if (!codes->file) {
-		codes->file = amend_store_file(err);
-		if (!codes->file)
-			return err->status;
-	}
-	if (fseeko(codes->file, (off_t)(codes->n_blocks * sizeof(part->last)), SEEK_SET) != 0 ||
-	    fwrite(part->last, sizeof(part->last), 1, codes->file) != 1)
-		return amend_store_failed("written", err);
-	part->blocks[part->n_blocks++] = (uint32_t)codes->n_blocks++;
-	part->n_last = 0;
-	return AMEND_OK;
-}
-
 enum amend_status amend_codes_add(struct amend_codes *codes, const struct amend_code *code,
 				  struct amend_error *err)
 {
-	struct amend_codes_part *part = &codes->parts[code->code >> 8 * CODE_SIZE];
-	enum amend_status status = AMEND_OK;
+	unsigned char entry[SIZE];
 
 	if (code->index >> (8 * INDEX_SIZE - 1))
 		return amend_error_set(err, AMEND_INVALID, "expected fewer than %" PRIu64 " records",
@@ -147,17 +107,11 @@ enum amend_status amend_codes_add(struct amend_codes *codes, const struct amend_
 
 		codes->filter[bit / 8] |= (unsigned char)(1 << bit % 8);
 	}
-	if (part->n_last == BLOCK)
-		status = write_part(codes, part, err);
-	if (status != AMEND_OK)
-		return status;
-	put_bytes(part->last + part->n_last * SIZE, code->code, CODE_SIZE);
-	put_bytes(part->last + part->n_last * SIZE + CODE_SIZE,
-		  code->index << 1 | (uint64_t)code->gives, INDEX_SIZE);
-	part->n_last++;
+	put_bytes(entry, code->code, CODE_SIZE);
+	put_bytes(entry + CODE_SIZE, code->index << 1 | (uint64_t)code->gives, INDEX_SIZE);
 	codes->n++;
-	codes->loaded_part = PARTS;
-	return AMEND_OK;
+	codes->loaded_part = AMEND_PARTS;
+	return amend_parts_add(&codes->parts, code->code >> 8 * CODE_SIZE, entry, err);
 }
 
 static int by_code(const void *a, const void *b)
@@ -169,35 +123,31 @@ static int by_code(const void *a, const void *b)
 
 static enum amend_status load(struct amend_codes *codes, size_t which, struct amend_error *err)
 {
-	const struct amend_codes_part *part = &codes->parts[which];
-	size_t n = part->n_blocks * BLOCK;
+	size_t n = amend_parts_count(&codes->parts, which);
+	enum amend_status status = AMEND_OK;
 
 	if (codes->loaded_part == which)
 		return AMEND_OK;
-	codes->loaded_part = PARTS;
-	if (codes->loaded_room < n + part->n_last) {
+	codes->loaded_part = AMEND_PARTS;
+	codes->n_loaded = 0;
+	if (codes->loaded_room < n) {
 		free(codes->loaded);
-		codes->loaded_room = n + part->n_last + n / 8; /* the next part is hardly larger */
+		codes->loaded_room = n + n / 8; /* the next part is hardly larger */
 		codes->loaded = malloc(codes->loaded_room * sizeof(*codes->loaded));
 		if (!codes->loaded) {
 			codes->loaded_room = 0;
 			return amend_no_memory(err);
 		}
 	}
-	for (size_t i = 0; i < part->n_blocks; i++) {
-		unsigned char block[sizeof(part->last)];
+	for (size_t i = 0; i < amend_parts_blocks(&codes->parts, which); i++) {
+		const unsigned char *entries;
 
-		if (fseeko(codes->file, (off_t)(part->blocks[i] * sizeof(block)), SEEK_SET) != 0 ||
-		    fread(block, sizeof(block), 1, codes->file) != 1) {
-			amend_store_failed("read", err);
-			return AMEND_INTERNAL;
-		}
-		for (size_t j = 0; j < BLOCK; j++)
-			codes->loaded[i * BLOCK + j] = unpack(block + j * SIZE, which);
+		status = amend_parts_read(&codes->parts, which, i, &entries, &n, err);
+		if (status != AMEND_OK)
+			return status;
+		for (size_t j = 0; j < n; j++)
+			codes->loaded[codes->n_loaded++] = unpack(entries + j * SIZE, which);
 	}
-	for (size_t i = 0; i < part->n_last; i++)
-		codes->loaded[n + i] = unpack(part->last + i * SIZE, which);
-	codes->n_loaded = n + part->n_last;
 	if (codes->n_loaded)
 		qsort(codes->loaded, codes->n_loaded, sizeof(*codes->loaded), by_code);
 	codes->loaded_part = which;
@@ -208,7 +158,7 @@ enum amend_status amend_codes_shared(struct amend_codes *codes,
 				     void (*each)(void *context, uint64_t index), void *context,
 				     struct amend_error *err)
 {
-	for (size_t p = 0; p < PARTS; p++) {
+	for (size_t p = 0; p < AMEND_PARTS; p++) {
 		enum amend_status status = load(codes, p, err);
 
 		if (status != AMEND_OK)
@@ -268,7 +218,7 @@ enum amend_status amend_codes_common(struct amend_codes *a, struct amend_codes *
 {
 	enum amend_status status = AMEND_OK;
 
-	for (size_t p = 0; p < PARTS && a->n > 0 && b->n > 0 && status == AMEND_OK; p++) {
+	for (size_t p = 0; p < AMEND_PARTS && a->n > 0 && b->n > 0 && status == AMEND_OK; p++) {
 		size_t i = 0, j = 0;
 
 		status = load(a, p, err);
@@ -295,7 +245,7 @@ enum amend_status amend_codes_pairs(struct amend_codes *codes,
 {
 	enum amend_status status = AMEND_OK;
 
-	for (size_t p = 0; p < PARTS && status == AMEND_OK; p++) {
+	for (size_t p = 0; p < AMEND_PARTS && status == AMEND_OK; p++) {
 		status = load(codes, p, err);
 		for (size_t i = 0, to; i < codes->n_loaded && status == AMEND_OK; i = to) {
 			struct amend_code giver = {0};
@@ -329,7 +279,7 @@ enum amend_status amend_codes_each(struct amend_codes *codes,
 {
 	enum amend_status status = AMEND_OK;
 
-	for (size_t p = 0; p < PARTS && status == AMEND_OK; p++) {
+	for (size_t p = 0; p < AMEND_PARTS && status == AMEND_OK; p++) {
 		status = load(codes, p, err);
 		for (size_t i = 0; i < codes->n_loaded && status == AMEND_OK; i++) {
 			const struct amend_code code = code_at(codes, i);

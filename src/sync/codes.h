@@ -9,13 +9,13 @@
 #ifndef AMEND_SYNC_CODES_H
 #define AMEND_SYNC_CODES_H
 
-#include <stdio.h>
-
 #include <amend/error.h>
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "sync/parts.h"
 
 struct amend_code {
 	uint64_t code;
@@ -24,11 +24,10 @@ struct amend_code {
 };
 
 struct amend_codes {
-	struct amend_codes_part *parts;    /* NULL until the first is added */
+	struct amend_parts parts;
 	struct amend_codes_loaded *loaded; /* the part last asked for, sorted */
 	size_t n_loaded, loaded_room, loaded_part;
-	FILE *file;
-	uint64_t n, n_blocks;
+	uint64_t n;
 	unsigned char *filter; /* may it be there? NULL: it may */
 	uint64_t filter_bits;
 	unsigned char secret[16];
