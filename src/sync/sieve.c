@@ -15,6 +15,7 @@
 #include "sync/early.h"
 #include "sync/places.h"
 #include "sync/sieve_inside.h"
+#include "sync/sift.h"
 
 /*
  * A look-up by key costs as much as reading so many rows of the table: all that leave the server, or all that it compares
@@ -78,6 +79,8 @@ static enum amend_status make(struct amend_sync *sync, uint64_t first, uint64_t 
 	sieve->fields = calloc(sync->n_used, sizeof(*sieve->fields));
 	if (sync->early)
 		amend_fingerprinter_copy(&sieve->printer, amend_early_printer(sync->early));
+	else if (sync->sift)
+		amend_fingerprinter_copy(&sieve->printer, amend_sift_printer(sync->sift));
 	else
 		amend_fingerprinter_begin(&sieve->printer, sync, NULL);
 	return sieve->entries && sieve->slots && sieve->fields ? AMEND_OK : amend_no_memory(err);
@@ -321,22 +324,47 @@ static enum amend_status count_rows(struct amend_sync *sync, uint64_t most, int6
 	return status;
 }
 
+/* Of so many at most, and one more where there are more; or as the engine estimates. */
+static enum amend_status rows_up_to(struct amend_sync *sync, uint64_t most, uint64_t *out,
+				    struct amend_error *err)
+{
+	int64_t count = 0;
+	enum amend_status status = estimate_rows(sync, &count, err);
+
+	if (status == AMEND_OK && count < 0)
+		status = count_rows(sync, most + 1, &count, err);
+	*out = (uint64_t)count;
+	return status;
+}
+
 enum amend_status amend_sieve_choose(struct amend_sync *sync, uint64_t n, enum amend_sieve_way *out,
 				     struct amend_error *err)
 {
 	const struct amend_sync_key *key = &sync->keys[0];
 	bool keyed = amend_row_scans_keys(sync->db, sync->table, key->columns, key->n);
-	uint64_t all = n * (keyed ? ROWS_A_KEY : ROWS_A_LOOKUP);
+	uint64_t all = n * (keyed ? ROWS_A_KEY : ROWS_A_LOOKUP), count;
 	uint64_t most = keyed ? n * ROWS_A_PROBE : all;
-	int64_t count = 0;
-	enum amend_status status = estimate_rows(sync, &count, err);
+	enum amend_status status = rows_up_to(sync, most, &count, err);
 
 	*out = AMEND_SIEVE_BY_KEY;
-	if (status == AMEND_OK && count < 0)
-		status = count_rows(sync, most + 1, &count, err);
-	if (status == AMEND_OK && (uint64_t)count <= most)
-		*out = (uint64_t)count <= all ? AMEND_SIEVE_BY_SCAN : AMEND_SIEVE_BY_KEYED_SCAN;
+	if (status == AMEND_OK && count <= most)
+		*out = count <= all ? AMEND_SIEVE_BY_SCAN : AMEND_SIEVE_BY_KEYED_SCAN;
 	return status;
+}
+
+enum amend_status amend_sieve_whole(struct amend_sync *sync, uint64_t n, bool *out,
+				    struct amend_error *err)
+{
+	uint64_t most = n * ROWS_A_LOOKUP, count;
+	enum amend_status status = rows_up_to(sync, most, &count, err);
+
+	*out = status == AMEND_OK && count <= most;
+	return status;
+}
+
+bool amend_sieve_may_compare(const struct amend_sync *sync)
+{
+	return !sync->create_sql && !sync->options->create_only && !amend_sync_trims(sync, 0);
 }
 
 enum amend_status amend_sieve_run(struct amend_sync *sync, struct amend_store_reader *reader,
@@ -358,8 +386,7 @@ enum amend_status amend_sieve_run(struct amend_sync *sync, struct amend_store_re
 	/* Without a comparison there is nothing to find out, but which records have the same key. */
 	sieve = *out;
 	if (status == AMEND_OK)
-		sieve->compares = !sync->create_sql && !sync->options->create_only &&
-				  !amend_sync_trims(sync, 0);
+		sieve->compares = amend_sieve_may_compare(sync) && !sync->sift;
 	if (status != AMEND_OK || (!sieve->compares && !sync->slices))
 		return status;
 	/*
@@ -431,6 +458,19 @@ void amend_sieve_pull(struct amend_sieve *sieve, int64_t index)
 {
 	sieve->entries[index].state = AMEND_SIEVE_OPEN;
 	sieve->n_settled--;
+}
+
+const struct amend_value *amend_sieve_fresh(struct amend_sieve *sieve, uint64_t index,
+					    uint64_t *code)
+{
+	const struct amend_sieve_entry *entry = &sieve->entries[index];
+	const char *problem;
+
+	*code = entry->code;
+	if (entry->state != AMEND_SIEVE_FRESH)
+		return NULL;
+	amend_store_decode(entry->bytes, sieve->fields, sieve->sync->n_used, &problem);
+	return sieve->fields;
 }
 
 uint64_t amend_sieve_place(const struct amend_sieve *sieve, uint64_t index)

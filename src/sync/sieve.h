@@ -28,6 +28,12 @@ enum amend_sieve_way { AMEND_SIEVE_BY_KEY, AMEND_SIEVE_BY_SCAN, AMEND_SIEVE_BY_K
 enum amend_status amend_sieve_choose(struct amend_sync *sync, uint64_t n, enum amend_sieve_way *out,
 				     struct amend_error *err) AMEND_CHECK;
 
+/* Whether to read all rows costs no more than to look up those of so many records. */
+enum amend_status amend_sieve_whole(struct amend_sync *sync, uint64_t n, bool *out,
+				    struct amend_error *err) AMEND_CHECK;
+/* Whether records may be compared with rows as they are: there is a table, and a key that is compared by its bytes. */
+bool amend_sieve_may_compare(const struct amend_sync *sync);
+
 /* What the ledger says of the source's bases before the table is read. */
 struct amend_sieve_bases {
 	bool known; /* their sum: */
@@ -73,6 +79,9 @@ void amend_sieve_pull(struct amend_sieve *sieve, int64_t index);
 
 /* The stored bytes of a record (see sync/store.h). */
 const unsigned char *amend_sieve_bytes(const struct amend_sieve *sieve, uint64_t index);
+/* The fields of a record that has a first key, until the next is asked for; NULL: it has none, or is to be decided anyway. */
+const struct amend_value *amend_sieve_fresh(struct amend_sieve *sieve, uint64_t index,
+					    uint64_t *code);
 /* Slice by slice: where the one row lies that has its first key (amend_place_of); AMEND_NO_PLACE: there is none such. */
 uint64_t amend_sieve_place(const struct amend_sieve *sieve, uint64_t index);
 

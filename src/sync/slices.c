@@ -10,6 +10,7 @@
 #include "sync/codes.h"
 #include "sync/levels.h"
 #include "sync/places.h"
+#include "sync/sift.h"
 #include "sync/sync.h"
 
 enum {
@@ -226,34 +227,62 @@ enum amend_status amend_slices_claims(struct amend_sync *sync, const struct amen
 
 /* ---- what is plainly unchanged ---- */
 
+static void settle(struct amend_slices *slices, uint64_t index)
+{
+	slices->settled[index / 8] |= (unsigned char)(1 << index % 8);
+	slices->n_settled++;
+}
+
+static enum amend_status add_place(struct amend_slices *slices, const struct amend_place *place,
+				   struct amend_error *err)
+{
+	return slices->places ? amend_places_add(slices->places, place, err) : AMEND_OK;
+}
+
 /* What the sieve says of its n records, of which the first lies at `offset` in the store. */
 static enum amend_status take_sieve(struct amend_sync *sync, uint64_t from, uint64_t n,
 				    uint64_t offset, struct amend_error *err)
 {
-	struct amend_slices *slices = sync->slices;
 	enum amend_status status = AMEND_OK;
 
 	for (uint64_t i = 0; i < n && status == AMEND_OK; i++) {
 		const struct amend_place place = {amend_sieve_place(sync->sieve, i), from + i,
 						  offset};
+		const struct amend_value *fields = NULL;
+		uint64_t code;
 
 		offset += amend_store_size(amend_sieve_bytes(sync->sieve, i));
-		if (amend_sieve_settled(sync->sieve, i)) {
-			slices->settled[(from + i) / 8] |= (unsigned char)(1 << (from + i) % 8);
-			slices->n_settled++;
-		} else if (slices->places) {
-			status = amend_places_add(slices->places, &place, err);
-		}
+		if (sync->sift)
+			fields = amend_sieve_fresh(sync->sieve, i, &code);
+		if (fields)
+			status = amend_sift_record(sync->sift, &place, code, fields, err);
+		else if (amend_sieve_settled(sync->sieve, i))
+			settle(sync->slices, from + i);
+		else
+			status = add_place(sync->slices, &place, err);
 	}
 	return status;
 }
 
-static enum amend_status sift(struct amend_sync *sync, struct amend_error *err)
+static enum amend_status take_sifted(void *context, const struct amend_place *place, bool settled,
+				     uint64_t row, struct amend_error *err)
+{
+	struct amend_slices *slices = context;
+	const struct amend_code code = {row, place->index, false};
+
+	if (!settled)
+		return add_place(slices, place, err);
+	settle(slices, place->index);
+	return amend_codes_add(&slices->rows, &code, err);
+}
+
+/* All of it, some thousands at a time: by their keys, or (sync->sift) taken down for the table to be read once. */
+static enum amend_status sieve_all(struct amend_sync *sync, struct amend_error *err)
 {
 	struct amend_slices *slices = sync->slices;
 	const uint64_t most = slice_records(sync);
 	struct amend_store_reader reader;
-	enum amend_status status = amend_sync_open_conflicts(sync, err);
+	enum amend_status status = AMEND_OK;
 
 	amend_store_begin(&sync->store, &reader);
 	for (uint64_t from = 0; from < slices->n && status == AMEND_OK; from += most) {
@@ -269,6 +298,25 @@ static enum amend_status sift(struct amend_sync *sync, struct amend_error *err)
 		amend_sync_progress(sync, "compare", 0, slices->n);
 	}
 	amend_store_end(&reader);
+	return status;
+}
+
+static enum amend_status sift(struct amend_sync *sync, struct amend_error *err)
+{
+	struct amend_slices *slices = sync->slices;
+	enum amend_status status = amend_sync_open_conflicts(sync, err);
+
+	if (status == AMEND_OK)
+		status = amend_base_none(sync->db, sync->source_name, sync->table, &sync->baseless,
+					 err);
+	if (status == AMEND_OK)
+		status = amend_sift_new(sync, &sync->sift, err);
+	if (status == AMEND_OK)
+		status = sieve_all(sync, err);
+	if (status == AMEND_OK && sync->sift)
+		status = amend_sift_run(sync->sift, take_sifted, slices, err);
+	amend_sift_free(sync->sift);
+	sync->sift = NULL;
 	return status == AMEND_OK ? amend_codes_shared(&slices->keys, put_apart, slices, err)
 				  : status;
 }

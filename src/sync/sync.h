@@ -201,6 +201,8 @@ struct amend_sync {
 	struct amend_sieve *sieve; /* which of them need no decision; NULL: it was not asked */
 	uint64_t n_first;          /* of those, how many get their first base */
 	uint64_t passed;           /* records of the store before the slice */
+	struct amend_sift *
+		sift; /* with slices, while the table is to be read once for all of them; else NULL */
 	struct amend_slices *slices; /* the store is too large for memory; NULL: all are decided at once */
 	struct amend_record **all; /* those that do, in the input's order, and those that joined them */
 	size_t n_all, all_room;
@@ -354,6 +356,8 @@ void amend_sync_notice(struct amend_sync *sync, const struct amend_record *recor
 /* Storing this where `stored` is would change nothing: told by the bytes alone. */
 bool amend_sync_plainly(const struct amend_sync *sync, const struct amend_column *column,
 			const struct amend_value *value, const struct amend_value *stored);
+/* Whether digits, as they are printed for an integer that it stores, are read as that integer again. */
+bool amend_sync_reads_digits(const struct amend_column *column);
 enum amend_status amend_sync_values(struct amend_sync *sync, struct amend_error *err) AMEND_CHECK;
 
 /* base.c */

@@ -8,6 +8,12 @@
 #include "core/rows.h"
 #include "sync/sync.h"
 
+bool amend_sync_reads_digits(const struct amend_column *column)
+{
+	return column->class_ == AMEND_CLASS_INTEGER || column->class_ == AMEND_CLASS_NUMBER ||
+	       column->numeric;
+}
+
 /*
  * The text is what the database itself printed for `stored`: storing it again
  * changes nothing (docs/decisions/0027). Without typed storage that is so for text in
@@ -28,8 +34,7 @@ bool amend_sync_plainly(const struct amend_sync *sync, const struct amend_column
 			(column->numeric && amend_value_no_number(text))) &&
 		       amend_value_equal(text, stored);
 	case AMEND_INTEGER:
-		if (column->class_ != AMEND_CLASS_INTEGER && column->class_ != AMEND_CLASS_NUMBER &&
-		    !column->numeric)
+		if (!amend_sync_reads_digits(column))
 			return false;
 		size = amend_integer_digits(digits, stored->as.integer);
 		return size == text->size && memcmp(digits, text->as.text, size) == 0;
