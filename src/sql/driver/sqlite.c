@@ -109,7 +109,8 @@ static enum amend_status pin(struct amend_session *session, struct amend_error *
 
 static enum amend_tx state(const struct amend_session *session)
 {
-	return sqlite3_get_autocommit(session->db) ? AMEND_TX_IDLE : AMEND_TX_ACTIVE;
+	return session->leftover || sqlite3_get_autocommit(session->db) ? AMEND_TX_IDLE
+									: AMEND_TX_ACTIVE;
 }
 
 /*

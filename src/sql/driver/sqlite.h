@@ -56,6 +56,7 @@ struct amend_session {
 
 	/* The transaction that begin() opened. */
 	bool began, tx_read_only;
+	bool leftover; /* it is over, and could not be undone: it is before anything else runs */
 	int64_t time_limit; /* amend_turn_clock at which it ends; 0: never */
 
 	/* Waiting. `wait_until` is set when a wait begins; 0 before. */
@@ -103,6 +104,8 @@ void amend_sqlite_close(struct amend_session *session);
 enum amend_status amend_sqlite_run(struct amend_session *session,
 				   const struct amend_statement *statements, size_t n,
 				   struct amend_rows *rows, size_t *failed, struct amend_error *err);
+/* What a ROLLBACK that failed has left is undone. */
+enum amend_status amend_sqlite_clear(struct amend_session *session, struct amend_error *err);
 /* Around statements: whether they may run at all; while they do, they can be interrupted. */
 enum amend_status amend_sqlite_enter(struct amend_session *session, struct amend_error *err);
 void amend_sqlite_leave(struct amend_session *session);

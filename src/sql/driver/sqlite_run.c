@@ -447,8 +447,11 @@ static enum amend_status run_one(struct amend_session *session,
 
 enum amend_status amend_sqlite_enter(struct amend_session *session, struct amend_error *err)
 {
+	enum amend_status status = amend_sqlite_clear(session, err);
 	bool idle = sqlite3_get_autocommit(session->db) != 0;
 
+	if (status != AMEND_OK)
+		return status;
 	/* A statement would now commit by itself. */
 	if (session->began && idle)
 		return amend_sqlite_error(err, AMEND_RETRY, AMEND_SQLSTATE_SERIALIZATION,

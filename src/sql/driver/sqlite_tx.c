@@ -108,7 +108,7 @@ static int step_waiting(struct amend_session *session, const char *sql)
 
 static void ended(struct amend_session *session)
 {
-	session->began = session->tx_read_only = false;
+	session->began = session->tx_read_only = session->leftover = false;
 	session->time_limit = session->wait_until = 0;
 	session->tx_lock_timeout_ms = session->lock_timeout_ms;
 	amend_sqlite_give_turn(session);
@@ -152,9 +152,11 @@ static enum amend_status locked_for(struct amend_session *session, int ms, struc
 enum amend_status amend_sqlite_begin(struct amend_session *session, const struct amend_begin *begin,
 				     struct amend_error *err)
 {
-	enum amend_status status = check_begin(session, begin, err);
+	enum amend_status status = amend_sqlite_clear(session, err);
 	int rc;
 
+	if (status == AMEND_OK)
+		status = check_begin(session, begin, err);
 	if (status != AMEND_OK)
 		return status;
 	atomic_store(&session->interrupted, false);
@@ -239,13 +241,19 @@ enum amend_status amend_sqlite_rollback(struct amend_session *session, struct am
 	atomic_store(&session->interrupted, false);
 	if (!sqlite3_get_autocommit(session->db)) {
 		rc = step_text(session, "ROLLBACK");
-		/* Memory may have failed the statement; the handle's end undoes it in any case. */
-		if (rc != SQLITE_OK && !sqlite3_get_autocommit(session->db))
+		/* Memory may have failed the statement. What runs next would be part of the transaction. */
+		session->leftover = rc != SQLITE_OK && !sqlite3_get_autocommit(session->db);
+		if (session->leftover)
 			status = amend_sqlite_fail(session, rc, AMEND_SQLITE_RUNNING, false, err);
 	}
 	if (status == AMEND_OK)
 		ended(session);
 	return status;
+}
+
+enum amend_status amend_sqlite_clear(struct amend_session *session, struct amend_error *err)
+{
+	return session->leftover ? amend_sqlite_rollback(session, err) : AMEND_OK;
 }
 
 enum amend_status amend_sqlite_set_lock_timeout(struct amend_session *session, int ms,
