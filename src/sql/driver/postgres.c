@@ -537,9 +537,15 @@ static enum amend_status commit(struct amend_session *session, struct amend_erro
 
 static enum amend_status rollback(struct amend_session *session, struct amend_error *err)
 {
+	enum amend_status status;
+
 	if (amend_postgres_state(session) == AMEND_TX_IDLE)
 		return AMEND_OK;
-	return amend_postgres_exec(session, "ROLLBACK", NULL, err);
+	status = amend_postgres_exec(session, "ROLLBACK", NULL, err);
+	/* What runs next would be part of the transaction: the connection's end undoes it. */
+	if (status != AMEND_OK && amend_postgres_state(session) != AMEND_TX_IDLE)
+		session->broken = true;
+	return status;
 }
 
 static enum amend_status set_lock_timeout(struct amend_session *session, int ms,
