@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "sql/driver/mariadb.h"
 
@@ -216,8 +217,14 @@ enum amend_status amend_mariadb_error(struct amend_session *session, MYSQL_STMT 
 		state = mysql_sqlstate(session->conn);
 		text = mysql_error(session->conn);
 	}
-	if (code == CR_OUT_OF_MEMORY)
-		return amend_no_memory(err);
+	/* Before it was sent, or while its answer was read: the connection's end tells, and the server undoes what is open. */
+	if (code == CR_OUT_OF_MEMORY) {
+		session->lost = true;
+		if (!session->adopted)
+			(void)shutdown(mysql_get_socket(session->conn), SHUT_RDWR);
+		return amend_mariadb_fail(err, AMEND_UNREACHABLE, AMEND_SQLSTATE_LOST,
+					  "out of memory: the connection is given up");
+	}
 	/* A savepoint of a unit that is not there any more: nor is what was done since. */
 	if (code == AMEND_MA_NO_SAVEPOINT && session->joined && strncmp(text, "SAVEPOINT", 9) == 0)
 		return amend_mariadb_undone(err);
