@@ -325,6 +325,33 @@ enum amend_status amend_enter(struct amend_conn *db, struct amend_error *err)
 	return status;
 }
 
+/* Its transaction is gone, and what is done next, by amend or by itself, would commit by itself. */
+static bool borrowed_is_gone(const struct amend_conn *db)
+{
+	return db->borrowed && db->driver->state(db->session) == AMEND_TX_IDLE;
+}
+
+static enum amend_status gone(struct amend_error *err)
+{
+	amend_error_set(err, AMEND_RETRY, "the engine has undone the application's transaction");
+	memcpy(err->sqlstate, AMEND_SQLSTATE_SERIALIZATION, sizeof(err->sqlstate));
+	return AMEND_RETRY;
+}
+
+/* Whatever a call comes to. */
+static enum amend_status check_borrowed(const struct amend_conn *db, enum amend_status status,
+					struct amend_error *err)
+{
+	struct amend_error reason = *err;
+
+	if (status == AMEND_RETRY || !borrowed_is_gone(db))
+		return status;
+	gone(err);
+	if (status != AMEND_OK)
+		amend_error_wrap(err, "%s", reason.text);
+	return AMEND_RETRY;
+}
+
 enum amend_status amend_leave(struct amend_conn *db, enum amend_status status,
 			      struct amend_error *err)
 {
@@ -333,6 +360,7 @@ enum amend_status amend_leave(struct amend_conn *db, enum amend_status status,
 	db->entered--;
 	if (db->entered > 0 || !db->adopted)
 		return status;
+	status = check_borrowed(db, status, err);
 	db->borrowed = false;
 	/* A connection that broke only now takes nothing back of what the call has done: the next call tells. */
 	if (db->driver->unpin(db->session, &unpin) == AMEND_OK || status != AMEND_OK ||
@@ -384,6 +412,8 @@ enum amend_status amend_conn_ready(const struct amend_conn *db, struct amend_err
 
 	if (db->interrupted && (!level || !level->failed))
 		return amend_check_interrupted(db, err);
+	if (borrowed_is_gone(db))
+		return gone(err);
 	if (!level)
 		return AMEND_OK;
 	if (!level->failed)
