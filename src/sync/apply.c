@@ -31,6 +31,7 @@ static enum amend_status settle(struct amend_chunk *chunk, struct amend_record *
 	struct amend_sync *sync = chunk->sync;
 	enum amend_status status = amend_sync_revision(sync, chunk->revision, err);
 
+	sync->committed = sync->committed || chunk->revision > 0;
 	for (size_t i = chunk->from; i < chunk->to && status == AMEND_OK; i++) {
 		struct amend_record *record = sync->todo[i];
 
@@ -68,6 +69,9 @@ static enum amend_status settle(struct amend_chunk *chunk, struct amend_record *
 		if (status == AMEND_OK)
 			status = amend_sync_tell(sync, record, err);
 	}
+	/* It is in all the same. */
+	if (status != AMEND_OK)
+		sync->n_untold = chunk->to - chunk->from;
 	return status;
 }
 

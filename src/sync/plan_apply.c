@@ -163,6 +163,11 @@ static enum amend_status explain(const struct amend_sync *sync, const struct ame
 	uint64_t in = report->read - report->rejected - report->skipped - report->stale +
 		      report->deleted + report->marked + report->missing_conflicts;
 
+	if (sync->n_untold)
+		return amend_error_wrap(err,
+					"the last %zu entries are in, and could not all be told "
+					"(apply it again to go on: what is in is found so)",
+					sync->n_untold);
 	if (!sync->committed && !sync->n_unknown)
 		return amend_error_wrap(err, "nothing was written");
 	if (sync->n_unknown)

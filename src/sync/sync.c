@@ -256,6 +256,12 @@ static enum amend_status explain(const struct amend_sync *sync, struct amend_err
 			"%llu of %zu records are in; whether the next %zu are is not "
 			"known (run it again to go on: what is in is found so)",
 			(unsigned long long)in, (size_t)sync->store.n, sync->n_unknown);
+	if (sync->n_untold)
+		return amend_error_wrap(
+			err,
+			"the last %zu records are in, and could not all be told (run it again to go "
+			"on: what is in is found so)",
+			sync->n_untold);
 	if (!sync->committed)
 		return amend_error_wrap(err, "nothing was written");
 	return amend_error_wrap(

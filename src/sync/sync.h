@@ -255,6 +255,7 @@ struct amend_sync {
 	uint64_t n_leased;     /* left as they are, for others' leases did not end in time ... */
 	char leased_why[1024]; /* ... the first of them, and who has it */
 	size_t n_unknown;      /* records of the chunk whose COMMIT was not answered */
+	size_t n_untold;       /* of the last chunk: it is in, and not all of it could be told */
 	bool said;             /* a dry run has told everything */
 	bool writing;          /* the thresholds are passed: it is too late to ask */
 	int64_t n_asks, n_rejects;
