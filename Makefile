@@ -87,7 +87,7 @@ soak:
 COVERAGE_FLOOR = 80
 coverage:
 	@tools/deps coverage
-	@test -f build-coverage/build.ninja || meson setup -Db_coverage=true -Dtests=enabled -Dman=disabled build-coverage
+	@test -f build-coverage/build.ninja || meson setup -Db_coverage=true -Doptimization=0 -Dtests=enabled -Dman=disabled build-coverage
 	@ninja --quiet -C build-coverage
 	@find build-coverage -name '*.gcda' -delete
 	-AMEND_TEST_STEP=7 tools/servers run --mariadb -- \

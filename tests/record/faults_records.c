@@ -1,19 +1,9 @@
 /*
- * Operations of the library, in their usual forms.
- * Leaves making them fail, and looking at what that does, to faults_test.c.
+ * Operations on one record, in their usual forms.
+ * Leaves units, many records and the ledger to faults_others.c, and making them fail to the tests.
  */
 #include "faults.h"
-
-#include "sql/conn.h"
-
-#define INTEGER(i)                                       \
-	{                                                \
-		.kind = AMEND_INTEGER, .as.integer = (i) \
-	}
-#define TEXT(t)                                                           \
-	{                                                                 \
-		.kind = AMEND_TEXT, .size = sizeof(t) - 1, .as.text = (t) \
-	}
+#include "faults_values.h"
 
 static const struct amend_field id_1 = {"id", INTEGER(1)}, id_2 = {"id", INTEGER(2)},
 				id_3 = {"id", INTEGER(3)}, id_9 = {"id", INTEGER(9)},
@@ -21,6 +11,48 @@ static const struct amend_field id_1 = {"id", INTEGER(1)}, id_2 = {"id", INTEGER
 static const struct amend_match first = {&id_1, 1}, second = {&id_2, 1}, third = {&id_3, 1},
 				ninth = {&id_9, 1};
 static const struct amend_assign new_qty = {"qty", AMEND_SET, INTEGER(50)};
+
+/* --- What goes before --- */
+
+static enum amend_status write_as(struct faulted *at, const struct amend_write *write)
+{
+	struct amend_result result = AMEND_RESULT_INIT;
+	enum amend_status status = amend_write(at->db, at->table, write, &result, &at->err);
+
+	at->id = result.revision;
+	amend_result_release(&result);
+	return status;
+}
+
+/* A change of the first record, by ada. */
+static enum amend_status change(struct faulted *at)
+{
+	static const struct amend_assign set = {"qty", AMEND_SET, INTEGER(12)};
+	struct amend_write write = AMEND_WRITE_INIT;
+	enum amend_status status = amend_set_author(at->db, "ada", "a reason", "test", &at->err);
+
+	write.keys = &first, write.n_keys = 1;
+	write.set = &set, write.n_set = 1;
+	return status == AMEND_OK ? write_as(at, &write) : status;
+}
+
+/* Its token, which somebody has seen. */
+static enum amend_status see(struct faulted *at)
+{
+	struct amend_result result = AMEND_RESULT_INIT;
+	enum amend_status status = amend_get(at->db, at->table, &first, true, &result, &at->err);
+
+	snprintf(at->token, sizeof(at->token), "%s", result.token ? result.token : "");
+	amend_result_release(&result);
+	return status;
+}
+
+static enum amend_status see_and_change(struct faulted *at)
+{
+	enum amend_status status = see(at);
+
+	return status == AMEND_OK ? change(at) : status;
+}
 
 /* --- Reading --- */
 
@@ -74,7 +106,7 @@ static enum amend_status read_log(struct faulted *at)
 		.since = &since, .until = &until, .text = "on", .limit = 5};
 	if (status == AMEND_OK)
 		status = amend_log(at->db, &filter, see_entry, NULL, &at->err);
-	filter = (struct amend_log_filter){.revision = 1};
+	filter = (struct amend_log_filter){.revision = at->id};
 	if (status == AMEND_OK)
 		status = amend_log(at->db, &filter, see_entry, NULL, &at->err);
 	return status;
@@ -83,9 +115,9 @@ static enum amend_status read_log(struct faulted *at)
 static enum amend_status look_back(struct faulted *at)
 {
 	static const struct amend_moment now = {.kind = AMEND_NOW};
-	struct amend_moment then;
+	const struct amend_moment then = {.kind = AMEND_BEFORE_REVISION, .revision = at->id};
 	struct amend_result result = AMEND_RESULT_INIT;
-	enum amend_status status = amend_moment_parse("1", &then, &at->err);
+	enum amend_status status = AMEND_OK;
 
 	if (status == AMEND_OK)
 		status = amend_get_at(at->db, at->table, &first, &then, &result, &at->err);
@@ -97,15 +129,6 @@ static enum amend_status look_back(struct faulted *at)
 }
 
 /* --- Writing one record --- */
-
-static enum amend_status write_as(struct faulted *at, const struct amend_write *write)
-{
-	struct amend_result result = AMEND_RESULT_INIT;
-	enum amend_status status = amend_write(at->db, at->table, write, &result, &at->err);
-
-	amend_result_release(&result);
-	return status;
-}
 
 static enum amend_status create(struct faulted *at)
 {
@@ -292,262 +315,203 @@ static enum amend_status add_combined(struct faulted *at)
 	return status;
 }
 
-/* --- Units, operations, leases --- */
-
-static enum amend_status said(struct amend_conn *db, void *context, struct amend_error *err)
+static enum amend_status get_missing(struct faulted *at)
 {
-	(void)db;
-	(void)context;
-	err->status = AMEND_OK;
-	return AMEND_OK;
-}
-
-static enum amend_status hold_and_write(struct amend_conn *db, void *context,
-					struct amend_error *err)
-{
-	struct faulted *at = context;
 	struct amend_result result = AMEND_RESULT_INIT;
-	enum amend_status status = amend_hold(db, at->table, &first, AMEND_FOR_UPDATE, AMEND_WAIT,
-					      &result, &at->err);
+	enum amend_status status = amend_get(at->db, at->table, &ninth, false, &result, &at->err);
 
-	amend_result_release(&result);
-	if (status == AMEND_OK)
-		status = amend_on_commit(db, said, NULL, false, &at->err);
-	if (status == AMEND_OK)
-		status = add(at);
-	*err = at->err;
-	return status;
-}
-
-static enum amend_status nest(struct amend_conn *db, void *context, struct amend_error *err)
-{
-	enum amend_status status = amend_atomic(db, NULL, hold_and_write, context, err);
-
-	return status == AMEND_OK ? delete_one(context) == AMEND_OK
-					    ? AMEND_OK
-					    : (*err = ((struct faulted *)context)->err).status
-				  : status;
-}
-
-static enum amend_status unit(struct faulted *at)
-{
-	struct amend_error err;
-	enum amend_status status = amend_atomic(at->db, NULL, nest, at, &err);
-
-	at->err = err;
-	return status;
-}
-
-static enum amend_status answer(struct amend_conn *db, void *context, struct amend_error *err)
-{
-	enum amend_status status = hold_and_write(db, context, err);
-
-	return status == AMEND_OK ? amend_once_answer(db, "an answer", err) : status;
-}
-
-static enum amend_status once(struct faulted *at)
-{
-	static const struct amend_once_options options = {.request = "the same"};
-	struct amend_once_result result = AMEND_ONCE_RESULT_INIT;
-	struct amend_error err;
-	enum amend_status status = AMEND_OK;
-
-	for (int i = 0; i < 2 && status == AMEND_OK; i++) {
-		status = amend_once(at->db, "op-1", answer, at, &options, &result, &err);
-		amend_once_result_release(&result);
-	}
-	if (status == AMEND_OK)
-		status = amend_once_find(at->db, "op-1", &result, &err);
-	amend_once_result_release(&result);
-	if (status == AMEND_OK)
-		status = amend_once_forget(at->db, 0, NULL, &err);
-	at->err = err;
-	return status;
-}
-
-static enum amend_status see_held(const struct amend_held *held, void *context,
-				  struct amend_error *err)
-{
-	(void)held;
-	(void)context;
-	err->status = AMEND_OK;
-	return AMEND_OK;
-}
-
-static enum amend_status see_event(const struct amend_lease_event *event, void *context,
-				   struct amend_error *err)
-{
-	(void)event;
-	(void)context;
-	err->status = AMEND_OK;
-	return AMEND_OK;
-}
-
-static enum amend_status lease(struct faulted *at)
-{
-	const struct amend_lease_name name = {NULL, at->table, &first};
-	struct amend_lease_options options = AMEND_LEASE_OPTIONS_INIT;
-	struct amend_lease held, other;
-	enum amend_status status;
-
-	options.mandatory = true;
-	status = amend_lease_acquire(at->db, &name, &options, &held, &at->err);
-	if (status == AMEND_OK)
-		status = amend_lease_renew(at->db, &name, held.token, 0, &held, &at->err);
-	if (status == AMEND_OK)
-		status = amend_use_lease(at->db, held.token, &at->err);
-	if (status == AMEND_OK)
-		status = add(at);
-	if (status == AMEND_OK)
-		status = amend_use_lease(at->db, NULL, &at->err);
-	if (status == AMEND_OK)
-		status = amend_leases(at->db, NULL, see_held, NULL, &at->err);
-	if (status == AMEND_OK)
-		status = amend_lease_release(at->db, &name, held.token, &at->err);
-	if (status == AMEND_OK)
-		status = amend_lease_acquire(at->db, &name, &options, &held, &at->err);
-	if (status == AMEND_OK)
-		status = amend_lease_break(at->db, &name, "gone home", &other, &at->err);
-	if (status == AMEND_OK)
-		status = amend_lease_events(at->db, &name, 0, see_event, NULL, &at->err);
-	return status;
-}
-
-/* --- Many records, and the past --- */
-
-static enum amend_status see_conflict(const struct amend_conflict *found, void *context,
-				      struct amend_error *err)
-{
-	int64_t *id = context;
-
-	err->status = AMEND_OK;
-	*id = found->id;
-	return AMEND_OK;
-}
-
-/* Two records are changed, and one is new. */
-static enum amend_status sync_feed(struct faulted *at)
-{
-	static const char *const match[] = {"id"};
-	struct amend_sync_options options = AMEND_SYNC_OPTIONS_INIT;
-	struct amend_sync_report report = {0};
-	struct amend_source *source = NULL;
-	enum amend_status status = amend_source_open(at->feed, NULL, &source, &at->err);
-
-	options.match = match, options.n_match = 1;
-	options.adopt = AMEND_ADOPT_INCOMING;
-	if (status == AMEND_OK) {
-		status = amend_sync(at->db, source, "t", &options, &report, &at->err);
-		amend_sync_report_release(&report);
-	}
-	amend_source_close(source);
-	return status;
-}
-
-static enum amend_status settle(struct faulted *at)
-{
-	const struct amend_conflict_filter open = {.table = "t"};
-	struct amend_resolution how = {.take = AMEND_TAKE_INCOMING};
-	struct amend_result result = AMEND_RESULT_INIT;
-	enum amend_status status = conflict(at);
-
-	if (status == AMEND_CONFLICT)
-		status = amend_conflicts(at->db, &open, see_conflict, &how.id, &at->err);
-	if (status == AMEND_OK)
-		status = amend_resolve(at->db, &how, &result, &at->err);
 	amend_result_release(&result);
 	return status;
 }
 
-static enum amend_status revert(struct faulted *at)
+/* Every kind of column, key and reference. */
+static enum amend_status describe_all(struct faulted *at)
 {
-	struct amend_revert revert = AMEND_REVERT_INIT;
-	struct amend_revert_report report;
+	struct amend_table *table = NULL;
+	enum amend_status status = amend_table_open(at->db, "w", &table, &at->err);
 
-	revert.revision = 1;
-	revert.on_conflict = AMEND_REVERT_INCOMING;
-	return amend_revert(at->db, &revert, &report, &at->err);
-}
-
-static enum amend_status prune(struct faulted *at)
-{
-	struct amend_prune prune = AMEND_PRUNE_INIT;
-	struct amend_pruned done;
-
-	prune.keep = 1;
-	prune.dry_run = true;
-	return amend_prune(at->db, &prune, &done, &at->err);
-}
-
-/* --- The ledger and guards --- */
-
-static void see_text(void *context, const char *text)
-{
-	(void)context;
-	(void)text;
-}
-
-static void see_finding(void *context, enum amend_level level, const char *topic, const char *text)
-{
-	(void)context;
-	(void)level;
-	(void)topic;
-	(void)text;
-}
-
-static enum amend_status ledger(struct faulted *at)
-{
-	enum amend_status status = amend_init(at->db, NULL, &at->err);
-
+	amend_table_close(table);
+	table = NULL;
 	if (status == AMEND_OK)
-		status = amend_init_script(at->db, see_text, NULL, &at->err);
-	if (status == AMEND_OK)
-		status = amend_rotate_key(at->db, &at->err);
-	if (status == AMEND_OK)
-		status = amend_check(at->db, see_finding, NULL, &at->err);
+		status = amend_table_open(at->db, "h", &table, &at->err);
+	amend_table_close(table);
 	return status;
 }
 
-static enum amend_status guard(struct faulted *at)
+static enum amend_status describe_none(struct faulted *at)
 {
-	struct amend_guard_options options = AMEND_GUARD_OPTIONS_INIT;
-	enum amend_status status;
+	struct amend_table *table = NULL;
+	enum amend_status status = amend_table_open(at->db, "ww", &table, &at->err);
 
-	options.history = true;
-	status = amend_guard_plan(at->db, "t", &options, false, NULL, see_text, NULL, &at->err);
-	if (status == AMEND_OK)
-		status = amend_guard(at->db, "g", &options, NULL, &at->err);
-	if (status == AMEND_OK)
-		status = amend_unguard(at->db, "g", NULL, &at->err);
+	amend_table_close(table);
 	return status;
 }
 
-const struct faulted_operation faulted_operations[] = {
-	{"get", get},
+/* Who has come since is told, with what he did. */
+static enum amend_status stale_token(struct faulted *at)
+{
+	struct amend_write write = AMEND_WRITE_INIT;
+
+	write.keys = &first, write.n_keys = 1;
+	write.set = &new_qty, write.n_set = 1;
+	write.expect.token = at->token;
+	write.want_token = true;
+	return write_as(at, &write);
+}
+
+static enum amend_status merge_token(struct faulted *at)
+{
+	static const struct amend_assign set = {"note", AMEND_SET, TEXT("one\ntwo\nfour\n")};
+	struct amend_write write = AMEND_WRITE_INIT;
+
+	write.keys = &first, write.n_keys = 1;
+	write.set = &set, write.n_set = 1;
+	write.expect.token = at->token;
+	write.merge = true;
+	return write_as(at, &write);
+}
+
+static enum amend_status create_there(struct faulted *at)
+{
+	static const struct amend_assign set[] = {{"name", AMEND_SET, TEXT("one")},
+						  {"qty", AMEND_SET, INTEGER(9)}};
+	struct amend_write write = AMEND_WRITE_INIT;
+
+	write.mode = AMEND_CREATE;
+	write.keys = &first, write.n_keys = 1;
+	write.set = set, write.n_set = 2;
+	return write_as(at, &write);
+}
+
+static enum amend_status beyond(struct faulted *at)
+{
+	static const struct amend_assign set = {"qty", AMEND_ADD, INTEGER(-30)};
+	static const struct amend_bound bound = {"qty", INTEGER(0), {AMEND_NULL, 0, {0}}};
+	struct amend_write write = AMEND_WRITE_INIT;
+
+	write.keys = &first, write.n_keys = 1;
+	write.set = &set, write.n_set = 1;
+	write.bounds = &bound, write.n_bounds = 1;
+	return write_as(at, &write);
+}
+
+static enum amend_status unchanged(struct faulted *at)
+{
+	static const struct amend_assign set = {"qty", AMEND_SET, INTEGER(10)};
+	struct amend_write write = AMEND_WRITE_INIT;
+
+	write.keys = &first, write.n_keys = 1;
+	write.set = &set, write.n_set = 1;
+	return write_as(at, &write);
+}
+
+/* --- Tables with all that a table can have --- */
+
+/* Each value is spelled otherwise than the database would. */
+static enum amend_status create_wide(struct faulted *at)
+{
+	static const struct amend_assign set[] = {
+		{"code", AMEND_SET, TEXT("new")},
+		{"price", AMEND_SET, TEXT("1.50")},
+		{"at", AMEND_SET, TEXT("2026-01-01 12:00:00")},
+		{"day", AMEND_SET, TEXT("2026-1-5")},
+		{"ok", AMEND_SET, TEXT("1")},
+		{"tags", AMEND_SET, TEXT("{\"b\": 1, \"a\": [2]}")},
+		{"raw", AMEND_SET, {.kind = AMEND_BLOB, .size = 2, .as.blob = "\0x"}},
+		{"ratio", AMEND_SET, TEXT("2.50")},
+		{"t", AMEND_SET, TEXT("1")}};
+	struct amend_write write = AMEND_WRITE_INIT;
+
+	write.mode = AMEND_CREATE;
+	write.keys = &ninth, write.n_keys = 1;
+	write.set = set, write.n_set = COUNT(set);
+	return write_as(at, &write);
+}
+
+/* Against every rule that it has. */
+static enum amend_status violate_wide(struct faulted *at)
+{
+	static const struct amend_assign set[] = {
+		{"code", AMEND_SET, TEXT("b")},   {"price", AMEND_SET, TEXT("-2")},
+		{"ratio", AMEND_SET, TEXT("11")}, {"day", AMEND_SET, TEXT("2026-01-02")},
+		{"t", AMEND_SET, INTEGER(4)},     {"w", AMEND_SET, INTEGER(77)}};
+	struct amend_write write = AMEND_WRITE_INIT;
+
+	write.keys = &first, write.n_keys = 1;
+	write.set = set, write.n_set = COUNT(set);
+	return write_as(at, &write);
+}
+
+static enum amend_status hold_nothing(struct faulted *at)
+{
+	static const struct amend_assign set[] = {{"code", AMEND_SET, TEXT("too long a code")},
+						  {"price", AMEND_SET, TEXT("dear")},
+						  {"day", AMEND_SET, TEXT("yesterday")}};
+	struct amend_write write = AMEND_WRITE_INIT;
+
+	write.keys = &first, write.n_keys = 1;
+	write.set = set, write.n_set = COUNT(set);
+	return write_as(at, &write);
+}
+
+/* The record gets another number; those that refer to it follow. */
+static enum amend_status move(struct faulted *at)
+{
+	static const struct amend_assign set = {"id", AMEND_SET, INTEGER(7)};
+	struct amend_write write = AMEND_WRITE_INIT;
+
+	write.keys = &first, write.n_keys = 1;
+	write.set = &set, write.n_set = 1;
+	return write_as(at, &write);
+}
+
+static enum amend_status delete_first(struct faulted *at)
+{
+	return delete_as(at, &first);
+}
+
+static enum amend_status write_guarded(struct faulted *at)
+{
+	static const struct amend_assign set = {"n", AMEND_ADD, INTEGER(5)};
+	struct amend_write write = AMEND_WRITE_INIT;
+
+	write.keys = &first, write.n_keys = 1;
+	write.set = &set, write.n_set = 1;
+	write.want_token = true;
+	return write_as(at, &write);
+}
+
+const struct faulted_operation faulted_records[] = {
+	{"get", get, .inside = true},
+	{"get what is missing", get_missing, AMEND_NOT_FOUND},
 	{"describe", describe},
-	{"log", read_log},
-	{"look back", look_back},
-	{"create", create},
+	{"describe all", describe_all, .inside = true},
+	{"describe none", describe_none, AMEND_NOT_FOUND},
+	{"log", read_log, .prepare = change},
+	{"look back", look_back, .prepare = change},
+	{"create", create, .inside = true},
+	{"create what is there", create_there, AMEND_EXISTS},
 	{"add", add},
-	{"update or create", update_or_create},
-	{"get or create", get_or_create},
+	{"add beyond", beyond, AMEND_CONSTRAINT},
+	{"update or create", update_or_create, .inside = true},
+	{"get or create", get_or_create, .inside = true},
 	{"compute", compute},
+	{"unchanged", unchanged},
 	{"by token", by_token},
 	{"stale", stale, AMEND_STALE},
-	{"merge", merge},
+	{"stale token", stale_token, AMEND_STALE, .prepare = see_and_change},
+	{"merge", merge, .inside = true},
+	{"merge by token", merge_token, .prepare = see_and_change},
 	{"conflict", conflict, AMEND_CONFLICT},
-	{"violations", violate, AMEND_CONSTRAINT},
-	{"delete", delete_one},
+	{"violations", violate, AMEND_CONSTRAINT, .inside = true},
+	{"delete", delete_one, .inside = true},
 	{"delete a parent", delete_parent, AMEND_CONSTRAINT},
 	{"add combined", add_combined},
-	{"unit", unit},
-	{"once", once, .several = true},
-	{"lease", lease, .several = true},
-	{"sync", sync_feed, .several = true},
-	{"settle", settle, .several = true},
-	{"revert", revert},
-	{"prune", prune},
-	{"ledger", ledger, .several = true},
-	{"guard", guard, .several = true},
+	{"create wide", create_wide, .table = "w", .inside = true},
+	{"violate wide", violate_wide, AMEND_CONSTRAINT, .table = "w"},
+	{"hold nothing", hold_nothing, AMEND_INVALID, .table = "w", .not_on = "sqlite"},
+	{"write guarded", write_guarded, .table = "h", .inside = true},
+	{"move", move, .table = "p", .not_on = "mariadb"},
+	{"delete with others", delete_first, .table = "p", .not_on = "mariadb"},
 };
-const size_t n_faulted_operations = sizeof(faulted_operations) / sizeof(faulted_operations[0]);
+const size_t n_faulted_records = COUNT(faulted_records);
