@@ -18,7 +18,7 @@ struct amend_part;
 
 struct amend_parts {
 	size_t size;           /* of an entry */
-	struct amend_part *of; /* NULL: neither is one in it, nor may one be added */
+	struct amend_part *of; /* NULL: it is not made */
 	unsigned char *last;   /* what is not yet in the file: a block of each part */
 	unsigned char *block;  /* the one last read */
 	uint64_t n_blocks;

@@ -466,7 +466,7 @@ const struct amend_value *amend_sieve_fresh(struct amend_sieve *sieve, uint64_t 
 	const struct amend_sieve_entry *entry = &sieve->entries[index];
 	const char *problem;
 
-	*code = entry->code;
+	*code = entry->alias ? entry->alias : entry->code;
 	if (entry->state != AMEND_SIEVE_FRESH)
 		return NULL;
 	amend_store_decode(entry->bytes, sieve->fields, sieve->sync->n_used, &problem);

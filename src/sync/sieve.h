@@ -31,7 +31,7 @@ enum amend_status amend_sieve_choose(struct amend_sync *sync, uint64_t n, enum a
 /* Whether to read all rows costs no more than to look up those of so many records. */
 enum amend_status amend_sieve_whole(struct amend_sync *sync, uint64_t n, bool *out,
 				    struct amend_error *err) AMEND_CHECK;
-/* Whether records may be compared with rows as they are: there is a table, and a key that is compared by its bytes. */
+/* Whether records may be compared with rows as they are: there is a table, whose rows count, and its first key is not trimmed. */
 bool amend_sieve_may_compare(const struct amend_sync *sync);
 
 /* What the ledger says of the source's bases before the table is read. */
@@ -79,7 +79,10 @@ void amend_sieve_pull(struct amend_sieve *sieve, int64_t index);
 
 /* The stored bytes of a record (see sync/store.h). */
 const unsigned char *amend_sieve_bytes(const struct amend_sieve *sieve, uint64_t index);
-/* The fields of a record that has a first key, until the next is asked for; NULL: it has none, or is to be decided anyway. */
+/*
+ * The fields of a record that has a first key, until the next is asked for, and the code of this key as the database
+ * spells it; NULL: it has none, or is to be decided anyway.
+ */
 const struct amend_value *amend_sieve_fresh(struct amend_sieve *sieve, uint64_t index,
 					    uint64_t *code);
 /* Slice by slice: where the one row lies that has its first key (amend_place_of); AMEND_NO_PLACE: there is none such. */

@@ -37,8 +37,9 @@ struct amend_sieve_entry {
 	const struct amend_base
 		*base; /* of that row, where it was read with it; or its first, yet to be written */
 	uint64_t code; /* of its first key; 0: it has none that counts here */
-	uint64_t pk;   /* of the row's name */
-	uint64_t at;   /* where its row lies: amend_place_of; slice by slice alone */
+	uint64_t alias; /* the same as the database spells it, where that is another */
+	uint64_t pk;    /* of the row's name */
+	uint64_t at;    /* where its row lies: amend_place_of; slice by slice alone */
 	unsigned char digest[AMEND_BASE_DIGEST_SIZE]; /* of the base that would settle it */
 	unsigned char state;                          /* enum amend_sieve_state */
 };

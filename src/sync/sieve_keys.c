@@ -139,17 +139,21 @@ static enum amend_status note_keys(struct amend_sieve *sieve, const struct batch
 	enum amend_status status = AMEND_OK;
 
 	for (size_t i = 0; i < batch->n && status == AMEND_OK; i++) {
-		const struct amend_sieve_entry *entry = batch->entries[i];
+		struct amend_sieve_entry *entry = batch->entries[i];
+		uint64_t code;
 
 		for (uint32_t j = 0; j < key->n; j++)
 			sieve->fields[key->used[j]] = batch->values[i * key->n + j];
 		if (!amend_sieve_key_text(sieve, NULL))
 			continue;
-		if (amend_fingerprint_key_code(&sieve->printer, sieve->text.data,
-					       sieve->text.size) != entry->code)
-			status = amend_slices_key(sync->slices,
-						  sieve->first + (uint64_t)(entry - sieve->entries),
-						  sieve->text.data, sieve->text.size, err);
+		code = amend_fingerprint_key_code(&sieve->printer, sieve->text.data,
+						  sieve->text.size);
+		if (code == entry->code)
+			continue;
+		entry->alias = code;
+		status = amend_slices_key(sync->slices,
+					  sieve->first + (uint64_t)(entry - sieve->entries),
+					  sieve->text.data, sieve->text.size, err);
 	}
 	return status;
 }

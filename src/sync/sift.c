@@ -14,7 +14,10 @@
 #include "sync/sync.h"
 
 enum {
-	TEXT_SIZE = 16,   /* of a digest of fields */
+	TEXT_SIZE = 16,  /* of a digest of fields */
+	FILTER_BITS = 8, /* for each record: one in fifty rows passes that is no record's */
+	FILTER_PROBES = 4,
+	FILTER_LEAST = 1 << 12,
 	PROGRESS = 10000, /* rows between two words of progress */
 	PART_SHIFT = 56,  /* a code's first byte */
 };
@@ -40,6 +43,8 @@ struct amend_sift {
 	struct amend_fingerprinter printer;
 	unsigned char secret[crypto_generichash_KEYBYTES];
 	struct amend_parts records, rows, bases;
+	unsigned char *filter; /* of codes of records: rows and bases that are no record's are not taken down */
+	uint64_t filter_bits; /* a power of two */
 	uint64_t n_rows;
 	struct amend_buffer text;
 };
@@ -70,6 +75,12 @@ static enum amend_status make(struct amend_sync *sync, struct amend_sift **out,
 	sift->sync = sync;
 	amend_fingerprinter_begin(&sift->printer, sync, NULL);
 	randombytes_buf(sift->secret, sizeof(sift->secret));
+	sift->filter_bits = FILTER_LEAST;
+	while (sift->filter_bits < sync->store.n * FILTER_BITS)
+		sift->filter_bits *= 2;
+	sift->filter = calloc(sift->filter_bits / 8, 1);
+	if (!sift->filter)
+		return amend_no_memory(err);
 	/* Without bases nothing can be settled: where rows lie is all that is to be found out. */
 	status = amend_parts_init(
 		&sift->records,
@@ -82,16 +93,19 @@ static enum amend_status make(struct amend_sync *sync, struct amend_sift **out,
 				  : status;
 }
 
-enum amend_status amend_sift_new(struct amend_sync *sync, struct amend_sift **out,
+enum amend_status amend_sift_new(struct amend_sync *sync, bool placing, struct amend_sift **out,
 				 struct amend_error *err)
 {
 	enum amend_status status = AMEND_OK;
 	bool scan = false;
 
 	*out = NULL;
-	/* As the sieve: what only the database compares it is asked, unless a row that has the very text is the one. */
-	if (sync->store.n > 0 && amend_sieve_may_compare(sync) &&
-	    (!amend_sync_odd(sync) || sync->keys[0].unique))
+	/*
+	 * A row that has the very text of a unique key is the one that the database finds by it. Without bases nothing can be settled,
+	 * and where rows lie may not be of use either.
+	 */
+	if (sync->store.n > 0 && amend_sieve_may_compare(sync) && sync->keys[0].unique &&
+	    (placing || !sync->baseless))
 		status = amend_sieve_whole(sync, sync->store.n, &scan, err);
 	return status == AMEND_OK && scan ? make(sync, out, err) : status;
 }
@@ -101,6 +115,7 @@ void amend_sift_free(struct amend_sift *sift)
 	if (!sift)
 		return;
 	amend_fingerprinter_release(&sift->printer);
+	free(sift->filter);
 	amend_parts_release(&sift->records);
 	amend_parts_release(&sift->rows);
 	amend_parts_release(&sift->bases);
@@ -115,6 +130,33 @@ const struct amend_fingerprinter *amend_sift_printer(const struct amend_sift *si
 
 /* ---- taking down ---- */
 
+static uint64_t filter_bit(const struct amend_sift *sift, uint64_t code, unsigned probe)
+{
+	return (code + probe * (code >> 29 | 1)) & (sift->filter_bits - 1);
+}
+
+static void pass(struct amend_sift *sift, uint64_t code)
+{
+	for (unsigned i = 0; i < FILTER_PROBES; i++) {
+		uint64_t bit = filter_bit(sift, code, i);
+
+		sift->filter[bit / 8] |= (unsigned char)(1 << bit % 8);
+	}
+}
+
+/* False: no record has the code. */
+static bool passes(const struct amend_sift *sift, uint64_t code)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < FILTER_PROBES && all; i++) {
+		uint64_t bit = filter_bit(sift, code, i);
+
+		all = sift->filter[bit / 8] & 1 << bit % 8;
+	}
+	return all;
+}
+
 static void add_bytes(struct amend_buffer *text, char kind, const void *bytes, size_t size)
 {
 	uint64_t length = size;
@@ -126,7 +168,8 @@ static void add_bytes(struct amend_buffer *text, char kind, const void *bytes, s
 
 /*
  * One field or column, so that two come to the same bytes only where amend_sync_plainly says that they are equal: a number that is
- * stored as an integer is its digits, as sources write it.
+ * stored as an integer is its digits, as sources write it. (A source's integer is then also equal to a number that is
+ * stored as such a text, which it is.)
  */
 static void add_value(struct amend_buffer *text, const struct amend_column *column,
 		      const struct amend_value *value)
@@ -180,6 +223,7 @@ enum amend_status amend_sift_record(struct amend_sift *sift, const struct amend_
 	bool whole = !sync->baseless;
 	enum amend_status status = AMEND_OK;
 
+	pass(sift, code);
 	amend_buffer_reset(&sift->text);
 	for (uint32_t u = 0; u < sync->n_used && whole; u++) {
 		whole = fields[u].kind != AMEND_STORE_ABSENT;
@@ -204,7 +248,7 @@ static enum amend_status take_row_text(struct amend_sift *sift, const struct ame
 		const struct amend_column *column = column_of(sync, u);
 		const struct amend_value *value = &row->values[sync->used[u].column];
 
-		/* A text that is like no source's: not taken for one that is. */
+		/* A text that is plainly no source's, however it is spelled: what is stored decides that. */
 		if (value->kind == AMEND_TEXT && !amend_sync_plainly(sync, column, value, value))
 			amend_buffer_char(&sift->text, 'x');
 		add_value(&sift->text, column, value);
@@ -221,11 +265,14 @@ static enum amend_status each_row(void *context, const struct amend_row *values,
 	struct row row;
 	enum amend_status status;
 
-	status = sync->baseless ? amend_fingerprint_key(&sift->printer, values, &print, err)
-				: amend_fingerprint(&sift->printer, values, &print, err);
+	status = amend_fingerprint_key(&sift->printer, values, &print, err);
 	if (++sift->n_rows % PROGRESS == 0)
 		amend_sync_progress(sync, "compare", 0, sync->store.n);
-	if (status != AMEND_OK || print.code == 0)
+	if (status != AMEND_OK || print.code == 0 || !passes(sift, print.code))
+		return status;
+	if (!sync->baseless)
+		status = amend_fingerprint(&sift->printer, values, &print, err);
+	if (status != AMEND_OK)
 		return status;
 	row = (struct row){.code = print.code, .at = amend_place_of(sync->table, values)};
 	if (!sync->baseless) {
@@ -250,6 +297,8 @@ static enum amend_status each_base(void *context, const struct amend_base *taken
 	if (sift->text.failed)
 		return amend_no_memory(err);
 	base.code = amend_fingerprint_key_code(&sift->printer, sift->text.data, sift->text.size);
+	if (!passes(sift, base.code))
+		return AMEND_OK;
 	memcpy(base.digest, taken->digest, sizeof(base.digest));
 	return amend_parts_add(&sift->bases, base.code >> PART_SHIFT, &base, err);
 }

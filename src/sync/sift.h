@@ -16,15 +16,18 @@
 
 struct amend_sift;
 
-/* `*out` is NULL where the table has many more rows than the input has records, or may not be compared like this. */
-enum amend_status amend_sift_new(struct amend_sync *sync, struct amend_sift **out,
+/*
+ * `*out` is NULL where the table has many more rows than the input has records, or may not be compared like this, or where nothing
+ * would be gained. `placing`: it is of use to know where rows lie.
+ */
+enum amend_status amend_sift_new(struct amend_sync *sync, bool placing, struct amend_sift **out,
 				 struct amend_error *err) AMEND_CHECK;
 void amend_sift_free(struct amend_sift *sift);
 
 /* Its codes are those of the records. */
 const struct amend_fingerprinter *amend_sift_printer(const struct amend_sift *sift);
 
-/* A record that has a first key: `code` is this key's; `place` says which, and where in the store. */
+/* A record that has a first key: `code` is this key's, as the database spells it; `place` says which, and where in the store. */
 enum amend_status amend_sift_record(struct amend_sift *sift, const struct amend_place *place,
 				    uint64_t code, const struct amend_value *fields,
 				    struct amend_error *err) AMEND_CHECK;

@@ -301,7 +301,7 @@ static enum amend_status sieve_all(struct amend_sync *sync, struct amend_error *
 	return status;
 }
 
-static enum amend_status sift(struct amend_sync *sync, struct amend_error *err)
+static enum amend_status find_settled(struct amend_sync *sync, struct amend_error *err)
 {
 	struct amend_slices *slices = sync->slices;
 	enum amend_status status = amend_sync_open_conflicts(sync, err);
@@ -310,7 +310,7 @@ static enum amend_status sift(struct amend_sync *sync, struct amend_error *err)
 		status = amend_base_none(sync->db, sync->source_name, sync->table, &sync->baseless,
 					 err);
 	if (status == AMEND_OK)
-		status = amend_sift_new(sync, &sync->sift, err);
+		status = amend_sift_new(sync, slices->places != NULL, &sync->sift, err);
 	if (status == AMEND_OK)
 		status = sieve_all(sync, err);
 	if (status == AMEND_OK && sync->sift)
@@ -406,6 +406,10 @@ static enum amend_status decide(struct amend_sync *sync, struct amend_error *err
 	enum amend_status status = amend_data_version(sync->db, &sync->version, &sync->versioned,
 						      err);
 
+	/* By now we may have written some, or another run has. */
+	if (status == AMEND_OK && sync->baseless)
+		status = amend_base_none(sync->db, sync->source_name, sync->table, &sync->baseless,
+					 err);
 	if (status == AMEND_OK)
 		status = amend_sync_open_conflicts(sync, err);
 	return status == AMEND_OK ? amend_sync_plan(sync, err) : status;
@@ -616,7 +620,7 @@ enum amend_status amend_slices_plan(struct amend_sync *sync, struct amend_error 
 	bool again;
 
 	if (status == AMEND_OK)
-		status = sift(sync, err);
+		status = find_settled(sync, err);
 	do {
 		if (status != AMEND_OK)
 			return status;

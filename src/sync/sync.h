@@ -244,9 +244,9 @@ struct amend_sync {
 	uint64_t n_questions;       /* likewise: asked so far, in all rounds ... */
 	uint64_t n_to_ask;          /* ... of so many that were found */
 	bool asked;                 /* likewise: all have been answered once */
-	bool holds;      /* --atomic's unit is open: nobody is asked until it is undone ... */
-	bool must_ask;   /* ... which is why it was */
-	bool baseless;   /* there is no base of this source, or was none when rows were read */
+	bool holds;    /* --atomic's unit is open: nobody is asked until it is undone ... */
+	bool must_ask; /* ... which is why it was */
+	bool baseless; /* there is no base of this source, or was none when rows were read; slice by slice it is asked for each */
 	int64_t version; /* the data's when the records were decided ... */
 	bool versioned;  /* ... where the engine tells */
 	unsigned round;  /* 0: before the first write */
