@@ -26,27 +26,44 @@ static const char *behind(const char *text, const char *end)
 	return at ? at + strlen(end) : text + strlen(text);
 }
 
-/* Blanks, comments, parentheses. What a comment says to some servers alone (it begins with ! or M!) stays. */
-static const char *skip(const char *sql)
+/* What such a comment says is for some servers alone. */
+static bool is_conditional(const char *sql)
+{
+	return strncmp(sql, "/*!", 3) == 0 || strncmp(sql, "/*M!", 4) == 0;
+}
+
+/* Any of `signs`, and comments; a conditional one stays. */
+static const char *skip_signs(const char *sql, const char *signs)
 {
 	for (;;) {
-		sql += strspn(sql, " \t\r\n\f\v;(");
+		sql += strspn(sql, signs);
 		if (*sql == '#' || strncmp(sql, "--", 2) == 0)
 			sql = behind(sql, "\n");
-		else if (strncmp(sql, "/*", 2) == 0 && sql[2] != '!' &&
-			 strncmp(sql + 2, "M!", 2) != 0)
+		else if (strncmp(sql, "/*", 2) == 0 && !is_conditional(sql))
 			sql = behind(sql + 2, "*/");
 		else
 			return sql;
 	}
 }
 
-static struct word next(const char **at)
+static const char *skip(const char *sql)
 {
-	struct word word = {.text = skip(*at)};
+	return skip_signs(sql, " \t\r\n\f\v;(");
+}
+
+static struct word word_at(const char *text)
+{
+	struct word word = {.text = text};
 
 	while (is_letter(word.text[word.size]))
 		word.size++;
+	return word;
+}
+
+static struct word next(const char **at)
+{
+	struct word word = word_at(skip(*at));
+
 	*at = word.text + word.size;
 	return word;
 }
@@ -65,59 +82,41 @@ static bool is_one(struct word word, const char *name)
 	return is(word, (const char *const[]){name, NULL});
 }
 
-/* The first of `words` outside of parentheses and quotes; NULL: there is none. */
+/* Behind a word, what is in quotes, a comment, or one sign. Of a conditional comment: behind its beginning. */
+static const char *behind_piece(const char *sql)
+{
+	struct word word = word_at(sql);
+
+	if (word.size > 0)
+		return sql + word.size;
+	if (*sql == '\'' || *sql == '"' || *sql == '`')
+		/* Doubled inside, it ends and begins again. A backslash is none: the sql_mode is pinned. */
+		return behind(sql + 1, (const char[]){*sql, '\0'});
+	if (*sql == '#' ||
+	    (strncmp(sql, "--", 2) == 0 && (sql[2] == '\0' || isspace((unsigned char)sql[2]))))
+		return behind(sql, "\n");
+	if (is_conditional(sql)) {
+		sql = behind(sql, "!");
+		return sql + strspn(sql, "0123456789");
+	}
+	if (strncmp(sql, "/*", 2) == 0)
+		return behind(sql + 2, "*/");
+	return sql + 1;
+}
+
+/* The first of `words` outside of parentheses and quotes; NULL: there is none, or a conditional comment before it. */
 static const char *find(const char *sql, const char *const *words)
 {
 	int depth = 0;
 
-	for (;;) {
-		struct word word = {.text = sql};
-
-		while (is_letter(word.text[word.size]))
-			word.size++;
-		if (word.size > 0 && depth == 0 && is(word, words))
+	for (; *sql; sql = behind_piece(sql)) {
+		if (depth == 0 && is(word_at(sql), words))
 			return sql;
-		if (word.size > 0) {
-			sql += word.size;
-			continue;
-		}
-		switch (*sql) {
-		case '\0':
+		if (is_conditional(sql))
 			return NULL;
-		case '\'':
-		case '"':
-		case '`':
-			/* Doubled inside, it ends and begins again. */
-			sql = behind(sql + 1, (const char[]){*sql, '\0'});
-			continue;
-		case '(':
-			depth++;
-			break;
-		case ')':
-			depth--;
-			break;
-		case '#':
-			sql = behind(sql, "\n");
-			continue;
-		case '-':
-			if (sql[1] == '-' && (sql[2] == '\0' || isspace((unsigned char)sql[2]))) {
-				sql = behind(sql, "\n");
-				continue;
-			}
-			break;
-		case '/':
-			if (strncmp(sql, "/*!", 3) == 0 || strncmp(sql, "/*M!", 4) == 0)
-				return NULL;
-			if (strncmp(sql, "/*", 2) == 0) {
-				sql = behind(sql + 2, "*/");
-				continue;
-			}
-			break;
-		default:
-			break;
-		}
-		sql++;
+		depth += *sql == '(' ? 1 : *sql == ')' ? -1 : 0;
 	}
+	return NULL;
 }
 
 static bool mentions(const char *sql, const char *name)
@@ -147,15 +146,23 @@ static enum amend_mariadb_kind kind_of_set(const char *sql)
 	return AMEND_MA_READS;
 }
 
+/* But for OR REPLACE. */
+static struct word second_word(struct word first, const char **rest)
+{
+	struct word second = next(rest);
+
+	if (is_one(first, "CREATE") && is_one(second, "OR")) {
+		next(rest);
+		second = next(rest);
+	}
+	return second;
+}
+
 /* Those whose meaning is in their second word. */
 static enum amend_mariadb_kind kind_of_two(struct word word, const char *rest)
 {
-	struct word second = next(&rest);
+	struct word second = second_word(word, &rest);
 
-	if (is_one(word, "CREATE") && is_one(second, "OR")) {
-		next(&rest);
-		second = next(&rest);
-	}
 	if (is(word, (const char *const[]){"CREATE", "DROP", NULL}))
 		return is_one(second, "TEMPORARY") ? AMEND_MA_CHANGES : AMEND_MA_COMMITS;
 	if (is_one(word, "LOAD"))
@@ -205,11 +212,29 @@ enum amend_mariadb_kind amend_mariadb_kind(const char *sql)
 	return is(word, two) ? kind_of_two(word, rest) : AMEND_MA_COMMITS;
 }
 
-/* ..INTO @name */
-static bool keeps(const char *sql)
+/* CREATE or DROP TEMPORARY; also where only some servers are told the word. */
+static bool is_temporary(struct word first, const char *rest)
 {
-	for (; (sql = find(sql, (const char *const[]){"INTO", NULL})); sql++) {
-		if (*skip(sql + strlen("INTO")) == '@')
+	struct word second = second_word(first, &rest);
+
+	return is_one(second, "TEMPORARY") || (second.size == 0 && mentions(rest, "TEMPORARY"));
+}
+
+/* get_lock(..; the name may have quotes. */
+static bool locks(const char *sql)
+{
+	struct word name = word_at(sql + strspn(sql, "`\""));
+
+	return is_one(name, "GET_LOCK") && *skip_signs(behind_piece(sql), " \t\r\n\f\v") == '(';
+}
+
+/* Anywhere in a statement: a variable, as `:=` or INTO @name set it, or a lock. */
+static bool leaves(const char *sql)
+{
+	for (; *sql; sql = behind_piece(sql)) {
+		if (strncmp(sql, ":=", 2) == 0 || locks(sql))
+			return true;
+		if (is_one(word_at(sql), "INTO") && *skip(behind_piece(sql)) == '@')
 			return true;
 	}
 	return false;
@@ -236,9 +261,7 @@ enum amend_alters amend_mariadb_alters(const char *sql)
 		second = find(second, (const char *const[]){"FOR", NULL});
 		return second ? amend_mariadb_alters(second + strlen("FOR")) : AMEND_ALTERS_SESSION;
 	}
-	if (is(word, verbs) || (is(word, makes) && mentions(rest, "TEMPORARY")))
+	if (is(word, verbs) || (is(word, makes) && is_temporary(word, rest)))
 		return AMEND_ALTERS_SESSION;
-	return mentions(sql, ":=") || mentions(sql, "GET_LOCK") || keeps(sql)
-		       ? AMEND_ALTERS_SESSION
-		       : AMEND_ALTERS_NOTHING;
+	return leaves(rest) ? AMEND_ALTERS_SESSION : AMEND_ALTERS_NOTHING;
 }
