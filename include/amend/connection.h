@@ -10,7 +10,8 @@
  * (amend/sqlite.h, amend/postgres.h, amend/mariadb.h): amend pins them only while one of its
  * calls runs, nests in the application's transaction by savepoint, commits
  * nothing that the application began, reruns nothing there and returns
- * AMEND_RETRY to it. While the application has no transaction open, an adopted
+ * AMEND_RETRY to it. What else a call fails with may have ended that transaction as well: the text then says
+ * that it is over. While the application has no transaction open, an adopted
  * connection behaves as an opened one.
  *
  * One connection serves one thread at a time; amend_interrupt and amend_stop

@@ -338,18 +338,19 @@ static enum amend_status gone(struct amend_error *err)
 	return AMEND_RETRY;
 }
 
-/* Whatever a call comes to. */
+/*
+ * Whatever a call comes to. What failed has its own reason: run again it may fail for ever, or be done twice, where the
+ * application's transaction was not undone but committed.
+ */
 static enum amend_status check_borrowed(const struct amend_conn *db, enum amend_status status,
 					struct amend_error *err)
 {
-	struct amend_error reason = *err;
-
 	if (status == AMEND_RETRY || !borrowed_is_gone(db))
 		return status;
-	gone(err);
-	if (status != AMEND_OK)
-		amend_error_wrap(err, "%s", reason.text);
-	return AMEND_RETRY;
+	if (status == AMEND_OK || status == AMEND_LOCKED)
+		return gone(err);
+	amend_error_wrap(err, "the application's transaction is over");
+	return status;
 }
 
 enum amend_status amend_leave(struct amend_conn *db, enum amend_status status,
@@ -412,12 +413,11 @@ enum amend_status amend_conn_ready(const struct amend_conn *db, struct amend_err
 
 	if (db->interrupted && (!level || !level->failed))
 		return amend_check_interrupted(db, err);
-	if (borrowed_is_gone(db))
-		return gone(err);
-	if (!level)
-		return AMEND_OK;
-	if (!level->failed)
-		return amend_check_deadline(db, err);
+	if (!level || !level->failed) {
+		if (borrowed_is_gone(db))
+			return gone(err);
+		return level ? amend_check_deadline(db, err) : AMEND_OK;
+	}
 	*err = level->reason;
 	if (err->status == AMEND_RETRY)
 		return AMEND_RETRY;

@@ -172,9 +172,9 @@ static void undone_underneath(struct engine *engine)
 	expect_ok(amend_adopt_sqlite(foreign_handle(foreign), NULL, &db, &err), &err);
 	expect_ok(amend_table_open(db, "n", &table, &err), &err);
 	beneath_arm(&fault);
-	expect_status(AMEND_RETRY, amend_get(db, table, &key, false, &result, &err), &err);
+	expect_status(AMEND_INTERNAL, amend_get(db, table, &key, false, &result, &err), &err);
 	assert_true(beneath_disarm().fired);
-	expect_contains(err.text, "undone the application's transaction");
+	expect_contains(err.text, "the application's transaction is over");
 	amend_result_release(&result);
 	amend_table_close(table);
 	amend_close(db);
@@ -186,7 +186,7 @@ static const struct engine_test tests[] = {
 	{"a ROLLBACK that fails: what follows is no part of the transaction", failed_rollback},
 	{"no memory for BEGIN's answer: what follows is no part of it", unread_begin,
 	 .not_on = "sqlite"},
-	{"the engine undoes the application's transaction: RETRY", undone_underneath,
+	{"the engine undoes the application's transaction: told", undone_underneath,
 	 .only = "sqlite"},
 };
 

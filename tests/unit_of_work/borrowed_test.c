@@ -253,6 +253,95 @@ static void failed_transaction_is_refused(struct engine *engine)
 	expect_ok(amend_atomic(db, NULL, rename_1, &unit, &err), &err);
 }
 
+/* --- The application's transaction is over --- */
+
+static enum amend_status take_and_go_on(struct amend_conn *db, void *context,
+					struct amend_error *err)
+{
+	(void)context;
+	expect_status(AMEND_CONSTRAINT,
+		      amend_query(db, "INSERT INTO brittle VALUES (2, 'ada')", NULL, 0, NULL, err),
+		      err);
+	return amend_query(db, "INSERT INTO brittle VALUES (3, 'eve')", NULL, 0, NULL, err);
+}
+
+struct gone {
+	struct engine *engine;
+	struct foreign *application;
+};
+
+static enum amend_status go_on_without(struct amend_conn *db, void *context, struct amend_error *err)
+{
+	const struct gone *gone = context;
+
+	foreign_exec(gone->application,
+		     "ROLLBACK"); /* as the engine would in a look that nobody asks about */
+	expect_status(AMEND_RETRY,
+		      amend_query(db, "INSERT INTO person VALUES (8, 'eve')", NULL, 0, NULL, err),
+		      err);
+	engine_expect(gone->engine, "SELECT count(*) FROM person", "2");
+	return err->status;
+}
+
+static void undone_meanwhile(struct engine *engine)
+{
+	struct foreign *application = application_of(engine);
+	struct amend_conn *db = connect_adopt(engine, application);
+	struct gone gone = {engine, application};
+	struct amend_error err;
+
+	foreign_exec(application, "BEGIN; INSERT INTO person VALUES (7, 'own')");
+	expect_status(AMEND_RETRY, amend_atomic(db, NULL, go_on_without, &gone, &err), &err);
+	expect_text(err.sqlstate, "40001");
+	expect_contains(err.text, "undone the application's transaction");
+	engine_expect(engine, "SELECT count(*) FROM person", "2");
+}
+
+/* To run it again would fail for ever: RETRY is not what it is told. */
+static void undone_with_a_reason(struct engine *engine)
+{
+	struct foreign *application = application_of(engine);
+	struct amend_conn *db = connect_adopt(engine, application);
+	struct amend_table *brittle;
+	struct amend_error err;
+
+	engine_exec(engine, "CREATE TABLE brittle (id integer PRIMARY KEY, name text UNIQUE ON "
+			    "CONFLICT ROLLBACK); INSERT INTO brittle VALUES (1, 'ada'), (5, 'bob')");
+	expect_ok(amend_init(db, NULL, &err), &err);
+	expect_ok(amend_table_open(db, "brittle", &brittle, &err), &err);
+	engine_defer(engine, close_table, brittle);
+	foreign_exec(application, "BEGIN; INSERT INTO person VALUES (7, 'own')");
+	expect_status(AMEND_CONSTRAINT,
+		      amend_query(db, "INSERT INTO brittle VALUES (2, 'ada')", NULL, 0, NULL, &err),
+		      &err);
+	expect_text(err.sqlstate, "23505");
+	expect_contains(err.text, "transaction is over");
+	foreign_exec(application, "BEGIN; INSERT INTO person VALUES (7, 'own')");
+	expect_status(AMEND_CONSTRAINT,
+		      set_name(db, brittle, AMEND_UPDATE, amend_integer(5), "ada", &err), &err);
+	expect_contains(err.text, "transaction is over");
+	foreign_exec(application, "BEGIN; INSERT INTO person VALUES (7, 'own')");
+	expect_status(AMEND_INVALID, amend_atomic(db, NULL, take_and_go_on, NULL, &err), &err);
+	expect_contains(err.text, "transaction is over");
+	engine_expect(engine, "SELECT id, name FROM brittle ORDER BY id", "1|ada\n5|bob");
+	engine_expect(engine, "SELECT count(*) FROM person", "2");
+}
+
+/* What it did before is in: run again it would be in twice. */
+static void committed_by_a_procedure(struct engine *engine)
+{
+	struct foreign *application = application_of(engine);
+	struct amend_conn *db = connect_adopt(engine, application);
+	struct amend_error err;
+
+	engine_exec(engine, "CREATE PROCEDURE ends() COMMIT");
+	foreign_exec(application, "BEGIN; INSERT INTO person VALUES (7, 'own')");
+	expect_status(AMEND_INVALID, amend_query(db, "CALL ends()", NULL, 0, NULL, &err), &err);
+	expect_text(err.sqlstate, "25000");
+	expect_contains(err.text, "transaction is over");
+	engine_expect(engine, "SELECT count(*) FROM person", "3");
+}
+
 /* --- Settings --- */
 
 static const char *settings_of(struct engine *engine, struct foreign *application)
@@ -375,6 +464,10 @@ static const struct engine_test tests[] = {
 	{"idle, it reruns and commits as an opened one", idle_reruns},
 	{"a transaction that has failed is refused", failed_transaction_is_refused,
 	 .only = "postgresql"},
+	{"the engine undoes it meanwhile: RETRY, and nothing more is done", undone_meanwhile},
+	{"the engine undoes it for a reason: that is told, not RETRY", undone_with_a_reason,
+	 .only = "sqlite"},
+	{"a procedure commits it: INVALID, not RETRY", committed_by_a_procedure, .only = "mariadb"},
 	{"the application's settings are back after every call", settings_are_back},
 };
 
