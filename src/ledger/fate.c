@@ -151,10 +151,8 @@ static enum amend_status in_vain(struct amend_error *err, const struct amend_err
 static enum amend_status found_out(struct amend_conn *db, const struct search *search,
 				   struct amend_error *err)
 {
-	if (search->in) {
-		amend_settings_gone(db);
+	if (search->in)
 		return AMEND_OK;
-	}
 	if (search->lacks)
 		return amend_error_set(
 			err, AMEND_UNREACHABLE,
@@ -177,7 +175,8 @@ enum amend_status amend_fate_find_out(struct amend_conn *db, int64_t until,
 	struct amend_error why = {.text = ""};
 	struct search search = {.look = look_fn, .context = context};
 	enum amend_status status;
-	bool lost = true;
+	bool lost = db->driver->state(db->session) != AMEND_TX_IDLE;
+	unsigned anew = db->anew;
 
 	if (amend_settings_lead_away(db)) {
 		amend_error_set(&why, AMEND_UNREACHABLE,
@@ -199,6 +198,9 @@ enum amend_status amend_fate_find_out(struct amend_conn *db, int64_t until,
 		db->ledger->latest = 0;
 	if (db->ledger && search.lacks)
 		db->ledger->told.revision = 0;
+	/* It may have been unanswered on a connection that is well. */
+	if (status == AMEND_OK && search.in && db->anew != anew)
+		amend_settings_gone(db);
 	return status == AMEND_OK ? found_out(db, &search, err) : in_vain(err, &why);
 }
 

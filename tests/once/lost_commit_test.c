@@ -535,6 +535,34 @@ static void settings_of_the_unit(struct engine *engine)
 	engine_expect(engine, "SELECT n FROM counter", "5");
 }
 
+static void count_reconnects(void *context, const struct amend_trace_event *event)
+{
+	if (event->op == AMEND_TRACE_RECONNECT)
+		++*(int *)context;
+}
+
+/* A wait for the standby that was cancelled, say: no reason to open the connection anew, nor to go without what was set. */
+static void unanswered_and_well(struct engine *engine)
+{
+	struct road *road = open_counter(engine);
+	struct unit unit = {.road = road};
+	int reconnects = 0;
+
+	connect_exec(engine, road->db, setting(engine));
+	road->trace.context = &reconnects;
+	road->trace.before = count_reconnects;
+	for (int i = 1; i <= 2; i++) {
+		road->trace.fault = unanswered;
+		road->trace.fault.aftermath = AMEND_TRACE_AS_IS;
+		expect_ok(road_atomic(road, i == 1 ? add_two : set_and_add, &unit), &road->err);
+		assert_true(road->trace.fault.fired);
+		assert_int_equal(unit.runs, i);
+		assert_int_equal(reconnects, 0);
+	}
+	ok(road, .keys = "id=1", .set = "n+=1");
+	engine_expect(engine, "SELECT n FROM counter", "5");
+}
+
 /* Of the transaction alone. */
 static void local_settings(struct engine *engine)
 {
@@ -649,6 +677,8 @@ static const struct engine_test tests[] = {
 	 .not_on = "sqlite"},
 	{"..nor a single write", alone_without_its_settings, .not_on = "sqlite"},
 	{"what the unit itself sets it sets again", settings_of_the_unit, .not_on = "sqlite"},
+	{"unanswered on a connection that is well: it stays", unanswered_and_well,
+	 .not_on = "sqlite"},
 	{"what is set for a transaction alone", local_settings, .only = "postgresql"},
 	{"which database is used is gone, too: unknown", in_another_database, .only = "mariadb"},
 	{"hooks run once, after what is in", hooks_of_a_lost_commit, .not_on = "sqlite"},
