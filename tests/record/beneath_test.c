@@ -5,6 +5,9 @@
  * Leaves what fails above the driver to faults_test.c; $AMEND_TEST_STEP is as there.
  */
 #include <limits.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <amend/sqlite.h>
 
@@ -139,6 +142,54 @@ static void failed_rollback(struct engine *engine)
 	}
 }
 
+/* What is open later is the application's own. */
+static void failed_rollback_adopted(struct engine *engine)
+{
+	struct beneath fault = {BENEATH_REFUSED, AMEND_DENIED, .nth = 1, .sql = "ROLLBACK",
+				.lasts = true};
+	struct foreign *foreign = foreign_open(engine);
+	struct amend_conn *db = NULL;
+	struct amend_error err;
+
+	engine_exec(engine, "CREATE TABLE n (id integer NOT NULL PRIMARY KEY)");
+	expect_ok(amend_adopt_sqlite(foreign_handle(foreign), NULL, &db, &err), &err);
+	expect_status(AMEND_STALE, amend_atomic(db, NULL, write_and_fail, &fault, &err), &err);
+	assert_true(beneath_disarm().fired);
+	foreign_exec(foreign, "ROLLBACK; BEGIN; INSERT INTO n VALUES (7)");
+	expect_ok(amend_query(db, "INSERT INTO n VALUES (8)", NULL, 0, NULL, &err), &err);
+	foreign_exec(foreign, "COMMIT");
+	engine_expect(engine, "SELECT id FROM n ORDER BY id", "7\n8");
+	amend_close(db);
+	foreign_close(foreign);
+}
+
+/* In a child of fork the handle is the parent's: it is not undone there. */
+static void failed_rollback_forked(struct engine *engine)
+{
+	struct beneath fault = {BENEATH_REFUSED, AMEND_DENIED, .nth = 1, .sql = "ROLLBACK",
+				.lasts = true};
+	struct amend_conn *db = NULL;
+	struct amend_error err;
+	int how = -1;
+	pid_t pid;
+
+	engine_exec(engine, "CREATE TABLE n (id integer NOT NULL PRIMARY KEY)");
+	expect_ok(amend_open(engine->url, NULL, &db, &err), &err);
+	expect_status(AMEND_STALE, amend_atomic(db, NULL, write_and_fail, &fault, &err), &err);
+	pid = fork();
+	if (pid == 0)
+		_exit(amend_query(db, "SELECT 1", NULL, 0, NULL, &err) == AMEND_INVALID &&
+				      strstr(err.text, "fork")
+			      ? 0
+			      : 1);
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &how, 0), pid);
+	assert_int_equal(how, 0);
+	assert_true(beneath_disarm().fired);
+	expect_alone(engine, db);
+	amend_close(db);
+}
+
 static void unread_begin(struct engine *engine)
 {
 	const struct beneath fault = {BENEATH_UNREAD, .nth = 1,
@@ -184,6 +235,10 @@ static void undone_underneath(struct engine *engine)
 static const struct engine_test tests[] = {
 	{"each call of the client library fails: told, and so", library_fails},
 	{"a ROLLBACK that fails: what follows is no part of the transaction", failed_rollback},
+	{"..on a handle of the application's: its own is not undone", failed_rollback_adopted,
+	 .only = "sqlite"},
+	{"..and then fork: nothing is undone in the child", failed_rollback_forked,
+	 .only = "sqlite"},
 	{"no memory for BEGIN's answer: what follows is no part of it", unread_begin,
 	 .not_on = "sqlite"},
 	{"the engine undoes the application's transaction: told", undone_underneath,

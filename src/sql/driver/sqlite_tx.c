@@ -114,13 +114,20 @@ static void ended(struct amend_session *session)
 	amend_sqlite_give_turn(session);
 }
 
+static enum amend_status check_process(const struct amend_session *session, struct amend_error *err)
+{
+	if (session->pid == getpid())
+		return AMEND_OK;
+	return amend_error_set(err, AMEND_INVALID,
+			       "this connection was opened before fork() (hint: open another in the "
+			       "child)");
+}
+
 static enum amend_status check_begin(struct amend_session *session, const struct amend_begin *begin,
 				     struct amend_error *err)
 {
-	if (session->pid != getpid())
-		return amend_error_set(err, AMEND_INVALID,
-				       "this connection was opened before fork() (hint: open another "
-				       "in the child)");
+	if (check_process(session, err) != AMEND_OK)
+		return err->status;
 	if (!sqlite3_get_autocommit(session->db))
 		return amend_error_set(err, AMEND_INVALID, "a transaction is open already");
 	if (!begin->read_only && session->read_only)
@@ -239,12 +246,16 @@ enum amend_status amend_sqlite_rollback(struct amend_session *session, struct am
 
 	session->time_limit = 0;
 	atomic_store(&session->interrupted, false);
-	if (!sqlite3_get_autocommit(session->db)) {
+	if (!sqlite3_get_autocommit(session->db))
 		rc = step_text(session, "ROLLBACK");
-		/* Memory may have failed the statement. What runs next would be part of the transaction. */
-		session->leftover = rc != SQLITE_OK && !sqlite3_get_autocommit(session->db);
-		if (session->leftover)
-			status = amend_sqlite_fail(session, rc, AMEND_SQLITE_RUNNING, false, err);
+	/* Memory may have failed the statement. */
+	if (rc != SQLITE_OK && !sqlite3_get_autocommit(session->db)) {
+		status = amend_sqlite_fail(session, rc, AMEND_SQLITE_RUNNING, false, err);
+		/*
+		 * What runs next would be part of the transaction. Not where the handle is the application's: it may
+		 * end it, and what is open then is its own.
+		 */
+		session->leftover = !session->adopted;
 	}
 	if (status == AMEND_OK)
 		ended(session);
@@ -253,7 +264,13 @@ enum amend_status amend_sqlite_rollback(struct amend_session *session, struct am
 
 enum amend_status amend_sqlite_clear(struct amend_session *session, struct amend_error *err)
 {
-	return session->leftover ? amend_sqlite_rollback(session, err) : AMEND_OK;
+	enum amend_status status = AMEND_OK;
+
+	if (session->leftover)
+		status = check_process(session, err);
+	if (session->leftover && status == AMEND_OK)
+		status = amend_sqlite_rollback(session, err);
+	return status;
 }
 
 enum amend_status amend_sqlite_set_lock_timeout(struct amend_session *session, int ms,
