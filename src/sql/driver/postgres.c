@@ -537,11 +537,18 @@ static enum amend_status commit(struct amend_session *session, struct amend_erro
 
 static enum amend_status rollback(struct amend_session *session, struct amend_error *err)
 {
-	enum amend_status status;
+	enum { TRIES = 2 };
+	enum amend_status status = AMEND_OK;
 
 	if (amend_postgres_state(session) == AMEND_TX_IDLE)
 		return AMEND_OK;
-	status = amend_postgres_exec(session, "ROLLBACK", NULL, err);
+	/* Again: a request to cancel what ran before, or a time limit, may have hit the first. */
+	for (int i = 0; i < TRIES; i++) {
+		status = amend_postgres_exec(session, "ROLLBACK", NULL, err);
+		if (status == AMEND_OK || amend_postgres_state(session) == AMEND_TX_IDLE ||
+		    amend_postgres_state(session) == AMEND_TX_LOST)
+			break;
+	}
 	/* What runs next would be part of the transaction: the connection's end undoes it. */
 	if (status != AMEND_OK && amend_postgres_state(session) != AMEND_TX_IDLE)
 		session->broken = true;
